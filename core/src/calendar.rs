@@ -1,0 +1,71 @@
+//! Days and hours of the deployment's reporting time zone.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone as _, Timelike as _};
+use chrono_tz::Tz;
+
+/// The day of `zone` that the instant falls on; `None` where the instant is outside chrono's range.
+///
+/// ```
+/// use headcount_core::calendar::day_of;
+/// let half_past_midnight_in_berlin = 1_767_310_200_000; // 2026-01-01T23:30:00Z
+/// assert_eq!(day_of(chrono_tz::UTC, half_past_midnight_in_berlin).unwrap().to_string(), "2026-01-01");
+/// assert_eq!(day_of(chrono_tz::Europe::Berlin, half_past_midnight_in_berlin).unwrap().to_string(), "2026-01-02");
+/// ```
+pub fn day_of(zone: Tz, ms: i64) -> Option<NaiveDate> {
+    Some(DateTime::from_timestamp_millis(ms)?.with_timezone(&zone).date_naive())
+}
+
+/// The hour of the day, 0 to 23, on the clocks of `zone`; 0 outside chrono's range.
+pub fn hour_of(zone: Tz, ms: i64) -> usize {
+    DateTime::from_timestamp_millis(ms).map_or(0, |at| at.with_timezone(&zone).hour() as usize)
+}
+
+/// The first millisecond of `date` in `zone`, since the epoch.
+///
+/// Where the clocks skip midnight, the day begins at the first instant that exists.
+pub fn start_of(zone: Tz, date: NaiveDate) -> i64 {
+    let midnight = date.and_time(NaiveTime::MIN);
+    // No zone of the database ever skipped more than a whole day; quarters of an hour find each gap's end.
+    (0..=96)
+        .filter_map(|quarters| midnight.checked_add_signed(chrono::TimeDelta::minutes(15 * quarters)))
+        .find_map(|local| zone.from_local_datetime(&local).earliest())
+        .map_or_else(|| midnight.and_utc().timestamp_millis(), |at| at.timestamp_millis())
+}
+
+/// The first millisecond after `date` in `zone`, since the epoch.
+pub fn end_of(zone: Tz, date: NaiveDate) -> i64 {
+    date.checked_add_days(Days::new(1)).map_or(i64::MAX, |next| start_of(zone, next))
+}
+
+/// The days from `from` to `to`, both included; none where `to` is earlier.
+pub fn days(from: NaiveDate, to: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+    from.iter_days().take_while(move |date| *date <= to)
+}
+
+/// The day `n` days before `date`, or the earliest that exists.
+pub fn days_before(date: NaiveDate, n: u64) -> NaiveDate {
+    date.checked_sub_days(Days::new(n)).unwrap_or(NaiveDate::MIN)
+}
+
+/// The day `n` days after `date`, or the latest that exists.
+pub fn days_after(date: NaiveDate, n: u64) -> NaiveDate {
+    date.checked_add_days(Days::new(n)).unwrap_or(NaiveDate::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_of_a_zone_ends_where_the_next_begins() {
+        for zone in [chrono_tz::UTC, chrono_tz::Europe::Berlin, chrono_tz::America::Sao_Paulo, chrono_tz::Asia::Kathmandu] {
+            let from = NaiveDate::from_ymd_opt(2017, 1, 1).unwrap();
+            for date in from.iter_days().take(800) {
+                let (start, end) = (start_of(zone, date), end_of(zone, date));
+                assert_eq!(day_of(zone, start), Some(date), "{zone} {date}");
+                assert_eq!(day_of(zone, end - 1), Some(date), "{zone} {date}");
+                assert_eq!(day_of(zone, start - 1), date.pred_opt(), "{zone} {date}");
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! An accepted event: validated, sanitized, ready to be stored and folded.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// A JSON object.
+pub type Object = Map<String, Value>;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// A page was looked at.
+    PageView,
+    /// A feature was used; `eventData.feature` names it.
+    FeatureUse,
+    /// Something was made; `eventData.contentType` says what.
+    ContentCreate,
+    /// A language model was asked; `eventData` has the model, its tokens and its cost.
+    AiRequest,
+    /// Something went wrong; `eventData.errorType` says what.
+    Error,
+    /// A type that this deployment configured.
+    Custom(Box<str>),
+}
+
+impl EventType {
+    /// The five types that every deployment knows.
+    pub const BUILT_IN: [Self; 5] =
+        [Self::PageView, Self::FeatureUse, Self::ContentCreate, Self::AiRequest, Self::Error];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::PageView => "page_view",
+            Self::FeatureUse => "feature_use",
+            Self::ContentCreate => "content_create",
+            Self::AiRequest => "ai_request",
+            Self::Error => "error",
+            Self::Custom(name) => name,
+        }
+    }
+
+    /// The type of this name, which an item of the table carries and which was therefore accepted once.
+    ///
+    /// ```
+    /// use headcount_core::event::EventType;
+    /// assert_eq!(EventType::from_stored("ai_request"), EventType::AiRequest);
+    /// assert_eq!(EventType::from_stored("signup").as_str(), "signup");
+    /// ```
+    pub fn from_stored(name: &str) -> Self {
+        Self::BUILT_IN.into_iter().find(|known| known.as_str() == name).unwrap_or_else(|| Self::Custom(name.into()))
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An event that passed every rule. Only [`crate::validate`] makes one from foreign bytes; the store reads back
+/// what it made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The event's id, 1 to 128 bytes: with the timestamp, what makes it count once.
+    pub id: String,
+    /// Whose event it is.
+    pub user_id: String,
+    /// The session that it belongs to.
+    pub session_id: String,
+    /// What happened.
+    pub event_type: EventType,
+    /// When it happened, milliseconds since the epoch.
+    pub timestamp_ms: i64,
+    /// `eventData`, sanitized; empty where it was absent.
+    pub event_data: Object,
+    /// `metadata`, sanitized, its `ipAddress` as the deployment's policy wants it.
+    pub metadata: Object,
+}
+
+/// Tokens and money of one `ai_request`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AiUse {
+    /// Tokens in all: `tokens`, or else the sum of the three below.
+    pub tokens: u64,
+    /// `inputTokens`.
+    pub input_tokens: u64,
+    /// `outputTokens`.
+    pub output_tokens: u64,
+    /// `cachedTokens`.
+    pub cached_tokens: u64,
+    /// `cost`, in nano-dollars.
+    pub cost_nanos: u64,
+}
+
+impl Event {
+    /// `eventData.feature`.
+    pub fn feature(&self) -> Option<&str> {
+        text(&self.event_data, "feature")
+    }
+
+    /// `eventData.contentType`.
+    pub fn content_type(&self) -> Option<&str> {
+        text(&self.event_data, "contentType")
+    }
+
+    /// `eventData.model`.
+    pub fn model(&self) -> Option<&str> {
+        text(&self.event_data, "model")
+    }
+
+    /// `eventData.errorType`.
+    pub fn error_type(&self) -> Option<&str> {
+        text(&self.event_data, "errorType")
+    }
+
+    /// `metadata.platform`.
+    pub fn platform(&self) -> Option<&str> {
+        text(&self.metadata, "platform")
+    }
+
+    /// Tokens and cost in `eventData`; zero where absent.
+    pub fn ai_use(&self) -> AiUse {
+        let count = |name| self.event_data.get(name).and_then(whole_number);
+        let part = |name| count(name).unwrap_or(0);
+        let (input_tokens, output_tokens, cached_tokens) =
+            (part("inputTokens"), part("outputTokens"), part("cachedTokens"));
+        AiUse {
+            tokens: count("tokens").unwrap_or(input_tokens + output_tokens + cached_tokens),
+            input_tokens,
+            output_tokens,
+            cached_tokens,
+            cost_nanos: self.event_data.get("cost").and_then(Value::as_f64).map_or(0, nano_dollars),
+        }
+    }
+}
+
+/// US dollars as whole nano-dollars, rounded to the nearest; nothing below zero.
+///
+/// ```
+/// assert_eq!(headcount_core::event::nano_dollars(0.000_000_001_4), 1);
+/// assert_eq!(headcount_core::event::nano_dollars(12.5), 12_500_000_000);
+/// ```
+pub fn nano_dollars(dollars: f64) -> u64 {
+    (dollars * 1e9).round() as u64
+}
+
+/// A whole number that is not negative, however JSON wrote it (`12` or `12.0`).
+pub fn whole_number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let number = value.as_f64()?;
+        (number >= 0.0 && number.fract() == 0.0 && number < 2f64.powi(53)).then_some(number as u64)
+    })
+}
+
+fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str)
+}

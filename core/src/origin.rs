@@ -1,0 +1,169 @@
+//! Where an event came from: lane, sequence number, index in the record.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+/// One ordered source of records: `<stream>/<shardId>`.
+///
+/// ```
+/// use headcount_core::origin::Lane;
+/// let lane = Lane::new("events", "shardId-000000000000");
+/// assert_eq!(lane.as_str(), "events/shardId-000000000000");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(String);
+
+impl Lane {
+    /// The lane of one shard of one stream.
+    pub fn new(stream: &str, shard: &str) -> Self {
+        Self(format!("{stream}/{shard}"))
+    }
+
+    /// The lane written as its stored text.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        if text.is_empty() || text.contains('#') {
+            return Err(OriginError::Lane(text.to_owned()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The lane's stored text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A record's sequence number: a decimal number of any length (Kinesis hands out 56 digits and more).
+///
+/// Sequence numbers are compared as numbers: text would put `"9"` after `"10"`, and a `u128` holds only 38 digits.
+///
+/// ```
+/// use headcount_core::origin::SequenceNumber;
+/// let nine: SequenceNumber = "9".parse().unwrap();
+/// let ten: SequenceNumber = "10".parse().unwrap();
+/// assert!(nine < ten);
+/// assert_eq!("0010".parse::<SequenceNumber>().unwrap(), ten);
+/// assert!("1e3".parse::<SequenceNumber>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SequenceNumber(Box<str>);
+
+impl SequenceNumber {
+    /// The number's digits, without leading zeros.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<u64> for SequenceNumber {
+    fn from(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl FromStr for SequenceNumber {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        if text.is_empty() || text.len() > 256 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(OriginError::Sequence(text.chars().take(64).collect()));
+        }
+        let digits = text.trim_start_matches('0');
+        Ok(Self(if digits.is_empty() { "0" } else { digits }.into()))
+    }
+}
+
+impl Ord for SequenceNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.0.len(), &*self.0).cmp(&(other.0.len(), &*other.0))
+    }
+}
+
+impl PartialOrd for SequenceNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for SequenceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The one place that an occurrence of an event has in all streams. Ordered as its lane delivered it.
+///
+/// ```
+/// use headcount_core::origin::Origin;
+/// let origin: Origin = "events/shardId-000000000000#49590338271490256608559692538361571095#3".parse().unwrap();
+/// assert_eq!(origin.index, 3);
+/// assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The lane that delivered the record.
+    pub lane: Lane,
+    /// The record's sequence number in that lane.
+    pub sequence: SequenceNumber,
+    /// The event's index in the record, from 0.
+    pub index: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}#{}", self.lane, self.sequence, self.index)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let bad = || OriginError::Origin(text.chars().take(400).collect());
+        let mut parts = text.rsplitn(3, '#');
+        let index = parts.next().and_then(|part| part.parse().ok()).ok_or_else(bad)?;
+        let sequence = parts.next().ok_or_else(bad)?.parse()?;
+        let lane = Lane::parse(parts.next().ok_or_else(bad)?)?;
+        Ok(Self { lane, sequence, index })
+    }
+}
+
+/// A lane, sequence number or origin that is not one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// Not a lane.
+    #[error("a lane is <stream>/<shardId> and holds no '#': {0:?}")]
+    Lane(String),
+    /// Not a sequence number.
+    #[error("a sequence number is 1 to 256 decimal digits: {0:?}")]
+    Sequence(String),
+    /// Not an origin.
+    #[error("an origin is <lane>#<sequence number>#<index>: {0:?}")]
+    Origin(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn sequence_numbers_order_as_numbers(a in any::<u64>(), b in any::<u64>()) {
+            prop_assert_eq!(SequenceNumber::from(a).cmp(&SequenceNumber::from(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn origins_round_trip(stream in "[a-zA-Z0-9_.-]{1,128}", sequence in "[1-9][0-9]{0,60}", index in any::<u32>()) {
+            let origin = Origin { lane: Lane::new(&stream, "shardId-000000000007"), sequence: sequence.parse().unwrap(), index };
+            prop_assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
+        }
+    }
+}
