@@ -1,1 +1,129 @@
-//! x
+//! What one lane has contributed to one date: a single item, so that one conditional write changes all of it.
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+use crate::counters::{Counters, CountersError};
+use crate::event::Event;
+use crate::origin::{Lane, SequenceNumber};
+use crate::session_sample::{SampleError, SessionSample};
+use crate::user_sketch::{SketchError, UserSketch};
+
+/// One lane's counters, user sketch, session sample and fence of one date.
+#[derive(Clone, Debug)]
+pub struct Partial {
+    /// The date.
+    pub date: NaiveDate,
+    /// The lane.
+    pub lane: Lane,
+    /// How often it was written; 0 before the first time. It only grows.
+    pub version: u64,
+    /// The last record that was folded: the fence. Records at or before it were counted.
+    pub last_sequence: Option<SequenceNumber>,
+    /// Whether an event was stored behind the fence, so that only a recount counts it.
+    pub dirty: bool,
+    /// The counters.
+    pub counters: Counters,
+    /// The users.
+    pub users: UserSketch,
+    /// The sessions.
+    pub sessions: SessionSample,
+}
+
+impl Partial {
+    /// A lane's partial before its first event. `precision` as [`UserSketch::new`] takes it.
+    pub fn new(date: NaiveDate, lane: Lane, precision: u8) -> Result<Self, SketchError> {
+        Ok(Self {
+            date,
+            lane,
+            version: 0,
+            last_sequence: None,
+            dirty: false,
+            counters: Counters::default(),
+            users: UserSketch::new(precision)?,
+            sessions: SessionSample::default(),
+        })
+    }
+
+    /// Whether the record was folded already.
+    pub fn is_behind_fence(&self, sequence: &SequenceNumber) -> bool {
+        self.last_sequence.as_ref().is_some_and(|last| sequence <= last)
+    }
+
+    /// Counts one event. The fence is moved by [`Self::advance`], once its whole record was folded.
+    pub fn fold(&mut self, event: &Event, zone: Tz) {
+        self.counters.add(event, zone);
+        self.users.insert(&event.user_id);
+        self.sessions.insert(&event.session_id, event.timestamp_ms);
+    }
+
+    /// Moves the fence to the record, if it is not there yet.
+    pub fn advance(&mut self, sequence: &SequenceNumber) {
+        if !self.is_behind_fence(sequence) {
+            self.last_sequence = Some(sequence.clone());
+        }
+    }
+
+    /// The stored form.
+    pub fn encode(&mut self) -> PartialRecord {
+        PartialRecord {
+            date: self.date,
+            lane: self.lane.clone(),
+            version: self.version,
+            last_sequence: self.last_sequence.clone(),
+            dirty: self.dirty,
+            counters: self.counters.encode(),
+            users: self.users.encode(),
+            sessions: self.sessions.encode(),
+        }
+    }
+
+    /// The partial that was stored, or which of its parts is damaged.
+    pub fn decode(record: &PartialRecord) -> Result<Self, Damaged> {
+        Ok(Self {
+            date: record.date,
+            lane: record.lane.clone(),
+            version: record.version,
+            last_sequence: record.last_sequence.clone(),
+            dirty: record.dirty,
+            counters: Counters::decode(&record.counters)?,
+            users: UserSketch::decode(&record.users)?,
+            sessions: SessionSample::decode(&record.sessions)?,
+        })
+    }
+}
+
+/// A partial as its item carries it: three framed, checksummed blobs beside the plain attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartialRecord {
+    /// The date.
+    pub date: NaiveDate,
+    /// The lane.
+    pub lane: Lane,
+    /// `Version`.
+    pub version: u64,
+    /// `LastSequence`.
+    pub last_sequence: Option<SequenceNumber>,
+    /// `Dirty`.
+    pub dirty: bool,
+    /// The counters' bytes.
+    pub counters: Vec<u8>,
+    /// The user sketch's bytes.
+    pub users: Vec<u8>,
+    /// The session sample's bytes.
+    pub sessions: Vec<u8>,
+}
+
+/// Which part of a partial is damaged, and how.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damaged {
+    /// The counters.
+    #[error("its counters are damaged: {0}")]
+    Counters(#[from] CountersError),
+    /// The user sketch.
+    #[error("its user sketch is damaged: {0}")]
+    Users(#[from] SketchError),
+    /// The session sample.
+    #[error("its session sample is damaged: {0}")]
+    Sessions(#[from] SampleError),
+}
