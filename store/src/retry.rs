@@ -1,0 +1,127 @@
+//! Trying again: exponential backoff with full jitter, up to a deadline.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::StoreError;
+
+/// The longest first pause.
+pub const BASE_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause.
+pub const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// Draws pauses. Clones share one source of randomness, which a test seeds.
+#[derive(Clone, Debug)]
+pub struct Jitter(Arc<Mutex<fastrand::Rng>>);
+
+impl Jitter {
+    /// Pauses that nobody can predict.
+    pub fn from_entropy() -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::new())))
+    }
+
+    /// The pauses of this seed.
+    pub fn from_seed(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+    }
+
+    /// The pause after attempt number `attempt` (from 0) failed: anything up to `BASE_PAUSE * 2^attempt`, which is
+    /// itself at most [`MAX_PAUSE`] ("full jitter": many that failed together do not come back together).
+    pub fn pause(&self, attempt: u32) -> Duration {
+        let longest = BASE_PAUSE.saturating_mul(1 << attempt.min(16)).min(MAX_PAUSE);
+        let drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner).f64();
+        longest.mul_f64(drawn)
+    }
+
+    /// Sleeps the pause after attempt number `attempt`; `false`, without sleeping, where it would end after `deadline`.
+    pub async fn pause_until(&self, attempt: u32, deadline: Instant) -> bool {
+        let wake = Instant::now() + self.pause(attempt);
+        if wake >= deadline {
+            return false;
+        }
+        tokio::time::sleep_until(wake).await;
+        true
+    }
+}
+
+/// Repeats a request that may be repeated safely until it succeeds, fails for good, or the deadline is near. The last
+/// error is returned.
+///
+/// ```
+/// # use headcount_store::{error::StoreError, retry::{retry, Jitter}};
+/// # use tokio::time::{Duration, Instant};
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// let mut left = 3;
+/// let answer = retry(&Jitter::from_seed(1), Instant::now() + Duration::from_secs(10), || {
+///     left -= 1;
+///     let answer = if left > 0 { Err(StoreError::Throttled { detail: "busy".into() }) } else { Ok("done") };
+///     async move { answer }
+/// });
+/// assert_eq!(answer.await, Ok("done"));
+/// # }
+/// ```
+pub async fn retry<T, F, A>(jitter: &Jitter, deadline: Instant, mut attempt: A) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+    A: FnMut() -> F,
+{
+    let mut tried = 0;
+    loop {
+        match attempt().await {
+            Err(error) if error.is_retryable() => {
+                if !jitter.pause_until(tried, deadline).await {
+                    return Err(error);
+                }
+                tracing::debug!(attempt = tried, %error, "trying a request to the table again");
+                tried += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        let jitter = Jitter::from_seed(7);
+        for attempt in 0..40 {
+            let longest = BASE_PAUSE * 2u32.pow(attempt.min(7));
+            for _ in 0..50 {
+                let pause = jitter.pause(attempt);
+                assert!(pause <= longest.min(MAX_PAUSE), "attempt {attempt}: {pause:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_ends_it_with_the_last_error() {
+        let start = Instant::now();
+        let mut attempts = 0;
+        let outcome: Result<(), _> = retry(&Jitter::from_seed(1), start + Duration::from_secs(20), || {
+            attempts += 1;
+            async { Err(StoreError::Throttled { detail: "busy".into() }) }
+        })
+        .await;
+        assert_eq!(outcome, Err(StoreError::Throttled { detail: "busy".into() }));
+        assert!(attempts > 5 && start.elapsed() <= Duration::from_secs(20), "{attempts} in {:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_succeed_is_not_repeated() {
+        let mut attempts = 0;
+        let outcome: Result<(), _> = retry(&Jitter::from_seed(1), Instant::now() + Duration::from_secs(20), || {
+            attempts += 1;
+            async { Err(StoreError::Invalid { detail: "no".into() }) }
+        })
+        .await;
+        assert!(outcome.is_err());
+        assert_eq!(attempts, 1);
+    }
+}

@@ -1,0 +1,182 @@
+//! What goes into the table and comes back: one struct for each kind of item.
+
+use chrono::NaiveDate;
+use headcount_core::event::{Event, Object};
+use headcount_core::keys::{self, ItemKey, WriteShards};
+use headcount_core::origin::Origin;
+use headcount_core::rejection::Rejection;
+
+/// An event with what its item carries beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventRow {
+    /// The event.
+    pub event: Event,
+    /// The occurrence that stored it. It never changes.
+    pub origin: Origin,
+    /// The date it belongs to.
+    pub date: NaiveDate,
+    /// The write shards of that date.
+    pub shards: WriteShards,
+    /// `CreatedAt` and `UpdatedAt`, milliseconds since the epoch.
+    pub created_ms: i64,
+    /// `TTL`, seconds since the epoch.
+    pub expires_s: i64,
+}
+
+impl EventRow {
+    /// The item's key.
+    pub fn key(&self) -> ItemKey {
+        keys::event(self.date, self.shards, self.event.timestamp_ms, &self.event.id)
+    }
+}
+
+/// What became of one conditional insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The item was inserted: the event is ours.
+    Inserted,
+    /// An item with this key exists; its origin where the answer told it.
+    Exists(Option<Origin>),
+    /// Nothing was inserted, for want of capacity: try again.
+    Throttled,
+    /// It may have been inserted, or not: look, or try again.
+    Unknown,
+    /// This one was refused as invalid and will be again.
+    Invalid(String),
+}
+
+/// What a look-up of one key found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// It is there.
+    Found(T),
+    /// It is certainly not there.
+    Absent,
+    /// The request did not get to this key: unknown, not absent.
+    Unprocessed,
+}
+
+/// A rejected occurrence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// Reasons, payload, count.
+    pub rejection: Rejection,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The day of its arrival.
+    pub arrival_date: NaiveDate,
+    /// When it arrived, milliseconds since the epoch.
+    pub arrived_ms: i64,
+    /// The write shards of its arrival day.
+    pub shards: WriteShards,
+    /// `TTL`, seconds since the epoch.
+    pub expires_s: i64,
+}
+
+impl RejectedRow {
+    /// The item's key.
+    pub fn key(&self) -> ItemKey {
+        keys::rejected(self.arrival_date, self.shards, self.arrived_ms, &self.origin)
+    }
+}
+
+/// What a recount needs to know of a rejected item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedCount {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Occurrences that the item stands for.
+    pub count: u64,
+}
+
+/// A user's first day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstDay {
+    /// The user.
+    pub user_id: String,
+    /// The earliest date with an event of this user.
+    pub date: NaiveDate,
+    /// The write shards of that date.
+    pub shards: WriteShards,
+    /// When the earliest known event of that date happened, milliseconds since the epoch.
+    pub seen_ms: i64,
+}
+
+/// What became of a conditional write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Written.
+    Written,
+    /// What is there forbids it: newer, earlier, or another version.
+    Refused,
+}
+
+/// Where to go on reading: the key attributes after which the next page begins, as the service gave them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub Vec<(String, String)>);
+
+/// One page of a listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// What the page holds.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` where this is the last.
+    pub next: Option<Cursor>,
+}
+
+/// A date's metrics as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DailyRow {
+    /// The date.
+    pub date: NaiveDate,
+    /// The `Data` map.
+    pub data: Object,
+    /// What it was made of.
+    pub made_of: MadeOf,
+    /// `CreatedAt`, milliseconds since the epoch.
+    pub created_ms: i64,
+    /// `UpdatedAt`, milliseconds since the epoch.
+    pub updated_ms: i64,
+}
+
+/// From which partials a day's figures were made. Versions only grow, so a larger sum was made of newer partials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MadeOf {
+    /// The sum of the versions of the day's own partials.
+    pub day: u64,
+    /// The sum of the `day` sums of the 30 days that end with this one, whose sketches its monthly figure unites.
+    pub month: u64,
+}
+
+impl MadeOf {
+    /// Whether figures made of this may replace figures made of `other`.
+    pub fn may_replace(self, other: Self) -> bool {
+        self.day >= other.day && self.month >= other.month
+    }
+}
+
+/// A date's merged sketches as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SketchesRow {
+    /// The date.
+    pub date: NaiveDate,
+    /// The user sketch's bytes.
+    pub users: Vec<u8>,
+    /// The session sample's bytes.
+    pub sessions: Vec<u8>,
+    /// The sum of the versions of the day's partials.
+    pub made_of_day: u64,
+    /// `UpdatedAt`, milliseconds since the epoch.
+    pub updated_ms: i64,
+}
+
+/// A date's number of new users as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TotalRow {
+    /// The date.
+    pub date: NaiveDate,
+    /// New users of that date.
+    pub new_users: u64,
+    /// What the date's figures were made of when this was counted.
+    pub made_of: MadeOf,
+}

@@ -1,0 +1,178 @@
+//! What the other rooms need of the table. One method is one request: callers chunk, page and retry.
+
+use std::future::Future;
+
+use chrono::NaiveDate;
+use headcount_core::deployment::Deployment;
+use headcount_core::keys::{ItemKey, WriteShards};
+use headcount_core::origin::{Lane, Origin};
+use headcount_core::partial::PartialRecord;
+
+use crate::error::StoreError;
+use crate::rows::{
+    Claim, Cursor, DailyRow, EventRow, FirstDay, Lookup, Page, Put, RejectedCount, RejectedRow, SketchesRow, TotalRow,
+};
+
+/// Statements in one batched conditional insert (`BatchExecuteStatement`), and puts in one `BatchWriteItem`.
+pub const MAX_BATCH_WRITES: usize = 25;
+
+/// Keys in one `BatchGetItem`.
+pub const MAX_BATCH_GETS: usize = 100;
+
+/// Events, each stored once.
+pub trait EventStore: Send + Sync {
+    /// Inserts each event if its key is free. At most [`MAX_BATCH_WRITES`], no key twice. One answer an event, in
+    /// order. An error means that the whole request failed: where it is [`StoreError::Unknown`], any of them may have
+    /// been inserted.
+    fn claim(&self, events: &[EventRow]) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
+
+    /// The origins of what is stored under these keys, read consistently. At most [`MAX_BATCH_GETS`], no key twice.
+    /// One answer a key, in order.
+    fn origins(&self, keys: &[ItemKey]) -> impl Future<Output = Result<Vec<Lookup<Origin>>, StoreError>> + Send;
+
+    /// One page of a partition's events, read consistently, in the order of their keys, whose timestamps lie in
+    /// `from_ms..to_ms`.
+    fn events_page(
+        &self,
+        span: &EventSpan,
+        after: Option<&Cursor>,
+    ) -> impl Future<Output = Result<Page<EventRow>, StoreError>> + Send;
+}
+
+/// Which events of a date a listing reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSpan {
+    /// The date.
+    pub date: NaiveDate,
+    /// The date's write shards.
+    pub shards: WriteShards,
+    /// One of the date's partitions: the number of its write shard, from 0.
+    pub shard: u32,
+    /// From this millisecond on.
+    pub from_ms: i64,
+    /// Up to this millisecond, not included.
+    pub to_ms: i64,
+}
+
+/// Rejected occurrences.
+pub trait RejectedStore: Send + Sync {
+    /// Writes each item, whatever is there. At most [`MAX_BATCH_WRITES`], no key twice. Whether each was written, in
+    /// order; what was not must be tried again.
+    fn put_rejected(&self, rows: &[RejectedRow]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
+
+    /// One page of one write shard's rejected items of an arrival day, read consistently.
+    fn rejected_page(
+        &self,
+        arrival_date: NaiveDate,
+        shards: WriteShards,
+        shard: u32,
+        after: Option<&Cursor>,
+    ) -> impl Future<Output = Result<Page<RejectedCount>, StoreError>> + Send;
+}
+
+/// Users' first days.
+pub trait UserStore: Send + Sync {
+    /// The first days that are known, perhaps a moment old. At most [`MAX_BATCH_GETS`], no user twice.
+    fn first_days(&self, user_ids: &[&str]) -> impl Future<Output = Result<Vec<Lookup<NaiveDate>>, StoreError>> + Send;
+
+    /// Puts the user's profile if there is none, or if it says a later first day. [`Put::Refused`] means that the
+    /// profile says this day or an earlier one.
+    fn put_first_day(&self, first_day: &FirstDay) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// One page's number of users in one write shard whose first day is `date`. The index behind it may be a moment
+    /// old.
+    fn new_users_page(
+        &self,
+        date: NaiveDate,
+        shards: WriteShards,
+        shard: u32,
+        after: Option<&Cursor>,
+    ) -> impl Future<Output = Result<(u64, Option<Cursor>), StoreError>> + Send;
+}
+
+/// Partials.
+pub trait PartialStore: Send + Sync {
+    /// One lane's partial, read consistently.
+    fn read_partial(
+        &self,
+        date: NaiveDate,
+        shards: WriteShards,
+        lane: &Lane,
+    ) -> impl Future<Output = Result<Option<PartialRecord>, StoreError>> + Send;
+
+    /// Writes `record` if the version that is there is `expected` (0: if none is there). `record.version` must be
+    /// larger than `expected`.
+    fn write_partial(
+        &self,
+        record: &PartialRecord,
+        shards: WriteShards,
+        expected: u64,
+        stamp: Stamp,
+    ) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// One page of one write shard's partials of a date, read consistently.
+    fn partials_page(
+        &self,
+        date: NaiveDate,
+        shards: WriteShards,
+        shard: u32,
+        after: Option<&Cursor>,
+    ) -> impl Future<Output = Result<Page<PartialRecord>, StoreError>> + Send;
+}
+
+/// When an item is written, and when it may expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Now, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// `TTL`, seconds since the epoch.
+    pub expires_s: i64,
+}
+
+/// A day's results.
+pub trait DailyStore: Send + Sync {
+    /// The metrics of these dates, read consistently. At most [`MAX_BATCH_GETS`], no date twice.
+    fn dailies(&self, dates: &[NaiveDate]) -> impl Future<Output = Result<Vec<Lookup<DailyRow>>, StoreError>> + Send;
+
+    /// The merged sketches of these dates, read consistently. At most [`MAX_BATCH_GETS`], no date twice.
+    fn sketches(
+        &self,
+        dates: &[NaiveDate],
+    ) -> impl Future<Output = Result<Vec<Lookup<SketchesRow>>, StoreError>> + Send;
+
+    /// Writes the metrics unless what is there was made of newer partials ([`crate::rows::MadeOf::may_replace`]).
+    /// `CreatedAt` of what is there stays.
+    fn put_daily(&self, row: &DailyRow) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// Writes the sketches unless what is there was made of newer partials.
+    fn put_sketches(&self, row: &SketchesRow) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// Writes the number of new users unless what is there was made of newer partials.
+    fn put_total(&self, row: &TotalRow) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// One page of the numbers of new users, read consistently, in order of their dates, up to `to`.
+    fn totals_page(
+        &self,
+        to: NaiveDate,
+        after: Option<&Cursor>,
+    ) -> impl Future<Output = Result<Page<TotalRow>, StoreError>> + Send;
+}
+
+/// The deployment's own record.
+pub trait DeploymentStore: Send + Sync {
+    /// The record, read consistently.
+    fn read_deployment(&self) -> impl Future<Output = Result<Option<Deployment>, StoreError>> + Send;
+
+    /// Writes the first record; refused where there is one.
+    fn create_deployment(&self, deployment: &Deployment) -> impl Future<Output = Result<Put, StoreError>> + Send;
+}
+
+/// All that the consumer needs.
+pub trait ConsumerStore: EventStore + RejectedStore + UserStore + PartialStore + DeploymentStore {}
+
+impl<S: EventStore + RejectedStore + UserStore + PartialStore + DeploymentStore> ConsumerStore for S {}
+
+/// All that the aggregator needs.
+pub trait AggregatorStore: ConsumerStore + DailyStore {}
+
+impl<S: ConsumerStore + DailyStore> AggregatorStore for S {}
