@@ -58,7 +58,9 @@ mod tests {
 
     #[test]
     fn a_day_of_a_zone_ends_where_the_next_begins() {
-        for zone in [chrono_tz::UTC, chrono_tz::Europe::Berlin, chrono_tz::America::Sao_Paulo, chrono_tz::Asia::Kathmandu] {
+        for zone in
+            [chrono_tz::UTC, chrono_tz::Europe::Berlin, chrono_tz::America::Sao_Paulo, chrono_tz::Asia::Kathmandu]
+        {
             let from = NaiveDate::from_ymd_opt(2017, 1, 1).unwrap();
             for date in from.iter_days().take(800) {
                 let (start, end) = (start_of(zone, date), end_of(zone, date));

@@ -18,6 +18,8 @@ pub mod sanitize;
 pub mod validate;
 pub mod wire;
 
+pub mod record;
+
 pub mod frame;
 pub mod hash;
 

@@ -31,7 +31,8 @@ pub async fn open<S: DeploymentStore>(
     }
     retry(jitter, deadline, || store.create_deployment(first)).await?;
     read(store, jitter, deadline).await?.ok_or_else(|| {
-        StoreError::Unusable { detail: "the record META / DEPLOYMENT was written but cannot be read back".into() }.into()
+        StoreError::Unusable { detail: "the record META / DEPLOYMENT was written but cannot be read back".into() }
+            .into()
     })
 }
 
