@@ -1,1 +1,57 @@
-//! x
+//! The adapter for DynamoDB, through the AWS SDK. One method is one request; nothing is retried in here.
+//!
+//! Events, partials, users and rejected occurrences live in one table, the deployment's record and the daily results
+//! in another, or in the same: raw events need no backup, figures do.
+
+pub mod connect;
+pub mod schema;
+
+mod item;
+mod refusal;
+mod request;
+
+mod dailies;
+mod deployment;
+mod events;
+mod partials;
+mod rejected;
+mod users;
+
+use std::sync::Arc;
+
+use crate::dynamo::connect::Connection;
+use crate::dynamo::schema::Tables;
+use crate::error::StoreError;
+
+/// The store over DynamoDB. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct DynamoStore {
+    connection: Connection,
+    tables: Tables,
+    /// The insert of one event, the same for all.
+    insert: Arc<str>,
+}
+
+impl DynamoStore {
+    /// The store in these tables.
+    pub fn new(connection: Connection, tables: Tables) -> Self {
+        let insert = events::insert_statement(&tables.events).into();
+        Self { connection, tables, insert }
+    }
+
+    /// Asks whether the tables can be used, so that a program ends at its start with one clear sentence.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] says what to change: endpoint, credentials, names of tables, or the tables themselves.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        for table in self.tables.distinct() {
+            schema::check_table(&self.connection, &self.tables, table).await?;
+        }
+        Ok(())
+    }
+
+    /// The tables' names.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+}

@@ -6,9 +6,11 @@
 //! One contract suite runs on all.
 
 pub mod error;
+pub mod numbers;
 pub mod rows;
 pub mod traits;
 
+mod batch;
 pub mod clock;
 pub mod retry;
 

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use chrono::NaiveDate;
 use headcount_core::deployment::Deployment;
-use headcount_core::keys::{ItemKey, WriteShards};
+use headcount_core::keys::{self, ItemKey, WriteShards};
 use headcount_core::origin::{Lane, Origin};
 use headcount_core::partial::PartialRecord;
 
@@ -52,6 +52,27 @@ pub struct EventSpan {
     pub from_ms: i64,
     /// Up to this millisecond, not included.
     pub to_ms: i64,
+}
+
+/// The largest timestamp with which sort keys still order by time: 13 digits, the year 2286.
+const MAX_KEY_MS: i64 = 9_999_999_999_999;
+
+impl EventSpan {
+    /// The partition, the sort key from which on, and the one before which the events lie; `None` where there can be
+    /// none. What lies outside the range of sort keys is cut off.
+    pub(crate) fn bounds(&self) -> Result<Option<(String, String, String)>, StoreError> {
+        let (from, to) = (self.from_ms.clamp(0, MAX_KEY_MS), self.to_ms.clamp(0, MAX_KEY_MS));
+        let partition = partition_of(&keys::events(self.date), self.shards, self.shard)?;
+        // No event's key is as short as the upper bound itself, so that a range that includes it takes nothing more.
+        Ok((from < to).then(|| (partition, keys::event_at(from), keys::event_at(to))))
+    }
+}
+
+/// The partition of one write shard of a date.
+pub(crate) fn partition_of(prefix: &str, shards: WriteShards, shard: u32) -> Result<String, StoreError> {
+    shards.partitions(prefix).into_iter().nth(shard as usize).ok_or_else(|| StoreError::Invalid {
+        detail: format!("there is no write shard {shard}: the date has {}", shards.count()),
+    })
 }
 
 /// Rejected occurrences.

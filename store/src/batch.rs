@@ -1,0 +1,30 @@
+//! What every adapter refuses before it asks anything: batches too large, and batches that name a key twice.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use crate::error::StoreError;
+
+/// Refuses what DynamoDB would refuse as a whole: more than `most` keys, or a key twice.
+pub(crate) fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize) -> Result<(), StoreError> {
+    let mut seen = HashSet::new();
+    for key in keys {
+        if !seen.insert(key) {
+            return Err(StoreError::Invalid { detail: "a batch must not name a key twice".into() });
+        }
+        if seen.len() > most {
+            return Err(StoreError::Invalid { detail: format!("a batch must hold at most {most} keys") });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a write of a partial that would not raise its version.
+pub(crate) fn check_version(version: u64, expected: u64) -> Result<(), StoreError> {
+    if version > expected {
+        return Ok(());
+    }
+    Err(StoreError::Invalid {
+        detail: format!("a partial's version must grow: version {version} was to replace version {expected}"),
+    })
+}

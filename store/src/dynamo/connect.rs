@@ -1,0 +1,167 @@
+//! The way to DynamoDB: endpoint, region, credentials, timeouts.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::region::ProfileFileRegionProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Credentials;
+use aws_smithy_http_client::Builder as HttpClientBuilder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+use super::refusal::Place;
+
+/// How long setting up a connection may take, unless told otherwise.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one request may take in all, unless told otherwise.
+pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The region named to an endpoint that was given without one: it signs requests, and stand-ins do not care.
+const FALLBACK_REGION: &str = "us-east-1";
+
+/// How to reach DynamoDB. What is not given here is taken from the standard AWS environment: variables, then the
+/// profile files (with roles to assume), then a web identity token, the container's and the machine's own credentials.
+/// Single sign-on and `credential_process` are not built in: export such credentials into the environment.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// Another endpoint than the region's own, as `http://127.0.0.1:8000`.
+    pub endpoint: Option<String>,
+    /// The region.
+    pub region: Option<String>,
+    /// Credentials to use as they are.
+    pub credentials: Option<StaticCredentials>,
+    /// How long setting up a connection may take.
+    pub connect_timeout: Duration,
+    /// How long one request may take in all.
+    pub operation_timeout: Duration,
+}
+
+impl Default for ConnectOptions {
+    /// All from the environment.
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            region: None,
+            credentials: None,
+            connect_timeout: CONNECT_TIMEOUT,
+            operation_timeout: OPERATION_TIMEOUT,
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// For a stand-in on this machine, which takes any credentials. Nothing of the environment is used.
+    ///
+    /// ```
+    /// use headcount_store::dynamo::connect::ConnectOptions;
+    /// let options = ConnectOptions::local("http://127.0.0.1:8000");
+    /// assert_eq!(options.endpoint.as_deref(), Some("http://127.0.0.1:8000"));
+    /// ```
+    pub fn local(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: Some(endpoint.into()),
+            region: Some(FALLBACK_REGION.to_owned()),
+            credentials: Some(StaticCredentials {
+                access_key_id: "local".to_owned(),
+                secret_access_key: "local".to_owned(),
+                session_token: None,
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+/// An access key with its secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StaticCredentials {
+    /// The access key's id.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: String,
+    /// The session's token, for keys that expire.
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for StaticCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StaticCredentials")
+    }
+}
+
+/// A client of DynamoDB. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub(crate) client: Client,
+    pub(crate) place: Place,
+}
+
+impl Connection {
+    /// Where requests go, for messages: the endpoint, or the region.
+    pub fn place(&self) -> String {
+        self.place.to_string()
+    }
+}
+
+/// A client after these options. Nothing is sent yet: [`super::DynamoStore::check`] tells whether it works.
+pub async fn connect(options: &ConnectOptions) -> Connection {
+    let config = sdk_config(options).await;
+    let place = Place {
+        endpoint: config.endpoint_url().map(str::to_owned),
+        region: config.region().map(|region| region.as_ref().to_owned()),
+    };
+    Connection { client: Client::new(&config), place }
+}
+
+/// The SDK's configuration after these options, for clients of other services as well: its own retries are off,
+/// because one method of this room is one request, and callers retry up to their own deadline.
+pub async fn sdk_config(options: &ConnectOptions) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(options.connect_timeout)
+        .operation_timeout(options.operation_timeout)
+        .build();
+    // Stalled streams are ended by the operation's timeout already.
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(timeouts);
+    // A stand-in without TLS must work on a machine without a single root certificate.
+    let is_plain = options.credentials.is_some() && options.endpoint.as_ref().is_some_and(|at| at.starts_with("http:"));
+    loader = if is_plain {
+        loader.http_client(HttpClientBuilder::new().build_http())
+    } else {
+        loader.http_client(HttpClientBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+    };
+    if let Some(endpoint) = &options.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(given) = &options.credentials {
+        loader = loader.credentials_provider(Credentials::new(
+            &given.access_key_id,
+            &given.secret_access_key,
+            given.session_token.clone(),
+            None,
+            "headcount",
+        ));
+    }
+    match (&options.region, &options.endpoint) {
+        (Some(region), _) => loader = loader.region(Region::new(region.clone())),
+        // The machine's metadata service is not asked: off AWS that takes seconds.
+        (None, Some(_)) => {
+            loader = loader.region(
+                RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+                    .or_else(ProfileFileRegionProvider::new())
+                    .or_else(Region::new(FALLBACK_REGION)),
+            );
+        }
+        (None, None) => {}
+    }
+    loader.load().await
+}

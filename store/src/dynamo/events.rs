@@ -1,0 +1,164 @@
+//! Events: `ANALYTICS#<date>` / `EVENT#<ms>#<eventId>`.
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest,
+    BatchStatementResponse, ReturnValuesOnConditionCheckFailure,
+};
+use headcount_core::event::{Event, EventType};
+use headcount_core::keys::{self, ItemKey};
+use headcount_core::origin::Origin;
+
+use super::DynamoStore;
+use super::item::{Attributes, Item, from_object, n, s};
+use super::refusal::{cut, sort};
+use super::request::{Wanted, read_found};
+use crate::batch;
+use crate::error::StoreError;
+use crate::rows::{Claim, Cursor, EventRow, Lookup, Page};
+use crate::traits::{EventSpan, EventStore, MAX_BATCH_WRITES};
+
+/// The attributes of an event's item, in the order in which [`parameters`] gives them.
+const ATTRIBUTES: [&str; 10] =
+    ["PK", "SK", "EntityType", "Data", "GSI1PK", "GSI1SK", "TTL", "CreatedAt", "UpdatedAt", "Origin"];
+
+/// The conditional insert of one event: `INSERT` fails where the key exists.
+pub(crate) fn insert_statement(table: &str) -> String {
+    let values = ATTRIBUTES.map(|name| format!("'{name}': ?")).join(", ");
+    format!("INSERT INTO \"{}\" VALUE {{{values}}}", table.replace('"', "\"\""))
+}
+
+fn parameters(row: &EventRow) -> [AttributeValue; ATTRIBUTES.len()] {
+    let key = row.key();
+    [
+        s(key.pk),
+        s(key.sk),
+        s("AnalyticsEvent"),
+        data(&row.event),
+        // Spread as the event itself is: a busy user would be a hot key of the index.
+        s(row.shards.partition(&keys::user(&row.event.user_id), &row.event.id)),
+        s(keys::event_at(row.event.timestamp_ms)),
+        n(row.expires_s),
+        n(row.created_ms),
+        n(row.created_ms),
+        s(row.origin.to_string()),
+    ]
+}
+
+fn data(event: &Event) -> AttributeValue {
+    let mut data = Item::from([
+        ("eventId".to_owned(), s(&event.id)),
+        ("userId".to_owned(), s(&event.user_id)),
+        ("sessionId".to_owned(), s(&event.session_id)),
+        ("eventType".to_owned(), s(event.event_type.as_str())),
+        ("timestamp".to_owned(), n(event.timestamp_ms)),
+        ("metadata".to_owned(), from_object(&event.metadata)),
+    ]);
+    if !event.event_data.is_empty() {
+        data.insert("eventData".to_owned(), from_object(&event.event_data));
+    }
+    AttributeValue::M(data)
+}
+
+fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow, StoreError> {
+    let data = attributes.map("Data")?;
+    // Errors name the item, which the map inside it cannot.
+    let inside = |error: StoreError| match error {
+        StoreError::Malformed { detail, .. } => attributes.malformed(format!("in Data, {detail}")),
+        other => other,
+    };
+    let data = Attributes(data);
+    let text = |name| data.text(name).map(str::to_owned).map_err(inside);
+    let event = Event {
+        id: text("eventId")?,
+        user_id: text("userId")?,
+        session_id: text("sessionId")?,
+        event_type: EventType::from_stored(&text("eventType")?),
+        timestamp_ms: data.number("timestamp").map_err(inside)?,
+        event_data: if data.has("eventData") { data.object("eventData").map_err(inside)? } else { Default::default() },
+        metadata: data.object("metadata").map_err(inside)?,
+    };
+    if keys::parse_event(attributes.text("SK")?) != Some((event.timestamp_ms, &event.id)) {
+        return Err(attributes.malformed("its key does not say its event's time and id"));
+    }
+    Ok(EventRow {
+        event,
+        origin: attributes.parsed("Origin")?,
+        date: span.date,
+        shards: span.shards,
+        created_ms: attributes.number("CreatedAt")?,
+        expires_s: attributes.number("TTL")?,
+    })
+}
+
+impl EventStore for DynamoStore {
+    async fn claim(&self, events: &[EventRow]) -> Result<Vec<Claim>, StoreError> {
+        batch::check(events.iter().map(EventRow::key), MAX_BATCH_WRITES)?;
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let insert = |row| {
+            BatchStatementRequest::builder()
+                .statement(&*self.insert)
+                .set_parameters(Some(parameters(row).into()))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .build()
+                .map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })
+        };
+        let statements = events.iter().map(insert).collect::<Result<_, _>>()?;
+        let request = self.connection.client.batch_execute_statement().set_statements(Some(statements));
+        let table = &self.tables.events;
+        let answer = request.send().await.map_err(|error| sort(&error, &self.connection.place, table))?;
+        // An answer that says nothing about an event leaves its outcome open.
+        let outcomes =
+            (0..events.len()).map(|at| answer.responses().get(at).map_or(Ok(Claim::Unknown), |one| self.outcome(one)));
+        outcomes.collect()
+    }
+
+    async fn origins(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Origin>>, StoreError> {
+        let wanted = Wanted { attribute: Some("Origin"), consistent: true };
+        let found = self.get_batch(&self.tables.events, keys, wanted).await?;
+        read_found(found, |item| item.parsed("Origin"))
+    }
+
+    async fn events_page(&self, span: &EventSpan, after: Option<&Cursor>) -> Result<Page<EventRow>, StoreError> {
+        let Some((partition, from, to)) = span.bounds()? else { return Ok(Page { items: Vec::new(), next: None }) };
+        let table = &self.tables.events;
+        let query = self
+            .query(table, &partition, " AND SK BETWEEN :from AND :to", after)
+            .expression_attribute_values(":from", s(from))
+            .expression_attribute_values(":to", s(to));
+        self.page(table, query, |item| read(item, span)).await
+    }
+}
+
+impl DynamoStore {
+    /// What one statement's answer says. What concerns the table as a whole fails the request.
+    fn outcome(&self, response: &BatchStatementResponse) -> Result<Claim, StoreError> {
+        let Some(error) = response.error() else { return Ok(Claim::Inserted) };
+        let said = || cut(error.message().unwrap_or("refused as invalid"));
+        let unusable = |what: &str| {
+            let place = &self.connection.place;
+            Err(StoreError::Unusable {
+                detail: format!("inserting into the table {} at {place} failed: {what}", self.tables.events),
+            })
+        };
+        Ok(match error.code() {
+            Some(Code::DuplicateItem | Code::ConditionalCheckFailed) => Claim::Exists(stored_origin(error)),
+            Some(
+                Code::ProvisionedThroughputExceeded
+                | Code::RequestLimitExceeded
+                | Code::ThrottlingError
+                | Code::TransactionConflict,
+            ) => Claim::Throttled,
+            Some(Code::ValidationError | Code::ItemCollectionSizeLimitExceeded) => Claim::Invalid(said()),
+            Some(Code::AccessDenied) => return unusable("access is denied, check dynamodb:PartiQLInsert"),
+            Some(Code::ResourceNotFound) => return unusable("it does not exist, create it or check its name"),
+            // An internal error, no code, or one that this build does not know.
+            _ => Claim::Unknown,
+        })
+    }
+}
+
+fn stored_origin(error: &BatchStatementError) -> Option<Origin> {
+    Attributes(error.item()?).parsed("Origin").ok()
+}

@@ -1,0 +1,132 @@
+//! The two reads that every listing and look-up is made of: a batch of keys, and a page of a partition.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use headcount_core::keys::ItemKey;
+
+use super::DynamoStore;
+use super::item::{Attributes, Item, key_item, s};
+use super::refusal::{cut, sort};
+use crate::batch;
+use crate::error::StoreError;
+use crate::rows::{Cursor, Lookup, Page};
+use crate::traits::MAX_BATCH_GETS;
+
+/// Which attributes of the items are wanted, and how fresh.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// These, or all.
+    pub(crate) attribute: Option<&'a str>,
+    /// Read consistently.
+    pub(crate) consistent: bool,
+}
+
+impl DynamoStore {
+    /// The items under these keys, in order.
+    pub(crate) async fn get_batch(
+        &self,
+        table: &str,
+        keys: &[ItemKey],
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Lookup<Item>>, StoreError> {
+        batch::check(keys, MAX_BATCH_GETS)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut request = KeysAndAttributes::builder()
+            .set_keys(Some(keys.iter().map(key_item).collect()))
+            .consistent_read(wanted.consistent);
+        if let Some(attribute) = wanted.attribute {
+            request = request.projection_expression("PK, SK, #wanted").expression_attribute_names("#wanted", attribute);
+        }
+        let request = request.build().map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })?;
+        let answer = self.connection.client.batch_get_item().request_items(table, request).send().await;
+        let answer = answer.map_err(|error| sort(&error, &self.connection.place, table))?;
+
+        let mut found = HashMap::with_capacity(keys.len());
+        for item in answer.responses.and_then(|mut responses| responses.remove(table)).unwrap_or_default() {
+            found.insert(Attributes(&item).key()?, item);
+        }
+        let mut unprocessed = HashSet::new();
+        if let Some(left) = answer.unprocessed_keys.and_then(|mut left| left.remove(table)) {
+            for key in left.keys() {
+                unprocessed.insert(Attributes(key).key()?);
+            }
+        }
+        let look_up = |key| match found.remove(key) {
+            Some(item) => Lookup::Found(item),
+            None if unprocessed.contains(key) => Lookup::Unprocessed,
+            None => Lookup::Absent,
+        };
+        Ok(keys.iter().map(look_up).collect())
+    }
+
+    /// A query of one partition; `extra` narrows it by sort key and adds what else it takes.
+    pub(crate) fn query(
+        &self,
+        table: &str,
+        partition: &str,
+        sort_condition: &str,
+        after: Option<&Cursor>,
+    ) -> QueryFluentBuilder {
+        self.connection
+            .client
+            .query()
+            .table_name(table)
+            .consistent_read(true)
+            .key_condition_expression(format!("PK = :partition{sort_condition}"))
+            .expression_attribute_values(":partition", s(partition))
+            .set_exclusive_start_key(start_key(after))
+    }
+
+    /// Sends a query and reads each item of its page.
+    pub(crate) async fn page<T>(
+        &self,
+        table: &str,
+        query: QueryFluentBuilder,
+        read: impl Fn(Attributes<'_>) -> Result<T, StoreError>,
+    ) -> Result<Page<T>, StoreError> {
+        let answer = self.send(table, query).await?;
+        let items = answer.items().iter().map(|item| read(Attributes(item))).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: cursor(answer.last_evaluated_key.as_ref())? })
+    }
+
+    /// Sends a query.
+    pub(crate) async fn send(&self, table: &str, query: QueryFluentBuilder) -> Result<QueryOutput, StoreError> {
+        query.send().await.map_err(|error| sort(&error, &self.connection.place, table))
+    }
+}
+
+/// The found items read, the rest as it is.
+pub(crate) fn read_found<T>(
+    found: Vec<Lookup<Item>>,
+    read: impl Fn(Attributes<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<Lookup<T>>, StoreError> {
+    let read_one = |lookup| {
+        Ok(match lookup {
+            Lookup::Found(item) => Lookup::Found(read(Attributes(&item))?),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unprocessed => Lookup::Unprocessed,
+        })
+    };
+    found.into_iter().map(read_one).collect()
+}
+
+/// The key to begin a page after.
+pub(crate) fn start_key(after: Option<&Cursor>) -> Option<HashMap<String, AttributeValue>> {
+    after.map(|Cursor(attributes)| attributes.iter().map(|(name, value)| (name.clone(), s(value))).collect())
+}
+
+/// The cursor of a page's last key.
+pub(crate) fn cursor(last: Option<&Item>) -> Result<Option<Cursor>, StoreError> {
+    let Some(last) = last.filter(|last| !last.is_empty()) else { return Ok(None) };
+    let mut attributes = Vec::with_capacity(last.len());
+    for name in last.keys() {
+        attributes.push((name.clone(), Attributes(last).text(name)?.to_owned()));
+    }
+    attributes.sort();
+    Ok(Some(Cursor(attributes)))
+}
