@@ -1,0 +1,104 @@
+//! How standing in for AWS can fail. Every message says what to do next.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What went wrong on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// Another program listens there.
+    #[error("the {what} cannot listen on {addr}: port {} is in use; stop the program that uses it, or choose another port ({option})", addr.port())]
+    PortInUse {
+        /// What wanted to listen.
+        what: &'static str,
+        /// Where.
+        addr: SocketAddr,
+        /// The option that chooses the port.
+        option: &'static str,
+    },
+    /// The address cannot be listened on for another reason.
+    #[error("the {what} cannot listen on {addr} ({option}): {source}")]
+    Bind {
+        /// What wanted to listen.
+        what: &'static str,
+        /// Where.
+        addr: SocketAddr,
+        /// The option that chooses the port.
+        option: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or directory of the data directory cannot be used.
+    #[error("{} cannot be {action}: {source}; choose a data directory that this user may write to", path.display())]
+    DataDir {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried: `"created"`, `"written"`, ...
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process works on the same data directory.
+    #[error("another process uses the data directory {} (it holds {}); stop it, or choose another directory", dir.display(), lock.display())]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+        /// The locked file.
+        lock: PathBuf,
+    },
+    /// A file of the data directory does not hold what it should.
+    #[error("{} is damaged: {detail}; {advice}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+        /// What to do, and what that means.
+        advice: &'static str,
+    },
+    /// The machine's clock lies too far behind an earlier run.
+    #[error(
+        "the machine's clock lies {behind_s} s behind an earlier run on {}: the stream would hand out sequence numbers \
+         again; set the clock right, or choose another data directory", path.display()
+    )]
+    ClockBehind {
+        /// The file that knows the earlier run.
+        path: PathBuf,
+        /// How far behind, in seconds.
+        behind_s: u64,
+    },
+    /// An option is out of its bounds.
+    #[error("{field}: {rule}")]
+    Option {
+        /// Which option.
+        field: &'static str,
+        /// What holds for it.
+        rule: String,
+    },
+    /// The stream cannot be used.
+    #[error("the stream {stream:?} cannot be used: {detail}")]
+    Stream {
+        /// The stream's name.
+        stream: String,
+        /// What is wrong, and what to do.
+        detail: String,
+    },
+    /// The deadline came before all records were processed.
+    #[error(
+        "{pending} of {shards} shards still had records to process when the time was up; they stay in the stream, and \
+         are delivered again after the checkpoint"
+    )]
+    NotDrained {
+        /// Shards with records left.
+        pending: usize,
+        /// All shards.
+        shards: usize,
+    },
+    /// What was waited for has stopped.
+    #[error("the {what} has stopped")]
+    Stopped {
+        /// What has stopped.
+        what: &'static str,
+    },
+}
