@@ -1,0 +1,207 @@
+//! How the faulty store fulfils the traits: every method is one request under the plan.
+
+use chrono::NaiveDate;
+use headcount_core::deployment::Deployment;
+use headcount_core::keys::{self, ItemKey, WriteShards};
+use headcount_core::origin::{Lane, Origin};
+use headcount_core::partial::PartialRecord;
+
+use super::Faulty;
+use super::plan::{ItemFault, Operation};
+use crate::error::StoreError;
+use crate::rows::{
+    Claim, Cursor, DailyRow, EventRow, FirstDay, Lookup, Page, Put, RejectedCount, RejectedRow, SketchesRow, TotalRow,
+};
+use crate::traits::{
+    DailyStore, DeploymentStore, EventSpan, EventStore, PartialStore, RejectedStore, Stamp, UserStore, partition_of,
+};
+
+/// The items that the request gets to.
+fn reached<T: Clone>(items: &[T], faults: &[ItemFault]) -> Vec<T> {
+    let is_reached = |fault| match fault {
+        ItemFault::Fine | ItemFault::UnknownAfter => true,
+        ItemFault::Unprocessed | ItemFault::UnknownBefore => false,
+    };
+    items.iter().zip(faults).filter(|(_, fault)| is_reached(**fault)).map(|(item, _)| item.clone()).collect()
+}
+
+/// An answer for each item: what the store said of it, or what the fault makes of it.
+fn weave<T>(answers: Vec<T>, faults: &[ItemFault], instead: impl Fn(ItemFault) -> T) -> Vec<T> {
+    let mut answers = answers.into_iter();
+    let one = |fault: &ItemFault| match fault {
+        ItemFault::Fine => answers.next().unwrap_or_else(|| instead(ItemFault::Unprocessed)),
+        ItemFault::UnknownAfter => {
+            answers.next();
+            instead(*fault)
+        }
+        ItemFault::Unprocessed | ItemFault::UnknownBefore => instead(*fault),
+    };
+    faults.iter().map(one).collect()
+}
+
+fn unprocessed<T>(_fault: ItemFault) -> Lookup<T> {
+    Lookup::Unprocessed
+}
+
+/// The key that stands for a listing of one partition.
+fn listing(prefix: &str, shards: WriteShards, shard: u32) -> Result<Vec<ItemKey>, StoreError> {
+    Ok(vec![ItemKey { pk: partition_of(prefix, shards, shard)?, sk: String::new() }])
+}
+
+impl<S: EventStore> EventStore for Faulty<S> {
+    async fn claim(&self, events: &[EventRow]) -> Result<Vec<Claim>, StoreError> {
+        let keys = events.iter().map(EventRow::key).collect();
+        self.request(Operation::Claim, keys, |faults| async move {
+            let claims = self.inner.claim(&reached(events, &faults)).await?;
+            Ok(weave(claims, &faults, |fault| match fault {
+                ItemFault::Unprocessed => Claim::Throttled,
+                ItemFault::Fine | ItemFault::UnknownBefore | ItemFault::UnknownAfter => Claim::Unknown,
+            }))
+        })
+        .await
+    }
+
+    async fn origins(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Origin>>, StoreError> {
+        self.request(Operation::Origins, keys.to_vec(), |faults| async move {
+            Ok(weave(self.inner.origins(&reached(keys, &faults)).await?, &faults, unprocessed))
+        })
+        .await
+    }
+
+    async fn events_page(&self, span: &EventSpan, after: Option<&Cursor>) -> Result<Page<EventRow>, StoreError> {
+        let keys = listing(&keys::events(span.date), span.shards, span.shard)?;
+        self.request(Operation::EventsPage, keys, |_| self.inner.events_page(span, after)).await
+    }
+}
+
+impl<S: RejectedStore> RejectedStore for Faulty<S> {
+    async fn put_rejected(&self, rows: &[RejectedRow]) -> Result<Vec<bool>, StoreError> {
+        let keys = rows.iter().map(RejectedRow::key).collect();
+        self.request(Operation::PutRejected, keys, |faults| async move {
+            Ok(weave(self.inner.put_rejected(&reached(rows, &faults)).await?, &faults, |_| false))
+        })
+        .await
+    }
+
+    async fn rejected_page(
+        &self,
+        arrival_date: NaiveDate,
+        shards: WriteShards,
+        shard: u32,
+        after: Option<&Cursor>,
+    ) -> Result<Page<RejectedCount>, StoreError> {
+        let keys = listing(&keys::rejections(arrival_date), shards, shard)?;
+        let act = |_| self.inner.rejected_page(arrival_date, shards, shard, after);
+        self.request(Operation::RejectedPage, keys, act).await
+    }
+}
+
+impl<S: UserStore> UserStore for Faulty<S> {
+    async fn first_days(&self, user_ids: &[&str]) -> Result<Vec<Lookup<NaiveDate>>, StoreError> {
+        let keys = user_ids.iter().map(|user_id| keys::profile(user_id)).collect();
+        self.request(Operation::FirstDays, keys, |faults| async move {
+            Ok(weave(self.inner.first_days(&reached(user_ids, &faults)).await?, &faults, unprocessed))
+        })
+        .await
+    }
+
+    async fn put_first_day(&self, first_day: &FirstDay) -> Result<Put, StoreError> {
+        let keys = vec![keys::profile(&first_day.user_id)];
+        self.request(Operation::PutFirstDay, keys, |_| self.inner.put_first_day(first_day)).await
+    }
+
+    async fn new_users_page(
+        &self,
+        date: NaiveDate,
+        shards: WriteShards,
+        shard: u32,
+        after: Option<&Cursor>,
+    ) -> Result<(u64, Option<Cursor>), StoreError> {
+        let keys = listing(&keys::new_users(date), shards, shard)?;
+        let act = |_| self.inner.new_users_page(date, shards, shard, after);
+        self.request(Operation::NewUsersPage, keys, act).await
+    }
+}
+
+impl<S: PartialStore> PartialStore for Faulty<S> {
+    async fn read_partial(
+        &self,
+        date: NaiveDate,
+        shards: WriteShards,
+        lane: &Lane,
+    ) -> Result<Option<PartialRecord>, StoreError> {
+        let keys = vec![keys::partial(date, shards, lane)];
+        self.request(Operation::ReadPartial, keys, |_| self.inner.read_partial(date, shards, lane)).await
+    }
+
+    async fn write_partial(
+        &self,
+        record: &PartialRecord,
+        shards: WriteShards,
+        expected: u64,
+        stamp: Stamp,
+    ) -> Result<Put, StoreError> {
+        let keys = vec![keys::partial(record.date, shards, &record.lane)];
+        let act = |_| self.inner.write_partial(record, shards, expected, stamp);
+        self.request(Operation::WritePartial, keys, act).await
+    }
+
+    async fn partials_page(
+        &self,
+        date: NaiveDate,
+        shards: WriteShards,
+        shard: u32,
+        after: Option<&Cursor>,
+    ) -> Result<Page<PartialRecord>, StoreError> {
+        let keys = listing(&keys::partials(date), shards, shard)?;
+        let act = |_| self.inner.partials_page(date, shards, shard, after);
+        self.request(Operation::PartialsPage, keys, act).await
+    }
+}
+
+impl<S: DailyStore> DailyStore for Faulty<S> {
+    async fn dailies(&self, dates: &[NaiveDate]) -> Result<Vec<Lookup<DailyRow>>, StoreError> {
+        let keys = dates.iter().map(|date| keys::daily(*date)).collect();
+        self.request(Operation::Dailies, keys, |faults| async move {
+            Ok(weave(self.inner.dailies(&reached(dates, &faults)).await?, &faults, unprocessed))
+        })
+        .await
+    }
+
+    async fn sketches(&self, dates: &[NaiveDate]) -> Result<Vec<Lookup<SketchesRow>>, StoreError> {
+        let keys = dates.iter().map(|date| keys::sketches(*date)).collect();
+        self.request(Operation::Sketches, keys, |faults| async move {
+            Ok(weave(self.inner.sketches(&reached(dates, &faults)).await?, &faults, unprocessed))
+        })
+        .await
+    }
+
+    async fn put_daily(&self, row: &DailyRow) -> Result<Put, StoreError> {
+        self.request(Operation::PutDaily, vec![keys::daily(row.date)], |_| self.inner.put_daily(row)).await
+    }
+
+    async fn put_sketches(&self, row: &SketchesRow) -> Result<Put, StoreError> {
+        self.request(Operation::PutSketches, vec![keys::sketches(row.date)], |_| self.inner.put_sketches(row)).await
+    }
+
+    async fn put_total(&self, row: &TotalRow) -> Result<Put, StoreError> {
+        self.request(Operation::PutTotal, vec![keys::total(row.date)], |_| self.inner.put_total(row)).await
+    }
+
+    async fn totals_page(&self, to: NaiveDate, after: Option<&Cursor>) -> Result<Page<TotalRow>, StoreError> {
+        let keys = listing(keys::TOTALS, WriteShards::ONE, 0)?;
+        self.request(Operation::TotalsPage, keys, |_| self.inner.totals_page(to, after)).await
+    }
+}
+
+impl<S: DeploymentStore> DeploymentStore for Faulty<S> {
+    async fn read_deployment(&self) -> Result<Option<Deployment>, StoreError> {
+        let keys = vec![keys::deployment()];
+        self.request(Operation::ReadDeployment, keys, |_| self.inner.read_deployment()).await
+    }
+
+    async fn create_deployment(&self, deployment: &Deployment) -> Result<Put, StoreError> {
+        let keys = vec![keys::deployment()];
+        self.request(Operation::CreateDeployment, keys, |_| self.inner.create_deployment(deployment)).await
+    }
+}

@@ -1,0 +1,154 @@
+//! What is to fail, and how.
+
+use std::time::Duration;
+
+use headcount_core::keys::ItemKey;
+
+/// The methods of the store's traits.
+#[expect(missing_docs, reason = "each is named as its method")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    Claim,
+    Origins,
+    EventsPage,
+    PutRejected,
+    RejectedPage,
+    FirstDays,
+    PutFirstDay,
+    NewUsersPage,
+    ReadPartial,
+    WritePartial,
+    PartialsPage,
+    Dailies,
+    Sketches,
+    PutDaily,
+    PutSketches,
+    PutTotal,
+    TotalsPage,
+    ReadDeployment,
+    CreateDeployment,
+}
+
+/// A request that is about to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Which.
+    pub operation: Operation,
+    /// How many were made before it, over all processes.
+    pub number: u64,
+    /// The items it names, in its order. A listing names its partition, with an empty `SK`.
+    pub keys: &'a [ItemKey],
+}
+
+/// How a request fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does nothing: [`crate::error::StoreError::Throttled`].
+    Throttle,
+    /// It does nothing: [`crate::error::StoreError::Unknown`].
+    UnknownBefore,
+    /// It takes effect: [`crate::error::StoreError::Unknown`].
+    UnknownAfter,
+    /// It does nothing: [`crate::error::StoreError::Invalid`].
+    Invalid,
+    /// It does nothing, and its process dies: no answer, ever.
+    CrashBefore,
+    /// It takes effect, and its process dies.
+    CrashAfter,
+    /// A batch succeeds, some of its items do not. Missing ones are fine; on what is no batch it has no effect.
+    Items(Vec<ItemFault>),
+}
+
+/// How one item of a batch fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ItemFault {
+    /// It does not.
+    #[default]
+    Fine,
+    /// Nothing happens to it: throttled in a claim, unprocessed in a look-up, not written.
+    Unprocessed,
+    /// Nothing happens to it, and a claim's outcome is unknown. Elsewhere as unprocessed.
+    UnknownBefore,
+    /// It takes effect, and a claim's outcome is unknown. Elsewhere it is said to be unprocessed.
+    UnknownAfter,
+}
+
+/// What becomes of a request. The default is that it works at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// How long it takes until it has its effect, on tokio's clock.
+    pub before: Duration,
+    /// How it fails.
+    pub fault: Option<Fault>,
+    /// How long its answer takes.
+    pub after: Duration,
+}
+
+impl Decision {
+    /// It fails at once.
+    pub fn fault(fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::default() }
+    }
+
+    /// The faults to count.
+    pub(crate) fn kinds(&self) -> Vec<FaultKind> {
+        let mut kinds = Vec::new();
+        if !self.before.is_zero() || !self.after.is_zero() {
+            kinds.push(FaultKind::Delay);
+        }
+        match &self.fault {
+            None => {}
+            Some(Fault::Throttle) => kinds.push(FaultKind::Throttle),
+            Some(Fault::UnknownBefore) => kinds.push(FaultKind::UnknownBefore),
+            Some(Fault::UnknownAfter) => kinds.push(FaultKind::UnknownAfter),
+            Some(Fault::Invalid) => kinds.push(FaultKind::Invalid),
+            Some(Fault::CrashBefore) => kinds.push(FaultKind::CrashBefore),
+            Some(Fault::CrashAfter) => kinds.push(FaultKind::CrashAfter),
+            Some(Fault::Items(items)) => kinds.extend(items.iter().filter_map(|item| match item {
+                ItemFault::Fine => None,
+                ItemFault::Unprocessed => Some(FaultKind::ItemUnprocessed),
+                ItemFault::UnknownBefore => Some(FaultKind::ItemUnknownBefore),
+                ItemFault::UnknownAfter => Some(FaultKind::ItemUnknownAfter),
+            })),
+        }
+        kinds
+    }
+}
+
+/// A kind of fault, to be counted.
+#[expect(missing_docs, reason = "each is named as its fault")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FaultKind {
+    Delay,
+    Throttle,
+    UnknownBefore,
+    UnknownAfter,
+    Invalid,
+    CrashBefore,
+    CrashAfter,
+    ItemUnprocessed,
+    ItemUnknownBefore,
+    ItemUnknownAfter,
+}
+
+/// Decides on every request. A function of the request is a plan.
+pub trait FaultPlan: Send + Sync {
+    /// What becomes of the request.
+    fn decide(&self, request: &Request<'_>) -> Decision;
+}
+
+impl<F: Fn(&Request<'_>) -> Decision + Send + Sync> FaultPlan for F {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        self(request)
+    }
+}
+
+/// The plan by which nothing fails.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl FaultPlan for Quiet {
+    fn decide(&self, _request: &Request<'_>) -> Decision {
+        Decision::default()
+    }
+}
