@@ -1,1 +1,244 @@
-//! x
+//! The stream service: an embedded Kinesis behind its own wire protocol, in memory.
+//!
+//! Its records live as long as the process. What has been processed is trimmed when they become many
+//! ([`Stream::trim`]); when they are too many all the same, puts are refused until the consumer has caught up.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use ferrokinesis::sequence::{SeqObj, shard_id_name, shard_ix_to_hex, stringify_sequence};
+use ferrokinesis::store::{Store, StoreOptions};
+use ferrokinesis::types::{EpochSeconds, HashKeyRange, SequenceNumberRange, Shard, StreamBuilder, StreamStatus};
+use headcount_store::clock::Clock;
+
+use crate::clients::REGION;
+use crate::data_dir::{self, DirLock};
+use crate::error::LocalError;
+use crate::serving::{self, Serving};
+use gate::Gate;
+use marks::Marks;
+
+mod gate;
+mod marks;
+
+/// The longest request body, in bytes: PutRecords takes 10 MiB of records, which base64 makes a third longer.
+pub const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// The most shards of all streams together.
+pub const MAX_SHARDS: u32 = 500;
+
+/// The longest name of a stream, in bytes (the service's own bound).
+pub const MAX_NAME_BYTES: usize = 128;
+
+/// Beyond these bytes of records, a put is refused.
+pub const MAX_RETAINED_BYTES: u64 = 2 << 30;
+
+/// Beyond these bytes of records, [`Stream::trim`] removes what was processed.
+pub const TRIM_ABOVE_BYTES: u64 = 256 << 20;
+
+/// How often records beyond the retention period are looked for, in seconds.
+const RETENTION_CHECK_S: u64 = 60;
+
+/// Records removed at once by a trim.
+const TRIM_CHUNK: usize = 5_000;
+
+/// The account that the stream's ARN names.
+const ACCOUNT: &str = "000000000000";
+
+/// What the stream is like and where it listens.
+#[derive(Clone, Debug)]
+pub struct StreamOptions {
+    /// The stream's name.
+    pub name: String,
+    /// How many shards it starts with, 1 to [`MAX_SHARDS`].
+    pub shards: u32,
+    /// Where to keep what stops sequence numbers from repeating after a restart. Needed wherever a table outlives the
+    /// process; the records themselves stay in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Where it listens. Port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// The clock that new shards are dated by.
+    pub clock: Clock,
+}
+
+impl StreamOptions {
+    /// A stream in memory on a free port of the loopback interface.
+    pub fn new(name: impl Into<String>, shards: u32) -> Self {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { name: name.into(), shards, data_dir: None, addr, clock: Clock::system() }
+    }
+
+    fn check(&self) -> Result<(), LocalError> {
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        if self.name.is_empty() || self.name.len() > MAX_NAME_BYTES || !self.name.bytes().all(named) {
+            let rule = format!("1 to {MAX_NAME_BYTES} letters, digits, '_', '.' or '-', not {:?}", self.name);
+            return Err(LocalError::Option { field: "stream name", rule });
+        }
+        if !(1..=MAX_SHARDS).contains(&self.shards) {
+            let rule = format!("1 to {MAX_SHARDS}, not {}", self.shards);
+            return Err(LocalError::Option { field: "shards", rule });
+        }
+        Ok(())
+    }
+}
+
+/// The running stream service with its one stream.
+///
+/// ```
+/// use headcount_local::{clients, stream::{Stream, StreamOptions}};
+/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stream = Stream::start(StreamOptions::new("events", 2)).await?;
+/// let shards = clients::kinesis(&stream.endpoint()).list_shards().stream_name("events").send().await?;
+/// assert_eq!(shards.shards().len(), 2);
+/// stream.stop().await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Stream {
+    serving: Serving,
+    name: String,
+    store: StoreHandle,
+    lock: Option<DirLock>,
+}
+
+/// The embedded stream's records, without the noise of printing them.
+struct StoreHandle(Store);
+
+impl std::fmt::Debug for StoreHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Stream {
+    /// Makes the stream and listens.
+    ///
+    /// # Errors
+    /// When an option is out of its bounds, the address is taken, another process uses the data directory, the
+    /// directory cannot be used, or the clock lies too far behind an earlier run.
+    pub async fn start(options: StreamOptions) -> Result<Self, LocalError> {
+        options.check()?;
+        let StreamOptions { name, shards, data_dir, addr, clock } = options;
+        let listener = serving::bind("stream", addr, "--kinesis-port").await?;
+        let lock = data_dir.as_deref().map(|dir| data_dir::lock(dir, "stream")).transpose()?;
+        let (marks, second) = Marks::begin(data_dir.as_deref(), clock)?;
+        let (router, store) = ferrokinesis::create_app(StoreOptions {
+            create_stream_ms: 0,
+            delete_stream_ms: 0,
+            update_stream_ms: 0,
+            shard_limit: MAX_SHARDS,
+            retention_check_interval_secs: RETENTION_CHECK_S,
+            max_retained_bytes: Some(MAX_RETAINED_BYTES),
+            aws_account_id: ACCOUNT.into(),
+            aws_region: REGION.into(),
+            ..StoreOptions::default()
+        });
+        make(&store, &name, shards, second).await?;
+        // The last layer is the first that a request meets.
+        let router = router
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(middleware::from_fn_with_state(Gate::new(marks), gate::pass));
+        let serving = Serving::spawn("stream", listener, move |listener, stop| async move {
+            let stopped = async move {
+                // A sender that is gone means the same: the stream was dropped.
+                let _ = stop.await;
+            };
+            axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(|error| error.to_string())
+        })?;
+        Ok(Self { serving, name, store: StoreHandle(store), lock })
+    }
+
+    /// Where SDK clients find it, as `http://127.0.0.1:4567`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.serving.addr())
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The bytes that its records take.
+    pub fn retained_bytes(&self) -> u64 {
+        self.store.0.metrics().retained_bytes()
+    }
+
+    /// Removes the records up to each shard's checkpoint (shard id, sequence number) if all records together take more
+    /// than [`TRIM_ABOVE_BYTES`]; returns how many. Later readers find them gone, as after the retention period.
+    pub async fn trim(&self, processed: &BTreeMap<String, String>) -> usize {
+        if self.retained_bytes() <= TRIM_ABOVE_BYTES {
+            return 0;
+        }
+        self.trim_now(processed).await
+    }
+
+    async fn trim_now(&self, processed: &BTreeMap<String, String>) -> usize {
+        let store = &self.store.0;
+        let mut removed = 0;
+        for (shard, sequence) in processed {
+            let Ok((_, index)) = ferrokinesis::sequence::resolve_shard_id(shard) else { continue };
+            let shard = shard_ix_to_hex(index);
+            let (from, to) = (format!("{shard}/"), format!("{shard}/{sequence}"));
+            loop {
+                let found = store.get_records_range_limited(&self.name, &from, &to, TRIM_CHUNK).await;
+                if found.is_empty() {
+                    break;
+                }
+                let keys: Vec<String> = found.into_iter().map(|(key, _)| key).collect();
+                store.delete_record_keys(&self.name, &keys).await;
+                removed += keys.len();
+            }
+        }
+        removed
+    }
+
+    /// Finishes the requests under way and ends. The records are gone afterwards.
+    pub async fn stop(self) {
+        self.serving.stop().await;
+        drop(self.lock);
+    }
+}
+
+/// Makes the stream with shards that are dated in `second`. The service's own CreateStream would date them by the clock,
+/// which may stand where it stood at the last start.
+async fn make(store: &Store, name: &str, count: u32, second: u64) -> Result<(), LocalError> {
+    let width = u128::MAX / u128::from(count);
+    let shards = (0..count)
+        .map(|index| {
+            let start = width * u128::from(index);
+            let end = if index + 1 == count { u128::MAX } else { width * u128::from(index + 1) - 1 };
+            let first = SeqObj {
+                shard_create_time: second * 1000,
+                seq_ix: None,
+                byte1: None,
+                seq_time: None,
+                seq_rand: None,
+                shard_ix: i64::from(index),
+                version: 2,
+            };
+            Shard {
+                shard_id: shard_id_name(i64::from(index)),
+                hash_key_range: HashKeyRange::new(start.to_string(), end.to_string()),
+                sequence_number_range: SequenceNumberRange {
+                    starting_sequence_number: stringify_sequence(&first),
+                    ending_sequence_number: None,
+                },
+                parent_shard_id: None,
+                adjacent_parent_shard_id: None,
+            }
+        })
+        .collect();
+    let arn = format!("arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}");
+    let created = EpochSeconds(second as f64);
+    let stream = StreamBuilder::new(name.into(), arn, StreamStatus::Active, created, shards).build();
+    store
+        .put_stream(name, stream)
+        .await
+        .map_err(|error| LocalError::Stream { stream: name.into(), detail: format!("it cannot be made: {error:?}") })
+}
+
+#[cfg(test)]
+mod tests;
