@@ -1,48 +1,174 @@
-//! Counters (provisional).
-use crate::event::Event;
+//! What is counted of a day: sums, independent of the order in which events come.
+
+mod capped;
+mod difference;
+
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
-/// Beyond the cap.
-pub const OTHER: &str = "(other)";
+use crate::calendar::hour_of;
+use crate::event::{Event, EventType};
+use crate::frame::{self, FrameError, Kind};
 
-/// Counters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub use capped::{CappedMap, NONE, OTHER, Weigh};
+pub use difference::{Compare, Difference};
+
+/// The version of the stored form that this build writes.
+pub const VERSION: u8 = 1;
+
+/// Counters of one lane and date, or of a whole date.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Valid events.
     pub events: u64,
-    /// Rejected occurrences.
+    /// Occurrences that broke a rule, on the day of their arrival.
     pub rejected: u64,
-    /// Duplicate occurrences.
+    /// Valid occurrences of events that another occurrence had stored.
     pub duplicates: u64,
+    /// Events by type.
+    pub by_type: CappedMap<u64>,
+    /// Events by hour of the reporting zone's clock.
+    pub by_hour: [u64; 24],
+    /// `feature_use` by feature.
+    pub features: CappedMap<u64>,
+    /// `content_create` by content type.
+    pub content: CappedMap<u64>,
+    /// `ai_request` by model.
+    pub models: CappedMap<ModelUse>,
+    /// `error` by error type.
+    pub errors: CappedMap<u64>,
+    /// Events by platform.
+    pub platforms: CappedMap<u64>,
+}
+
+/// Requests to one model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelUse {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Nano-dollars.
+    pub cost_nanos: u128,
+}
+
+impl Weigh for u64 {
+    fn weight(&self) -> u64 {
+        *self
+    }
+
+    fn add(&mut self, other: &Self) {
+        *self = self.saturating_add(*other);
+    }
+}
+
+impl Weigh for ModelUse {
+    fn weight(&self) -> u64 {
+        self.requests
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
+    }
 }
 
 impl Counters {
-    /// Counts one event.
-    pub fn add(&mut self, _event: &Event, _zone: Tz) {
-        self.events += 1;
+    /// Counts one event, in the hour of `zone`'s clock.
+    pub fn add(&mut self, event: &Event, zone: Tz) {
+        Weigh::add(&mut self.events, &1);
+        Weigh::add(&mut self.by_hour[hour_of(zone, event.timestamp_ms)], &1);
+        self.by_type.add(event.event_type.as_str(), &1);
+        self.platforms.add(event.platform().unwrap_or(NONE), &1);
+        match &event.event_type {
+            EventType::FeatureUse => self.features.add(event.feature().unwrap_or(NONE), &1),
+            EventType::ContentCreate => self.content.add(event.content_type().unwrap_or(NONE), &1),
+            EventType::Error => self.errors.add(event.error_type().unwrap_or(NONE), &1),
+            EventType::AiRequest => {
+                let ai = event.ai_use();
+                let one = ModelUse { requests: 1, tokens: ai.tokens, cost_nanos: u128::from(ai.cost_nanos) };
+                self.models.add(event.model().unwrap_or(NONE), &one);
+            }
+            EventType::PageView | EventType::Custom(_) => {}
+        }
     }
-    /// Sums.
+
+    /// Counts occurrences that broke a rule.
+    pub fn add_rejected(&mut self, occurrences: u64) {
+        Weigh::add(&mut self.rejected, &occurrences);
+    }
+
+    /// Counts occurrences of events that are stored already.
+    pub fn add_duplicates(&mut self, occurrences: u64) {
+        Weigh::add(&mut self.duplicates, &occurrences);
+    }
+
+    /// Adds what another lane counted. Names are not capped here, or the sum would depend on the order of lanes;
+    /// [`Self::capped`] does that once, at the end.
     pub fn merge(&mut self, other: &Self) {
-        self.events += other.events;
-        self.rejected += other.rejected;
-        self.duplicates += other.duplicates;
+        Weigh::add(&mut self.events, &other.events);
+        Weigh::add(&mut self.rejected, &other.rejected);
+        Weigh::add(&mut self.duplicates, &other.duplicates);
+        for (hour, other) in self.by_hour.iter_mut().zip(&other.by_hour) {
+            Weigh::add(hour, other);
+        }
+        self.by_type.merge(&other.by_type);
+        self.features.merge(&other.features);
+        self.content.merge(&other.content);
+        self.models.merge(&other.models);
+        self.errors.merge(&other.errors);
+        self.platforms.merge(&other.platforms);
     }
-    /// Bytes.
+
+    /// The same counts, each map with its most frequent names only and the rest under [`OTHER`].
+    #[must_use]
+    pub fn capped(&self) -> Self {
+        Self {
+            by_type: self.by_type.capped(),
+            features: self.features.capped(),
+            content: self.content.capped(),
+            models: self.models.capped(),
+            errors: self.errors.capped(),
+            platforms: self.platforms.capped(),
+            ..*self
+        }
+    }
+
+    /// The stored form of one lane's counters.
     pub fn encode(&self) -> Vec<u8> {
-        [self.events, self.rejected, self.duplicates].iter().flat_map(|n| n.to_le_bytes()).collect()
+        frame::encode(Kind::Counters, VERSION, &postcard::to_allocvec(self).expect("memory takes all"))
     }
-    /// Back.
+
+    /// The counters that were stored.
+    ///
+    /// # Errors
+    ///
+    /// [`CountersError`], where the bytes are not exactly what [`Self::encode`] makes.
     pub fn decode(bytes: &[u8]) -> Result<Self, CountersError> {
-        let mut n = bytes.chunks_exact(8).map(|b| u64::from_le_bytes(b.try_into().unwrap_or_default()));
-        let mut next = || n.next().ok_or(CountersError::Malformed);
-        Ok(Self { events: next()?, rejected: next()?, duplicates: next()? })
+        let (_, payload) = frame::decode(Kind::Counters, VERSION, bytes)?;
+        let (counters, rest): (Self, _) =
+            postcard::take_from_bytes(payload).map_err(|_| CountersError::Malformed("its fields are cut"))?;
+        if !rest.is_empty() {
+            return Err(CountersError::Malformed("bytes follow its fields"));
+        }
+        let Self { by_type, features, content, models, errors, platforms, .. } = &counters;
+        let sound =
+            [by_type, features, content, errors, platforms].iter().all(|map| map.is_sound()) && models.is_sound();
+        if sound { Ok(counters) } else { Err(CountersError::Malformed("a map holds impossible names")) }
     }
 }
 
-/// Bad bytes.
+/// Why bytes are no counters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CountersError {
-    /// Bad.
-    #[error("malformed")]
-    Malformed,
+    /// The frame is damaged.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The frame is whole, but what is in it are no counters.
+    #[error("it holds no counters: {0}")]
+    Malformed(&'static str),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,175 @@
-//! x
+//! A day's figures, as the item `DAILY` carries them, and the same over a range of days.
+
+mod build;
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::Object;
+
+pub use build::{DayInput, total};
+
+/// The figures of one day: the `Data` of its `DAILY` item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DailyMetrics {
+    /// The day, of the reporting zone.
+    pub date: NaiveDate,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// The figures of a day or of a range of days.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figures {
+    /// Different users of the day, or of the whole range.
+    pub active_users: u64,
+    /// Users ever seen up to the end of the (last) day.
+    pub total_users: u64,
+    /// Users first seen on the day, or within the range.
+    #[serde(rename = "newSignups24h")]
+    pub new_signups_24h: u64,
+    /// Different users of the day; of a range, the mean of its days, rounded to a whole user.
+    pub daily_active_users: u64,
+    /// Different users of the 7 days that end with the (last) day.
+    pub weekly_active_users: u64,
+    /// Different users of the 30 days that end with the (last) day.
+    pub monthly_active_users: u64,
+    /// Mean time from a session's first event to its last, milliseconds.
+    pub average_session_duration: f64,
+    /// Sessions.
+    pub sessions: SessionFigures,
+    /// `feature_use` by feature.
+    pub feature_usage: BTreeMap<String, u64>,
+    /// `content_create`.
+    pub content_created: Breakdown,
+    /// `ai_request`.
+    pub ai_usage: AiUsage,
+    /// `error`.
+    pub errors: Breakdown,
+    /// Events by type; the five built-in ones are always there.
+    pub events_by_type: BTreeMap<String, u64>,
+    /// Events by hour of the reporting zone's clock, 24 of them.
+    pub events_by_hour: Vec<u64>,
+    /// Events by platform.
+    pub platforms: BTreeMap<String, u64>,
+    /// Occurrences that broke a rule, by the day of their arrival.
+    pub rejected: u64,
+    /// Valid occurrences of events that another occurrence had stored.
+    pub duplicates: u64,
+    /// How exact the figures are.
+    pub estimate: Estimate,
+    /// Whether the day, or every day of the range, takes no more events.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// Whether the day, or every day of the range, was verified against its raw events when it closed.
+    pub verified: bool,
+}
+
+/// Sessions of a day or a range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SessionFigures {
+    /// How many.
+    pub count: u64,
+    /// The median duration, milliseconds.
+    pub p50: u64,
+    /// The duration that 95 of 100 do not exceed, milliseconds.
+    pub p95: u64,
+}
+
+/// A total and what it is made of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Breakdown {
+    /// In all.
+    pub total: u64,
+    /// By type.
+    pub by_type: BTreeMap<String, u64>,
+}
+
+/// Use of language models.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AiUsage {
+    /// Requests.
+    pub total_requests: u64,
+    /// Tokens.
+    pub total_tokens: u64,
+    /// US dollars.
+    pub total_cost: f64,
+    /// Nano-dollars, exact; at most `u64::MAX` (18 billion dollars).
+    pub total_cost_nanos: u64,
+    /// By model.
+    pub by_model: BTreeMap<String, ModelFigures>,
+}
+
+/// Use of one model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelFigures {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// US dollars.
+    pub cost: f64,
+    /// Nano-dollars, exact.
+    pub cost_nanos: u64,
+}
+
+/// How exact figures are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Estimate {
+    /// The standard error of user figures, as a share of them; small numbers are nearly exact.
+    pub users_relative_standard_error: f64,
+    /// Whether session figures are exact.
+    pub sessions_exact: bool,
+    /// Lanes that are not in the figures, because their partials are damaged.
+    pub lanes_set_aside: u32,
+}
+
+impl Default for Estimate {
+    fn default() -> Self {
+        Self { users_relative_standard_error: 0.0, sessions_exact: true, lanes_set_aside: 0 }
+    }
+}
+
+/// `Data` of a `DAILY` item that are no figures.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it holds no daily figures: {0}")]
+pub struct MetricsError(String);
+
+impl DailyMetrics {
+    /// A day of which nothing is known: all zero, open.
+    pub fn empty(date: NaiveDate) -> Self {
+        let figures =
+            Figures { events_by_type: build::built_in_types(), events_by_hour: vec![0; 24], ..Figures::default() };
+        Self { date, figures }
+    }
+
+    /// The `Data` map.
+    pub fn to_object(&self) -> Object {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(object)) => object,
+            // Every key is text and every number finite: there is nothing here that JSON cannot hold.
+            other => unreachable!("figures are a JSON object: {other:?}"),
+        }
+    }
+
+    /// The figures in a `Data` map, whichever way a table writes whole numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError`], where a field is missing or of another type.
+    pub fn from_object(object: &Object) -> Result<Self, MetricsError> {
+        serde_json::from_value(Value::Object(object.clone())).map_err(|error| MetricsError(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

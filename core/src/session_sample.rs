@@ -135,10 +135,8 @@ impl SessionSample {
         let mut hash = 0u64;
         for (n, (step, after_earliest, duration)) in stored.into_iter().enumerate() {
             let ascends = n == 0 || step > 0;
-            hash = hash
-                .checked_add(step)
-                .filter(|_| ascends)
-                .ok_or(SampleError::Malformed("its hashes do not ascend"))?;
+            hash =
+                hash.checked_add(step).filter(|_| ascends).ok_or(SampleError::Malformed("its hashes do not ascend"))?;
             let first = earliest.checked_add_unsigned(after_earliest);
             let span = first.and_then(|first| Some((first, first.checked_add_unsigned(duration)?)));
             spans.insert(hash, span.ok_or(SampleError::Malformed("a session's time is out of range"))?);

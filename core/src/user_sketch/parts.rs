@@ -278,12 +278,16 @@ impl Packed {
     const PER_WORD: usize = 5;
 
     fn unpack(&self) -> Vec<u8> {
-        let registers = self.words.iter().flat_map(|word| (0..Self::PER_WORD).map(move |n| (word >> (n * Self::BITS)) as u8 & 0x3f));
+        let registers = self
+            .words
+            .iter()
+            .flat_map(|word| (0..Self::PER_WORD).map(move |n| (word >> (n * Self::BITS)) as u8 & 0x3f));
         registers.take(self.count as usize).collect()
     }
 
     fn pack(registers: &[u8]) -> Self {
-        let word = |five: &[u8]| five.iter().rev().fold(0u32, |word, register| word << Self::BITS | u32::from(*register));
+        let word =
+            |five: &[u8]| five.iter().rev().fold(0u32, |word, register| word << Self::BITS | u32::from(*register));
         Self {
             words: registers.chunks(Self::PER_WORD).map(word).collect(),
             count: registers.len() as u64,

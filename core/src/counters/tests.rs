@@ -1,0 +1,147 @@
+use super::*;
+use crate::limits::{MAX_COUNTER_NAME_BYTES, MAX_COUNTER_NAMES};
+use proptest::prelude::*;
+use serde_json::json;
+
+fn event(event_type: &str, data: serde_json::Value, at_ms: i64) -> Event {
+    Event {
+        id: "e".into(),
+        user_id: "u".into(),
+        session_id: "s".into(),
+        event_type: EventType::from_stored(event_type),
+        timestamp_ms: at_ms,
+        event_data: data.as_object().unwrap().clone(),
+        metadata: json!({"platform": "web"}).as_object().unwrap().clone(),
+    }
+}
+
+fn used(feature: &str) -> Event {
+    event("feature_use", json!({"feature": feature}), 0)
+}
+
+#[test]
+fn each_type_counts_where_it_belongs() {
+    let mut counters = Counters::default();
+    for event in [
+        event("page_view", json!({}), 0),
+        event("feature_use", json!({"feature": "search"}), 3_600_000),
+        event("feature_use", json!({}), 3_600_000),
+        event("content_create", json!({"contentType": "note"}), 0),
+        event("ai_request", json!({"model": "large", "tokens": 7, "cost": 0.1}), 0),
+        event("ai_request", json!({"model": "large", "inputTokens": 1, "outputTokens": 2, "cost": 0.2}), 0),
+        event("error", json!({"errorType": "timeout"}), 0),
+        event("signup", json!({"feature": "none of mine"}), 0),
+    ] {
+        counters.add(&event, Tz::UTC);
+    }
+    assert_eq!((counters.events, counters.by_hour[0], counters.by_hour[1]), (8, 6, 2));
+    assert_eq!((counters.features.get("search"), counters.features.get(NONE)), (Some(&1), Some(&1)));
+    assert_eq!((counters.content.get("note"), counters.errors.get("timeout")), (Some(&1), Some(&1)));
+    let large = ModelUse { requests: 2, tokens: 10, cost_nanos: 300_000_000 };
+    assert_eq!(counters.models.get("large"), Some(&large));
+    assert_eq!((counters.by_type.get("signup"), counters.platforms.get("web")), (Some(&1), Some(&8)));
+}
+
+#[test]
+fn names_are_bounded_in_number_and_length() {
+    let mut counters = Counters::default();
+    for n in 0..MAX_COUNTER_NAMES + 20 {
+        counters.add(&used(&format!("feature-{n:04}")), Tz::UTC);
+    }
+    counters.add(&used("feature-0000"), Tz::UTC);
+    counters.add(&used(OTHER), Tz::UTC);
+    assert_eq!(counters.features.iter().count(), MAX_COUNTER_NAMES + 1);
+    assert_eq!((counters.features.get(OTHER), counters.features.get("feature-0000")), (Some(&21), Some(&2)));
+    assert_eq!(counters.features.total(), counters.by_type.total());
+
+    let mut counters = Counters::default();
+    counters.add(&used(&"é".repeat(MAX_COUNTER_NAME_BYTES)), Tz::UTC);
+    assert_eq!(counters.features.get(&"é".repeat(MAX_COUNTER_NAME_BYTES / 2)), Some(&1));
+}
+
+#[test]
+fn a_sum_over_lanes_is_capped_once_by_weight() {
+    let lane = |from: usize| {
+        let mut counters = Counters::default();
+        (from..from + 80).for_each(|n| counters.add(&used(&format!("f{n:03}")), Tz::UTC));
+        counters
+    };
+    let mut sum = lane(0);
+    sum.merge(&lane(60));
+    let capped = sum.capped();
+    assert_eq!(capped.features.iter().count(), MAX_COUNTER_NAMES + 1);
+    assert_eq!((capped.features.get("f070"), capped.features.get(OTHER)), (Some(&2), Some(&40)));
+    assert_eq!(capped.features.total(), 160);
+    assert_eq!(capped.capped(), capped);
+}
+
+#[test]
+fn a_difference_names_the_counter() {
+    let mut stored = Counters::default();
+    stored.add(&used("search"), Tz::UTC);
+    stored.add_duplicates(3);
+    stored.add_rejected(1);
+    let recounted = Counters::default();
+    let compare = Compare { duplicates: false, rejected: false };
+    let names: Vec<String> = stored.difference(&recounted, compare).into_iter().map(|one| one.counter).collect();
+    assert_eq!(
+        names,
+        ["events", "eventsByHour.00", "eventsByType.feature_use", "featureUsage.search", "platforms.web"]
+    );
+    assert_eq!(stored.difference(&recounted, Compare { duplicates: true, rejected: true }).len(), 7);
+    assert_eq!(stored.difference(&stored.clone(), Compare { duplicates: true, rejected: true }), []);
+}
+
+#[test]
+fn sums_stay_at_their_largest() {
+    let mut counters = Counters { events: u64::MAX, ..Counters::default() };
+    counters.add(&used("search"), Tz::UTC);
+    counters.merge(&counters.clone());
+    assert_eq!(counters.events, u64::MAX);
+}
+
+#[test]
+fn a_whole_frame_around_nonsense_is_refused() {
+    let mut counters = Counters::default();
+    counters.add(&used("search"), Tz::UTC);
+    let payload = postcard::to_allocvec(&counters).unwrap();
+    let refused = |payload: &[u8]| Counters::decode(&frame::encode(Kind::Counters, 1, payload)).is_err();
+    assert!(!refused(&payload));
+    assert!(refused(&payload[..payload.len() - 1]) && refused(&[&payload[..], &[0]].concat()));
+    let long = String::from_utf8(payload.clone()).map(|text| text.replace("search", ""));
+    assert!(long.is_ok_and(|text| refused(text.as_bytes())), "an impossible length");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn merging_is_associative_and_commutative_and_what_is_stored_comes_back(
+        events in proptest::collection::vec((0usize..3, 0usize..6, 0u32..150, 0i64..100_000_000), 0..400),
+    ) {
+        let types = ["page_view", "feature_use", "content_create", "ai_request", "error", "signup"];
+        let part = |n: usize| {
+            let mut counters = Counters::default();
+            for (_, kind, name, at) in events.iter().filter(|event| event.0 == n) {
+                let name = name.to_string();
+                let data = json!({"feature": name, "contentType": name, "errorType": name, "model": name, "tokens": 3, "cost": 0.001});
+                counters.add(&event(types[*kind], data, *at), Tz::UTC);
+            }
+            counters
+        };
+        let (a, b, c) = (part(0), part(1), part(2));
+        let sum = |one: &Counters, other: &Counters| { let mut sum = one.clone(); sum.merge(other); sum };
+        prop_assert_eq!(sum(&a, &b), sum(&b, &a));
+        prop_assert_eq!(sum(&sum(&a, &b), &c), sum(&a, &sum(&b, &c)));
+        prop_assert_eq!(Counters::decode(&a.encode()).unwrap(), a);
+    }
+
+    #[test]
+    fn any_bytes_decode_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Counters::decode(&bytes);
+        let framed = frame::encode(Kind::Counters, 1, &bytes);
+        if let Ok(counters) = Counters::decode(&framed) {
+            prop_assert_eq!(Counters::decode(&counters.encode()).unwrap(), counters);
+        }
+    }
+}

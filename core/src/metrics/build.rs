@@ -1,0 +1,218 @@
+//! Figures out of counters, sketch and sample.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::{AiUsage, Breakdown, DailyMetrics, Estimate, Figures, ModelFigures, SessionFigures};
+use crate::counters::{CappedMap, Counters, ModelUse, OTHER, Weigh};
+use crate::event::EventType;
+use crate::limits::MAX_COUNTER_NAMES;
+use crate::session_sample::SessionSample;
+use crate::user_sketch::UserSketch;
+
+/// All that a day's figures are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct DayInput<'a> {
+    /// The day.
+    pub date: NaiveDate,
+    /// The sum of all lanes' counters.
+    pub counters: &'a Counters,
+    /// Different users.
+    pub users: u64,
+    /// The standard error of user figures, as a share of them.
+    pub users_relative_standard_error: f64,
+    /// The sample of all lanes' sessions.
+    pub sessions: &'a SessionSample,
+    /// Different users of the 7 days that end with this one.
+    pub weekly_users: u64,
+    /// Different users of the 30 days that end with this one.
+    pub monthly_users: u64,
+    /// Users first seen on this day.
+    pub new_users: u64,
+    /// Users ever seen up to the end of this day.
+    pub total_users: u64,
+    /// Lanes whose partials are damaged.
+    pub lanes_set_aside: u32,
+    /// Whether the day takes no more events.
+    pub is_final: bool,
+    /// Whether the day was verified against its raw events.
+    pub verified: bool,
+}
+
+impl DailyMetrics {
+    /// The figures of a day.
+    pub fn of_day(input: &DayInput<'_>) -> Self {
+        let counters = input.counters.capped();
+        let mut events_by_type = built_in_types();
+        events_by_type.extend(named(&counters.by_type));
+        let models: BTreeMap<String, ModelFigures> =
+            counters.models.iter().map(|(name, used)| (name.to_string(), model(used))).collect();
+        let figures = Figures {
+            active_users: input.users,
+            total_users: input.total_users,
+            new_signups_24h: input.new_users,
+            daily_active_users: input.users,
+            weekly_active_users: input.weekly_users,
+            monthly_active_users: input.monthly_users,
+            average_session_duration: input.sessions.average_duration_ms(),
+            sessions: sessions(input.sessions),
+            feature_usage: named(&counters.features),
+            content_created: Breakdown { total: counters.content.total(), by_type: named(&counters.content) },
+            ai_usage: ai(&counters.models.total(), models),
+            errors: Breakdown { total: counters.errors.total(), by_type: named(&counters.errors) },
+            events_by_type,
+            events_by_hour: counters.by_hour.to_vec(),
+            platforms: named(&counters.platforms),
+            rejected: counters.rejected,
+            duplicates: counters.duplicates,
+            estimate: Estimate {
+                users_relative_standard_error: input.users_relative_standard_error,
+                sessions_exact: input.sessions.is_exact(),
+                lanes_set_aside: input.lanes_set_aside,
+            },
+            is_final: input.is_final,
+            verified: input.verified,
+        };
+        Self { date: input.date, figures }
+    }
+}
+
+/// The figures of a range of days, in their order: `users` is the union of the days' sketches, `sessions` of their
+/// samples. Counters are summed; `totalUsers` and the weekly and monthly users are those of the last day;
+/// `dailyActiveUsers` is the mean; `final` and `verified` need all days.
+pub fn total(days: &[DailyMetrics], users: &mut UserSketch, sessions: &SessionSample) -> Figures {
+    let Some(last) = days.last().map(|day| &day.figures) else {
+        return DailyMetrics::empty(NaiveDate::MIN).figures;
+    };
+    let mut sum = Figures {
+        active_users: users.estimate().round() as u64,
+        total_users: last.total_users,
+        weekly_active_users: last.weekly_active_users,
+        monthly_active_users: last.monthly_active_users,
+        average_session_duration: sessions.average_duration_ms(),
+        sessions: self::sessions(sessions),
+        events_by_type: built_in_types(),
+        events_by_hour: vec![0; 24],
+        estimate: Estimate {
+            users_relative_standard_error: users.relative_standard_error(),
+            sessions_exact: sessions.is_exact(),
+            lanes_set_aside: 0,
+        },
+        is_final: true,
+        verified: true,
+        ..Figures::default()
+    };
+    let mut daily_users = 0u64;
+    for day in days.iter().map(|day| &day.figures) {
+        daily_users = daily_users.saturating_add(day.daily_active_users);
+        add_day(&mut sum, day);
+    }
+    sum.daily_active_users = (daily_users as f64 / days.len() as f64).round() as u64;
+    for map in [
+        &mut sum.feature_usage,
+        &mut sum.content_created.by_type,
+        &mut sum.errors.by_type,
+        &mut sum.events_by_type,
+        &mut sum.platforms,
+    ] {
+        cap(map, |count| *count, |into, count| *into = into.saturating_add(*count));
+    }
+    cap(&mut sum.ai_usage.by_model, |model| model.requests, add_model);
+    sum.ai_usage.total_cost = dollars(u128::from(sum.ai_usage.total_cost_nanos));
+    sum
+}
+
+fn add_day(sum: &mut Figures, day: &Figures) {
+    let add = |into: &mut u64, count: u64| *into = into.saturating_add(count);
+    add(&mut sum.new_signups_24h, day.new_signups_24h);
+    add(&mut sum.rejected, day.rejected);
+    add(&mut sum.duplicates, day.duplicates);
+    add(&mut sum.content_created.total, day.content_created.total);
+    add(&mut sum.errors.total, day.errors.total);
+    add(&mut sum.ai_usage.total_requests, day.ai_usage.total_requests);
+    add(&mut sum.ai_usage.total_tokens, day.ai_usage.total_tokens);
+    add(&mut sum.ai_usage.total_cost_nanos, day.ai_usage.total_cost_nanos);
+    for (into, count) in sum.events_by_hour.iter_mut().zip(&day.events_by_hour) {
+        add(into, *count);
+    }
+    for (into, from) in [
+        (&mut sum.feature_usage, &day.feature_usage),
+        (&mut sum.content_created.by_type, &day.content_created.by_type),
+        (&mut sum.errors.by_type, &day.errors.by_type),
+        (&mut sum.events_by_type, &day.events_by_type),
+        (&mut sum.platforms, &day.platforms),
+    ] {
+        for (name, count) in from {
+            add(into.entry(name.clone()).or_default(), *count);
+        }
+    }
+    for (name, used) in &day.ai_usage.by_model {
+        add_model(sum.ai_usage.by_model.entry(name.clone()).or_default(), used);
+    }
+    sum.estimate.lanes_set_aside = sum.estimate.lanes_set_aside.saturating_add(day.estimate.lanes_set_aside);
+    sum.is_final &= day.is_final;
+    sum.verified &= day.verified;
+}
+
+/// The five types that every deployment knows, none counted yet.
+pub(super) fn built_in_types() -> BTreeMap<String, u64> {
+    EventType::BUILT_IN.iter().map(|known| (known.as_str().to_owned(), 0)).collect()
+}
+
+fn named(map: &CappedMap<u64>) -> BTreeMap<String, u64> {
+    map.iter().map(|(name, count)| (name.to_string(), *count)).collect()
+}
+
+/// The names of most weight, as [`CappedMap`] keeps them; the rest under [`OTHER`].
+fn cap<V: Clone + Default>(map: &mut BTreeMap<String, V>, weight: impl Fn(&V) -> u64, add: impl Fn(&mut V, &V)) {
+    let mut ranked: Vec<(String, V)> =
+        map.iter().filter(|(name, _)| *name != OTHER).map(|(name, value)| (name.clone(), value.clone())).collect();
+    ranked.sort_by(|a, b| weight(&b.1).cmp(&weight(&a.1)).then(a.0.cmp(&b.0)));
+    for (name, value) in ranked.iter().skip(MAX_COUNTER_NAMES) {
+        map.remove(name);
+        add(map.entry(OTHER.to_owned()).or_default(), value);
+    }
+}
+
+fn model(used: &ModelUse) -> ModelFigures {
+    ModelFigures {
+        requests: used.requests,
+        tokens: used.tokens,
+        cost: dollars(used.cost_nanos),
+        cost_nanos: nanos(used.cost_nanos),
+    }
+}
+
+fn add_model(into: &mut ModelFigures, used: &ModelFigures) {
+    Weigh::add(&mut into.requests, &used.requests);
+    Weigh::add(&mut into.tokens, &used.tokens);
+    Weigh::add(&mut into.cost_nanos, &used.cost_nanos);
+    into.cost = dollars(u128::from(into.cost_nanos));
+}
+
+fn ai(all: &ModelUse, by_model: BTreeMap<String, ModelFigures>) -> AiUsage {
+    AiUsage {
+        total_requests: all.requests,
+        total_tokens: all.tokens,
+        total_cost: dollars(all.cost_nanos),
+        total_cost_nanos: nanos(all.cost_nanos),
+        by_model,
+    }
+}
+
+fn sessions(sample: &SessionSample) -> SessionFigures {
+    SessionFigures {
+        count: sample.sessions().round() as u64,
+        p50: sample.percentile_ms(0.50),
+        p95: sample.percentile_ms(0.95),
+    }
+}
+
+fn dollars(nanos: u128) -> f64 {
+    nanos as f64 / 1e9
+}
+
+fn nanos(nanos: u128) -> u64 {
+    u64::try_from(nanos).unwrap_or(u64::MAX)
+}

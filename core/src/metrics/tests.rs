@@ -1,0 +1,120 @@
+use super::*;
+use crate::counters::Counters;
+use crate::event::{Event, EventType};
+use crate::limits::MAX_COUNTER_NAMES;
+use crate::session_sample::SessionSample;
+use crate::user_sketch::UserSketch;
+use serde_json::json;
+
+fn event(event_type: &str, data: Value) -> Event {
+    Event {
+        id: "e".into(),
+        user_id: "u".into(),
+        session_id: "s".into(),
+        event_type: EventType::from_stored(event_type),
+        timestamp_ms: 0,
+        event_data: data.as_object().unwrap().clone(),
+        metadata: json!({"platform": "web"}).as_object().unwrap().clone(),
+    }
+}
+
+fn day(date: &str, events: &[Event], users: u64, is_final: bool) -> DailyMetrics {
+    let mut counters = Counters::default();
+    events.iter().for_each(|event| counters.add(event, chrono_tz::UTC));
+    counters.add_duplicates(2);
+    let mut sessions = SessionSample::default();
+    sessions.insert("s", 0);
+    sessions.insert("s", 90_000);
+    DailyMetrics::of_day(&DayInput {
+        date: date.parse().unwrap(),
+        counters: &counters,
+        users,
+        users_relative_standard_error: 0.008,
+        sessions: &sessions,
+        weekly_users: users + 1,
+        monthly_users: users + 2,
+        new_users: 3,
+        total_users: users + 10,
+        lanes_set_aside: 0,
+        is_final,
+        verified: is_final,
+    })
+}
+
+fn asked(model: &str, cost: f64) -> Event {
+    event("ai_request", json!({"model": model, "tokens": 5, "cost": cost}))
+}
+
+#[test]
+fn a_day_has_exactly_the_fields_of_its_item() {
+    let metrics =
+        day("2026-03-01", &[asked("large", 0.25), event("feature_use", json!({"feature": "search"}))], 7, false);
+    let expected = json!({
+        "date": "2026-03-01", "activeUsers": 7, "totalUsers": 17, "newSignups24h": 3, "dailyActiveUsers": 7,
+        "weeklyActiveUsers": 8, "monthlyActiveUsers": 9, "averageSessionDuration": 90_000.0,
+        "sessions": {"count": 1, "p50": 90_000, "p95": 90_000}, "featureUsage": {"search": 1},
+        "contentCreated": {"total": 0, "byType": {}},
+        "aiUsage": {"totalRequests": 1, "totalTokens": 5, "totalCost": 0.25, "totalCostNanos": 250_000_000,
+            "byModel": {"large": {"requests": 1, "tokens": 5, "cost": 0.25, "costNanos": 250_000_000}}},
+        "errors": {"total": 0, "byType": {}},
+        "eventsByType": {"page_view": 0, "feature_use": 1, "content_create": 0, "ai_request": 1, "error": 0},
+        "eventsByHour": [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        "platforms": {"web": 2}, "rejected": 0, "duplicates": 2,
+        "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "lanesSetAside": 0},
+        "final": false, "verified": false,
+    });
+    assert_eq!(Value::Object(metrics.to_object()), expected);
+    assert_eq!(DailyMetrics::from_object(&metrics.to_object()), Ok(metrics.clone()));
+
+    let mut stored = metrics.to_object();
+    stored["averageSessionDuration"] = json!(90_000);
+    assert_eq!(DailyMetrics::from_object(&stored), Ok(metrics), "a table writes 90000.0 as 90000");
+    stored.remove("sessions");
+    assert!(DailyMetrics::from_object(&stored).unwrap_err().to_string().contains("sessions"));
+}
+
+#[test]
+fn a_day_without_an_item_is_zero_and_complete() {
+    let empty = DailyMetrics::empty("2026-03-01".parse().unwrap());
+    assert_eq!(DailyMetrics::from_object(&empty.to_object()), Ok(empty.clone()));
+    assert_eq!((empty.figures.events_by_hour.len(), empty.figures.events_by_type.len()), (24, 5));
+    assert!(!empty.figures.is_final);
+}
+
+#[test]
+fn a_range_sums_counters_and_takes_the_last_day_where_it_must() {
+    let days = [
+        day("2026-03-01", &[asked("large", 0.25), asked("small", 0.5)], 4, true),
+        day("2026-03-02", &[asked("large", 1.0)], 7, false),
+    ];
+    let mut users = UserSketch::new(14).unwrap();
+    ["a", "b", "c", "d", "e", "f", "g", "h"].iter().for_each(|user| users.insert(user));
+    let mut sessions = SessionSample::default();
+    sessions.insert("s", 0);
+    let sum = total(&days, &mut users, &sessions);
+    assert_eq!((sum.active_users, sum.daily_active_users), (8, 6));
+    assert_eq!((sum.weekly_active_users, sum.monthly_active_users, sum.total_users), (8, 9, 17));
+    assert_eq!((sum.new_signups_24h, sum.duplicates, sum.events_by_hour[0]), (6, 4, 3));
+    assert_eq!((sum.ai_usage.total_cost, sum.ai_usage.by_model["large"].cost_nanos), (1.75, 1_250_000_000));
+    assert_eq!((sum.sessions.count, sum.average_session_duration), (1, 0.0));
+    assert!(!sum.is_final && !sum.verified);
+    assert!(total(&days[..1], &mut users, &sessions).is_final);
+}
+
+#[test]
+fn a_range_caps_its_names_again() {
+    let used = |n: usize| event("feature_use", json!({"feature": format!("f{n:03}")}));
+    let first: Vec<Event> = (0..80).map(used).collect();
+    let second: Vec<Event> = (40..120).map(used).collect();
+    let days = [day("2026-03-01", &first, 1, true), day("2026-03-02", &second, 1, true)];
+    let sum = total(&days, &mut UserSketch::new(14).unwrap(), &SessionSample::default());
+    assert_eq!(sum.feature_usage.len(), MAX_COUNTER_NAMES + 1);
+    assert_eq!((sum.feature_usage["f050"], sum.feature_usage["(other)"]), (2, 20));
+    assert_eq!(sum.feature_usage.values().sum::<u64>(), 160);
+}
+
+#[test]
+fn no_days_are_all_zero() {
+    let sum = total(&[], &mut UserSketch::new(14).unwrap(), &SessionSample::default());
+    assert_eq!((sum.active_users, sum.daily_active_users, sum.events_by_hour.len()), (0, 0, 24));
+}

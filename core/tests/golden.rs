@@ -1,0 +1,85 @@
+//! Bytes of every version ever written: they must be read for ever, and today's encoder must still write the newest.
+//!
+//! A test that fails here says that the stored form changed: give it a new version, and keep reading the old one.
+
+use headcount_core::counters::Counters;
+use headcount_core::event::{Event, EventType};
+use headcount_core::session_sample::SessionSample;
+use headcount_core::user_sketch::UserSketch;
+use serde_json::json;
+
+fn users(precision: u8, count: u32) -> UserSketch {
+    let mut sketch = UserSketch::new(precision).unwrap();
+    (0..count).for_each(|n| sketch.insert(&format!("user-{n}")));
+    sketch
+}
+
+fn sessions(count: i64) -> SessionSample {
+    let mut sample = SessionSample::default();
+    for n in 0..count {
+        sample.insert(&format!("session-{n}"), 1_772_323_200_000 + n * 1_000);
+        sample.insert(&format!("session-{n}"), 1_772_323_200_000 + n * 2_000);
+    }
+    sample
+}
+
+fn counters() -> Counters {
+    let types = ["page_view", "feature_use", "content_create", "ai_request", "error", "signup"];
+    let mut counters = Counters::default();
+    for n in 0..600i64 {
+        let name = format!("name-{}", n % 130);
+        let data =
+            json!({"feature": name, "contentType": name, "model": name, "tokens": n, "cost": 0.25, "errorType": name});
+        let event = Event {
+            id: n.to_string(),
+            user_id: "u".into(),
+            session_id: "s".into(),
+            event_type: EventType::from_stored(types[n as usize % types.len()]),
+            timestamp_ms: 1_772_323_200_000 + n * 100_000,
+            event_data: data.as_object().unwrap().clone(),
+            metadata: json!({"platform": if n % 2 == 0 { "web" } else { "ios" }}).as_object().unwrap().clone(),
+        };
+        counters.add(&event, chrono_tz::UTC);
+    }
+    counters.add_duplicates(7);
+    counters.add_rejected(9);
+    counters
+}
+
+/// The stored bytes. `UPDATE_GOLDEN=1` writes what is not there yet, and never what is.
+fn golden(name: &str, encoded: &[u8]) -> Vec<u8> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if !path.exists() && std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, encoded).unwrap();
+    }
+    std::fs::read(&path).unwrap_or_else(|error| panic!("tests/golden/{name}: {error}"))
+}
+
+#[test]
+fn user_sketches_of_version_1() {
+    for (name, precision, count) in
+        [("users-v1-empty.bin", 14, 0), ("users-v1-sparse.bin", 14, 300), ("users-v1-dense.bin", 10, 20_000)]
+    {
+        let mut sketch = users(precision, count);
+        let stored = golden(name, &sketch.encode());
+        assert_eq!(stored, sketch.encode(), "{name}");
+        assert_eq!(UserSketch::decode(&stored).unwrap().estimate(), sketch.estimate(), "{name}");
+    }
+}
+
+#[test]
+fn session_samples_of_version_1() {
+    for (name, count) in [("sessions-v1-exact.bin", 100), ("sessions-v1-full.bin", 5_000)] {
+        let sample = sessions(count);
+        let stored = golden(name, &sample.encode());
+        assert_eq!(stored, sample.encode(), "{name}");
+        assert_eq!(SessionSample::decode(&stored).unwrap(), sample, "{name}");
+    }
+}
+
+#[test]
+fn counters_of_version_1() {
+    let stored = golden("counters-v1.bin", &counters().encode());
+    assert_eq!(stored, counters().encode());
+    assert_eq!(Counters::decode(&stored).unwrap(), counters());
+}
