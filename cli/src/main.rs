@@ -1,4 +1,48 @@
-//! x
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that use it are on their way"))]
+//! The command `headcount`: wires arguments, signals, logs and exit codes, and decides nothing.
+
+#![cfg_attr(not(test), expect(dead_code, reason = "commands whose rooms are still being built will use it"))]
+
+mod args;
+mod commands;
+mod connect;
+mod failure;
 mod generate;
-fn main() {}
+mod interrupt;
+mod lines;
+mod output;
+mod progress;
+mod put_records;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Command, CommandLine};
+use crate::failure::{Ending, Failure};
+use crate::interrupt::Interrupt;
+
+/// What is logged to standard error where `RUST_LOG` does not say otherwise.
+const DEFAULT_LOG: &str = "off,headcount=warn";
+
+fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_LOG.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(command) {
+        Ok(ending) => ExitCode::from(ending.code()),
+        Err(Failure::ReaderGone) => ExitCode::from(Ending::Fine.code()),
+        Err(failure) => {
+            output::note(&format!("error: {failure}"));
+            ExitCode::from(Failure::CODE)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Ending, Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::new(format!("no threads can be started ({error})"), "raise this process's limits"))?;
+    let ending = runtime.block_on(async { commands::run(command, &Interrupt::listen()?).await });
+    // A read of standard input that still waits must not keep the process.
+    runtime.shutdown_background();
+    ending
+}

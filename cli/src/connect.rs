@@ -1,0 +1,90 @@
+//! The way to the stream and the table that a command line asks for.
+
+use std::time::Duration;
+
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::{ConnectOptions, connect, sdk_config};
+use headcount_store::dynamo::schema::Tables;
+
+use crate::args::{DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs};
+use crate::failure::Failure;
+use crate::put_records::kinesis::KinesisStream;
+
+/// How long one `PutRecords` may take: 5 MiB over a slow line.
+const PUT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The endpoint of an embedded server on this machine.
+pub(crate) fn local_endpoint(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// The stream, checked.
+pub(crate) async fn stream(args: &StreamArgs) -> Result<KinesisStream, Failure> {
+    let options = ConnectOptions {
+        operation_timeout: PUT_TIMEOUT,
+        ..options(&args.services, args.kinesis_endpoint.as_deref(), KINESIS_PORT)
+    };
+    open_stream(&options, &args.stream).await
+}
+
+/// The stream of this name behind these options, checked.
+pub(crate) async fn open_stream(options: &ConnectOptions, name: &str) -> Result<KinesisStream, Failure> {
+    let config = sdk_config(options).await;
+    let client = aws_sdk_kinesis::Client::new(&config);
+    let place = match (config.endpoint_url(), config.region()) {
+        (Some(endpoint), _) => endpoint.to_owned(),
+        (None, Some(region)) => format!("Kinesis in {region}"),
+        (None, None) => return Err(no_region()),
+    };
+    let stream = KinesisStream::new(client, name, &place);
+    stream.check().await?;
+    Ok(stream)
+}
+
+/// The table, checked.
+pub(crate) async fn table(args: &TableArgs) -> Result<DynamoStore, Failure> {
+    let options = options(&args.services, args.dynamodb_endpoint.as_deref(), DYNAMODB_PORT);
+    let metrics = args.metrics_table.as_deref().unwrap_or(&args.table);
+    let store = DynamoStore::new(connect(&options).await, Tables::new(&args.table, metrics));
+    store.check().await.map_err(Failure::said)?;
+    Ok(store)
+}
+
+fn options(services: &ServiceArgs, endpoint: Option<&str>, local_port: u16) -> ConnectOptions {
+    let base = if services.local {
+        ConnectOptions::local(endpoint.map_or_else(|| local_endpoint(local_port), str::to_owned))
+    } else {
+        ConnectOptions { endpoint: endpoint.map(str::to_owned), ..ConnectOptions::default() }
+    };
+    ConnectOptions { region: services.region.clone().or_else(|| base.region.clone()), ..base }
+}
+
+fn no_region() -> Failure {
+    Failure::new(
+        "no AWS region is known",
+        "give --region, set AWS_REGION, or use --local for a running `headcount serve`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_means_the_default_ports_and_needs_no_credentials() {
+        let local = ServiceArgs { local: true, region: None };
+        let given = options(&local, None, 4567);
+        assert_eq!(given.endpoint.as_deref(), Some("http://127.0.0.1:4567"));
+        assert!(given.credentials.is_some() && given.region.is_some());
+        let elsewhere = options(&local, Some("http://127.0.0.1:9"), 4567);
+        assert_eq!(elsewhere.endpoint.as_deref(), Some("http://127.0.0.1:9"));
+    }
+
+    #[test]
+    fn without_it_everything_is_the_environments() {
+        let aws = ServiceArgs { local: false, region: Some("eu-west-1".into()) };
+        let given = options(&aws, None, 4567);
+        assert_eq!((given.endpoint, given.region.as_deref()), (None, Some("eu-west-1")));
+        assert!(given.credentials.is_none());
+    }
+}
