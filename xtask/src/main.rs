@@ -1,2 +1,148 @@
-//! x
-fn main() {}
+//! The developer commands: `cargo xtask check`, `cargo xtask test`.
+
+mod python;
+mod step;
+mod tally;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+
+use step::Steps;
+
+/// Where tests find the Python that has what `tests/python/requirements.txt` names.
+const PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_PYTHON";
+
+/// Where tests find the built binaries of all rooms (`headcount` and the Lambda functions).
+const BINARIES_VARIABLE: &str = "HEADCOUNT_TEST_BINARIES";
+
+/// Developer commands of Headcount.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Examples:
+  cargo xtask check    before every commit: format, lints, documents
+  cargo xtask test     what CI runs: the checks, then every test"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Commands,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
+enum Commands {
+    /// Format, lints and documents: nothing may be left to say.
+    ///
+    /// Runs `cargo fmt --check`, `cargo clippy` on all targets and `cargo doc`, warnings being errors.
+    #[command(after_help = "Examples:
+  cargo xtask check
+  cargo fmt && cargo xtask check    let the formatter put right what it can")]
+    Check,
+    /// The checks, then every test: unit, property, integration, end to end, documentation.
+    ///
+    /// First provides what the tests need: a Python with the pinned clients of tests/python/requirements.txt, in the
+    /// target directory. Tests run by cargo-nextest where it is installed, else by cargo test. Every step runs even
+    /// if an earlier one failed; the exit code is 1 if any did.
+    #[command(after_help = "Examples:
+  cargo xtask test
+  cargo nextest run -p headcount-core     one room alone
+  cargo test -p headcount-core --doc      its examples")]
+    Test,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all steps passed.
+fn run(command: Commands) -> Result<bool> {
+    let root = root()?;
+    let mut steps = Steps::default();
+    check(&mut steps, &root);
+    if command == Commands::Test {
+        test(&mut steps, &root)?;
+    }
+    println!("\n{}", steps.summary());
+    Ok(steps.passed())
+}
+
+fn check(steps: &mut Steps, root: &Path) {
+    steps.run("format", cargo(root).args(["fmt", "--all", "--check"]));
+    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    steps.run("lints", cargo(root).args(clippy));
+    let doc = ["doc", "--workspace", "--no-deps", "--quiet"];
+    steps.run("documents", cargo(root).args(doc).env("RUSTDOCFLAGS", "-D warnings"));
+}
+
+fn test(steps: &mut Steps, root: &Path) -> Result<()> {
+    let binaries = binaries()?;
+    let python = steps.make("python", || python::provide(root, &binaries.with_file_name("test-python")));
+    steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
+    let for_tests = |arguments: &[&str]| {
+        let mut command = cargo(root);
+        command.args(arguments).env(BINARIES_VARIABLE, &binaries);
+        if let Some(python) = &python {
+            command.env(PYTHON_VARIABLE, python);
+        }
+        command
+    };
+    if has_nextest(root) {
+        steps.run_tests("tests", &mut for_tests(&["nextest", "run", "--workspace", "--no-fail-fast"]));
+    } else {
+        steps.run_tests("tests", &mut for_tests(&["test", "--workspace", "--all-targets", "--no-fail-fast"]));
+    }
+    steps.run_tests("examples in documents", &mut for_tests(&["test", "--workspace", "--doc", "--no-fail-fast"]));
+    Ok(())
+}
+
+fn has_nextest(root: &Path) -> bool {
+    cargo(root).args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+/// The cargo that runs us, at the root of the workspace.
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// The workspace that cargo runs us from, which may have moved since we were built.
+fn root() -> Result<PathBuf> {
+    let own =
+        std::env::var_os("CARGO_MANIFEST_DIR").context("start it as `cargo xtask`, so that it knows the project")?;
+    Path::new(&own).parent().map(Path::to_owned).context("the project has no root")
+}
+
+/// The folder of built binaries: ours is among them.
+fn binaries() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot tell where the built binaries are")?;
+    own.parent().map(Path::to_owned).context("cannot tell where the built binaries are")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn arguments_are_sound_and_every_command_has_examples() {
+        let mut command = Arguments::command();
+        command.clone().debug_assert();
+        command.build();
+        let commands = command.get_subcommands_mut().filter(|command| command.get_name() != "help");
+        let helps: Vec<_> = commands.map(clap::Command::render_long_help).collect();
+        for help in helps.into_iter().chain([command.render_long_help()]) {
+            assert!(help.to_string().contains("Examples:"), "{help}");
+        }
+    }
+}
