@@ -101,4 +101,12 @@ pub enum LocalError {
         /// What has stopped.
         what: &'static str,
     },
+    /// What was run by hand failed.
+    #[error("the {what} failed: {detail}; it is tried again at its next time")]
+    Failed {
+        /// What was run.
+        what: &'static str,
+        /// Why.
+        detail: String,
+    },
 }
