@@ -67,10 +67,17 @@ impl SessionSample {
     pub fn sessions(&self) -> f64 {
         match self.spans.last_key_value() {
             Some((largest, _)) if self.is_full => {
-                (self.spans.len() - 1) as f64 / ((*largest as f64 + 1.0) / 2f64.powi(64))
+                let estimate = (self.spans.len() - 1) as f64 / ((*largest as f64 + 1.0) / 2f64.powi(64));
+                // So many there were at least: those kept, and one that was not.
+                estimate.max((self.spans.len() + 1) as f64)
             }
             _ => self.spans.len() as f64,
         }
+    }
+
+    /// The standard error of [`Self::sessions`], as a share of it: 0 where exact, else 1 / sqrt(k - 2), 3.1 %.
+    pub fn relative_error_of_sessions(&self) -> f64 {
+        if self.is_full { 1.0 / (SESSION_SAMPLE_SIZE as f64 - 2.0).sqrt() } else { 0.0 }
     }
 
     /// Whether every session is in the sample.
@@ -102,6 +109,10 @@ impl SessionSample {
 
     /// The stored form. Equal samples have equal bytes.
     pub fn encode(&self) -> Vec<u8> {
+        frame::encode(Kind::Sessions, VERSION, &self.payload())
+    }
+
+    fn payload(&self) -> Vec<u8> {
         let earliest = self.spans.values().map(|span| span.0).min().unwrap_or(0);
         let mut last_hash = 0;
         let spans: Vec<(u64, u64, u64)> = self
@@ -112,8 +123,7 @@ impl SessionSample {
                 (step, first.abs_diff(earliest), last.abs_diff(*first))
             })
             .collect();
-        let payload = postcard::to_allocvec(&(self.is_full, earliest, spans)).expect("memory takes all");
-        frame::encode(Kind::Sessions, VERSION, &payload)
+        postcard::to_allocvec(&(self.is_full, earliest, spans)).expect("memory takes all")
     }
 
     /// The sample that was stored.
@@ -144,7 +154,13 @@ impl SessionSample {
         if spans.values().map(|(first, _)| *first).min().unwrap_or(0) != earliest {
             return Err(SampleError::Malformed("its earliest time is not a session's"));
         }
-        Ok(Self { spans, is_full })
+        let sample = Self { spans, is_full };
+        // A sample is written in one way only: padded numbers show here.
+        if sample.payload() == payload {
+            Ok(sample)
+        } else {
+            Err(SampleError::Malformed("its fields are not as they are written"))
+        }
     }
 }
 

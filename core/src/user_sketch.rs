@@ -6,6 +6,7 @@
 
 mod parts;
 
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 
 use hyperloglogplus::{HyperLogLog as _, HyperLogLogPlus};
@@ -36,7 +37,7 @@ pub const MAX_PRECISION: u8 = 18;
 /// monday.merge(&tuesday);
 /// assert_eq!(monday.estimate().round(), 2.0);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UserSketch {
     registers: Registers,
     precision: u8,
@@ -114,6 +115,14 @@ impl UserSketch {
     pub fn decode(bytes: &[u8]) -> Result<Self, SketchError> {
         let (_, payload) = frame::decode(Kind::Users, VERSION, bytes)?;
         Ok(Parts::from_bytes(payload)?.into_sketch())
+    }
+}
+
+/// The number of users and no more: registers are many, and codes are parts of hashes of ids.
+impl fmt::Debug for UserSketch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let users = self.clone().estimate().round();
+        f.debug_struct("UserSketch").field("precision", &self.precision).field("users", &users).finish()
     }
 }
 

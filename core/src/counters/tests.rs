@@ -76,6 +76,26 @@ fn a_sum_over_lanes_is_capped_once_by_weight() {
 }
 
 #[test]
+fn a_sum_over_lanes_is_stored_as_it_is_shown() {
+    let mut sum = Counters::default();
+    for lane in 0..3 {
+        let mut counters = Counters::default();
+        (0..MAX_COUNTER_NAMES).for_each(|n| counters.add(&used(&format!("{lane}-{n}")), Tz::UTC));
+        sum.merge(&counters);
+    }
+    assert_eq!(sum.features.iter().count(), 3 * MAX_COUNTER_NAMES);
+    assert_eq!(Counters::decode(&sum.encode()), Ok(sum.capped()));
+}
+
+#[test]
+fn hours_are_those_of_the_zone() {
+    let mut counters = Counters::default();
+    let half_past_eleven_in_winter = 1_767_310_200_000; // 2026-01-01T23:30:00Z
+    counters.add(&event("page_view", json!({}), half_past_eleven_in_winter), Tz::Europe__Berlin);
+    assert_eq!(counters.by_hour[0], 1);
+}
+
+#[test]
 fn a_difference_names_the_counter() {
     let mut stored = Counters::default();
     stored.add(&used("search"), Tz::UTC);
@@ -108,6 +128,15 @@ fn a_whole_frame_around_nonsense_is_refused() {
     let refused = |payload: &[u8]| Counters::decode(&frame::encode(Kind::Counters, 1, payload)).is_err();
     assert!(!refused(&payload));
     assert!(refused(&payload[..payload.len() - 1]) && refused(&[&payload[..], &[0]].concat()));
+    let mut twice = Counters::default();
+    ["search", "searcg"].iter().for_each(|name| twice.add(&used(name), Tz::UTC));
+    let twice = postcard::to_allocvec(&twice).unwrap();
+    for (from, to) in [("searcg", "search"), ("searcg", "searci")] {
+        let text = String::from_utf8(twice.clone()).unwrap().replace(from, to);
+        assert!(refused(text.as_bytes()), "a name twice, or out of order: {to}");
+    }
+    let padded: Vec<u8> = [&[0x81, 0][..], &payload[1..]].concat();
+    assert!(refused(&padded), "a number longer than it needs to be");
     let long = String::from_utf8(payload.clone()).map(|text| text.replace("search", ""));
     assert!(long.is_ok_and(|text| refused(text.as_bytes())), "an impossible length");
 }

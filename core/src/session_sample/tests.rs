@@ -16,7 +16,9 @@ fn up_to_its_size_all_is_exact() {
     assert_eq!(sample.average_duration_ms(), (size - 1) as f64 / 2.0);
     assert_eq!((sample.percentile_ms(0.5), sample.percentile_ms(0.95), sample.percentile_ms(1.0)), (511, 972, 1_023));
     assert_eq!(sample.percentile_ms(0.0), 0);
-    assert!(!of((0..=size).map(|n| (n, 0))).is_exact());
+    assert!((sample.relative_error_of_sessions()).abs() < f64::EPSILON);
+    let one_more = of((0..=size).map(|n| (n, 0)));
+    assert!(!one_more.is_exact() && one_more.sessions() >= (size + 1) as f64);
 }
 
 #[test]
@@ -25,7 +27,8 @@ fn beyond_its_size_it_is_an_estimate_within_three_standard_errors() {
     let sample = of((0..sessions).flat_map(|n| [(n, 1_000), (n, 1_000 + (n % 1_000) as i64)]));
     let k = SESSION_SAMPLE_SIZE as f64;
     let share = sample.sessions() / sessions as f64;
-    assert!((share - 1.0).abs() < 3.0 / (k - 2.0).sqrt(), "{share}");
+    assert!((sample.relative_error_of_sessions() - 1.0 / (k - 2.0).sqrt()).abs() < 1e-9);
+    assert!((share - 1.0).abs() < 3.0 * sample.relative_error_of_sessions(), "{share}");
     // Durations are even from 0 to 999: their deviation is 288.7.
     let average = sample.average_duration_ms();
     assert!((average - 499.5).abs() < 3.0 * 288.7 / k.sqrt(), "{average}");
@@ -54,12 +57,16 @@ fn a_whole_frame_around_nonsense_is_refused() {
     };
     check((true, 0, vec![]), &[]);
     check((false, 0, vec![]), &[1]);
+    check((true, 0, (0..1_023).map(|_| (1, 0, 0)).collect()), &[]);
     check((false, 5, vec![]), &[]);
     check((false, 0, vec![(1, 0, 0), (0, 0, 0)]), &[]);
     check((false, 0, vec![(u64::MAX, 0, 0), (1, 0, 0)]), &[]);
     check((false, 0, vec![(1, 1, 0)]), &[]);
     check((false, i64::MAX, vec![(1, 0, 1)]), &[]);
     check((false, 0, (0..1_025).map(|_| (1, 0, 0)).collect()), &[]);
+    let padded = frame::encode(Kind::Sessions, 1, &[0, 0, 1, 0x81, 0, 0, 0]);
+    assert!(SessionSample::decode(&padded).is_err(), "a number longer than it needs to be");
+    assert!(SessionSample::decode(&frame::encode(Kind::Sessions, 1, &[0, 0, 1, 1, 0, 0])).is_ok());
 }
 
 proptest! {

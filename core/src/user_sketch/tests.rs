@@ -66,6 +66,30 @@ fn a_union_has_the_lower_precision_and_the_same_users() {
 }
 
 #[test]
+fn unions_of_several_precisions_are_associative() {
+    for users in [60u64, 3_000, 40_000] {
+        let part = |precision, n| of(precision, (0..users).filter(move |user| user % 3 == n));
+        for precisions in [[12, 14, 16], [16, 12, 14], [18, 16, 12]] {
+            let [a, b, c] = [0, 1, 2].map(|n| part(precisions[n as usize], n));
+            let mut left = a.clone();
+            left.merge(&b);
+            left.merge(&c);
+            let mut right = b.clone();
+            right.merge(&c);
+            right.merge(&a);
+            assert_eq!(left.precision(), 12);
+            assert_eq!(left.encode(), right.encode(), "{users} users, {precisions:?}");
+            assert_eq!(left.encode(), of(12, 0..users).encode(), "{users} users, {precisions:?}");
+        }
+    }
+}
+
+#[test]
+fn it_prints_no_hashes() {
+    assert_eq!(format!("{:?}", of(14, 0..3)), "UserSketch { precision: 14, users: 3.0 }");
+}
+
+#[test]
 fn precisions_are_bounded() {
     assert_eq!(UserSketch::new(3).unwrap_err(), SketchError::Precision(3));
     assert_eq!(UserSketch::new(19).unwrap_err(), SketchError::Precision(19));
