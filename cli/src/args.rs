@@ -29,6 +29,12 @@ pub(crate) const WEB_PORT: u16 = 8600;
 /// Most shards of an embedded stream.
 const MAX_SHARDS: i64 = 64;
 
+/// Most events of a demonstration, which remembers every session to know the truth.
+const MAX_DEMO_EVENTS: u64 = 10_000_000;
+
+/// Most users that events are drawn from.
+const MAX_USERS: i64 = 100_000_000;
+
 /// Most events that one run generates.
 const MAX_EVENTS: u64 = 1_000_000_000;
 
@@ -171,11 +177,11 @@ pub(crate) struct TableArgs {
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// How many events to generate, duplicates and invalid ones included
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=MAX_EVENTS))]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=MAX_DEMO_EVENTS))]
     pub(crate) events: u64,
-    /// How many users they come from [default: one for 8 events]
-    #[arg(long, value_name = "U", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) users: Option<u64>,
+    /// How many users they come from [default: one for 10 events]
+    #[arg(long, value_name = "U", value_parser = clap::value_parser!(u32).range(1..=MAX_USERS))]
+    pub(crate) users: Option<u32>,
     /// Over how many days, today included
     #[arg(long, value_name = "D", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
     pub(crate) days: u32,
@@ -228,11 +234,11 @@ pub(crate) struct Generate {
     /// How many lines, duplicates and invalid ones included
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_EVENTS))]
     pub(crate) events: u64,
-    /// How many users they come from [default: one for 8 events]
-    #[arg(long, value_name = "U", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) users: Option<u64>,
+    /// How many users they come from [default: one for 10 events]
+    #[arg(long, value_name = "U", value_parser = clap::value_parser!(u32).range(1..=MAX_USERS))]
+    pub(crate) users: Option<u32>,
     /// Over how many days
-    #[arg(long, value_name = "D", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=366))]
+    #[arg(long, value_name = "D", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=400))]
     pub(crate) days: u32,
     /// The same seed and `--end` give the same bytes
     #[arg(long, value_name = "S", default_value_t = 1)]

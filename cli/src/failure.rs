@@ -38,6 +38,8 @@ pub(crate) enum Failure {
         /// What to do about it; empty where `what` says it.
         remedy: String,
     },
+    /// The command line asks for something that cannot be; the rule.
+    Usage(String),
     /// Whoever read our output has gone, as `head` does: nothing to complain about.
     ReaderGone,
 }
@@ -45,6 +47,15 @@ pub(crate) enum Failure {
 impl Failure {
     /// What the shell sees of a problem.
     pub(crate) const CODE: u8 = 1;
+
+    /// What the shell sees; clap ends with the same where it refuses a command line.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::Problem { .. } => Self::CODE,
+            Self::Usage(_) => 2,
+            Self::ReaderGone => 0,
+        }
+    }
 
     /// A problem and its remedy.
     pub(crate) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
@@ -71,6 +82,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Problem { what, remedy } if remedy.is_empty() => f.write_str(&one_line(what)),
             Self::Problem { what, remedy } => write!(f, "{}: {}", one_line(what), one_line(remedy)),
+            Self::Usage(rule) => write!(f, "{}: see --help", one_line(rule)),
             Self::ReaderGone => f.write_str("nobody reads the output any more"),
         }
     }
@@ -96,6 +108,7 @@ mod tests {
     fn a_closed_pipe_is_no_problem() {
         let closed = io::Error::from(io::ErrorKind::BrokenPipe);
         assert_eq!(Failure::writing(&closed), Failure::ReaderGone);
+        assert_eq!(Failure::ReaderGone.code(), 0);
         let full = io::Error::from(io::ErrorKind::StorageFull);
         assert!(matches!(Failure::writing(&full), Failure::Problem { .. }));
     }

@@ -30,10 +30,11 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(command) {
         Ok(ending) => ExitCode::from(ending.code()),
-        Err(Failure::ReaderGone) => ExitCode::from(Ending::Fine.code()),
         Err(failure) => {
-            output::note(&format!("error: {failure}"));
-            ExitCode::from(Failure::CODE)
+            if failure != Failure::ReaderGone {
+                output::note(&format!("error: {failure}"));
+            }
+            ExitCode::from(failure.code())
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+pub(crate) mod figures;
 pub(crate) mod numbers;
 pub(crate) mod table;
 
