@@ -4,6 +4,7 @@ use crate::args::Command;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 
+mod demo;
 mod generate;
 mod send;
 

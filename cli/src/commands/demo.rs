@@ -1,0 +1,6 @@
+//! `headcount demo`.
+
+mod compare;
+mod expected;
+mod report;
+mod spans;
