@@ -44,6 +44,10 @@ impl Deployment {
     }
 
     /// Refuses a table that this build would misread.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::NewerSchema`] or [`DeploymentError::OtherHash`].
     pub fn check(&self) -> Result<(), DeploymentError> {
         if self.schema_version > SCHEMA_VERSION {
             return Err(DeploymentError::NewerSchema { found: self.schema_version });
@@ -55,6 +59,10 @@ impl Deployment {
     }
 
     /// Refuses a configured zone that is not the deployment's own.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::OtherZone`].
     pub fn check_zone(&self, configured: Tz) -> Result<(), DeploymentError> {
         if configured == self.zone {
             Ok(())
@@ -82,6 +90,10 @@ pub struct WriteShardPlan(BTreeMap<NaiveDate, u32>);
 
 impl WriteShardPlan {
     /// The plan of these changes, each the first date and its number of shards.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::WriteShards`], where a number is not 1 to [`MAX_WRITE_SHARDS`].
     pub fn from_changes(changes: impl IntoIterator<Item = (NaiveDate, u32)>) -> Result<Self, DeploymentError> {
         let changes: BTreeMap<_, _> = changes.into_iter().collect();
         match changes.iter().find(|(_, count)| WriteShards::new(**count).is_none()) {
@@ -102,6 +114,10 @@ impl WriteShardPlan {
 
     /// Changes the number from `from` on. `from` lies at least two days ahead: events a little ahead of the clock
     /// already fall on tomorrow, and running functions need time to learn of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::TooSoon`].
     pub fn change(&mut self, from: NaiveDate, shards: WriteShards, today: NaiveDate) -> Result<(), DeploymentError> {
         let earliest = days_after(today, 2);
         if from < earliest {
@@ -156,4 +172,73 @@ pub enum DeploymentError {
         /// The earliest that is possible.
         earliest: NaiveDate,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_table_that_would_be_misread_is_refused() {
+        let ours = Deployment::new(Tz::UTC, "shop");
+        assert_eq!(ours.check(), Ok(()));
+        assert_eq!(Deployment { schema_version: SCHEMA_VERSION - 1, ..ours.clone() }.check(), Ok(()));
+        let newer = Deployment { schema_version: SCHEMA_VERSION + 1, ..ours.clone() }.check().unwrap_err();
+        assert_eq!(newer, DeploymentError::NewerSchema { found: SCHEMA_VERSION + 1 });
+        assert!(newer.to_string().ends_with("upgrade headcount"));
+        for found in [HASH_VERSION - 1, HASH_VERSION + 1] {
+            let other = Deployment { hash_version: found, ..ours.clone() };
+            assert_eq!(other.check(), Err(DeploymentError::OtherHash { found }));
+        }
+    }
+
+    #[test]
+    fn the_zone_is_fixed() {
+        let deployment = Deployment::new(Tz::Europe__Berlin, "shop");
+        assert_eq!(deployment.check_zone(Tz::Europe__Berlin), Ok(()));
+        let error = deployment.check_zone(Tz::UTC).unwrap_err().to_string();
+        assert!(error.contains("Europe/Berlin") && error.contains("UTC"), "{error}");
+    }
+
+    #[test]
+    fn a_plan_takes_1_to_the_most_write_shards() {
+        let first = date("2026-03-01");
+        for (count, allowed) in [(0, false), (1, true), (MAX_WRITE_SHARDS, true), (MAX_WRITE_SHARDS + 1, false)] {
+            let plan = WriteShardPlan::from_changes([(date("2026-01-01"), 2), (first, count)]);
+            assert_eq!(plan.is_ok(), allowed, "{count}");
+            if let Err(error) = plan {
+                assert_eq!(error, DeploymentError::WriteShards { date: first, count });
+            }
+        }
+    }
+
+    #[test]
+    fn a_date_has_the_shards_of_the_last_change_up_to_it() {
+        let changes = [(date("2026-02-01"), 4), (date("2026-03-01"), 8)];
+        let plan = WriteShardPlan::from_changes(changes.into_iter().rev()).unwrap();
+        assert_eq!(plan.changes().collect::<Vec<_>>(), changes);
+        for (day, count) in
+            [("2026-01-31", 1), ("2026-02-01", 4), ("2026-02-28", 4), ("2026-03-01", 8), ("2027-01-01", 8)]
+        {
+            assert_eq!(plan.on(date(day)).count(), count, "{day}");
+        }
+        assert_eq!(WriteShardPlan::default().on(date("2026-01-01")), WriteShards::ONE);
+    }
+
+    #[test]
+    fn a_change_lies_two_days_ahead() {
+        let (today, mut plan) = (date("2026-03-01"), WriteShardPlan::default());
+        let four = WriteShards::new(4).unwrap();
+        let earliest = date("2026-03-03");
+        for from in ["2026-02-01", "2026-03-01", "2026-03-02"] {
+            let from = date(from);
+            assert_eq!(plan.change(from, four, today), Err(DeploymentError::TooSoon { from, earliest }));
+        }
+        assert_eq!(plan.change(earliest, four, today), Ok(()));
+        assert_eq!(plan.changes().count(), 1);
+    }
 }

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::Object;
+use crate::event::{Object, whole_number};
 
 pub use build::{DayInput, total};
 
@@ -141,7 +141,7 @@ impl Default for Estimate {
 
 /// `Data` of a `DAILY` item that are no figures.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it holds no daily figures: {0}")]
+#[error("it holds no daily figures: {0}; roll the day up again")]
 pub struct MetricsError(String);
 
 impl DailyMetrics {
@@ -161,13 +161,33 @@ impl DailyMetrics {
         }
     }
 
-    /// The figures in a `Data` map, whichever way a table writes whole numbers.
+    /// The figures in a `Data` map, whichever way a table writes whole numbers: `1` or `1.0`.
     ///
     /// # Errors
     ///
-    /// [`MetricsError`], where a field is missing or of another type.
+    /// [`MetricsError`], where a field is missing or of another type, or the hours are not 24.
     pub fn from_object(object: &Object) -> Result<Self, MetricsError> {
-        serde_json::from_value(Value::Object(object.clone())).map_err(|error| MetricsError(error.to_string()))
+        let mut data = Value::Object(object.clone());
+        write_whole_numbers_as_such(&mut data);
+        let metrics: Self = serde_json::from_value(data).map_err(|error| MetricsError(error.to_string()))?;
+        match metrics.figures.events_by_hour.len() {
+            24 => Ok(metrics),
+            hours => Err(MetricsError(format!("eventsByHour has {hours} hours, not 24"))),
+        }
+    }
+}
+
+/// `Data` is at most as deep as DynamoDB's items are, 32 levels.
+fn write_whole_numbers_as_such(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(whole) = whole_number(value) {
+                *value = whole.into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(write_whole_numbers_as_such),
+        Value::Object(fields) => fields.values_mut().for_each(write_whole_numbers_as_such),
+        _ => {}
     }
 }
 

@@ -31,7 +31,11 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// A lane's partial before its first event. `precision` as [`UserSketch::new`] takes it.
+    /// A lane's partial before its first event.
+    ///
+    /// # Errors
+    ///
+    /// [`SketchError::Precision`], where [`UserSketch::new`] does not take `precision`.
     pub fn new(date: NaiveDate, lane: Lane, precision: u8) -> Result<Self, SketchError> {
         Ok(Self {
             date,
@@ -78,7 +82,11 @@ impl Partial {
         }
     }
 
-    /// The partial that was stored, or which of its parts is damaged.
+    /// The partial that was stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`]: which of its parts is, and how.
     pub fn decode(record: &PartialRecord) -> Result<Self, Damaged> {
         Ok(Self {
             date: record.date,
@@ -126,4 +134,69 @@ pub enum Damaged {
     /// The session sample.
     #[error("its session sample is damaged: {0}")]
     Sessions(#[from] SampleError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventType;
+    use crate::frame::FrameError;
+
+    fn folded() -> Partial {
+        let mut partial = Partial::new("2026-03-01".parse().unwrap(), Lane::new("events", "shard"), 14).unwrap();
+        let event = Event {
+            id: "e".into(),
+            user_id: "u".into(),
+            session_id: "s".into(),
+            event_type: EventType::PageView,
+            timestamp_ms: 1_772_323_200_000,
+            event_data: crate::event::Object::new(),
+            metadata: crate::event::Object::new(),
+        };
+        partial.fold(&event, Tz::UTC);
+        partial.advance(&9u64.into());
+        partial
+    }
+
+    #[test]
+    fn the_fence_is_a_number_and_only_moves_on() {
+        let mut partial = folded();
+        partial.advance(&10u64.into());
+        partial.advance(&2u64.into());
+        assert_eq!(partial.last_sequence, Some(10u64.into()));
+        assert!(partial.is_behind_fence(&9u64.into()) && partial.is_behind_fence(&10u64.into()));
+        assert!(!partial.is_behind_fence(&11u64.into()));
+    }
+
+    #[test]
+    fn what_is_stored_comes_back() {
+        let record = folded().encode();
+        let mut read = Partial::decode(&record).unwrap();
+        assert_eq!(read.encode(), record);
+        assert_eq!((read.counters.events, read.users.estimate().round(), read.sessions.sessions()), (1, 1.0, 1.0));
+    }
+
+    #[test]
+    fn the_damaged_part_is_named() {
+        type Part = fn(&mut PartialRecord) -> &mut Vec<u8>;
+        let parts: [(Part, &str); 3] = [
+            (|record| &mut record.counters, "its counters are damaged: "),
+            (|record| &mut record.users, "its user sketch is damaged: "),
+            (|record| &mut record.sessions, "its session sample is damaged: "),
+        ];
+        for (part, says) in parts {
+            let mut record = folded().encode();
+            if let Some(last) = part(&mut record).last_mut() {
+                *last ^= 1;
+            }
+            let error = Partial::decode(&record).unwrap_err();
+            assert_eq!(error.to_string(), format!("{says}{}", FrameError::Checksum));
+        }
+    }
+
+    #[test]
+    fn a_precision_that_no_sketch_has_is_refused() {
+        let lane = Lane::new("events", "shard");
+        assert_eq!(Partial::new(chrono::NaiveDate::MIN, lane, 30).unwrap_err(), SketchError::Precision(30));
+    }
 }

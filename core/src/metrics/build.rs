@@ -67,7 +67,10 @@ impl DailyMetrics {
             rejected: counters.rejected,
             duplicates: counters.duplicates,
             estimate: Estimate {
-                users_relative_standard_error: input.users_relative_standard_error,
+                // JSON has no other numbers, and the day could not be read again.
+                users_relative_standard_error: Some(input.users_relative_standard_error)
+                    .filter(|error| error.is_finite())
+                    .unwrap_or_default(),
                 sessions_exact: input.sessions.is_exact(),
                 lanes_set_aside: input.lanes_set_aside,
             },

@@ -68,7 +68,18 @@ fn a_day_has_exactly_the_fields_of_its_item() {
 
     let mut stored = metrics.to_object();
     stored["averageSessionDuration"] = json!(90_000);
-    assert_eq!(DailyMetrics::from_object(&stored), Ok(metrics), "a table writes 90000.0 as 90000");
+    assert_eq!(DailyMetrics::from_object(&stored), Ok(metrics.clone()), "a table writes 90000.0 as 90000");
+    stored["activeUsers"] = json!(7.0);
+    stored["aiUsage"]["byModel"]["large"]["tokens"] = json!(5.0);
+    stored["eventsByHour"][0] = json!(2.0);
+    assert_eq!(DailyMetrics::from_object(&stored).as_ref(), Ok(&metrics), "or the other way round");
+
+    let mut short = stored.clone();
+    short["eventsByHour"] = json!([1, 2]);
+    assert!(DailyMetrics::from_object(&short).unwrap_err().to_string().contains("eventsByHour has 2 hours"));
+    stored["activeUsers"] = json!(7.5);
+    assert!(DailyMetrics::from_object(&stored).is_err());
+    stored["activeUsers"] = json!(7);
     stored.remove("sessions");
     assert!(DailyMetrics::from_object(&stored).unwrap_err().to_string().contains("sessions"));
 }
@@ -79,6 +90,27 @@ fn a_day_without_an_item_is_zero_and_complete() {
     assert_eq!(DailyMetrics::from_object(&empty.to_object()), Ok(empty.clone()));
     assert_eq!((empty.figures.events_by_hour.len(), empty.figures.events_by_type.len()), (24, 5));
     assert!(!empty.figures.is_final);
+}
+
+#[test]
+fn every_figure_is_a_finite_number() {
+    let (counters, sessions) = (Counters::default(), SessionSample::default());
+    let metrics = DailyMetrics::of_day(&DayInput {
+        date: "2026-03-01".parse().unwrap(),
+        counters: &counters,
+        users: 0,
+        users_relative_standard_error: f64::NAN,
+        sessions: &sessions,
+        weekly_users: 0,
+        monthly_users: 0,
+        new_users: 0,
+        total_users: 0,
+        lanes_set_aside: 0,
+        is_final: false,
+        verified: false,
+    });
+    assert_eq!(metrics, DailyMetrics::empty(metrics.date));
+    assert_eq!(DailyMetrics::from_object(&metrics.to_object()), Ok(metrics));
 }
 
 #[test]
