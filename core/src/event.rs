@@ -126,8 +126,9 @@ impl Event {
         let part = |name| count(name).unwrap_or(0);
         let (input_tokens, output_tokens, cached_tokens) =
             (part("inputTokens"), part("outputTokens"), part("cachedTokens"));
+        let sum = || input_tokens.saturating_add(output_tokens).saturating_add(cached_tokens);
         AiUse {
-            tokens: count("tokens").unwrap_or(input_tokens + output_tokens + cached_tokens),
+            tokens: count("tokens").unwrap_or_else(sum),
             input_tokens,
             output_tokens,
             cached_tokens,

@@ -21,6 +21,9 @@ impl Lane {
     }
 
     /// The lane written as its stored text.
+    ///
+    /// # Errors
+    /// The text is empty or holds a `#`, which separates the parts of an origin.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         if text.is_empty() || text.contains('#') {
             return Err(OriginError::Lane(text.to_owned()));

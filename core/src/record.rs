@@ -1,1 +1,112 @@
-//! One record taken apart.
+//! One record's data, decoded: its valid events and its rejected ones. It never fails: whatever the bytes are, the
+//! shard goes on.
+
+use crate::event::Event;
+use crate::ip_policy::IpPolicy;
+use crate::limits::MAX_REJECTED_ITEMS_PER_RECORD;
+use crate::rejection::{Payload, Problem, Problems, Rejection};
+use crate::validate::{Arrival, Rules, check};
+use crate::wire::{Raw, RecordError, decompress, split, to_json};
+
+/// What one record held.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DecodedRecord {
+    /// The valid events, each with its index in the record, in order.
+    pub events: Vec<(u32, Event)>,
+    /// What was rejected, each with an index in the record of its own, in order. At most
+    /// [`MAX_REJECTED_ITEMS_PER_RECORD`] events, and then one that stands for all others, at the index of the first of
+    /// these.
+    pub rejections: Vec<(u32, Rejection)>,
+    /// Unknown fields that were dropped from the valid events.
+    pub unknown_fields: u64,
+    /// Bytes of the data, decompressed: what decoding it took in memory, about.
+    pub bytes: usize,
+}
+
+/// Decodes, validates and sanitizes one record's data. What cannot be taken apart is one rejection at index 0.
+///
+/// ```
+/// use headcount_core::{origin::Lane, record::decode_record, validate::{Arrival, Rules}};
+/// let lane = Lane::new("events", "shardId-000000000000");
+/// let arrival = Arrival { lane, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
+/// let decoded = decode_record(b"hello", &arrival, &Rules::default());
+/// assert_eq!((decoded.events.len(), decoded.rejections.len()), (0, 1));
+/// ```
+pub fn decode_record(data: &[u8], arrival: &Arrival, rules: &Rules) -> DecodedRecord {
+    let plain = match decompress(data) {
+        Ok(plain) => plain,
+        Err(error) => return undecodable(&error, data, data.len(), rules.ip_policy()),
+    };
+    match split(&plain) {
+        Ok(raws) => DecodedRecord { bytes: plain.len(), ..validate_all(&raws, arrival, rules) },
+        Err(error) => undecodable(&error, &plain, plain.len(), rules.ip_policy()),
+    }
+}
+
+/// An event that the table itself refused as invalid, for the reason `detail`, as a rejection.
+pub fn refused(event: &Event, detail: &str, policy: IpPolicy) -> Rejection {
+    let mut problems = Problems::default();
+    problems.add("", format_args!("the table refused the event: {detail}"));
+    Rejection { problems: problems.into_vec(), payload: Payload::of_text(&to_json(event), policy), count: 1 }
+}
+
+fn undecodable(error: &RecordError, data: &[u8], bytes: usize, policy: IpPolicy) -> DecodedRecord {
+    let count = match error {
+        RecordError::TooManyEvents { count } => *count,
+        RecordError::Empty
+        | RecordError::TooLarge
+        | RecordError::Corrupt { .. }
+        | RecordError::Nested { .. }
+        | RecordError::Aggregated => 1,
+    };
+    let mut problems = Problems::default();
+    problems.add("", error);
+    let rejection = Rejection { problems: problems.into_vec(), payload: Payload::of_bytes(data, policy), count };
+    DecodedRecord { rejections: vec![(0, rejection)], bytes, ..DecodedRecord::default() }
+}
+
+fn validate_all(raws: &[Raw<'_>], arrival: &Arrival, rules: &Rules) -> DecodedRecord {
+    let mut decoded = DecodedRecord::default();
+    let mut unlisted: Option<(u32, u64)> = None;
+    for (index, raw) in (0..).zip(raws) {
+        let checked = match raw {
+            Raw::Text(text) => check(text, arrival, index, rules),
+            Raw::NotText(_) => Err(not_text()),
+        };
+        match checked {
+            Ok(accepted) => {
+                decoded.unknown_fields += accepted.unknown_fields;
+                decoded.events.push((index, accepted.event));
+            }
+            Err(problems) if decoded.rejections.len() < MAX_REJECTED_ITEMS_PER_RECORD => {
+                let payload = match raw {
+                    Raw::Text(text) => Payload::of_text(text, rules.ip_policy()),
+                    Raw::NotText(bytes) => Payload::of_bytes(bytes, rules.ip_policy()),
+                };
+                decoded.rejections.push((index, Rejection { problems: problems.into_vec(), payload, count: 1 }));
+            }
+            Err(_) => unlisted.get_or_insert((index, 0)).1 += 1,
+        }
+    }
+    if let Some((index, count)) = unlisted {
+        decoded.rejections.push((index, summary(count)));
+    }
+    decoded
+}
+
+fn not_text() -> Problems {
+    let mut problems = Problems::default();
+    problems.add("", "the event is not valid JSON: its bytes are not UTF-8");
+    problems
+}
+
+fn summary(count: u64) -> Rejection {
+    let problem = format!(
+        "{count} more events of this record are rejected and only counted: the first {MAX_REJECTED_ITEMS_PER_RECORD} \
+         are kept with their reasons"
+    );
+    Rejection { problems: vec![Problem::new("", problem)], payload: Payload::Withheld, count }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,160 @@
-//! x
+//! From the text of one event to an accepted [`Event`], or to every rule that it breaks.
+//!
+//! Of a name that an object repeats, the last value stands, as with most readers of JSON. `null` is as good as
+//! absent. Unknown fields at the top are dropped and counted; `v`, `project`, `anonymousId` and `name` are reserved
+//! for later: neither stored nor counted.
+
+mod fields;
+mod parse;
+mod rules;
+mod time;
+
+use serde_json::Value;
+
+use crate::event::{Event, EventType, Object};
+use crate::hash::hash128;
+use crate::ip_policy::IpPolicy;
+use crate::limits::{MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES};
+use crate::origin::{Lane, Origin, SequenceNumber};
+use crate::rejection::{Payload, Problems, Rejection};
+use crate::wire::json_len;
+
+use fields::{Fields, Given};
+
+pub use rules::{Rules, RulesError};
+
+/// Where and when a record arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The lane that delivered it.
+    pub lane: Lane,
+    /// Its sequence number in that lane.
+    pub sequence: SequenceNumber,
+    /// The stream's approximate arrival time, milliseconds since the epoch.
+    pub arrived_ms: i64,
+}
+
+impl Arrival {
+    /// The origin of the record's event at `index`.
+    pub fn origin(&self, index: u32) -> Origin {
+        Origin { lane: self.lane.clone(), sequence: self.sequence.clone(), index }
+    }
+}
+
+/// A valid event, and what was left out of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// The event.
+    pub event: Event,
+    /// Unknown fields at the top that were dropped.
+    pub unknown_fields: u64,
+}
+
+/// Validates and sanitizes the text of one event, the record's `index`-th from 0.
+///
+/// # Errors
+/// The event breaks a rule: all its problems at once, and its payload.
+///
+/// ```
+/// use headcount_core::{origin::Lane, validate::{Arrival, Rules, validate}};
+/// let arrival = Arrival {
+///     lane: Lane::new("events", "shardId-000000000000"),
+///     sequence: 7.into(),
+///     arrived_ms: 1_772_323_200_000,
+/// };
+/// let text = r#"{
+///     "userId": "u-1", "sessionId": "s-1", "eventType": "page_view",
+///     "metadata": { "userAgent": "curl", "ipAddress": "203.0.113.7", "platform": "web" }
+/// }"#;
+/// let event = validate(text, &arrival, 0, &Rules::default()).unwrap().event;
+/// assert_eq!(event.timestamp_ms, arrival.arrived_ms);
+///
+/// let rejection = validate(r#"{"userId":" ","eventType":"click"}"#, &arrival, 0, &Rules::default()).unwrap_err();
+/// assert_eq!(rejection.problems.len(), 4, "user, session, type, metadata");
+/// ```
+pub fn validate(text: &str, arrival: &Arrival, index: u32, rules: &Rules) -> Result<Accepted, Rejection> {
+    check(text, arrival, index, rules).map_err(|problems| Rejection {
+        problems: problems.into_vec(),
+        payload: Payload::of_text(text, rules.ip_policy()),
+        count: 1,
+    })
+}
+
+/// [`validate`] without the payload, which of thousands of rejected events only some keep.
+pub(crate) fn check(text: &str, arrival: &Arrival, index: u32, rules: &Rules) -> Result<Accepted, Problems> {
+    let mut problems = Problems::default();
+    let Some(mut fields) = parse::object(text, &mut problems) else { return Err(problems) };
+
+    let event_id = fields.identifier("eventId", MAX_EVENT_ID_BYTES, &mut problems);
+    let user_id = fields.required_identifier("userId", MAX_IDENTITY_BYTES, &mut problems);
+    let session_id = fields.required_identifier("sessionId", MAX_IDENTITY_BYTES, &mut problems);
+    let event_type = event_type(&mut fields, rules, &mut problems);
+    let timestamp = fields.take("timestamp");
+    let timestamp_ms = time::resolve(timestamp, &event_id, arrival.arrived_ms, rules, &mut problems);
+    let event_data = fields.data(event_type.as_ref(), &mut problems);
+    let metadata = fields.metadata(&mut problems);
+    let unknown_fields = fields.unknown();
+
+    let (true, Some(user_id), Some(session_id), Some(event_type), Some(timestamp_ms), Some(metadata)) =
+        (problems.is_empty(), user_id, session_id, event_type, timestamp_ms, metadata)
+    else {
+        return Err(problems);
+    };
+    let id = match event_id {
+        Given::Value(id) => id,
+        Given::Absent | Given::Wrong => derived_id(&arrival.origin(index)),
+    };
+    let mut event = Event { id, user_id, session_id, event_type, timestamp_ms, event_data, metadata };
+    check_size(text, &event, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    apply_ip_policy(rules.ip_policy(), &mut event.metadata);
+    Ok(Accepted { event, unknown_fields })
+}
+
+/// The id of an event that brings none: of its origin, so that a redelivery derives it again.
+fn derived_id(origin: &Origin) -> String {
+    format!("{:032x}", hash128(origin.to_string().as_bytes()))
+}
+
+fn event_type(fields: &mut Fields, rules: &Rules, problems: &mut Problems) -> Option<EventType> {
+    let name = fields.required_text("eventType", problems)?;
+    let known = rules.event_type(name.trim());
+    if known.is_none() {
+        problems.add("eventType", format_args!("must be one of {}", rules.event_type_names()));
+    }
+    known
+}
+
+/// How many times longer than the text of an event its sanitized JSON may be: `1e15` becomes `1000000000000000.0`,
+/// and no other spelling grows as much.
+const MAX_GROWTH: usize = 5;
+
+/// Bytes of JSON that an event may have beside what its text held: field names, a derived id, a timestamp.
+const MAX_ADDED_BYTES: usize = 512;
+
+fn check_size(text: &str, event: &Event, problems: &mut Problems) {
+    if text.len() * MAX_GROWTH + MAX_ADDED_BYTES <= MAX_EVENT_BYTES {
+        return;
+    }
+    let bytes = json_len(event);
+    if bytes > MAX_EVENT_BYTES {
+        let most = format_args!("the event has {bytes} bytes when sanitized: at most {MAX_EVENT_BYTES} are allowed");
+        problems.add("", most);
+    }
+}
+
+fn apply_ip_policy(policy: IpPolicy, metadata: &mut Object) {
+    if policy == IpPolicy::Keep {
+        return;
+    }
+    let stored = metadata.get("ipAddress").and_then(Value::as_str).and_then(|address| policy.apply(address));
+    match stored {
+        Some(address) => metadata.insert("ipAddress".to_owned(), address.into()),
+        None => metadata.remove("ipAddress"),
+    };
+}
+
+#[cfg(test)]
+mod tests;

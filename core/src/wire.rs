@@ -1,1 +1,188 @@
-//! x
+//! The forms a record's data may take, taken apart into the texts of single events; and an event in wire form again.
+//!
+//! The first bytes tell the form: gzip, zstd and KPL records have magic numbers; `[` begins an array of events; all
+//! else is one event object or newline-delimited events. A UTF-8 byte order mark in front is skipped.
+
+mod split;
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use serde::Serialize;
+
+use crate::event::{Event, Object};
+use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_RECORD_BYTES};
+
+pub use split::{Raw, split};
+
+/// The largest window of a zstd frame, as a power of two: 8 MiB, what RFC 8878 asks every decoder to support. The
+/// window is memory that a frame of a few bytes can demand.
+pub const MAX_ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How a record's data is wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Not at all: JSON, if it is anything.
+    Plain,
+    /// One or more gzip members.
+    Gzip,
+    /// One or more zstd frames, skippable ones included.
+    Zstd,
+    /// A KPL aggregated record.
+    Kpl,
+}
+
+impl Form {
+    /// The form that the first bytes tell.
+    ///
+    /// ```
+    /// use headcount_core::wire::Form;
+    /// assert_eq!(Form::of(br#"{"userId":"u"}"#), Form::Plain);
+    /// assert_eq!(Form::of(&[0x1f, 0x8b, 8]), Form::Gzip);
+    /// ```
+    pub fn of(data: &[u8]) -> Self {
+        match data {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [0xf3, 0x89, 0x9a, 0xc2, ..] => Self::Kpl,
+            _ => Self::Plain,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "JSON",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Kpl => "KPL",
+        }
+    }
+}
+
+/// Why a record as a whole cannot be taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Nothing, or only blanks.
+    #[error("the record is empty: it must hold an event, an array of events, or events one a line")]
+    Empty,
+    /// More than [`MAX_RECORD_BYTES`].
+    #[error("the record holds more than {MAX_RECORD_BYTES} bytes: send fewer events in one record")]
+    TooLarge,
+    /// More than [`MAX_EVENTS_PER_RECORD`].
+    #[error("the record holds {count} events: send at most {MAX_EVENTS_PER_RECORD} in one record")]
+    TooManyEvents {
+        /// How many.
+        count: u64,
+    },
+    /// Compressed bytes that do not decompress.
+    #[error("the record begins as {form} but does not decompress: {detail}")]
+    Corrupt {
+        /// `gzip` or `zstd`.
+        form: &'static str,
+        /// What the decompressor said.
+        detail: String,
+    },
+    /// Compressed twice.
+    #[error("the record is {outer} of {inner}: compress events only once")]
+    Nested {
+        /// The outer form.
+        outer: &'static str,
+        /// The inner form.
+        inner: &'static str,
+    },
+    /// A KPL aggregated record.
+    #[error("the record is a KPL aggregated record, which this build does not read: switch aggregation off")]
+    Aggregated,
+}
+
+/// The record's data without its compression.
+///
+/// # Errors
+/// The data is larger than [`MAX_RECORD_BYTES`], does not decompress, is compressed twice, or is aggregated.
+pub fn decompress(data: &[u8]) -> Result<Cow<'_, [u8]>, RecordError> {
+    let form = Form::of(data);
+    let plain = match form {
+        Form::Plain if data.len() > MAX_RECORD_BYTES => return Err(RecordError::TooLarge),
+        Form::Plain => return Ok(Cow::Borrowed(data)),
+        Form::Kpl => return Err(RecordError::Aggregated),
+        Form::Gzip => read_bounded(form, flate2::bufread::MultiGzDecoder::new(data))?,
+        Form::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(data).map_err(|error| corrupt(form, &error))?;
+            decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).map_err(|error| corrupt(form, &error))?;
+            read_bounded(form, decoder)?
+        }
+    };
+    match Form::of(&plain) {
+        Form::Plain => Ok(Cow::Owned(plain)),
+        inner @ (Form::Gzip | Form::Zstd | Form::Kpl) => {
+            Err(RecordError::Nested { outer: form.name(), inner: inner.name() })
+        }
+    }
+}
+
+/// Reads one byte more than is allowed at most, so that a bomb costs no more than an honest record.
+fn read_bounded(form: Form, decoder: impl Read) -> Result<Vec<u8>, RecordError> {
+    let mut plain = Vec::new();
+    decoder.take(MAX_RECORD_BYTES as u64 + 1).read_to_end(&mut plain).map_err(|error| corrupt(form, &error))?;
+    if plain.len() > MAX_RECORD_BYTES { Err(RecordError::TooLarge) } else { Ok(plain) }
+}
+
+fn corrupt(form: Form, error: &io::Error) -> RecordError {
+    RecordError::Corrupt { form: form.name(), detail: error.to_string() }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireEvent<'a> {
+    event_id: &'a str,
+    user_id: &'a str,
+    session_id: &'a str,
+    event_type: &'a str,
+    timestamp: i64,
+    #[serde(skip_serializing_if = "Object::is_empty")]
+    event_data: &'a Object,
+    metadata: &'a Object,
+}
+
+impl<'a> From<&'a Event> for WireEvent<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            event_id: &event.id,
+            user_id: &event.user_id,
+            session_id: &event.session_id,
+            event_type: event.event_type.as_str(),
+            timestamp: event.timestamp_ms,
+            event_data: &event.event_data,
+            metadata: &event.metadata,
+        }
+    }
+}
+
+/// The event as one line of JSON. Validated again, it gives the same event, unless the policy for addresses took
+/// away an address that the wire requires.
+pub fn to_json(event: &Event) -> String {
+    // Names and values are all text, numbers and maps with text keys: nothing that JSON cannot write.
+    serde_json::to_string(&WireEvent::from(event)).unwrap_or_default()
+}
+
+/// Bytes of [`to_json`], without making it.
+pub fn json_len(event: &Event) -> usize {
+    let mut counter = ByteCounter(0);
+    serde_json::to_writer(&mut counter, &WireEvent::from(event)).map_or(usize::MAX, |()| counter.0)
+}
+
+struct ByteCounter(usize);
+
+impl io::Write for ByteCounter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! The fields of one event, taken out one by one.
+
+use serde_json::Value;
+
+use crate::event::{EventType, Object, whole_number};
+use crate::limits::{MAX_COST_USD, MAX_TOKENS};
+use crate::rejection::Problems;
+use crate::sanitize::sanitize;
+
+/// Fields at the top that the rules speak of.
+const KNOWN: [&str; 7] = ["eventId", "userId", "sessionId", "eventType", "timestamp", "eventData", "metadata"];
+
+/// Fields at the top that later versions may give a meaning: neither stored nor counted as unknown.
+const RESERVED: [&str; 4] = ["v", "project", "anonymousId", "name"];
+
+/// Fields of `metadata` that every event must bring.
+const REQUIRED_METADATA: [&str; 3] = ["userAgent", "ipAddress", "platform"];
+
+/// Fields of an `ai_request`'s `eventData` that count tokens.
+const TOKEN_FIELDS: [&str; 4] = ["tokens", "inputTokens", "outputTokens", "cachedTokens"];
+
+/// A field's value, if there is one to judge.
+pub(super) enum Given<T> {
+    /// Not there, or null.
+    Absent,
+    /// There, but wrong; its problem is reported.
+    Wrong,
+    /// There.
+    Value(T),
+}
+
+/// The fields that were not taken out yet.
+#[derive(Default)]
+pub(super) struct Fields {
+    object: Object,
+    /// Known fields whose values could not be read; their problems are reported.
+    unreadable: Vec<String>,
+}
+
+/// Whether the rules speak of a field of this name at the top.
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
+
+impl Fields {
+    pub(super) fn new(object: Object) -> Self {
+        Self { object, unreadable: Vec::new() }
+    }
+
+    pub(super) fn insert(&mut self, name: String, value: Value) {
+        self.object.insert(name, value);
+    }
+
+    pub(super) fn insert_unreadable(&mut self, name: String) {
+        self.unreadable.push(name);
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Given<Value> {
+        match self.object.remove(name) {
+            None | Some(Value::Null) if self.unreadable.iter().any(|other| other == name) => Given::Wrong,
+            None | Some(Value::Null) => Given::Absent,
+            Some(value) => Given::Value(value),
+        }
+    }
+
+    fn text(&mut self, name: &str, problems: &mut Problems) -> Given<String> {
+        match self.take(name) {
+            Given::Absent => Given::Absent,
+            Given::Wrong => Given::Wrong,
+            Given::Value(Value::String(text)) => Given::Value(text),
+            Given::Value(_) => {
+                problems.add(name, "must be a string");
+                Given::Wrong
+            }
+        }
+    }
+
+    pub(super) fn required_text(&mut self, name: &str, problems: &mut Problems) -> Option<String> {
+        let given = self.text(name, problems);
+        required(name, given, problems)
+    }
+
+    /// A trimmed id, which becomes a part of a key.
+    pub(super) fn identifier(&mut self, name: &str, max_bytes: usize, problems: &mut Problems) -> Given<String> {
+        let text = match self.text(name, problems) {
+            Given::Value(text) => trimmed(text),
+            Given::Absent => return Given::Absent,
+            Given::Wrong => return Given::Wrong,
+        };
+        if text.is_empty() {
+            problems.add(name, "must not be empty");
+        } else if text.len() > max_bytes {
+            problems.add(name, format_args!("has {} bytes: at most {max_bytes} are allowed", text.len()));
+        } else if text.chars().any(char::is_control) {
+            problems.add(name, "must not hold control characters");
+        } else {
+            return Given::Value(text);
+        }
+        Given::Wrong
+    }
+
+    pub(super) fn required_identifier(
+        &mut self,
+        name: &str,
+        max_bytes: usize,
+        problems: &mut Problems,
+    ) -> Option<String> {
+        let given = self.identifier(name, max_bytes, problems);
+        required(name, given, problems)
+    }
+
+    /// `eventData`, sanitized; empty where it is absent.
+    pub(super) fn data(&mut self, event_type: Option<&EventType>, problems: &mut Problems) -> Object {
+        let mut data = match self.take("eventData") {
+            Given::Absent | Given::Wrong => return Object::new(),
+            Given::Value(Value::Object(data)) => data,
+            Given::Value(_) => {
+                problems.add("eventData", "must be an object");
+                return Object::new();
+            }
+        };
+        sanitize("eventData", &mut data, problems);
+        match event_type {
+            Some(EventType::FeatureUse) => check_name(&data, "feature", problems),
+            Some(EventType::ContentCreate) => check_name(&data, "contentType", problems),
+            Some(EventType::AiRequest) => check_ai_request(&data, problems),
+            Some(EventType::Error) => check_name(&data, "errorType", problems),
+            Some(EventType::PageView | EventType::Custom(_)) | None => {}
+        }
+        data
+    }
+
+    /// `metadata`, sanitized, with all that it must hold.
+    pub(super) fn metadata(&mut self, problems: &mut Problems) -> Option<Object> {
+        let given = self.take("metadata");
+        let Value::Object(mut metadata) = required("metadata", given, problems)? else {
+            problems.add("metadata", "must be an object");
+            return None;
+        };
+        sanitize("metadata", &mut metadata, problems);
+        for name in REQUIRED_METADATA {
+            let problem = match metadata.get(name) {
+                Some(Value::String(text)) if text.is_empty() => "must not be empty",
+                Some(Value::String(_)) => continue,
+                Some(Value::Null) | None => "is required",
+                Some(_) => "must be a string",
+            };
+            problems.add(format_args!("metadata.{name}"), problem);
+        }
+        Some(metadata)
+    }
+
+    /// How many unknown fields are left.
+    pub(super) fn unknown(&self) -> u64 {
+        self.object.keys().filter(|name| !is_known(name) && !RESERVED.contains(&name.as_str())).count() as u64
+    }
+}
+
+/// The value of a field that must be there.
+fn required<T>(name: &str, given: Given<T>, problems: &mut Problems) -> Option<T> {
+    match given {
+        Given::Absent => {
+            problems.add(name, "is required");
+            None
+        }
+        Given::Wrong => None,
+        Given::Value(value) => Some(value),
+    }
+}
+
+fn trimmed(text: String) -> String {
+    let trimmed = text.trim();
+    if trimmed.len() == text.len() { text } else { trimmed.to_owned() }
+}
+
+fn check_name(data: &Object, name: &str, problems: &mut Problems) {
+    let problem = match data.get(name) {
+        Some(Value::String(text)) if text.is_empty() => "must not be empty",
+        Some(Value::String(_) | Value::Null) | None => return,
+        Some(_) => "must be a string",
+    };
+    problems.add(format_args!("eventData.{name}"), problem);
+}
+
+fn check_ai_request(data: &Object, problems: &mut Problems) {
+    check_name(data, "model", problems);
+    for name in TOKEN_FIELDS {
+        if data.get(name).is_some_and(|value| whole_number(value).is_none_or(|tokens| tokens > MAX_TOKENS)) {
+            problems
+                .add(format_args!("eventData.{name}"), format_args!("must be a whole number from 0 to {MAX_TOKENS}"));
+        }
+    }
+    let is_cost = |value: &Value| value.as_f64().is_some_and(|cost| (0.0..=MAX_COST_USD).contains(&cost));
+    if data.get("cost").is_some_and(|value| !is_cost(value)) {
+        problems.add("eventData.cost", format_args!("must be US dollars as a number from 0 to {MAX_COST_USD}"));
+    }
+}

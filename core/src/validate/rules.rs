@@ -1,0 +1,122 @@
+//! What a deployment may configure of the rules.
+
+use crate::event::EventType;
+use crate::ip_policy::IpPolicy;
+use crate::limits::{DEFAULT_LATENESS_MS, MAX_CUSTOM_EVENT_TYPES, MAX_EARLINESS_MS, MAX_EVENT_TYPE_BYTES};
+
+/// The rules of one deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    custom_types: Vec<Box<str>>,
+    lateness_ms: Option<i64>,
+    earliness_ms: i64,
+    ip_policy: IpPolicy,
+}
+
+impl Default for Rules {
+    /// No types but the built-in ones, 7 days late, 15 minutes early, addresses kept.
+    fn default() -> Self {
+        Self {
+            custom_types: Vec::new(),
+            lateness_ms: Some(DEFAULT_LATENESS_MS),
+            earliness_ms: MAX_EARLINESS_MS,
+            ip_policy: IpPolicy::Keep,
+        }
+    }
+}
+
+impl Rules {
+    /// Rules with these event types beside the built-in ones. `lateness_ms` and `earliness_ms` are how many
+    /// milliseconds an event may lie before and after its arrival; without a lateness, however long before.
+    ///
+    /// # Errors
+    /// There are too many types, a type's name is unusable, or a number of milliseconds is negative.
+    ///
+    /// ```
+    /// use headcount_core::{ip_policy::IpPolicy, validate::Rules};
+    /// let rules = Rules::new(vec!["signup".into()], Some(3_600_000), 60_000, IpPolicy::Drop).unwrap();
+    /// assert_eq!(rules.lateness_ms(), Some(3_600_000));
+    /// assert!(Rules::new(vec![String::new()], None, 0, IpPolicy::Keep).is_err());
+    /// ```
+    pub fn new(
+        custom_types: Vec<String>,
+        lateness_ms: Option<i64>,
+        earliness_ms: i64,
+        ip_policy: IpPolicy,
+    ) -> Result<Self, RulesError> {
+        let mut names: Vec<Box<str>> = Vec::new();
+        for name in custom_types {
+            let name = name.trim();
+            if name.is_empty() || name.len() > MAX_EVENT_TYPE_BYTES || name.chars().any(char::is_control) {
+                return Err(RulesError::EventType(name.chars().take(MAX_EVENT_TYPE_BYTES).collect()));
+            }
+            let is_built_in = EventType::BUILT_IN.iter().any(|known| known.as_str() == name);
+            if !is_built_in && !names.iter().any(|known| **known == *name) {
+                names.push(name.into());
+            }
+        }
+        if names.len() > MAX_CUSTOM_EVENT_TYPES {
+            return Err(RulesError::TooManyEventTypes(names.len()));
+        }
+        if let Some(ms) = lateness_ms.filter(|ms| *ms < 0) {
+            return Err(RulesError::Lateness(ms));
+        }
+        if earliness_ms < 0 {
+            return Err(RulesError::Earliness(earliness_ms));
+        }
+        Ok(Self { custom_types: names, lateness_ms, earliness_ms, ip_policy })
+    }
+
+    /// The same rules for history: an event may lie however long before its arrival.
+    #[must_use]
+    pub fn without_lateness_limit(self) -> Self {
+        Self { lateness_ms: None, ..self }
+    }
+
+    /// Milliseconds before its arrival that an event may lie; `None` where there is no limit.
+    pub fn lateness_ms(&self) -> Option<i64> {
+        self.lateness_ms
+    }
+
+    /// Milliseconds after its arrival that an event may lie.
+    pub fn earliness_ms(&self) -> i64 {
+        self.earliness_ms
+    }
+
+    /// What becomes of addresses.
+    pub fn ip_policy(&self) -> IpPolicy {
+        self.ip_policy
+    }
+
+    /// The event type of this name, if this deployment knows it.
+    pub fn event_type(&self, name: &str) -> Option<EventType> {
+        let built_in = EventType::BUILT_IN.into_iter().find(|known| known.as_str() == name);
+        built_in.or_else(|| self.custom_types.iter().find(|known| ***known == *name).cloned().map(EventType::Custom))
+    }
+
+    /// Every known name, for a problem's text.
+    pub(super) fn event_type_names(&self) -> String {
+        let built_in = EventType::BUILT_IN.iter().map(EventType::as_str);
+        let names: Vec<&str> = built_in.chain(self.custom_types.iter().map(|name| &**name)).collect();
+        names.join(", ")
+    }
+}
+
+/// Rules that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesError {
+    /// More types than allowed.
+    #[error("{0} event types are configured: at most {MAX_CUSTOM_EVENT_TYPES} beside the built-in ones are allowed")]
+    TooManyEventTypes(usize),
+    /// A name that no event type may have.
+    #[error(
+        "the event type {0:?} cannot be used: a name has 1 to {MAX_EVENT_TYPE_BYTES} bytes and no control characters"
+    )]
+    EventType(String),
+    /// A negative lateness.
+    #[error("the lateness is {0} ms: it must not be negative")]
+    Lateness(i64),
+    /// A negative earliness.
+    #[error("the earliness is {0} ms: it must not be negative")]
+    Earliness(i64),
+}
