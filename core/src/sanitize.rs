@@ -120,4 +120,4 @@ fn is_dropped(c: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -96,10 +96,10 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
         "[ \t\n\r\u{0}-\u{a0}é]{0,20}".prop_map(Value::from),
         ("[ a]", 990usize..1_010).prop_map(|(c, n)| Value::from(format!("{}{c}x{c}", "ü".repeat(n)))),
     ];
-    leaf.prop_recursive(5, 200, 120, |inner| {
+    leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..120).prop_map(Value::from),
-            proptest::collection::btree_map("[a-z ]{0,3}", inner, 0..6)
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::btree_map("[a-z ]{0,3}", inner, 0..4)
                 .prop_map(|fields| Value::Object(fields.into_iter().collect())),
         ]
     })

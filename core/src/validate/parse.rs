@@ -59,7 +59,9 @@ fn each_by_itself(raw: RawFields<'_>, problems: &mut Problems) -> Fields {
         match serde_json::from_str(raw.get()) {
             Ok(value) => fields.insert(name, value),
             Err(error) => {
-                if problems.count() == before {
+                if nesting(raw.get()) > MAX_NESTING {
+                    problems.add(&path, format_args!("is nested too deeply: at most {MAX_NESTING} levels are allowed"));
+                } else if problems.count() == before {
                     problems.add(&path, format_args!("cannot be read as JSON: {error}"));
                 }
                 fields.insert_unreadable(name);
@@ -101,6 +103,22 @@ fn end_of_string(bytes: &[u8], at: usize) -> usize {
         }
     }
     at
+}
+
+/// How deeply a JSON text is nested, found without recursion.
+fn nesting(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut at, mut level, mut deepest) = (0, 0_usize, 0);
+    while let Some(byte) = bytes.get(at) {
+        at = if *byte == b'"' { end_of_string(bytes, at) } else { at + 1 };
+        match byte {
+            b'{' | b'[' => level += 1,
+            b'}' | b']' => level = level.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(level);
+    }
+    deepest
 }
 
 fn number_length(bytes: &[u8]) -> usize {

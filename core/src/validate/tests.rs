@@ -1,1 +1,239 @@
+use super::*;
+use crate::limits::*;
+use proptest::prelude::*;
+use serde_json::json;
 
+mod numbers;
+mod round_trip;
+mod time;
+
+pub(super) const ARRIVED_MS: i64 = 1_772_323_200_000;
+
+pub(super) fn arrival() -> Arrival {
+    Arrival {
+        lane: Lane::new("events", "shardId-000000000000"),
+        sequence: "49590338271490256608559692538361571095".parse().unwrap(),
+        arrived_ms: ARRIVED_MS,
+    }
+}
+
+/// A valid event, with the fields of `changes` put over it; `null` takes one away.
+pub(super) fn event_with(changes: Value) -> Value {
+    let mut event = json!({
+        "eventId": "e-1", "userId": "u-1", "sessionId": "s-1", "eventType": "page_view", "timestamp": ARRIVED_MS,
+        "metadata": { "userAgent": "curl", "ipAddress": "203.0.113.7", "platform": "web" },
+    });
+    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    event.as_object_mut().unwrap().extend(changes);
+    event
+}
+
+pub(super) fn problems_of(text: &str, rules: &Rules) -> Vec<String> {
+    match validate(text, &arrival(), 0, rules) {
+        Ok(_) => vec![],
+        Err(rejection) => rejection.problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+pub(super) fn check_problems(changes: Value, problems: &[&str]) {
+    assert_eq!(problems_of(&event_with(changes.clone()).to_string(), &Rules::default()), problems, "{changes}");
+}
+
+pub(super) fn accepted_by(event: &Value, rules: &Rules) -> Accepted {
+    validate(&event.to_string(), &arrival(), 0, rules).unwrap_or_else(|rejection| panic!("{rejection:?}"))
+}
+
+fn accepted(changes: Value) -> Event {
+    accepted_by(&event_with(changes), &Rules::default()).event
+}
+
+#[test]
+fn a_full_event_is_taken_over() {
+    let event = accepted(json!({
+        "userId": " u-1\n", "eventType": " ai_request ", "eventData": { "model": " m ", "cost": 0.5, "none": null },
+    }));
+    assert_eq!((&*event.id, &*event.user_id, &*event.session_id), ("e-1", "u-1", "s-1"));
+    assert_eq!((event.event_type, event.timestamp_ms), (EventType::AiRequest, ARRIVED_MS));
+    assert_eq!(Value::from(event.event_data), json!({ "model": "m", "cost": 0.5 }));
+    assert_eq!(
+        Value::from(event.metadata),
+        json!({ "userAgent": "curl", "ipAddress": "203.0.113.7", "platform": "web" })
+    );
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let text = json!({
+        "eventId": 7, "userId": " ", "sessionId": null, "eventType": "click", "timestamp": "yesterday",
+        "eventData": [], "metadata": { "userAgent": " ", "platform": 1 },
+    });
+    let problems = problems_of(&text.to_string(), &Rules::default());
+    assert_eq!(
+        problems,
+        [
+            "eventId must be a string",
+            "userId must not be empty",
+            "sessionId is required",
+            "eventType must be one of page_view, feature_use, content_create, ai_request, error",
+            "timestamp must be whole milliseconds since 1970 as a number, or RFC 3339 as a string (2026-03-01T12:00:00Z)",
+            "eventData must be an object",
+            "metadata.userAgent must not be empty",
+            "metadata.ipAddress is required",
+            "metadata.platform must be a string",
+        ]
+    );
+    let rejection = validate(&text.to_string(), &arrival(), 0, &Rules::default()).unwrap_err();
+    assert_eq!(rejection.count, 1);
+    assert_eq!(rejection.payload, Payload::Text { text: text.to_string(), truncated: false });
+    let many = json!({ "eventData": { "a": vec![json!({ "": 1 }); 90] } });
+    assert_eq!(problems_of(&event_with(many).to_string(), &Rules::default()).len(), MAX_PROBLEMS_PER_EVENT + 1);
+}
+
+#[test]
+fn what_is_no_object_is_one_problem() {
+    for (text, problem) in [
+        ("[]", "the event must be a JSON object, not an array"),
+        (" \"x\"", "the event must be a JSON object, not a string"),
+        ("null", "the event must be a JSON object, not null"),
+        ("true", "the event must be a JSON object, not true or false"),
+        ("-1", "the event must be a JSON object, not a number"),
+        ("", "the event is not valid JSON: EOF while parsing a value at line 1 column 0"),
+        ("hello", "the event is not valid JSON: expected value at line 1 column 1"),
+        ("{\"a\":1", "the event is not valid JSON: EOF while parsing an object at line 1 column 6"),
+        ("{} {}", "the event is not valid JSON: trailing characters at line 1 column 4"),
+    ] {
+        assert_eq!(problems_of(text, &Rules::default()), [problem], "{text:?}");
+    }
+}
+
+#[test]
+fn ids_are_keys_and_bounded_as_such() {
+    for (name, most) in [("eventId", MAX_EVENT_ID_BYTES), ("userId", MAX_IDENTITY_BYTES), ("sessionId", 256)] {
+        check_problems(json!({ name: format!(" {} ", "x".repeat(most)) }), &[]);
+        let bytes = most + 2;
+        let longer = "é".repeat(bytes / 2);
+        check_problems(json!({ name: longer }), &[&format!("{name} has {bytes} bytes: at most {most} are allowed")]);
+        check_problems(json!({ name: " \t" }), &[&format!("{name} must not be empty")]);
+        check_problems(json!({ name: "a\u{0}b" }), &[&format!("{name} must not hold control characters")]);
+        check_problems(json!({ name: "a\nb" }), &[&format!("{name} must not hold control characters")]);
+        check_problems(json!({ name: 5 }), &[&format!("{name} must be a string")]);
+    }
+    assert_eq!(accepted(json!({ "userId": "a#b\"ü" })).user_id, "a#b\"ü");
+}
+
+#[test]
+fn an_absent_id_is_derived_from_the_origin_alone() {
+    let text = event_with(json!({ "eventId": null })).to_string();
+    let id_at = |arrival: &Arrival, index| validate(&text, arrival, index, &Rules::default()).unwrap().event.id;
+    let id = id_at(&arrival(), 3);
+    assert_eq!(id, "e178f28285c12b725ee3a95dae6658a4", "a redelivery by another build derives it again");
+    let later = Arrival { arrived_ms: ARRIVED_MS + 9, ..arrival() };
+    assert_eq!(id_at(&later, 3), id);
+    let elsewhere = Arrival { lane: Lane::new("events", "shardId-000000000001"), ..arrival() };
+    let next = Arrival { sequence: 5.into(), ..arrival() };
+    for other in [id_at(&arrival(), 4), id_at(&elsewhere, 3), id_at(&next, 3)] {
+        assert_ne!(other, id);
+    }
+}
+
+#[test]
+fn deployments_may_know_further_types() {
+    let types = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let rules = |names| Rules::new(names, None, 0, IpPolicy::Keep);
+    let two = rules(types(&["signup", " é ", "signup", "error"])).unwrap();
+    for (name, known) in [("signup", true), ("é", true), ("error", true), ("other", false), ("", false)] {
+        let problems = problems_of(&event_with(json!({ "eventType": name })).to_string(), &two);
+        assert_eq!(problems.is_empty(), known, "{name}: {problems:?}");
+    }
+    let numbered = |count: usize| (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>();
+    assert!(rules(numbered(MAX_CUSTOM_EVENT_TYPES)).is_ok());
+    assert_eq!(rules(numbered(51)), Err(RulesError::TooManyEventTypes(51)));
+    assert!(rules(vec!["x".repeat(MAX_EVENT_TYPE_BYTES)]).is_ok());
+    for bad in ["x".repeat(MAX_EVENT_TYPE_BYTES + 1), " ".into(), "a\tb".into()] {
+        assert!(matches!(rules(vec![bad]), Err(RulesError::EventType(_))));
+    }
+    assert_eq!(Rules::new(vec![], Some(-1), 0, IpPolicy::Keep), Err(RulesError::Lateness(-1)));
+    assert_eq!(Rules::new(vec![], None, -1, IpPolicy::Keep), Err(RulesError::Earliness(-1)));
+}
+
+#[test]
+fn known_fields_of_event_data_have_rules() {
+    for (event_type, name) in
+        [("feature_use", "feature"), ("content_create", "contentType"), ("ai_request", "model"), ("error", "errorType")]
+    {
+        let with = |value: Value| json!({ "eventType": event_type, "eventData": { name: value } });
+        check_problems(with(json!("x")), &[]);
+        check_problems(with(json!(null)), &[]);
+        check_problems(with(json!(" \u{7}")), &[&format!("eventData.{name} must not be empty")]);
+        check_problems(with(json!(["x"])), &[&format!("eventData.{name} must be a string")]);
+        check_problems(json!({ "eventType": "page_view", "eventData": { name: 1 } }), &[]);
+    }
+    check_problems(json!({ "eventData": "x" }), &["eventData must be an object"]);
+    check_problems(json!({ "metadata": null }), &["metadata is required"]);
+    check_problems(json!({ "metadata": 7 }), &["metadata must be an object"]);
+}
+
+#[test]
+fn sanitizing_problems_are_problems_of_the_event() {
+    check_problems(
+        json!({ "eventData": { "": 1 }, "metadata": { "userAgent": "x", "ipAddress": "x", "platform": "x", "n": 1e126 } }),
+        &[
+            "eventData has a field with an empty name",
+            "metadata.n is too large a number: at most 9.99e125 can be stored",
+        ],
+    );
+}
+
+#[test]
+fn an_event_has_a_size() {
+    let padded = |last: usize| {
+        let fields = (0..64).map(|n| (format!("f{n:02}"), "x".repeat(1_000).into()));
+        let mut data: Object = fields.collect();
+        data.insert("last".into(), "x".repeat(last).into());
+        event_with(json!({ "eventData": data }))
+    };
+    let room = MAX_EVENT_BYTES - padded(0).to_string().len();
+    assert!(room < MAX_STRING_CHARS, "{room}");
+    assert_eq!(json_len(&accepted_by(&padded(room), &Rules::default()).event), MAX_EVENT_BYTES);
+    let problem = "the event has 65537 bytes when sanitized: at most 65536 are allowed";
+    assert_eq!(problems_of(&padded(room + 1).to_string(), &Rules::default()), [problem]);
+    // What sanitizing cuts does not count.
+    let long = json!({ "eventData": { "a": "x".repeat(3 * MAX_EVENT_BYTES) } });
+    assert_eq!(accepted(long).event_data["a"].as_str().unwrap().len(), MAX_STRING_CHARS);
+}
+
+#[test]
+fn unknown_fields_are_counted_and_reserved_ones_are_not() {
+    let event = event_with(json!({
+        "v": 1, "project": "p", "anonymousId": "a", "name": "n", "EventId": "x", "extra": { "deep": [1] }, "none": null,
+    }));
+    let taken = accepted_by(&event, &Rules::default());
+    assert_eq!(taken.unknown_fields, 3);
+    assert_eq!(taken.event, accepted(json!({})));
+}
+
+#[test]
+fn of_a_repeated_name_the_last_value_stands() {
+    let text = event_with(json!({})).to_string().replacen("\"userId\"", "\"userId\":\"first\",\"userId\"", 1);
+    assert_eq!(validate(&text, &arrival(), 0, &Rules::default()).unwrap().event.user_id, "u-1");
+}
+
+#[test]
+fn addresses_follow_the_policy() {
+    for (policy, address, stored) in [
+        (IpPolicy::Keep, "here", Some("here")),
+        (IpPolicy::Truncate, "203.0.113.7", Some("203.0.113.0")),
+        (IpPolicy::Truncate, "here", None),
+        (IpPolicy::Drop, "203.0.113.7", None),
+    ] {
+        let rules = Rules::new(vec![], None, 0, policy).unwrap();
+        let event = event_with(json!({ "metadata": { "userAgent": "x", "platform": "x", "ipAddress": address } }));
+        let metadata = accepted_by(&event, &rules).event.metadata;
+        assert_eq!(metadata.get("ipAddress").and_then(Value::as_str), stored);
+        let missing = event_with(json!({ "metadata": { "userAgent": "x", "platform": "x" } })).to_string();
+        assert_eq!(problems_of(&missing, &rules), ["metadata.ipAddress is required"]);
+        let bad = event_with(json!({ "userId": 1 })).to_string();
+        let kept = format!("{:?}", validate(&bad, &arrival(), 0, &rules).unwrap_err().payload).contains("203.0.113.7");
+        assert_eq!(kept, policy == IpPolicy::Keep);
+    }
+}
