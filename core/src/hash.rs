@@ -24,6 +24,21 @@ mod tests {
         for (bytes, expected) in [(&b""[..], 0x2d06_8005_38d3_94c2), (b"a", 0xe6c6_32b6_1e96_4e1f)] {
             assert_eq!(hash64(bytes), expected, "{bytes:?}");
         }
-        assert_eq!(hash128(b""), 0x99aa_06d3_0147_98d8_6001_c324_468d_497f);
+        // Made by another implementation, python-xxhash: XXH3 goes another way for each of these lengths.
+        let bytes: Vec<u8> = (0..1_000u32).map(|n| (n % 251) as u8).collect();
+        for (length, of_64, of_128) in [
+            (0, 0x2d06_8005_38d3_94c2, 0x99aa_06d3_0147_98d8_6001_c324_468d_497f),
+            (3, 0x5f42_99fc_161c_9cbb, 0xe3b5_5f57_945a_17cf_5f42_99fc_161c_9cbb),
+            (8, 0x3a1c_2d7c_85af_88f8, 0xe1e4_432a_6221_7fe4_cfd5_0c61_c8bb_98c1),
+            (16, 0x8355_e3a6_f617_70db, 0x7295_0631_8276_07e2_8428_12cc_870d_cae2),
+            (36, 0x55a8_76ac_bbb0_eb1e, 0x2047_9b7c_1480_c287_a05e_ff1f_1865_45bf),
+            (128, 0x85c6_174c_7ff4_c46b, 0x1479_2fc3_af88_dc6c_0532_1a0b_64d6_7b41),
+            (240, 0x375a_384d_957f_e865, 0x65b5_be86_da55_40e7_c92b_68e1_6f83_bbb6),
+            (256, 0x44f5_d90d_acde_463a, 0x96c3_6c85_d00e_5bc5_44f5_d90d_acde_463a),
+            (1_000, 0x33ef_703f_b2b2_0ed1, 0x18bf_41bc_8229_e277_33ef_703f_b2b2_0ed1),
+        ] {
+            assert_eq!(hash64(&bytes[..length]), of_64, "{length} bytes");
+            assert_eq!(hash128(&bytes[..length]), of_128, "{length} bytes");
+        }
     }
 }

@@ -133,7 +133,7 @@ impl SessionSample {
     /// [`SampleError`], where the bytes are not exactly what [`Self::encode`] makes.
     pub fn decode(bytes: &[u8]) -> Result<Self, SampleError> {
         let (_, payload) = frame::decode(Kind::Sessions, VERSION, bytes)?;
-        let ((is_full, earliest, stored), rest): ((bool, i64, Vec<(u64, u64, u64)>), _) =
+        let ((is_full, earliest, stored), rest): (Stored, _) =
             postcard::take_from_bytes(payload).map_err(|_| SampleError::Malformed("its fields are cut"))?;
         if !rest.is_empty() {
             return Err(SampleError::Malformed("bytes follow its sessions"));
@@ -163,6 +163,10 @@ impl SessionSample {
         }
     }
 }
+
+/// Whether there were more sessions than are kept; the earliest time of all; and of each session, by ascending hash, the
+/// difference of its hash to the one before, of its first time to the earliest, and of its last time to its first.
+type Stored = (bool, i64, Vec<(u64, u64, u64)>);
 
 /// Why bytes are no sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -122,7 +122,7 @@ impl UserSketch {
 impl fmt::Debug for UserSketch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let users = self.clone().estimate().round();
-        f.debug_struct("UserSketch").field("precision", &self.precision).field("users", &users).finish()
+        f.debug_struct("UserSketch").field("precision", &self.precision).field("users", &users).finish_non_exhaustive()
     }
 }
 

@@ -4,13 +4,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn event(event_type: &str, data: serde_json::Value, at_ms: i64) -> Event {
+    let serde_json::Value::Object(event_data) = data else { panic!("event data is an object: {data}") };
     Event {
         id: "e".into(),
         user_id: "u".into(),
         session_id: "s".into(),
         event_type: EventType::from_stored(event_type),
         timestamp_ms: at_ms,
-        event_data: data.as_object().unwrap().clone(),
+        event_data,
         metadata: json!({"platform": "web"}).as_object().unwrap().clone(),
     }
 }
@@ -129,7 +130,9 @@ fn a_whole_frame_around_nonsense_is_refused() {
     assert!(!refused(&payload));
     assert!(refused(&payload[..payload.len() - 1]) && refused(&[&payload[..], &[0]].concat()));
     let mut twice = Counters::default();
-    ["search", "searcg"].iter().for_each(|name| twice.add(&used(name), Tz::UTC));
+    for name in ["search", "searcg"] {
+        twice.add(&used(name), Tz::UTC);
+    }
     let twice = postcard::to_allocvec(&twice).unwrap();
     for (from, to) in [("searcg", "search"), ("searcg", "searci")] {
         let text = String::from_utf8(twice.clone()).unwrap().replace(from, to);

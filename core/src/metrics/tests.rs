@@ -7,20 +7,23 @@ use crate::user_sketch::UserSketch;
 use serde_json::json;
 
 fn event(event_type: &str, data: Value) -> Event {
+    let serde_json::Value::Object(event_data) = data else { panic!("event data is an object: {data}") };
     Event {
         id: "e".into(),
         user_id: "u".into(),
         session_id: "s".into(),
         event_type: EventType::from_stored(event_type),
         timestamp_ms: 0,
-        event_data: data.as_object().unwrap().clone(),
+        event_data,
         metadata: json!({"platform": "web"}).as_object().unwrap().clone(),
     }
 }
 
 fn day(date: &str, events: &[Event], users: u64, is_final: bool) -> DailyMetrics {
     let mut counters = Counters::default();
-    events.iter().for_each(|event| counters.add(event, chrono_tz::UTC));
+    for event in events {
+        counters.add(event, chrono_tz::UTC);
+    }
     counters.add_duplicates(2);
     let mut sessions = SessionSample::default();
     sessions.insert("s", 0);
@@ -120,7 +123,9 @@ fn a_range_sums_counters_and_takes_the_last_day_where_it_must() {
         day("2026-03-02", &[asked("large", 1.0)], 7, false),
     ];
     let mut users = UserSketch::new(14).unwrap();
-    ["a", "b", "c", "d", "e", "f", "g", "h"].iter().for_each(|user| users.insert(user));
+    for user in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        users.insert(user);
+    }
     let mut sessions = SessionSample::default();
     sessions.insert("s", 0);
     let sum = total(&days, &mut users, &sessions);

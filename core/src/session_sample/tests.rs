@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "up to the sample's size its figures are exact")]
+
 use super::*;
 use proptest::prelude::*;
 
@@ -50,7 +52,7 @@ fn a_full_sample_fits() {
 
 #[test]
 fn a_whole_frame_around_nonsense_is_refused() {
-    let check = |fields: (bool, i64, Vec<(u64, u64, u64)>), rest: &[u8]| {
+    let check = |fields: Stored, rest: &[u8]| {
         let payload = [&postcard::to_allocvec(&fields).unwrap()[..], rest].concat();
         let error = SessionSample::decode(&frame::encode(Kind::Sessions, 1, &payload)).unwrap_err();
         assert!(matches!(error, SampleError::Malformed(_)), "{error}");

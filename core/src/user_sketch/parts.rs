@@ -291,7 +291,7 @@ impl Packed {
         Self {
             words: registers.chunks(Self::PER_WORD).map(word).collect(),
             count: registers.len() as u64,
-            zeros: registers.iter().filter(|register| **register == 0).count() as u64,
+            zeros: registers.iter().map(|register| u64::from(*register == 0)).sum(),
         }
     }
 }
