@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand};
+use headcount_core::ip_policy::IpPolicy;
 
 mod values;
 
@@ -224,8 +225,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub(crate) window: u64,
     /// What is kept of addresses: keep, truncate (to /24 or /48) or drop
-    #[arg(long, value_name = "POLICY", default_value = "keep", value_parser = ["keep", "truncate", "drop"])]
-    pub(crate) ip_policy: String,
+    #[arg(long, value_name = "POLICY", default_value = "keep")]
+    pub(crate) ip_policy: IpPolicy,
 }
 
 /// `headcount generate`.

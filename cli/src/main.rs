@@ -12,6 +12,7 @@ mod lines;
 mod output;
 mod progress;
 mod put_records;
+mod web;
 
 use std::process::ExitCode;
 

@@ -2,5 +2,7 @@
 
 mod compare;
 mod expected;
+mod feed;
 mod report;
 mod spans;
+mod trickle;
