@@ -1,0 +1,127 @@
+//! Which dates a run looks at, and when a day takes no more events.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use headcount_core::calendar::{day_of, days, days_after, days_before, end_of};
+use headcount_core::limits::{DAY_MS, EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
+
+use crate::deps::Settings;
+
+/// Days whose users a weekly figure unites: the day itself and those before it.
+pub(crate) const WEEK_DAYS: u64 = 7;
+
+/// Days whose users a monthly figure unites: the day itself and those before it.
+pub(crate) const MONTH_DAYS: u64 = 30;
+
+/// Dates that one run may be asked for.
+pub(crate) const MAX_DATES: usize = 400;
+
+/// Days before the window of late events that a run still closes, should the aggregator have stood still that long.
+pub(crate) const CLOSING_LOOKBACK_DAYS: u64 = 30;
+
+/// Days before its events' expiry on which a day is last counted again: expiry is not punctual.
+pub(crate) const EXPIRY_MARGIN_DAYS: i64 = 2;
+
+/// The dates of one run, in order; whether each was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// Dates to aggregate whatever the table says.
+    pub(crate) named: BTreeSet<NaiveDate>,
+    /// Dates to look at, the named ones among them.
+    pub(crate) all: BTreeSet<NaiveDate>,
+}
+
+impl Scope {
+    /// The days that may be open or wait to be closed, or the named dates with those that follow them, whose weekly
+    /// and monthly figures they change.
+    pub(crate) fn new(dates: Option<&[NaiveDate]>, zone: Tz, settings: &Settings, now_ms: i64) -> Self {
+        let today = day_of(zone, now_ms).unwrap_or_default();
+        let tomorrow = days_after(today, 1);
+        let Some(dates) = dates else {
+            let back = window_ms(settings).div_euclid(DAY_MS).unsigned_abs() + 1 + CLOSING_LOOKBACK_DAYS;
+            return Self { named: BTreeSet::new(), all: days(days_before(today, back), tomorrow).collect() };
+        };
+        let named: BTreeSet<_> = dates.iter().copied().collect();
+        let following = named.iter().flat_map(|date| days(*date, days_after(*date, MONTH_DAYS - 1).min(tomorrow)));
+        let all = following.chain(named.iter().copied()).collect();
+        Self { named, all }
+    }
+}
+
+/// Milliseconds after its end that a day may still take events: lateness is measured at arrival, so a record that
+/// waited in the stream comes later still, and one day more is for whoever reads it then.
+fn window_ms(settings: &Settings) -> i64 {
+    settings.lateness_ms + settings.retention_ms + DAY_MS
+}
+
+/// Whether the day takes no more events.
+pub(crate) fn is_final(zone: Tz, date: NaiveDate, settings: &Settings, now_ms: i64) -> bool {
+    now_ms >= end_of(zone, date).saturating_add(window_ms(settings))
+}
+
+/// The first day on which events of `date` may be gone, if it is here: a day is not counted again from then on.
+pub(crate) fn expired_since(zone: Tz, date: NaiveDate, now_ms: i64) -> Option<NaiveDate> {
+    let limit = end_of(zone, date).saturating_add((EVENT_TTL_DAYS - EXPIRY_MARGIN_DAYS) * DAY_MS);
+    (now_ms >= limit).then(|| day_of(zone, limit).unwrap_or_default())
+}
+
+/// Whether rejected items of the date may be gone.
+pub(crate) fn rejected_expired(zone: Tz, date: NaiveDate, now_ms: i64) -> bool {
+    now_ms >= end_of(zone, date).saturating_add(REJECTED_TTL_DAYS * DAY_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    /// 2026-03-20T12:00:00Z.
+    const NOON: i64 = 1_774_008_000_000;
+
+    #[test]
+    fn a_run_looks_from_the_days_that_wait_to_be_closed_to_tomorrow() {
+        let scope = Scope::new(None, Tz::UTC, &Settings::default(), NOON);
+        // 7 days of lateness, 1 of retention, 1 more, 1 for the day that closes today, 30 that were missed.
+        assert_eq!(scope.all.first(), Some(&date("2026-02-08")));
+        assert_eq!(scope.all.last(), Some(&date("2026-03-21")));
+        assert!(scope.named.is_empty());
+    }
+
+    #[test]
+    fn named_dates_bring_those_that_follow_them() {
+        let named = [date("2026-03-18"), date("2026-01-01")];
+        let scope = Scope::new(Some(&named), Tz::UTC, &Settings::default(), NOON);
+        assert_eq!(scope.named.len(), 2);
+        assert_eq!(scope.all.len(), 30 + 4);
+        assert_eq!(scope.all.last(), Some(&date("2026-03-21")));
+        assert!(scope.all.contains(&date("2026-01-30")) && !scope.all.contains(&date("2026-01-31")));
+        let ahead = [date("2027-01-01")];
+        assert_eq!(Scope::new(Some(&ahead), Tz::UTC, &Settings::default(), NOON).all.len(), 1);
+    }
+
+    #[test]
+    fn a_day_is_final_after_lateness_retention_and_a_day() {
+        let settings = Settings::default();
+        for zone in [Tz::UTC, Tz::Europe__Berlin] {
+            let day = date("2026-03-10");
+            let last = end_of(zone, day) + 9 * DAY_MS;
+            assert!(!is_final(zone, day, &settings, last - 1));
+            assert!(is_final(zone, day, &settings, last));
+        }
+    }
+
+    #[test]
+    fn events_near_their_expiry_are_not_counted_again() {
+        let day = date("2026-03-10");
+        let limit = end_of(Tz::UTC, day) + 88 * DAY_MS;
+        assert_eq!(expired_since(Tz::UTC, day, limit - 1), None);
+        assert_eq!(expired_since(Tz::UTC, day, limit), Some(date("2026-06-07")));
+        assert!(!rejected_expired(Tz::UTC, day, end_of(Tz::UTC, day) + 30 * DAY_MS - 1));
+        assert!(rejected_expired(Tz::UTC, day, end_of(Tz::UTC, day) + 30 * DAY_MS));
+    }
+}

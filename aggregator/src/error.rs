@@ -1,0 +1,118 @@
+//! Why an aggregation, or a part of it, failed.
+
+use chrono::NaiveDate;
+use headcount_core::deployment::DeploymentError;
+use headcount_store::deployment::OpenError;
+use headcount_store::error::StoreError;
+use lambda_runtime::Diagnostic;
+
+use crate::calendar_window::MAX_DATES;
+
+/// Why an aggregation, or a part of it, failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AggregateError {
+    /// The table has no `META` record.
+    #[error(
+        "the table has no record META / DEPLOYMENT, so no event was ever stored in it: check the table's name, or send \
+         events first"
+    )]
+    NoDeployment,
+    /// The table must not be used by this build or this configuration.
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
+    /// A request to the table failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too many dates at once.
+    #[error("{count} dates were named, at most {MAX_DATES} can be aggregated at once: name fewer")]
+    TooManyDates {
+        /// How many.
+        count: usize,
+    },
+    /// The function's event is not understood.
+    #[error("the event's {field} {problem}: send {{\"dates\":[\"2026-03-01\"]}}, or nothing for the open days")]
+    Event {
+        /// The field.
+        field: String,
+        /// The rule it breaks.
+        problem: String,
+    },
+    /// The day's events have expired, or may have begun to.
+    #[error("the events of {date} expire from {expiry} on, so its figures cannot be counted again")]
+    Expired {
+        /// The date.
+        date: NaiveDate,
+        /// The first day on which events may be gone.
+        expiry: NaiveDate,
+    },
+    /// A day's stored metrics are no figures.
+    #[error("the metrics METRICS#{date} / DAILY are malformed: roll up {date} by name, which makes them again")]
+    MalformedDaily {
+        /// The date.
+        date: NaiveDate,
+    },
+    /// The time was used up.
+    #[error("the time ran out before {what}: run it again, or give it more time")]
+    Deadline {
+        /// What was not done.
+        what: String,
+    },
+    /// A listing gave the same page again.
+    #[error("the listing of {what} does not advance")]
+    Stuck {
+        /// What was listed.
+        what: String,
+    },
+    /// Merging failed although every part was readable.
+    #[error("merging failed, which is a defect of Headcount: {detail}")]
+    Merge {
+        /// What happened.
+        detail: String,
+    },
+    /// Some dates failed; the others were aggregated.
+    #[error("{failed} of {dates} dates were not aggregated, the first {date}: {error}")]
+    Incomplete {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        dates: usize,
+        /// The first of them.
+        date: NaiveDate,
+        /// Why.
+        error: String,
+    },
+}
+
+impl From<OpenError> for AggregateError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => Self::Store(error),
+            OpenError::Deployment(error) => Self::Deployment(error),
+        }
+    }
+}
+
+impl AggregateError {
+    /// The name under which the Lambda service reports it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoDeployment => "NoDeployment",
+            Self::Deployment(_) => "Deployment",
+            Self::Store(_) => "Store",
+            Self::TooManyDates { .. } => "TooManyDates",
+            Self::Event { .. } => "Event",
+            Self::Expired { .. } => "Expired",
+            Self::MalformedDaily { .. } => "MalformedDaily",
+            Self::Deadline { .. } => "Deadline",
+            Self::Stuck { .. } => "Stuck",
+            Self::Merge { .. } => "Merge",
+            Self::Incomplete { .. } => "Incomplete",
+        }
+    }
+}
+
+impl From<AggregateError> for Diagnostic {
+    fn from(error: AggregateError) -> Self {
+        Self { error_type: error.name().to_owned(), error_message: error.to_string() }
+    }
+}

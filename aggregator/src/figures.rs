@@ -1,0 +1,57 @@
+//! A day's figures out of what was merged, and out of what was known.
+
+use headcount_core::metrics::{DailyMetrics, DayInput};
+use headcount_core::user_sketch::UserSketch;
+
+use crate::closing::Closing;
+use crate::ledger::Reach;
+use crate::merge::Merged;
+
+/// What of a day's figures other days decide.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// None where the sketches are those that the known figures were made of.
+    pub(crate) reach: Option<Reach>,
+    pub(crate) new_users: u64,
+    pub(crate) total_users: u64,
+}
+
+/// The figures of a day whose partials were merged. `closing` where the day takes no more events.
+pub(crate) fn of_merged(
+    date: chrono::NaiveDate,
+    merged: &Merged,
+    users: &mut UserSketch,
+    closing: Option<&Closing>,
+    around: &Surroundings,
+) -> DailyMetrics {
+    let (weekly_users, monthly_users) = around.reach.as_ref().map_or((0, 0), |reach| (reach.weekly, reach.monthly));
+    let mut day = DailyMetrics::of_day(&DayInput {
+        date,
+        counters: &merged.counters,
+        users: users.estimate().round() as u64,
+        users_relative_standard_error: users.relative_standard_error(),
+        sessions: &merged.sessions,
+        weekly_users,
+        monthly_users,
+        new_users: around.new_users,
+        total_users: around.total_users,
+        lanes_set_aside: merged.set_aside.len() as u32,
+        is_final: closing.is_some(),
+        verified: closing.is_some_and(|closing| closing.verified),
+    });
+    if let Some(closing) = closing {
+        closing.apply(&mut day.figures);
+    }
+    day
+}
+
+/// The figures of a day of which only the surroundings may have changed.
+pub(crate) fn of_known(mut known: DailyMetrics, around: &Surroundings) -> DailyMetrics {
+    if let Some(reach) = &around.reach {
+        known.figures.weekly_active_users = reach.weekly;
+        known.figures.monthly_active_users = reach.monthly;
+    }
+    known.figures.new_signups_24h = around.new_users;
+    known.figures.total_users = around.total_users;
+    known
+}

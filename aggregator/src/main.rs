@@ -1,0 +1,35 @@
+//! The aggregator as a Lambda function: wires the roll-up to DynamoDB and to the runtime.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use headcount_aggregator::config::Config;
+use headcount_aggregator::deps::Deps;
+use headcount_aggregator::handler::handle;
+use headcount_store::clock::Clock;
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::retry::Jitter;
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
+    let config = Config::read(|name| std::env::var(name).ok()).context("the aggregator cannot start")?;
+    let connection = connect(&ConnectOptions::default()).await;
+    let store = DynamoStore::new(connection, config.tables);
+    let (clock, jitter) = (Clock::system(), Jitter::from_entropy());
+    let deps = Arc::new(Deps { store, clock, jitter, settings: config.settings });
+    run(service_fn(move |event: LambdaEvent<Value>| {
+        let deps = deps.clone();
+        async move {
+            let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+            handle(&deps, &event.payload, left).await
+        }
+    }))
+    .await
+}

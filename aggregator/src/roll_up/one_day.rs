@@ -1,0 +1,257 @@
+//! One date of a roll-up, from its partials to its metrics.
+
+use chrono::NaiveDate;
+use headcount_core::metrics::DailyMetrics;
+use headcount_core::partial::PartialRecord;
+use headcount_core::user_sketch::UserSketch;
+use headcount_store::rows::{DailyRow, MadeOf, Put, SketchesRow, TotalRow};
+use headcount_store::traits::AggregatorStore;
+
+use crate::calendar_window::is_final;
+use crate::closing::{self, Attempt, Closing};
+use crate::compute;
+use crate::day::Run;
+use crate::error::AggregateError;
+use crate::figures::{Surroundings, of_known, of_merged};
+use crate::ledger::{Ledger, Reach};
+use crate::merge::{Merged, damaged, merge};
+use crate::recount::recount;
+use crate::roll_up::report::{DayRollUp, Outcome};
+
+/// Times that a date is done again because somebody else wrote newer figures meanwhile.
+const MAX_REFUSALS: u32 = 5;
+
+/// Why a run looks at a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// It was named: aggregate it whatever the table says.
+    Named,
+    /// It may be open: aggregate it if it is, and close it if it takes no more events.
+    Open,
+    /// It follows a named date: bring its weekly, monthly and running figures up to date.
+    Following,
+}
+
+/// A date whose partials were merged.
+struct OwnDay {
+    merged: Merged,
+    users: UserSketch,
+    /// The sum of the partials' versions.
+    version_sum: u64,
+    /// Where the day takes no more events.
+    closing: Option<Closing>,
+}
+
+/// What is stored of a date, in both forms.
+struct Known {
+    made_of: MadeOf,
+    /// None where the stored figures are malformed.
+    metrics: Option<DailyMetrics>,
+}
+
+/// Aggregates one date; nothing where there is nothing to tell of it.
+pub(crate) async fn roll_up_day<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    ledger: &mut Ledger,
+    date: NaiveDate,
+    task: Task,
+) -> Option<DayRollUp> {
+    let mut report = DayRollUp::new(date);
+    report.outcome = match until_settled(run, ledger, task, &mut report).await {
+        Ok(outcome) => outcome?,
+        Err(error) => Outcome::Failed { error: error.to_string() },
+    };
+    report.closed &= report.outcome == Outcome::Written;
+    (task == Task::Named || report.outcome != Outcome::Empty).then_some(report)
+}
+
+/// Tries until the metrics are what the table's newest state says, or somebody else's are newer for good.
+async fn until_settled<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    ledger: &mut Ledger,
+    task: Task,
+    report: &mut DayRollUp,
+) -> Result<Option<Outcome>, AggregateError> {
+    let date = report.date;
+    for refusals in 0..MAX_REFUSALS {
+        if refusals > 0 {
+            if !run.deps.jitter.pause_until(refusals, run.deadline).await {
+                break;
+            }
+            ledger.refresh(run, date).await?;
+        }
+        let known = known(ledger, date);
+        match (task, &known) {
+            (Task::Following, None) => return Ok(None),
+            (Task::Open, Some(Known { metrics: Some(metrics), .. })) if metrics.figures.is_final => return Ok(None),
+            _ => {}
+        }
+        run.check_time(|| format!("{date} was aggregated"))?;
+        if let Some(outcome) = attempt(run, ledger, task, known, report).await? {
+            return Ok(Some(outcome));
+        }
+    }
+    Ok(Some(Outcome::Superseded))
+}
+
+fn known(ledger: &Ledger, date: NaiveDate) -> Option<Known> {
+    let row = ledger.daily(date)?;
+    Some(Known { made_of: row.made_of, metrics: DailyMetrics::from_object(&row.data).ok() })
+}
+
+/// One attempt; none where a write was refused for something newer.
+async fn attempt<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    ledger: &mut Ledger,
+    task: Task,
+    known: Option<Known>,
+    report: &mut DayRollUp,
+) -> Result<Option<Outcome>, AggregateError> {
+    let date = report.date;
+    let mut own = if task == Task::Following { None } else { own_day(run, task, known.as_ref(), report).await? };
+    if own.is_none() && known.is_none() {
+        return Ok(Some(Outcome::Empty));
+    }
+    let stored = known.as_ref().map(|known| known.made_of);
+    let day = own.as_ref().map_or(stored.unwrap_or_default().day, |own| own.version_sum);
+    if let Some(own) = &mut own {
+        let row = SketchesRow {
+            date,
+            users: own.users.encode(),
+            sessions: own.merged.sessions.encode(),
+            made_of_day: day,
+            updated_ms: run.now_ms,
+        };
+        if ledger.put_sketches(run, row).await? == Put::Refused {
+            return Ok(None);
+        }
+    }
+    let reach_changed = own.is_some() || stored.is_none_or(|stored| stored.month != ledger.month_sum(date));
+    let reach = if reach_changed { Some(reach(run, ledger, report).await?) } else { None };
+    let made_of = MadeOf { day, month: ledger.month_sum(date) };
+
+    if task != Task::Following {
+        let row = TotalRow { date, new_users: run.new_users(date).await?, made_of };
+        if ledger.put_total(run, row).await? == Put::Refused {
+            return Ok(None);
+        }
+    }
+    let known = known.and_then(|known| known.metrics);
+    let new_users = ledger.new_users(date).or(known.as_ref().map(|day| day.figures.new_signups_24h)).unwrap_or(0);
+    let around = Surroundings { reach, new_users, total_users: ledger.total_users(date) };
+    let metrics = match (own, known.clone()) {
+        (Some(mut own), _) => {
+            report.closed = own.closing.is_some();
+            of_merged(date, &own.merged, &mut own.users, own.closing.as_ref(), &around)
+        }
+        (None, Some(known)) => of_known(known, &around),
+        (None, None) => return Err(AggregateError::MalformedDaily { date }),
+    };
+    if known.as_ref() == Some(&metrics) && stored == Some(made_of) {
+        return Ok(Some(Outcome::Unchanged));
+    }
+    let now_ms = run.deps.clock.now_ms();
+    let row = DailyRow { date, data: metrics.to_object(), made_of, created_ms: now_ms, updated_ms: now_ms };
+    Ok(match ledger.put_daily(run, row).await? {
+        Put::Written => Some(Outcome::Written),
+        Put::Refused => None,
+    })
+}
+
+/// Reads the date's partials and, where they differ from what its metrics were made of, recounts the lanes that need
+/// it and merges all.
+async fn own_day<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    task: Task,
+    known: Option<&Known>,
+    report: &mut DayRollUp,
+) -> Result<Option<OwnDay>, AggregateError> {
+    let date = report.date;
+    let mut records = run.partials(date).await?;
+    report.lanes = records.len();
+    report.lanes_waiting.clear();
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let closes = is_final(run.zone(), date, &run.deps.settings, run.now_ms);
+    let is_open = task == Task::Named
+        || closes
+        || records.iter().any(|record| record.dirty)
+        || known.is_none_or(|known| known.metrics.is_none() || known.made_of.day != version_sum(&records));
+    if !is_open {
+        report.lanes_set_aside = compute::run(run.deps.settings.compute, move || damaged(&records)).await?;
+        return Ok(None);
+    }
+    let dirty: Vec<_> = records.iter().filter(|record| record.dirty).cloned().collect();
+    if !dirty.is_empty() {
+        let recount = Box::pin(recount(run, date, dirty, |record| record.dirty)).await?;
+        report.lanes_recounted.extend(recount.recounted);
+        report.lanes_waiting = recount.waiting;
+        records = run.partials(date).await?;
+    }
+    let version_sum = version_sum(&records);
+    let merged = compute::run(run.deps.settings.compute, move || merge(&records)).await?;
+    report.lanes_set_aside.clone_from(&merged.set_aside);
+    let users = match &merged.users {
+        Some(users) => users.clone(),
+        None => run.new_user_sketch()?,
+    };
+    let same = known.filter(|known| known.made_of.day == version_sum).and_then(|known| known.metrics.as_ref());
+    let closing = if closes { close(run, same, report).await } else { None };
+    Ok(Some(OwnDay { merged, users, version_sum, closing }))
+}
+
+fn version_sum(records: &[PartialRecord]) -> u64 {
+    records.iter().map(|record| record.version).sum()
+}
+
+async fn close<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    known: Option<&DailyMetrics>,
+    report: &mut DayRollUp,
+) -> Option<Closing> {
+    match Box::pin(closing::close(run, report.date, known)).await {
+        Attempt::Closed(closing, verification) => {
+            report.verification = verification;
+            Some(closing)
+        }
+        Attempt::Failed(error) => {
+            report.verification_error = Some(error);
+            None
+        }
+    }
+}
+
+/// The weekly and monthly users. Damaged sketches of a day are made again from its partials, where there still are any.
+async fn reach<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    ledger: &mut Ledger,
+    report: &mut DayRollUp,
+) -> Result<Reach, AggregateError> {
+    let found = ledger.reach(run, report.date).await?;
+    if found.damaged.is_empty() {
+        return Ok(found);
+    }
+    for date in &found.damaged {
+        make_sketches_again(run, ledger, *date).await?;
+    }
+    let healed = ledger.reach(run, report.date).await?;
+    report.sketches_set_aside.clone_from(&healed.damaged);
+    Ok(healed)
+}
+
+async fn make_sketches_again<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    ledger: &mut Ledger,
+    date: NaiveDate,
+) -> Result<(), AggregateError> {
+    let records = run.partials(date).await?;
+    let made_of_day = version_sum(&records);
+    let merged = compute::run(run.deps.settings.compute, move || merge(&records)).await?;
+    let Some(mut users) = merged.users else { return Ok(()) };
+    let sessions = merged.sessions.encode();
+    let row = SketchesRow { date, users: users.encode(), sessions, made_of_day, updated_ms: run.now_ms };
+    // Refused: what is there was made of newer partials, and the next run reads it.
+    ledger.put_sketches(run, row).await?;
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Proof of a day's counters: each lane's counters against its events at or before the fence.
+
+mod tally;
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use headcount_core::counters::{Compare, Counters, Difference};
+use headcount_core::origin::Lane;
+use headcount_core::partial::{Partial, PartialRecord};
+use headcount_store::traits::AggregatorStore;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::calendar_window::{expired_since, rejected_expired};
+use crate::compute;
+use crate::day::Run;
+use crate::deps::Deps;
+use crate::error::AggregateError;
+use crate::reading::Fences;
+use crate::recount::counters_in_order;
+pub(crate) use crate::verify::tally::DayTally;
+use crate::verify::tally::LaneTally;
+
+/// Times that a day is read again because a lane that differs was written meanwhile.
+const MAX_VERIFY_ROUNDS: u32 = 3;
+
+/// What a comparison of a day with its events found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// The date.
+    pub date: NaiveDate,
+    /// Every lane that has a partial or events.
+    pub lanes: Vec<LaneVerification>,
+    /// Counters that events cannot tell, and that were therefore not compared.
+    pub excluded: Vec<&'static str>,
+}
+
+/// What a comparison of one lane with its events found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneVerification {
+    /// The lane.
+    pub lane: String,
+    /// The last record that was folded; none where no partial is there yet.
+    pub fence: Option<String>,
+    /// Stored events at or before the fence.
+    pub events: u64,
+    /// Stored events after the fence: they will be counted when their records are folded.
+    pub in_flight: u64,
+    /// Whether events were stored behind the fence, so that a recount is due: until then the lane may differ.
+    pub dirty: bool,
+    /// Which part of the partial is damaged, if one is.
+    pub damaged: Option<String>,
+    /// Every counter that is not what the events say.
+    pub differences: Vec<Difference>,
+}
+
+impl Verification {
+    /// Whether every counter of every lane is what the events say.
+    pub fn passed(&self) -> bool {
+        self.lanes.iter().all(LaneVerification::passed)
+    }
+
+    /// Stored events at or before their lane's fence.
+    pub fn events(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.events).sum()
+    }
+
+    /// Stored events that are not folded yet.
+    pub fn in_flight(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.in_flight).sum()
+    }
+
+    /// Whether a lane waits to be recounted, which the next roll-up does.
+    pub fn is_recount_due(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.dirty)
+    }
+}
+
+impl LaneVerification {
+    /// Whether every counter of the lane is what the events say.
+    pub fn passed(&self) -> bool {
+        self.damaged.is_none() && self.differences.is_empty()
+    }
+}
+
+/// Compares each lane's counters of `date` with its stored events at or before its fence.
+///
+/// `duplicates` are no events, and are excluded; so is `rejected` once its items may have expired. A lane that waits to
+/// be recounted is compared as it is: roll up first.
+///
+/// # Errors
+///
+/// [`AggregateError`] where the table cannot be read in time, or where the day's events may have expired.
+pub async fn verify<S: AggregatorStore>(
+    deps: &Deps<S>,
+    date: NaiveDate,
+    deadline: Instant,
+) -> Result<Verification, AggregateError> {
+    let run = Box::pin(Run::begin(deps, deadline)).await?;
+    Ok(Box::pin(verify_day(&run, date)).await?.0)
+}
+
+/// The same within a run, with what else one reading of the events tells.
+pub(crate) async fn verify_day<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    date: NaiveDate,
+) -> Result<(Verification, DayTally), AggregateError> {
+    if let Some(expiry) = expired_since(run.zone(), date, run.now_ms) {
+        return Err(AggregateError::Expired { date, expiry });
+    }
+    let mut records = run.partials(date).await?;
+    let mut round = 1;
+    loop {
+        let (verification, tally) = compare(run, date, &records).await?;
+        if verification.passed() || round == MAX_VERIFY_ROUNDS {
+            return Ok((verification, tally));
+        }
+        // A recount, or a redelivery behind the fence, may have come between the two readings.
+        let now = run.partials(date).await?;
+        if !differs_in_a_changed_lane(&verification, &records, &now) {
+            return Ok((verification, tally));
+        }
+        (records, round) = (now, round + 1);
+    }
+}
+
+fn differs_in_a_changed_lane(found: &Verification, before: &[PartialRecord], now: &[PartialRecord]) -> bool {
+    let version = |records: &[PartialRecord], lane: &str| {
+        records.iter().find(|record| record.lane.as_str() == lane).map(|record| record.version)
+    };
+    let mut differing = found.lanes.iter().filter(|lane| !lane.passed());
+    differing.any(|lane| version(before, &lane.lane) != version(now, &lane.lane))
+}
+
+async fn compare<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    date: NaiveDate,
+    records: &[PartialRecord],
+) -> Result<(Verification, DayTally), AggregateError> {
+    let fences: Fences = records.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
+    let zone = run.zone();
+    let spans = run.fold_events(date, |tally: &mut DayTally, row| tally.add(&row, &fences, zone)).await?;
+    let mut tally = compute::run(run.deps.settings.compute, move || DayTally::merge(spans)).await?;
+
+    let compare = Compare { duplicates: false, rejected: !rejected_expired(zone, date, run.now_ms) };
+    if compare.rejected {
+        for (lane, count) in run.rejected(date, &fences).await? {
+            tally.lanes.entry(lane).or_default().counters.add_rejected(count);
+        }
+    }
+    let mut lanes: BTreeMap<Lane, LaneVerification> = BTreeMap::new();
+    for record in records {
+        let counted = tally.lanes.get(&record.lane).cloned().unwrap_or_default();
+        lanes.insert(record.lane.clone(), compare_lane(record, &counted, compare));
+    }
+    for (lane, counted) in &tally.lanes {
+        lanes.entry(lane.clone()).or_insert_with(|| without_partial(lane, counted));
+    }
+    count_in_order(run, date, records, compare, &tally, &mut lanes).await?;
+    let excluded = [("duplicates", true), ("rejected", !compare.rejected)];
+    let excluded = excluded.into_iter().filter_map(|(name, out)| out.then_some(name)).collect();
+    Ok((Verification { date, lanes: lanes.into_values().collect(), excluded }, tally))
+}
+
+fn compare_lane(record: &PartialRecord, counted: &LaneTally, compare: Compare) -> LaneVerification {
+    let mut lane = without_partial(&record.lane, counted);
+    lane.fence = record.last_sequence.as_ref().map(ToString::to_string);
+    lane.dirty = record.dirty;
+    match Partial::decode(record) {
+        Ok(partial) => lane.differences = partial.counters.difference(&counted.counters, compare),
+        Err(damaged) => lane.damaged = Some(damaged.to_string()),
+    }
+    lane
+}
+
+fn without_partial(lane: &Lane, counted: &LaneTally) -> LaneVerification {
+    LaneVerification {
+        lane: lane.to_string(),
+        fence: None,
+        events: counted.events,
+        in_flight: counted.in_flight,
+        dirty: false,
+        damaged: None,
+        differences: Vec::new(),
+    }
+}
+
+/// Which names a full map puts into the rest depends on the order of the events, and the first reading has none. So
+/// the lanes that differ, few or none, are counted once more in the order of their origins, and that is what counts.
+async fn count_in_order<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    date: NaiveDate,
+    records: &[PartialRecord],
+    compare: Compare,
+    tally: &DayTally,
+    lanes: &mut BTreeMap<Lane, LaneVerification>,
+) -> Result<(), AggregateError> {
+    let differing = |record: &&PartialRecord| lanes.get(&record.lane).is_some_and(|lane| !lane.differences.is_empty());
+    let differing: Vec<_> = records.iter().filter(differing).collect();
+    if differing.is_empty() {
+        return Ok(());
+    }
+    let fences = differing.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
+    let mut in_order = counters_in_order(run, date, &fences).await?;
+    for record in differing {
+        let mut counters = in_order.remove(&record.lane).unwrap_or_default();
+        counters.add_rejected(tally.lanes.get(&record.lane).map_or(0, |lane| lane.counters.rejected));
+        if let (Some(lane), Ok(stored)) = (lanes.get_mut(&record.lane), Counters::decode(&record.counters)) {
+            lane.differences = stored.difference(&counters, compare);
+        }
+    }
+    Ok(())
+}
