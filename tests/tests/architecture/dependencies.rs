@@ -1,0 +1,140 @@
+//! Arrows point one way: which room may use which other, and which may speak to AWS.
+
+use toml::{Table, Value};
+
+/// A room: its folder, its package, and the rooms that it may use.
+struct Room {
+    folder: &'static str,
+    package: &'static str,
+    may_use: &'static [&'static str],
+}
+
+/// core <- store <- {consumer, aggregator, query} <- {dashboard, local, cli}.
+const ROOMS: [Room; 11] = [
+    Room { folder: "core", package: "headcount-core", may_use: &[] },
+    Room { folder: "store", package: "headcount-store", may_use: &["core"] },
+    Room { folder: "producer", package: "headcount-producer", may_use: &["core"] },
+    Room { folder: "consumer", package: "headcount-consumer", may_use: &["core", "store"] },
+    Room { folder: "aggregator", package: "headcount-aggregator", may_use: &["core", "store"] },
+    Room { folder: "query", package: "headcount-query", may_use: &["core", "store"] },
+    Room { folder: "dashboard", package: "headcount-dashboard", may_use: &["core", "query"] },
+    Room {
+        folder: "local",
+        package: "headcount-local",
+        may_use: &["core", "store", "producer", "consumer", "aggregator", "query", "dashboard"],
+    },
+    Room {
+        folder: "cli",
+        package: "headcount",
+        may_use: &["core", "store", "producer", "consumer", "aggregator", "query", "dashboard", "local"],
+    },
+    Room {
+        folder: "tests",
+        package: "headcount-tests",
+        may_use: &["core", "store", "producer", "consumer", "aggregator", "query", "dashboard", "local", "cli"],
+    },
+    Room { folder: "xtask", package: "xtask", may_use: &[] },
+];
+
+/// Crates that speak to AWS, by the beginning of their names, and the rooms that may use them.
+const AWS: [(&str, &[&str]); 6] = [
+    ("aws-sdk-dynamodb", &["store", "local", "tests"]),
+    ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
+    ("aws-config", &["store", "producer", "local", "cli", "tests"]),
+    ("aws-credential-types", &["store", "producer", "local", "cli", "tests"]),
+    ("aws-smithy-", &["store", "producer", "local", "cli", "tests"]),
+    ("aws-sdk-", &[]),
+];
+
+/// What a crate's manifest depends on against the rules.
+pub(crate) fn complaints(folder: &str, manifest: &str) -> Vec<String> {
+    let Ok(manifest) = manifest.parse::<Table>() else { return vec![format!("{folder}: its Cargo.toml is no TOML")] };
+    let Some(room) = ROOMS.iter().find(|room| room.folder == folder) else {
+        return vec![format!("{folder}: no room of this name; give it a place in the table of rooms")];
+    };
+    let mut complaints = Vec::new();
+    let package = manifest.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
+    if package != Some(room.package) {
+        complaints.push(format!("{folder}: its package must be {}, not {package:?}", room.package));
+    }
+    for name in dependencies(&manifest) {
+        complaints.extend(complaint(room, &name));
+    }
+    complaints
+}
+
+fn complaint(room: &Room, name: &str) -> Option<String> {
+    let folder = room.folder;
+    if let Some(other) = ROOMS.iter().find(|other| other.package == name) {
+        return (!room.may_use.contains(&other.folder)).then(|| format!("{folder} may not use {}", other.folder));
+    }
+    let (_, rooms) = AWS.iter().find(|(beginning, _)| name.starts_with(beginning))?;
+    (!rooms.contains(&folder)).then(|| format!("{folder} may not use {name}: only {rooms:?} may"))
+}
+
+/// The packages that a manifest names under any kind of dependencies, for any target.
+pub(crate) fn dependencies(manifest: &Table) -> Vec<String> {
+    let mut places = vec![manifest];
+    let targets = manifest.get("target").and_then(Value::as_table);
+    places.extend(targets.into_iter().flat_map(Table::values).filter_map(Value::as_table));
+    let mut names = Vec::new();
+    for place in places {
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let listed = place.get(kind).and_then(Value::as_table).into_iter().flatten();
+            // `store = { package = "headcount-store" }` is headcount-store under another name.
+            names.extend(
+                listed.map(|(name, what)| what.get("package").and_then(Value::as_str).unwrap_or(name).to_owned()),
+            );
+        }
+    }
+    names
+}
+
+#[test]
+fn arrows_against_the_rules_are_found_wherever_they_hide() {
+    let of = |folder: &str, package: &str, rest: &str| {
+        complaints(folder, &format!("[package]\nname = \"{package}\"\n{rest}")).join("; ")
+    };
+    for (folder, package, rest, expected) in [
+        ("store", "headcount-store", "[dependencies]\nheadcount-core = { workspace = true }", ""),
+        ("core", "headcount-core", "[dependencies]\nheadcount-store = \"1\"", "core may not use store"),
+        ("core", "headcount-core", "[dev-dependencies]\nheadcount-tests = \"1\"", "core may not use tests"),
+        ("query", "headcount-query", "[build-dependencies]\nheadcount = \"1\"", "query may not use cli"),
+        (
+            "producer",
+            "headcount-producer",
+            "[dependencies]\ns = { package = \"headcount-store\" }",
+            "producer may not use store",
+        ),
+        (
+            "dashboard",
+            "headcount-dashboard",
+            "[target.'cfg(unix)'.dependencies]\nheadcount-store = \"1\"",
+            "dashboard may not use store",
+        ),
+        ("consumer", "headcount-consumer", "[dependencies]\naws_lambda_events = \"1\"", ""),
+        (
+            "consumer",
+            "headcount-consumer",
+            "[dependencies]\naws-config = \"1\"",
+            "consumer may not use aws-config: only",
+        ),
+        ("cli", "headcount", "[dependencies]\naws-sdk-dynamodb = \"1\"", "cli may not use aws-sdk-dynamodb: only"),
+        ("store", "headcount-store", "[dependencies]\naws-sdk-s3 = \"1\"", "store may not use aws-sdk-s3: only []"),
+        ("store", "store", "", "store: its package must be headcount-store"),
+        ("attic", "attic", "", "attic: no room of this name"),
+    ] {
+        let found = of(folder, package, rest);
+        assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{folder} {rest}: {found:?}");
+    }
+    assert_eq!(complaints("core", "[package"), ["core: its Cargo.toml is no TOML"]);
+}
+
+#[test]
+fn the_table_of_rooms_has_no_circle() {
+    for (place, room) in ROOMS.iter().enumerate() {
+        for used in room.may_use {
+            assert!(ROOMS[..place].iter().any(|earlier| earlier.folder == *used), "{} uses {used}", room.folder);
+        }
+    }
+}
