@@ -43,6 +43,9 @@ mod shards;
 /// How long a mapping whose time is up waits for calls under way before it cuts them off.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// How long the stream may take to answer, the SDK's own retries included, before that counts as a failure.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// What batches are handed to.
 pub trait Function: Send + Sync + 'static {
     /// Processes a batch of one shard. At `deadline` the call is cut off and has failed.

@@ -12,10 +12,10 @@ use tokio::time::{sleep, timeout};
 use crate::error::LocalError;
 
 /// The interval unless said otherwise.
-pub const INTERVAL: Duration = Duration::from_secs(3600);
+pub const INTERVAL: Duration = Duration::from_hours(1);
 
 /// The longest interval.
-pub const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+pub const MAX_INTERVAL: Duration = Duration::from_hours(24);
 
 /// The clock is looked at this often at least: a machine that slept, or whose clock was set, does not miss its time.
 const LOOK: Duration = Duration::from_secs(20);

@@ -24,7 +24,7 @@ use marks::Marks;
 mod gate;
 mod marks;
 
-/// The longest request body, in bytes: PutRecords takes 10 MiB of records, which base64 makes a third longer.
+/// The longest request body, in bytes: `PutRecords` takes 10 MiB of records, which base64 makes a third longer.
 pub const MAX_BODY_BYTES: usize = 16 << 20;
 
 /// The most shards of all streams together.
@@ -202,7 +202,7 @@ impl Stream {
     }
 }
 
-/// Makes the stream with shards that are dated in `second`. The service's own CreateStream would date them by the clock,
+/// Makes the stream with shards that are dated in `second`. The service's own `CreateStream` would date them by the clock,
 /// which may stand where it stood at the last start.
 async fn make(store: &Store, name: &str, count: u32, second: u64) -> Result<(), LocalError> {
     let width = u128::MAX / u128::from(count);

@@ -13,7 +13,7 @@ use crate::error::LocalError;
 use crate::serving::{self, Serving};
 
 /// How often expired items are swept, unless said otherwise. The service itself takes hours or days.
-pub const TTL_INTERVAL: Duration = Duration::from_secs(60);
+pub const TTL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The table's file in its data directory.
 pub const FILE_NAME: &str = "table.sqlite";

@@ -85,7 +85,7 @@ impl Checkpoints {
             state.kept.streams.remove(&oldest);
         }
         state.kept.version = VERSION;
-        state.arn = arn.to_owned();
+        arn.clone_into(&mut state.arn);
     }
 
     /// How far the shard was processed.

@@ -15,13 +15,13 @@ pub const MAX_BATCH_SIZE: usize = 10_000;
 pub const BATCH_SIZE: usize = 100;
 
 /// The longest batching window (the service's own bound).
-pub const MAX_WINDOW: Duration = Duration::from_secs(300);
+pub const MAX_WINDOW: Duration = Duration::from_mins(5);
 
 /// The longest that a function may run (the service's own bound).
-pub const MAX_FUNCTION_TIMEOUT: Duration = Duration::from_secs(900);
+pub const MAX_FUNCTION_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// How long a function may run, unless said otherwise.
-pub const FUNCTION_TIMEOUT: Duration = Duration::from_secs(300);
+pub const FUNCTION_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The pause between two reads of a shard, unless said otherwise: five reads a second are what the service grants.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -101,7 +101,7 @@ impl FailurePolicy {
     }
 
     /// What to do after `failed`.
-    pub(super) fn decide(&self, failed: &Failed) -> Decision {
+    pub(super) fn decide(&self, failed: Failed) -> Decision {
         Decision::RetryAfter(self.jitter.pause(failed.attempts.saturating_sub(1)))
     }
 

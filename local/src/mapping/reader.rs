@@ -7,7 +7,9 @@ use aws_sdk_kinesis::error::{DisplayErrorContext, SdkError};
 use aws_sdk_kinesis::operation::get_records::GetRecordsError;
 use aws_sdk_kinesis::operation::get_shard_iterator::GetShardIteratorError;
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+
+use super::ANSWER_TIMEOUT;
 
 /// The most records of a read (the service's own bound).
 const MAX_READ: usize = 10_000;
@@ -71,6 +73,11 @@ impl Reader {
     /// Reads up to `most` records.
     pub(super) async fn read(&mut self, most: usize) -> Result<Read, ReadError> {
         self.next_at = Instant::now() + self.interval;
+        let answer = timeout(ANSWER_TIMEOUT, self.ask(most)).await;
+        answer.unwrap_or_else(|_| Err(ReadError::Trouble(format!("no answer for {ANSWER_TIMEOUT:?}"))))
+    }
+
+    async fn ask(&mut self, most: usize) -> Result<Read, ReadError> {
         let iterator = match self.iterator.take() {
             Some(iterator) => iterator,
             None => self.fresh_iterator().await?,

@@ -124,7 +124,12 @@ impl<F: Function> Shard<F> {
         }
         let room = self.shared.options.batch_size.saturating_sub(self.pending.len());
         let question = self.ask.borrow().question;
-        match self.reader.read(room).await {
+        let read = tokio::select! {
+            biased;
+            _ = self.ask.wait_for(|ask| ask.stop) => return Some(Outcome::Stopped),
+            read = self.reader.read(room) => read,
+        };
+        match read {
             Ok(read) => {
                 self.troubles = 0;
                 if self.pending.is_empty() && !read.records.is_empty() {
@@ -198,7 +203,7 @@ impl<F: Function> Shard<F> {
             if batch.is_empty() {
                 return true;
             }
-            let Decision::RetryAfter(pause) = self.shared.options.failure.decide(&Failed { attempts });
+            let Decision::RetryAfter(pause) = self.shared.options.failure.decide(Failed { attempts });
             if !self.rest(Instant::now() + pause).await {
                 return false;
             }

@@ -9,12 +9,12 @@ use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::types::Shard as Described;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::batch::Source;
 use super::progress::ShardState;
 use super::shard::{Outcome, Shard, Shared};
-use super::{Ask, Function};
+use super::{ANSWER_TIMEOUT, Ask, Function};
 
 /// The pages of shards read at most: at 1,000 shards a page, more than any account may have.
 const MAX_PAGES: usize = 100;
@@ -32,6 +32,11 @@ pub(super) struct Listed {
 
 /// Asks for the stream and its shards.
 pub(super) async fn list(client: &Client, stream: &str) -> Result<Listed, String> {
+    let answer = timeout(ANSWER_TIMEOUT, list_pages(client, stream)).await;
+    answer.unwrap_or_else(|_| Err(format!("it did not answer for {ANSWER_TIMEOUT:?}")))
+}
+
+async fn list_pages(client: &Client, stream: &str) -> Result<Listed, String> {
     let said = client.describe_stream_summary().stream_name(stream).send().await.map_err(|error| {
         match error.as_service_error() {
             Some(service) if service.is_resource_not_found_exception() => {
@@ -112,7 +117,12 @@ impl<F: Function> Shards<F> {
             if ask.stop {
                 break;
             }
-            let pause = match list(&self.shared.client, &self.shared.options.stream).await {
+            let listing = tokio::select! {
+                biased;
+                _ = self.ask.wait_for(|ask| ask.stop) => break,
+                listing = list(&self.shared.client, &self.shared.options.stream) => listing,
+            };
+            let pause = match listing {
                 Ok(listed) => {
                     self.troubles = 0;
                     self.update(listed, ask.question).await;
@@ -163,14 +173,14 @@ impl<F: Function> Shards<F> {
     }
 
     async fn update(&mut self, listed: Listed, question: u64) {
-        if (&listed.arn, listed.created_ms) != (&self.listed.arn, self.listed.created_ms) {
+        if (&listed.arn, listed.created_ms) == (&self.listed.arn, self.listed.created_ms) {
+            self.listed = listed;
+        } else {
             tracing::warn!(stream = self.shared.options.stream, "the stream was made anew, its checkpoints are void");
             self.work.shutdown().await;
             self.begun.clear();
             self.ended.clear();
             self.begin_stream(listed);
-        } else {
-            self.listed = listed;
         }
         let Listed { shards, .. } = &self.listed;
         self.ended.retain(|shard| shards.contains_key(shard));

@@ -21,7 +21,7 @@ mod lasting;
 mod resharding;
 mod trouble;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a scripted function does with a batch.
 enum Reply {

@@ -2,8 +2,8 @@
 //!
 //! **A reader misses no record.** The embedded stream numbers a record first and stores it later; of two producers at
 //! once, the higher number may be stored first, be read, and the lower one would never be seen by that reader. So a
-//! GetRecords waits for the puts that have begun, and puts that come meanwhile wait for it. (SubscribeToShard reads by
-//! itself and is not held back: read with GetRecords where nothing may be missed.)
+//! `GetRecords` waits for the puts that have begun, and puts that come meanwhile wait for it. (`SubscribeToShard` reads by
+//! itself and is not held back: read with `GetRecords` where nothing may be missed.)
 //!
 //! **A lane never goes back in its sequence**: see [`super::marks`].
 
