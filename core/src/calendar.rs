@@ -70,4 +70,14 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_day_that_the_clocks_skipped_is_empty() {
+        let zone = chrono_tz::Pacific::Apia;
+        let skipped = NaiveDate::from_ymd_opt(2011, 12, 30).unwrap();
+        let next = days_after(skipped, 1);
+        assert_eq!(start_of(zone, skipped), end_of(zone, skipped));
+        assert_eq!(end_of(zone, days_before(skipped, 1)), start_of(zone, next));
+        assert_eq!(day_of(zone, start_of(zone, next)), Some(next));
+    }
 }

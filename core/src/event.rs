@@ -158,3 +158,32 @@ pub fn whole_number(value: &Value) -> Option<u64> {
 fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
     object.get(name).and_then(Value::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ai_use(data: Value) -> AiUse {
+        let Value::Object(event_data) = data else { panic!("eventData is an object") };
+        let [id, user_id, session_id] = ["e", "u", "s"].map(String::from);
+        let event_type = EventType::AiRequest;
+        Event { id, user_id, session_id, event_type, timestamp_ms: 0, event_data, metadata: Object::new() }.ai_use()
+    }
+
+    #[test]
+    fn tokens_are_stated_or_summed() {
+        let parts = json!({ "inputTokens": 1, "outputTokens": 20.0, "cachedTokens": 300, "cost": 0.25 });
+        let summed =
+            AiUse { tokens: 321, input_tokens: 1, output_tokens: 20, cached_tokens: 300, cost_nanos: 250_000_000 };
+        assert_eq!(ai_use(parts), summed);
+        assert_eq!(ai_use(json!({ "tokens": 7, "inputTokens": 1 })).tokens, 7);
+        assert_eq!(ai_use(json!({})), AiUse::default());
+    }
+
+    #[test]
+    fn stored_figures_beyond_all_rules_cause_no_panic() {
+        let huge = ai_use(json!({ "inputTokens": u64::MAX, "outputTokens": 5, "cachedTokens": -1, "cost": 1e300 }));
+        assert_eq!((huge.tokens, huge.cached_tokens, huge.cost_nanos), (u64::MAX, 0, u64::MAX));
+    }
+}

@@ -35,13 +35,13 @@ pub(super) fn object(text: &str, problems: &mut Problems) -> Option<Fields> {
             Some(Fields::new(object))
         }
         // Well-formed all the same: a number beyond a double, or nesting beyond the parser's bound.
-        Err(error) => match serde_json::from_str::<RawFields<'_>>(text) {
-            Ok(raw) => Some(each_by_itself(raw, problems)),
-            Err(_) => {
+        Err(error) => {
+            let raw = serde_json::from_str::<RawFields<'_>>(text).ok();
+            if raw.is_none() {
                 problems.add("", format_args!("the event is not valid JSON: {error}"));
-                None
             }
-        },
+            raw.map(|raw| each_by_itself(raw, problems))
+        }
     }
 }
 
@@ -60,9 +60,9 @@ fn each_by_itself(raw: RawFields<'_>, problems: &mut Problems) -> Fields {
             Ok(value) => fields.insert(name, value),
             Err(error) => {
                 if nesting(raw.get()) > MAX_NESTING {
-                    problems.add(&path, format_args!("is nested too deeply: at most {MAX_NESTING} levels are allowed"));
+                    problems.add(path, format_args!("is nested too deeply: at most {MAX_NESTING} levels are allowed"));
                 } else if problems.count() == before {
-                    problems.add(&path, format_args!("cannot be read as JSON: {error}"));
+                    problems.add(path, format_args!("cannot be read as JSON: {error}"));
                 }
                 fields.insert_unreadable(name);
             }

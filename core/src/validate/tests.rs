@@ -36,7 +36,8 @@ pub(super) fn problems_of(text: &str, rules: &Rules) -> Vec<String> {
 }
 
 pub(super) fn check_problems(changes: Value, problems: &[&str]) {
-    assert_eq!(problems_of(&event_with(changes.clone()).to_string(), &Rules::default()), problems, "{changes}");
+    let shown = changes.to_string();
+    assert_eq!(problems_of(&event_with(changes).to_string(), &Rules::default()), problems, "{shown}");
 }
 
 pub(super) fn accepted_by(event: &Value, rules: &Rules) -> Accepted {

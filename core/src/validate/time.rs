@@ -24,7 +24,8 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> Option<i64> {
     let ms = match (timestamp, event_id) {
-        (Given::Wrong, _) => return None,
+        // Where the id is wrong, nobody knows whether it would have told the time.
+        (Given::Wrong, _) | (Given::Absent, Given::Wrong) => return None,
         (Given::Value(value), _) => parse(&value, problems)?,
         (Given::Absent, Given::Absent) => arrived_ms,
         (Given::Absent, Given::Value(id)) => {
@@ -36,8 +37,6 @@ pub(super) fn resolve(
                 return None;
             }
         }
-        // The id is reported; whether it would have told the time, nobody knows.
-        (Given::Absent, Given::Wrong) => return None,
     };
     check_window(ms, arrived_ms, rules, problems)
 }

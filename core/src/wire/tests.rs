@@ -5,6 +5,8 @@ use crate::event::EventType;
 use proptest::prelude::*;
 use serde_json::json;
 
+type Wrap = fn(&[u8]) -> Vec<u8>;
+
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(data).unwrap();
@@ -58,7 +60,7 @@ fn what_does_not_decompress_is_corrupt() {
 fn a_record_has_a_size() {
     let fitting = vec![b' '; MAX_RECORD_BYTES];
     let larger = vec![b' '; MAX_RECORD_BYTES + 1];
-    let wrappers: [fn(&[u8]) -> Vec<u8>; 3] = [<[u8]>::to_vec, gzip, zstd];
+    let wrappers: [Wrap; 3] = [<[u8]>::to_vec, gzip, zstd];
     for wrap in wrappers {
         assert_eq!(decompress(&wrap(&fitting)).unwrap().len(), MAX_RECORD_BYTES);
         assert_eq!(decompress(&wrap(&larger)), Err(RecordError::TooLarge));
