@@ -13,6 +13,7 @@ use ferrokinesis::sequence::{SeqObj, shard_id_name, shard_ix_to_hex, stringify_s
 use ferrokinesis::store::{Store, StoreOptions};
 use ferrokinesis::types::{EpochSeconds, HashKeyRange, SequenceNumberRange, Shard, StreamBuilder, StreamStatus};
 use headcount_store::clock::Clock;
+use tokio::sync::watch;
 
 use crate::clients::REGION;
 use crate::data_dir::{self, DirLock};
@@ -101,6 +102,7 @@ pub struct Stream {
     serving: Serving,
     name: String,
     store: StoreHandle,
+    doorbell: watch::Receiver<u64>,
     lock: Option<DirLock>,
 }
 
@@ -137,10 +139,11 @@ impl Stream {
             ..StoreOptions::default()
         });
         make(&store, &name, shards, second).await?;
+        let (ring, doorbell) = watch::channel(0);
         // The last layer is the first that a request meets.
         let router = router
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(middleware::from_fn_with_state(Gate::new(marks), gate::pass));
+            .layer(middleware::from_fn_with_state(Gate::new(marks, ring), gate::pass));
         let serving = Serving::spawn("stream", listener, move |listener, stop| async move {
             let stopped = async move {
                 // A sender that is gone means the same: the stream was dropped.
@@ -148,7 +151,7 @@ impl Stream {
             };
             axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(|error| error.to_string())
         })?;
-        Ok(Self { serving, name, store: StoreHandle(store), lock })
+        Ok(Self { serving, name, store: StoreHandle(store), doorbell, lock })
     }
 
     /// Where SDK clients find it, as `http://127.0.0.1:4567`.
@@ -159,6 +162,12 @@ impl Stream {
     /// The stream's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Changes whenever records were put: for a mapping in the same process, which then need not look all the time
+    /// ([`crate::mapping::MappingOptions::doorbell`]).
+    pub fn doorbell(&self) -> watch::Receiver<u64> {
+        self.doorbell.clone()
     }
 
     /// The bytes that its records take.

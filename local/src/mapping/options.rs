@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use headcount_store::retry::Jitter;
+use tokio::sync::watch;
 
 use crate::error::LocalError;
 
@@ -26,6 +27,9 @@ pub const FUNCTION_TIMEOUT: Duration = Duration::from_mins(5);
 /// The pause between two reads of a shard, unless said otherwise: five reads a second are what the service grants.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
+/// The pause between two reads of a shard that has nothing new, where a doorbell tells of new records.
+pub(super) const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How often the stream's shards are listed without any other reason.
 pub const LIST_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -42,6 +46,9 @@ pub struct MappingOptions {
     pub function_timeout: Duration,
     /// The pause between two reads of a shard.
     pub poll_interval: Duration,
+    /// Changes whenever the stream may have new records. With it, a shard without any is read only once a second until
+    /// it rings, and an idle process rests.
+    pub doorbell: Option<watch::Receiver<u64>>,
     /// How often the shards are listed without any other reason.
     pub list_interval: Duration,
     /// What becomes of a batch that failed.
@@ -59,6 +66,7 @@ impl MappingOptions {
             window: Duration::ZERO,
             function_timeout: FUNCTION_TIMEOUT,
             poll_interval: POLL_INTERVAL,
+            doorbell: None,
             list_interval: LIST_INTERVAL,
             failure: FailurePolicy::retry_without_end(Jitter::from_entropy()),
             data_dir: None,

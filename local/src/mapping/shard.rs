@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use aws_sdk_kinesis::Client;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use super::batch::{Pending, Source, Verdict, judge};
 use super::call::call;
 use super::checkpoint::{Checkpoints, ShardCheckpoint};
-use super::options::{Decision, Failed, MappingOptions};
+use super::options::{Decision, Failed, IDLE_INTERVAL, MappingOptions};
 use super::progress::{Progress, ShardProgress, ShardState};
 use super::reader::{ReadError, Reader};
 use super::{Ask, Function};
@@ -57,6 +57,10 @@ pub(super) struct Shard<F> {
     processed: u64,
     /// A question, and the records that were read when nothing newer was in the shard.
     tip: Option<(u64, u64)>,
+    /// Tells of new records, if anything does.
+    doorbell: Option<watch::Receiver<u64>>,
+    /// Whether nothing newer was in the shard at the last read, and the question that it answered.
+    quiet: Option<u64>,
     /// How often in a row the stream could not be read.
     troubles: u32,
 }
@@ -65,6 +69,7 @@ impl<F: Function> Shard<F> {
     pub(super) fn new(shared: Arc<Shared<F>>, source: Source) -> Self {
         let after = shared.checkpoints.of(&source.shard).sequence;
         let MappingOptions { stream, poll_interval, .. } = &shared.options;
+        let doorbell = shared.options.doorbell.clone();
         let reader = Reader::new(shared.client.clone(), stream, &source.shard, after.clone(), *poll_interval);
         shared.update(&source.shard, |shard| {
             shard.state = ShardState::Running;
@@ -81,6 +86,8 @@ impl<F: Function> Shard<F> {
             read: 0,
             processed: 0,
             tip: None,
+            doorbell,
+            quiet: None,
             troubles: 0,
         }
     }
@@ -114,7 +121,7 @@ impl<F: Function> Shard<F> {
 
     /// Waits for the time of the next read and reads; comes back early when a window ends or something is asked.
     async fn fill(&mut self) -> Option<Outcome> {
-        let next_at = self.reader.next_at();
+        let next_at = self.next_read();
         let wake = self.window_ends.map_or(next_at, |ends| ends.min(next_at));
         if Instant::now() < wake {
             return self.pause(wake).await;
@@ -124,6 +131,9 @@ impl<F: Function> Shard<F> {
         }
         let room = self.shared.options.batch_size.saturating_sub(self.pending.len());
         let question = self.ask.borrow().question;
+        if let Some(doorbell) = &mut self.doorbell {
+            doorbell.mark_unchanged();
+        }
         let read = tokio::select! {
             biased;
             _ = self.ask.wait_for(|ask| ask.stop) => return Some(Outcome::Stopped),
@@ -140,6 +150,7 @@ impl<F: Function> Shard<F> {
                 for record in read.records {
                     self.pending.push(self.source.item(record));
                 }
+                self.quiet = read.tip.then_some(question);
                 if read.tip && self.tip.is_none() {
                     self.tip = Some((question, self.read));
                 }
@@ -163,11 +174,28 @@ impl<F: Function> Shard<F> {
         }
     }
 
-    /// Sleeps until `wake` or until something is asked.
+    /// When to read next: later where nothing new can be there, because the doorbell is silent and nothing was asked.
+    fn next_read(&self) -> Instant {
+        let silent = self.doorbell.as_ref().is_some_and(|doorbell| doorbell.has_changed().is_ok_and(|rung| !rung));
+        let answered = self.quiet.is_some_and(|question| question >= self.ask.borrow().question);
+        let extra = if silent && answered { IDLE_INTERVAL } else { Duration::ZERO };
+        self.reader.next_at() + extra
+    }
+
+    /// Sleeps until `wake`, until something is asked, or until the doorbell rings.
     async fn pause(&mut self, wake: Instant) -> Option<Outcome> {
+        let listening = self.doorbell.as_ref().is_some_and(|doorbell| doorbell.has_changed().is_ok_and(|rung| !rung));
+        let rung = async {
+            match &self.doorbell {
+                // A clone, for it must still have rung when the next read is planned.
+                Some(doorbell) if listening => doorbell.clone().changed().await.is_ok(),
+                _ => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             asked = self.ask.changed() => asked.is_err().then_some(Outcome::Stopped),
+            _ = rung => None,
             () = sleep_until(wake) => None,
         }
     }

@@ -15,7 +15,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, watch};
 
 use super::MAX_BODY_BYTES;
 use super::marks::{Making, Marks};
@@ -29,11 +29,17 @@ pub(super) struct Gate {
     /// Puts share it, a read has it alone.
     puts: RwLock<()>,
     marks: Marks,
+    /// Counts the requests after which there may be something to read.
+    doorbell: watch::Sender<u64>,
 }
 
 impl Gate {
-    pub(super) fn new(marks: Marks) -> Arc<Self> {
-        Arc::new(Self { puts: RwLock::new(()), marks })
+    pub(super) fn new(marks: Marks, doorbell: watch::Sender<u64>) -> Arc<Self> {
+        Arc::new(Self { puts: RwLock::new(()), marks, doorbell })
+    }
+
+    fn ring(&self) {
+        self.doorbell.send_modify(|rung| *rung = rung.wrapping_add(1));
     }
 }
 
@@ -66,8 +72,11 @@ pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
     let request = Request::from_parts(parts, Body::from(body));
     match kind {
         Kind::Put => {
-            let _shared = gate.puts.read().await;
-            next.run(request).await
+            let shared = gate.puts.read().await;
+            let response = next.run(request).await;
+            drop(shared);
+            gate.ring();
+            response
         }
         Kind::Read => {
             let _alone = gate.puts.write().await;

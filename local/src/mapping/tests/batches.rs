@@ -121,3 +121,22 @@ async fn catching_up_does_not_wait_for_records_that_come_later() {
     assert_eq!(function.data().len(), put + 1);
     world.stream.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_doorbell_an_idle_shard_is_seldom_read_and_new_records_come_at_once() {
+    let world = World::new(1).await;
+    let function = Scripted::done();
+    let bell = world.stream.doorbell();
+    let mapping = world.map(&function, |options| options.doorbell = Some(bell)).await;
+    for round in 0..5 {
+        in_time(mapping.caught_up()).await.unwrap();
+        let put_at = Instant::now();
+        world.put(0, numbered(round..round + 1)).await;
+        let seen = function.batches(round + 1).await;
+        let after = seen[round].at - put_at;
+        assert!(after < options::IDLE_INTERVAL, "round {round}: seen after {after:?}");
+    }
+    let progress = mapping.drain_and_stop(soon()).await.unwrap();
+    assert_eq!((progress.records, function.data()), (5, numbered(0..5)));
+    world.stream.stop().await;
+}
