@@ -1,0 +1,158 @@
+//! The records of one invocation: which lane they are of, and how many are worked on at once.
+
+use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
+use headcount_core::limits::MAX_RECORD_BYTES;
+use headcount_core::origin::{Lane, SequenceNumber};
+use headcount_core::record::{DecodedRecord, decode_record};
+use headcount_core::validate::{Arrival, Rules};
+use rayon::prelude::*;
+
+/// Events of one chunk: once a chunk holds this many, it is finished before more records are decoded. A batch of
+/// Lambda's largest size, one event a record, is one chunk.
+pub const CHUNK_EVENTS: usize = 10_000;
+
+/// Bytes of decoded records of one chunk (16 MiB): what bounds the memory of an invocation, whatever its records were
+/// compressed to.
+pub const CHUNK_BYTES: usize = 16 << 20;
+
+/// One record as it was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its sequence number.
+    pub sequence: SequenceNumber,
+    /// When the stream took it, milliseconds since the epoch.
+    pub arrived_ms: i64,
+    /// Its data.
+    pub data: Vec<u8>,
+}
+
+/// One lane's records, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The lane.
+    pub lane: Lane,
+    /// The records, in the order of their sequence numbers.
+    pub records: Vec<Record>,
+}
+
+/// An invocation that is none of an event source mapping of a Kinesis stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// A record that does not say which shard of which stream it is of.
+    #[error(
+        "record {index} has {field} {value:?}: invoke this function by an event source mapping of a Kinesis stream only"
+    )]
+    Field {
+        /// The record's index in the batch.
+        index: usize,
+        /// The field of the record.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// Records of two lanes.
+    #[error("the batch mixes records of {0} and {1}: an event source mapping delivers one shard at a time")]
+    Mixed(Lane, Lane),
+}
+
+impl Batch {
+    /// The batch of one invocation; `None` where it has no records.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`], where a record does not name its lane or sequence number, or names another lane.
+    pub fn parse(event: KinesisEvent) -> Result<Option<Self>, BatchError> {
+        let mut lane = None;
+        let mut records = Vec::with_capacity(event.records.len());
+        for (index, delivered) in event.records.into_iter().enumerate() {
+            let of = lane_of(index, &delivered)?;
+            match &lane {
+                None => lane = Some(of),
+                Some(first) if *first == of => {}
+                Some(first) => return Err(BatchError::Mixed(first.clone(), of)),
+            }
+            let kinesis = delivered.kinesis;
+            let sequence = kinesis.sequence_number.parse().map_err(|_| BatchError::Field {
+                index,
+                field: "kinesis.sequenceNumber",
+                value: kinesis.sequence_number.clone(),
+            })?;
+            let arrived_ms = kinesis.approximate_arrival_timestamp.timestamp_millis();
+            records.push(Record { sequence, arrived_ms, data: kinesis.data.0 });
+        }
+        // A mapping delivers in order and once a batch; whoever replays records by hand may not.
+        records.sort_by(|a, b| a.sequence.cmp(&b.sequence));
+        records.dedup_by(|later, earlier| later.sequence == earlier.sequence);
+        Ok(lane.map(|lane| Self { lane, records }))
+    }
+}
+
+fn lane_of(index: usize, record: &KinesisEventRecord) -> Result<Lane, BatchError> {
+    let field = |field, value: &Option<String>| BatchError::Field {
+        index,
+        field,
+        value: value.as_deref().unwrap_or_default().chars().take(200).collect(),
+    };
+    let stream = record.event_source_arn.as_deref().and_then(|arn| arn.rsplit_once(":stream/")).map(|(_, name)| name);
+    let shard = record.event_id.as_deref().and_then(|id| id.rsplit_once(':')).map(|(shard, _)| shard);
+    let stream = stream.filter(|name| is_name(name)).ok_or_else(|| field("eventSourceARN", &record.event_source_arn))?;
+    let shard = shard.filter(|name| is_name(name)).ok_or_else(|| field("eventID", &record.event_id))?;
+    Ok(Lane::new(stream, shard))
+}
+
+/// Names of streams and shards, which become parts of keys: letters, digits, `_`, `.` and `-`, at most 128.
+fn is_name(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// A record and what was in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// Where its events come from.
+    pub arrival: Arrival,
+    /// Its events and rejections.
+    pub content: DecodedRecord,
+}
+
+/// Decodes records from the front of `records` until the chunk is full, in parallel, and says how many they are: at
+/// least one, if there is one.
+pub fn decode_chunk(lane: &Lane, records: &[Record], rules: &Rules) -> Vec<Decoded> {
+    let mut chunk = Vec::new();
+    let (mut events, mut bytes) = (0, 0);
+    while chunk.len() < records.len() && events < CHUNK_EVENTS && bytes < CHUNK_BYTES {
+        let rest = &records[chunk.len()..];
+        let group = &rest[..group_len(rest)];
+        let decoded: Vec<Decoded> = group
+            .par_iter()
+            .map(|record| {
+                let arrival = Arrival {
+                    lane: lane.clone(),
+                    sequence: record.sequence.clone(),
+                    arrived_ms: record.arrived_ms,
+                };
+                let content = decode_record(&record.data, &arrival, rules);
+                Decoded { arrival, content }
+            })
+            .collect();
+        events += decoded.iter().map(|one| one.content.events.len() + one.content.rejections.len()).sum::<usize>();
+        bytes += decoded.iter().map(|one| one.content.bytes).sum::<usize>();
+        chunk.extend(decoded);
+    }
+    chunk
+}
+
+/// How many records from the front may be decoded at once without knowing what is in them.
+fn group_len(records: &[Record]) -> usize {
+    let mut bytes = 0;
+    let fitting = records.iter().take(CHUNK_EVENTS).take_while(|record| {
+        bytes += if looks_like_text(&record.data) { record.data.len() } else { MAX_RECORD_BYTES };
+        bytes <= CHUNK_BYTES
+    });
+    fitting.count().max(1)
+}
+
+/// Whether the record holds its events as they are; compressed ones may grow to [`MAX_RECORD_BYTES`].
+fn looks_like_text(data: &[u8]) -> bool {
+    data.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| matches!(byte, b'{' | b'['))
+}

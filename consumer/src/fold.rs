@@ -1,0 +1,217 @@
+//! Folding: settled events into the lane's partial of each date, under its fence.
+//!
+//! A partial is one item, changed by one write on condition of its version. **Records at or before its fence were
+//! counted and are skipped**; what was stored behind the fence marks the partial dirty, and a recount repairs it.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use headcount_core::calendar::end_of;
+use headcount_core::deployment::Deployment;
+use headcount_core::event::Event;
+use headcount_core::keys::WriteShards;
+use headcount_core::limits::{DAY_MS, PARTIAL_TTL_DAYS};
+use headcount_core::origin::{Lane, SequenceNumber};
+use headcount_core::partial::{Partial, PartialRecord};
+use headcount_store::clock::Clock;
+use headcount_store::error::StoreError;
+use headcount_store::retry::{Jitter, retry};
+use headcount_store::rows::{EventRow, Put};
+use headcount_store::traits::{PartialStore, Stamp};
+use tokio::time::Instant;
+
+use crate::caches::PartialCache;
+use crate::claim::Standing;
+use crate::deadlines::answer_by;
+use crate::settle::{Occurrence, RecordWork};
+
+/// What one record gives to one date.
+#[derive(Clone, Debug)]
+pub struct Share<'a> {
+    /// The record's index in the chunk.
+    pub record: usize,
+    /// The record's sequence number.
+    pub sequence: &'a SequenceNumber,
+    /// Its events of this date that are ours.
+    pub events: Vec<&'a Event>,
+    /// Whether this invocation inserted one of them, or may have.
+    pub fresh: bool,
+    /// Its occurrences of events of this date whose origin is another.
+    pub duplicates: u64,
+    /// Its occurrences that broke a rule, if it arrived on this date.
+    pub rejected: u64,
+}
+
+/// The shares of the records before `checkpoint`, by date, in the records' order.
+pub fn shares<'a>(
+    records: &'a [RecordWork],
+    rows: &'a [EventRow],
+    occurrences: &[Occurrence],
+    checkpoint: usize,
+) -> BTreeMap<NaiveDate, Vec<Share<'a>>> {
+    let mut by_record: BTreeMap<(NaiveDate, usize), Share<'a>> = BTreeMap::new();
+    let mut share = |date, record: usize, change: &mut dyn FnMut(&mut Share<'a>)| {
+        change(by_record.entry((date, record)).or_insert_with(|| Share {
+            record,
+            sequence: &records[record].sequence,
+            events: Vec::new(),
+            fresh: false,
+            duplicates: 0,
+            rejected: 0,
+        }));
+    };
+    for (row, occurrence) in rows.iter().zip(occurrences).filter(|(_, occurrence)| occurrence.record < checkpoint) {
+        match occurrence.standing {
+            Standing::Ours { fresh } => share(row.date, occurrence.record, &mut |share| {
+                share.events.push(&row.event);
+                share.fresh |= fresh;
+            }),
+            Standing::Duplicate => share(row.date, occurrence.record, &mut |share| share.duplicates += 1),
+            // Counted with its record's rejected ones.
+            Standing::Refused(_) | Standing::Unknown => {}
+        }
+    }
+    for (index, record) in records.iter().enumerate().take(checkpoint).filter(|(_, record)| record.rejected > 0) {
+        share(record.arrival_date, index, &mut |share| share.rejected = record.rejected);
+    }
+    let mut by_date: BTreeMap<NaiveDate, Vec<Share<'a>>> = BTreeMap::new();
+    for ((date, _), share) in by_record {
+        by_date.entry(date).or_default().push(share);
+    }
+    by_date
+}
+
+/// What became of a fold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Whether the partial was written; it need not be where all was counted before.
+    pub written: bool,
+    /// Parts of the partial that were damaged, and begun anew.
+    pub damaged: u64,
+}
+
+/// All that folding needs beside the shares.
+#[derive(Debug)]
+pub struct Folding<'a, S> {
+    /// The table.
+    pub store: &'a S,
+    /// What is in the table for certain.
+    pub cache: &'a PartialCache,
+    /// The wall clock.
+    pub clock: &'a Clock,
+    /// Pauses.
+    pub jitter: &'a Jitter,
+    /// The deployment's zone, precision and write shards.
+    pub deployment: &'a Deployment,
+    /// The lane.
+    pub lane: &'a Lane,
+    /// When to give up.
+    pub deadline: Instant,
+}
+
+impl<S: PartialStore> Folding<'_, S> {
+    /// Folds the shares of one date into the lane's partial.
+    ///
+    /// # Errors
+    ///
+    /// The last error when time was up, or at once what repeating cannot change. The date's shares are then perhaps
+    /// counted, perhaps not: the fence will tell.
+    pub async fn fold(&self, date: NaiveDate, shares: &[Share<'_>]) -> Result<Folded, StoreError> {
+        let shards = self.deployment.write_shards.on(date);
+        let mut folded = Folded::default();
+        let mut attempt = 0;
+        loop {
+            let mut partial = match self.cache.take(date, self.lane) {
+                Some(partial) => partial,
+                None => self.read(date, shards, &mut folded).await?,
+            };
+            let expected = partial.version;
+            if !apply(&mut partial, shares, self.deployment.zone) {
+                self.cache.confirm(partial);
+                return Ok(folded);
+            }
+            partial.version += 1;
+            let record = partial.encode();
+            let write = self.store.write_partial(&record, shards, expected, self.stamp(date));
+            let failure = match answer_by(self.deadline, write).await {
+                Ok(Put::Written) => {
+                    self.cache.confirm(partial);
+                    folded.written = true;
+                    return Ok(folded);
+                }
+                Ok(Put::Refused) => StoreError::Throttled { detail: "the partial is written by another".to_owned() },
+                Err(error) if error.is_retryable() => error,
+                Err(error) => return Err(error),
+            };
+            // `partial` goes, and with it what may not be in the table: the fold begins again from what is.
+            if !self.jitter.pause_until(attempt, self.deadline).await {
+                return Err(failure);
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn read(&self, date: NaiveDate, shards: WriteShards, folded: &mut Folded) -> Result<Partial, StoreError> {
+        let read = || answer_by(self.deadline, self.store.read_partial(date, shards, self.lane));
+        let Some(record) = retry(self.jitter, self.deadline, read).await? else {
+            return self.fresh(date);
+        };
+        Partial::decode(&record).or_else(|damage| {
+            tracing::warn!(%date, lane = %self.lane, %damage, "a damaged partial goes on anew and awaits its recount");
+            folded.damaged += 1;
+            self.salvage(&record)
+        })
+    }
+
+    /// What is sound of a damaged partial. Its fence stands, so nothing is counted twice; it is dirty, so what is lost
+    /// is counted again from the events.
+    fn salvage(&self, record: &PartialRecord) -> Result<Partial, StoreError> {
+        let fresh = self.fresh(record.date)?;
+        Ok(Partial {
+            version: record.version,
+            last_sequence: record.last_sequence.clone(),
+            dirty: true,
+            counters: headcount_core::counters::Counters::decode(&record.counters).unwrap_or(fresh.counters),
+            users: headcount_core::user_sketch::UserSketch::decode(&record.users).unwrap_or(fresh.users),
+            sessions: headcount_core::session_sample::SessionSample::decode(&record.sessions).unwrap_or(fresh.sessions),
+            date: fresh.date,
+            lane: fresh.lane,
+        })
+    }
+
+    fn fresh(&self, date: NaiveDate) -> Result<Partial, StoreError> {
+        Partial::new(date, self.lane.clone(), self.deployment.precision).map_err(|error| StoreError::Unusable {
+            detail: format!("the deployment's sketch precision {} cannot be used: {error}", self.deployment.precision),
+        })
+    }
+
+    fn stamp(&self, date: NaiveDate) -> Stamp {
+        let expires_ms = end_of(self.deployment.zone, date).saturating_add(PARTIAL_TTL_DAYS * DAY_MS);
+        Stamp { now_ms: self.clock.now_ms(), expires_s: expires_ms / 1_000 }
+    }
+}
+
+/// Counts the shares in front of the fence and moves it. Whether the partial must be written.
+fn apply(partial: &mut Partial, shares: &[Share<'_>], zone: Tz) -> bool {
+    let mut changed = false;
+    for share in shares {
+        if partial.is_behind_fence(share.sequence) {
+            if share.fresh {
+                // Written even if it is dirty already: a recount that is under way has perhaps not seen the event, and
+                // must find another version than it read.
+                partial.dirty = true;
+                changed = true;
+            }
+            continue;
+        }
+        for event in &share.events {
+            partial.fold(event, zone);
+        }
+        partial.counters.add_duplicates(share.duplicates);
+        partial.counters.add_rejected(share.rejected);
+        partial.advance(share.sequence);
+        changed = true;
+    }
+    changed
+}

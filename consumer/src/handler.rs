@@ -1,0 +1,255 @@
+//! One invocation, from the delivered records to the answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::streams::{KinesisBatchItemFailure, KinesisEventResponse};
+use chrono::NaiveDate;
+use futures_util::stream::{self, StreamExt as _};
+use headcount_core::calendar::{day_of, end_of};
+use headcount_core::deployment::Deployment;
+use headcount_core::limits::{DAY_MS, EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
+use headcount_core::origin::{Lane, Origin};
+use headcount_core::record::refused;
+use headcount_store::deployment::OpenError;
+use headcount_store::rows::{EventRow, RejectedRow};
+use headcount_store::traits::ConsumerStore;
+use tokio::time::Instant;
+
+use crate::batch::{Batch, BatchError, Decoded, decode_chunk};
+use crate::claim::{Standing, claim};
+use crate::deadlines::Deadlines;
+use crate::deps::Deps;
+use crate::first_sight::see;
+use crate::fold::{Folding, Share, shares};
+use crate::outcome::Outcome;
+use crate::rejects::put_all;
+use crate::settle::{Occurrence, RecordWork, checkpoint, owned};
+
+/// Dates that are folded at once.
+pub const FOLDS_IN_FLIGHT: usize = 8;
+
+/// Why an invocation fails as a whole: nothing of it was begun.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandleError {
+    /// The batch is none of an event source mapping.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The deployment cannot be used.
+    #[error(transparent)]
+    Deployment(#[from] OpenError),
+}
+
+/// Handles one batch, and answers as `ReportBatchItemFailures` wants it: with the first record that must be delivered
+/// again, or with none. `deadline` is when the invocation will be killed.
+///
+/// # Errors
+///
+/// [`HandleError`]; the whole batch must then be delivered again.
+pub async fn handle<S: ConsumerStore>(
+    deps: &Deps<S>,
+    event: KinesisEvent,
+    deadline: Instant,
+) -> Result<KinesisEventResponse, HandleError> {
+    let outcome = consume(deps, event, deadline).await?;
+    let mut response = KinesisEventResponse::default();
+    if let Some(sequence) = outcome.failed_from {
+        let mut failure = KinesisBatchItemFailure::default();
+        failure.item_identifier = Some(sequence.as_str().to_owned());
+        response.batch_item_failures.push(failure);
+    }
+    Ok(response)
+}
+
+/// Handles one batch, and tells what was done.
+///
+/// # Errors
+///
+/// [`HandleError`]; the whole batch must then be delivered again.
+pub async fn consume<S: ConsumerStore>(
+    deps: &Deps<S>,
+    event: KinesisEvent,
+    deadline: Instant,
+) -> Result<Outcome, HandleError> {
+    let mut outcome = Outcome::default();
+    let Some(batch) = Batch::parse(event)? else { return Ok(outcome) };
+    outcome.records = batch.records.len() as u64;
+    let deadlines = Deadlines::before(deadline);
+    let deployment = deps.deployment(deadlines.claims).await?;
+    let invocation = Invocation { deps, deployment, lane: &batch.lane, deadlines };
+    let mut rest = &batch.records[..];
+    while let Some(first) = rest.first() {
+        if Instant::now() >= deadlines.claims {
+            outcome.failed_from = Some(first.sequence.clone());
+            break;
+        }
+        let chunk = decode_chunk(&batch.lane, rest, &deps.settings.rules);
+        let decoded = chunk.len();
+        if let Some(failed) = invocation.chunk(chunk, &mut outcome).await {
+            outcome.failed_from = Some(rest[failed].sequence.clone());
+            break;
+        }
+        rest = &rest[decoded..];
+    }
+    outcome.log(&batch.lane);
+    Ok(outcome)
+}
+
+/// What the chunks of one invocation share.
+struct Invocation<'a, S> {
+    deps: &'a Deps<S>,
+    deployment: Arc<Deployment>,
+    lane: &'a Lane,
+    deadlines: Deadlines,
+}
+
+impl<S: ConsumerStore> Invocation<'_, S> {
+    /// Stores and counts a chunk. The index of its first record that must be delivered again.
+    async fn chunk(&self, chunk: Vec<Decoded>, outcome: &mut Outcome) -> Option<usize> {
+        let mut taken = self.take_apart(chunk, outcome);
+        let standings = claim(&self.deps.store, &self.deps.jitter, &taken.rows, self.deadlines.claims).await;
+        for (occurrence, standing) in taken.occurrences.iter_mut().zip(standings) {
+            occurrence.standing = standing;
+        }
+        self.keep_rejects(&mut taken).await;
+
+        let settled = checkpoint(&taken.records, &taken.occurrences);
+        let ours = owned(&taken.rows, &taken.occurrences, settled);
+        let folds_by = self.deadlines.folds;
+        let unseen = see(&self.deps.store, &self.deps.users, &self.deps.jitter, &ours, folds_by).await;
+        let checkpoint = unseen.unwrap_or(settled).min(settled);
+
+        let by_date = shares(&taken.records, &taken.rows, &taken.occurrences, checkpoint);
+        let unfolded = self.fold_all(&by_date, outcome).await;
+        outcome.count(&taken.records, &taken.occurrences, checkpoint);
+        let failed = unfolded.unwrap_or(checkpoint).min(checkpoint);
+        (failed < taken.records.len()).then_some(failed)
+    }
+
+    /// Rows out of decoded records.
+    fn take_apart(&self, chunk: Vec<Decoded>, outcome: &mut Outcome) -> Taken {
+        let now_ms = self.deps.clock.now_ms();
+        let mut taken = Taken::default();
+        for (record, decoded) in chunk.into_iter().enumerate() {
+            let arrival = decoded.arrival;
+            let origin = |index| Origin { lane: arrival.lane.clone(), sequence: arrival.sequence.clone(), index };
+            let arrival_date = self.day(arrival.arrived_ms);
+            outcome.unknown_fields += decoded.content.unknown_fields;
+            for (index, event) in decoded.content.events {
+                let date = self.day(event.timestamp_ms);
+                let row = EventRow {
+                    origin: origin(index),
+                    date,
+                    shards: self.deployment.write_shards.on(date),
+                    created_ms: now_ms,
+                    expires_s: self.expiry(date, EVENT_TTL_DAYS),
+                    event,
+                };
+                taken.rows.push(row);
+                taken.occurrences.push(Occurrence { record, standing: Standing::Unknown });
+            }
+            let mut rejected = 0;
+            for (index, rejection) in decoded.content.rejections {
+                rejected += rejection.count;
+                taken.rejects.push(RejectedRow {
+                    rejection,
+                    origin: origin(index),
+                    arrival_date,
+                    arrived_ms: arrival.arrived_ms,
+                    shards: self.deployment.write_shards.on(arrival_date),
+                    expires_s: self.expiry(arrival_date, REJECTED_TTL_DAYS),
+                });
+                taken.rejected_of.push(record);
+            }
+            taken.arrived_ms.push(arrival.arrived_ms);
+            taken.records.push(RecordWork {
+                sequence: arrival.sequence,
+                arrival_date,
+                rejected,
+                rejects_stored: true,
+            });
+        }
+        taken
+    }
+
+    /// Keeps what broke a rule, and what the table itself refused.
+    async fn keep_rejects(&self, taken: &mut Taken) {
+        for (row, occurrence) in taken.rows.iter().zip(&taken.occurrences) {
+            let Standing::Refused(detail) = &occurrence.standing else { continue };
+            let record = &mut taken.records[occurrence.record];
+            record.rejected += 1;
+            taken.rejects.push(RejectedRow {
+                rejection: refused(&row.event, detail, self.deps.settings.rules.ip_policy()),
+                origin: row.origin.clone(),
+                arrival_date: record.arrival_date,
+                arrived_ms: taken.arrived_ms[occurrence.record],
+                shards: self.deployment.write_shards.on(record.arrival_date),
+                expires_s: self.expiry(record.arrival_date, REJECTED_TTL_DAYS),
+            });
+            taken.rejected_of.push(occurrence.record);
+        }
+        let written = put_all(&self.deps.store, &self.deps.jitter, &taken.rejects, self.deadlines.claims).await;
+        for (record, written) in taken.rejected_of.iter().zip(written) {
+            taken.records[*record].rejects_stored &= written;
+        }
+    }
+
+    /// Folds every date. The first record of a date whose fold failed.
+    async fn fold_all(&self, by_date: &BTreeMap<NaiveDate, Vec<Share<'_>>>, outcome: &mut Outcome) -> Option<usize> {
+        let folding = Folding {
+            store: &self.deps.store,
+            cache: &self.deps.partials,
+            clock: &self.deps.clock,
+            jitter: &self.deps.jitter,
+            deployment: &self.deployment,
+            lane: self.lane,
+            deadline: self.deadlines.folds,
+        };
+        let mut folds = Vec::with_capacity(by_date.len());
+        for (date, shares) in by_date {
+            folds.push(folding.fold(*date, shares));
+        }
+        let results: Vec<_> = stream::iter(folds).buffered(FOLDS_IN_FLIGHT).collect().await;
+        let mut failed = None;
+        for ((date, shares), result) in by_date.iter().zip(results) {
+            match result {
+                Ok(folded) => {
+                    outcome.folds += u64::from(folded.written);
+                    outcome.damaged += folded.damaged;
+                }
+                Err(error) => {
+                    tracing::warn!(%date, lane = %self.lane, %error, "a date could not be folded");
+                    outcome.failed_folds += 1;
+                    let first = shares.first().map(|share| share.record);
+                    failed = [failed, first].into_iter().flatten().min();
+                }
+            }
+        }
+        failed
+    }
+
+    fn day(&self, ms: i64) -> NaiveDate {
+        // Arrival times are the stream's own and event times lie near them: both are inside chrono's range.
+        day_of(self.deployment.zone, ms).unwrap_or(NaiveDate::MIN)
+    }
+
+    /// `TTL` of what lives so many days after `date` ended, seconds since the epoch.
+    fn expiry(&self, date: NaiveDate, days: i64) -> i64 {
+        end_of(self.deployment.zone, date).saturating_add(days * DAY_MS) / 1_000
+    }
+}
+
+/// A chunk taken apart.
+#[derive(Default)]
+struct Taken {
+    records: Vec<RecordWork>,
+    /// When each record arrived.
+    arrived_ms: Vec<i64>,
+    rows: Vec<EventRow>,
+    /// One for each row.
+    occurrences: Vec<Occurrence>,
+    rejects: Vec<RejectedRow>,
+    /// The record of each of them.
+    rejected_of: Vec<usize>,
+}

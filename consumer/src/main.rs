@@ -1,0 +1,35 @@
+//! The consumer as a Lambda function: wires the handler to DynamoDB and to the runtime.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use headcount_consumer::config::Config;
+use headcount_consumer::deps::Deps;
+use headcount_consumer::handler::handle;
+use headcount_store::clock::Clock;
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::retry::Jitter;
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
+    let config = Config::read(|name| std::env::var(name).ok()).context("the consumer cannot start")?;
+    let connection = connect(&ConnectOptions::default()).await;
+    let store = DynamoStore::new(connection, config.tables);
+    let deps = Arc::new(Deps::new(store, Clock::system(), Jitter::from_entropy(), config.settings));
+    run(service_fn(move |event: LambdaEvent<KinesisEvent>| {
+        let deps = deps.clone();
+        async move {
+            let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+            handle(&deps, event.payload, Instant::now() + left).await
+        }
+    }))
+    .await
+}
