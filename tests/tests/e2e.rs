@@ -1,0 +1,14 @@
+//! The real binary, end to end, over real sockets.
+
+#[path = "e2e/bad_records.rs"]
+mod bad_records;
+#[path = "e2e/command.rs"]
+mod command;
+#[path = "e2e/demo.rs"]
+mod demo;
+#[path = "e2e/foreign_client.rs"]
+mod foreign_client;
+#[path = "e2e/pipeline.rs"]
+mod pipeline;
+#[path = "e2e/sample.rs"]
+mod sample;

@@ -1,0 +1,185 @@
+//! Runs the command `headcount` and other programs, bounded in time.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longest wait for a program or a condition.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The binary beside this test, as `cargo build --workspace` lays it.
+pub(crate) fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let profile = test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps");
+    let binary = profile.join("headcount");
+    assert!(binary.is_file(), "{} is not there: run `cargo build -p headcount` first", binary.display());
+    binary
+}
+
+/// A command without this machine's AWS settings.
+pub(crate) fn headcount(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments);
+    for name in ["AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL_DYNAMODB"] {
+        command.env_remove(name);
+    }
+    command
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// Runs a program to its end with `input` on its standard input.
+pub(crate) fn run(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let input = input.to_vec();
+    // A program that ends early closes its input; what matters is then its exit code.
+    thread::spawn(move || stdin.write_all(&input));
+    let id = child.id();
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || send.send(child.wait_with_output()));
+    match receive.recv_timeout(PATIENCE) {
+        Ok(output) => output.expect("its output can be read"),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            signal(id, "KILL");
+            panic!("{command:?} did not end within {PATIENCE:?}");
+        }
+    }
+}
+
+/// Runs `headcount`, and panics with all it said where its exit code is not `code`.
+pub(crate) fn expect(code: i32, arguments: &[&str], input: &[u8]) -> String {
+    let output = run(headcount(arguments), input);
+    let stdout = String::from_utf8(output.stdout).expect("output is text");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "headcount {arguments:?}\n{stdout}\n{stderr}");
+    stdout
+}
+
+/// Runs `headcount` with `--json` and takes its answer.
+pub(crate) fn json(code: i32, arguments: &[&str], input: &[u8]) -> Value {
+    let stdout = expect(code, arguments, input);
+    serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("headcount {arguments:?}: {error}\n{stdout}"))
+}
+
+/// Asks until the answer is right; panics with the last one when patience ends.
+pub(crate) fn wait_for<T: std::fmt::Debug>(what: &str, mut ask: impl FnMut() -> T, right: impl Fn(&T) -> bool) -> T {
+    let started = Instant::now();
+    loop {
+        let answer = ask();
+        if right(&answer) {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "{what}: still {answer:#?}");
+    }
+}
+
+fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), process.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "process {process} cannot be signalled");
+}
+
+/// A running `headcount serve` on free ports.
+pub(crate) struct Serve {
+    child: Child,
+    /// The stream's endpoint.
+    pub(crate) kinesis: String,
+    /// The table's endpoint.
+    pub(crate) dynamodb: String,
+    /// Where `/healthz` answers.
+    pub(crate) http: String,
+}
+
+impl Serve {
+    /// Starts it and waits until it has printed its endpoints.
+    pub(crate) fn start(data_dir: Option<&Path>) -> Self {
+        let ports = ["serve", "--kinesis-port", "0", "--dynamodb-port", "0", "--port", "0", "--window", "0"];
+        let mut command = headcount(&ports);
+        if let Some(data_dir) = data_dir {
+            command.arg("--data-dir").arg(data_dir);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("serve can be started");
+        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let (send, receive) = mpsc::channel();
+        // Goes on reading to the end, so that serve never waits for a full pipe.
+        thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
+        let mut said = String::new();
+        let mut endpoints = [None, None, None];
+        while endpoints.iter().any(Option::is_none) {
+            let line = receive
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|error| panic!("serve did not print its endpoints: {error}\n{said}"));
+            for (name, endpoint) in ["Kinesis", "DynamoDB", "healthz"].iter().zip(&mut endpoints) {
+                if endpoint.is_none() && line.contains(name) {
+                    *endpoint = url(&line);
+                }
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        let [kinesis, dynamodb, http] = endpoints.map(Option::unwrap_or_default);
+        Self { child, kinesis, dynamodb, http }
+    }
+
+    /// Stops it as Ctrl-C would, and waits for its end.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        signal(self.child.id(), "INT");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "serve did not stop");
+            thread::yield_now();
+        }
+    }
+
+    /// Asks over plain HTTP and takes the whole answer.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let host = self.http.trim_start_matches("http://").split('/').next().unwrap_or_default();
+        let mut socket = std::net::TcpStream::connect(host).expect("serve listens");
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+
+    /// `headcount send` to this stream.
+    pub(crate) fn send(&self, code: i32, lines: &[u8]) -> Value {
+        json(code, &["send", "-", "--json", "--kinesis-endpoint", &self.kinesis], lines)
+    }
+
+    /// Rolls up and takes the figures of a range of days.
+    pub(crate) fn metrics(&self, from: &str, to: &str) -> Value {
+        expect(0, &["rollup", "--dynamodb-endpoint", &self.dynamodb], b"");
+        let range = ["metrics", "--from", from, "--to", to, "--json", "--dynamodb-endpoint", &self.dynamodb];
+        json(0, &range, b"")
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn url(line: &str) -> Option<String> {
+    let from = line.find("http://")?;
+    Some(line[from..].split_whitespace().next()?.trim_end_matches(['/', ',', ';', '.']).to_owned())
+}
