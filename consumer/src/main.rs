@@ -1,5 +1,6 @@
 //! The consumer as a Lambda function: wires the handler to DynamoDB and to the runtime.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -7,12 +8,12 @@ use anyhow::Context as _;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use headcount_consumer::config::Config;
 use headcount_consumer::deps::Deps;
-use headcount_consumer::handler::handle;
+use headcount_consumer::handler::{HandleError, handle};
 use headcount_store::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::retry::Jitter;
-use lambda_runtime::{LambdaEvent, run, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -28,7 +29,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let deps = deps.clone();
         async move {
             let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-            handle(&deps, event.payload, Instant::now() + left).await
+            // Without its type: together with the runtime's own it would be too deep for the compiler.
+            let handled: Pin<Box<dyn Future<Output = _> + Send>> =
+                Box::pin(async move { handle(&deps, event.payload, Instant::now() + left).await });
+            handled.await.map_err(|error: HandleError| Diagnostic {
+                error_type: "HandleError".to_owned(),
+                error_message: error.to_string(),
+            })
         }
     }))
     .await
