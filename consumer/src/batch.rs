@@ -95,7 +95,8 @@ fn lane_of(index: usize, record: &KinesisEventRecord) -> Result<Lane, BatchError
     };
     let stream = record.event_source_arn.as_deref().and_then(|arn| arn.rsplit_once(":stream/")).map(|(_, name)| name);
     let shard = record.event_id.as_deref().and_then(|id| id.rsplit_once(':')).map(|(shard, _)| shard);
-    let stream = stream.filter(|name| is_name(name)).ok_or_else(|| field("eventSourceARN", &record.event_source_arn))?;
+    let stream =
+        stream.filter(|name| is_name(name)).ok_or_else(|| field("eventSourceARN", &record.event_source_arn))?;
     let shard = shard.filter(|name| is_name(name)).ok_or_else(|| field("eventID", &record.event_id))?;
     Ok(Lane::new(stream, shard))
 }
@@ -126,11 +127,8 @@ pub fn decode_chunk(lane: &Lane, records: &[Record], rules: &Rules) -> Vec<Decod
         let decoded: Vec<Decoded> = group
             .par_iter()
             .map(|record| {
-                let arrival = Arrival {
-                    lane: lane.clone(),
-                    sequence: record.sequence.clone(),
-                    arrived_ms: record.arrived_ms,
-                };
+                let arrival =
+                    Arrival { lane: lane.clone(), sequence: record.sequence.clone(), arrived_ms: record.arrived_ms };
                 let content = decode_record(&record.data, &arrival, rules);
                 Decoded { arrival, content }
             })

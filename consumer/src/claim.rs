@@ -178,12 +178,7 @@ impl<'a, S: EventStore> Claiming<'a, S> {
     }
 
     /// Notes the answers; those that decide nothing come back.
-    async fn take(
-        &mut self,
-        asked: &[usize],
-        claims: Vec<Claim>,
-        deadline: Instant,
-    ) -> Result<Vec<usize>, StoreError> {
+    async fn take(&mut self, asked: &[usize], claims: Vec<Claim>, deadline: Instant) -> Result<Vec<usize>, StoreError> {
         let mut undecided = Vec::new();
         let mut look_up = Vec::new();
         // An answer too few decides nothing for the rest.

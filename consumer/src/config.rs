@@ -59,7 +59,9 @@ impl Config {
             .ok_or_else(|| error(EVENTS_TABLE, "is not set: set it to the name of the DynamoDB table".to_owned()))?;
         let metrics = set(METRICS_TABLE).unwrap_or_else(|| events.clone());
         let ip_policy = match set(IP_POLICY) {
-            Some(text) => text.parse::<IpPolicy>().map_err(|problem| error(IP_POLICY, format!("is wrong: {problem}")))?,
+            Some(text) => {
+                text.parse::<IpPolicy>().map_err(|problem| error(IP_POLICY, format!("is wrong: {problem}")))?
+            }
             None => IpPolicy::default(),
         };
         let lateness_ms = match set(LATENESS_DAYS) {

@@ -43,12 +43,8 @@ pub async fn see<S: UserStore>(
     let mut puts = Vec::with_capacity(unknown.len());
     for (user, sight) in unknown {
         puts.push(async move {
-            let first_day = FirstDay {
-                user_id: user.to_owned(),
-                date: sight.date,
-                shards: sight.shards,
-                seen_ms: sight.seen_ms,
-            };
+            let first_day =
+                FirstDay { user_id: user.to_owned(), date: sight.date, shards: sight.shards, seen_ms: sight.seen_ms };
             match retry(jitter, deadline, || answer_by(deadline, store.put_first_day(&first_day))).await {
                 // Refused: the profile says this day or an earlier one, which confirms it as well.
                 Ok(_) => {

@@ -163,12 +163,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
                 taken.rejected_of.push(record);
             }
             taken.arrived_ms.push(arrival.arrived_ms);
-            taken.records.push(RecordWork {
-                sequence: arrival.sequence,
-                arrival_date,
-                rejected,
-                rejects_stored: true,
-            });
+            taken.records.push(RecordWork { sequence: arrival.sequence, arrival_date, rejected, rejects_stored: true });
         }
         taken
     }

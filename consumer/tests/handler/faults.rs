@@ -64,7 +64,8 @@ async fn only_the_event_that_the_table_refuses_is_rejected() {
     let store = MemoryStore::new();
     // The table refuses every request that holds the culprit.
     let plan = |request: &Request<'_>| {
-        let holds = request.operation == Operation::Claim && request.keys.iter().any(|key| key.sk.ends_with("#culprit"));
+        let holds =
+            request.operation == Operation::Claim && request.keys.iter().any(|key| key.sk.ends_with("#culprit"));
         if holds { Decision::fault(Fault::Invalid) } else { Decision::default() }
     };
     let mut events: Vec<_> = (0..60).map(|n| event(&n.to_string(), "ada", NOON)).collect();

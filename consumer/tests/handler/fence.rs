@@ -62,7 +62,12 @@ async fn a_damaged_part_goes_on_anew_and_awaits_its_recount() {
         let store = MemoryStore::new();
         run(&deps(store.clone()), 0, &[record(1, &[event("a", "ada", NOON)])]).await;
         assert!(store.damage_partial(day(0), &lane(0), part));
-        let outcome = run(&deps(store.clone()), 0, &[record(1, &[event("a", "ada", NOON)]), record(2, &[event("b", "bob", NOON)])]).await;
+        let outcome = run(
+            &deps(store.clone()),
+            0,
+            &[record(1, &[event("a", "ada", NOON)]), record(2, &[event("b", "bob", NOON)])],
+        )
+        .await;
         assert_eq!((outcome.failed_from, outcome.damaged), (None, 1));
         let mut stored = partial(&store, day(0), &lane(0));
         assert!(stored.dirty);

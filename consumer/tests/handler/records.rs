@@ -62,11 +62,8 @@ async fn what_breaks_a_rule_is_kept_with_every_reason_and_counted_on_its_arrival
     let store = MemoryStore::new();
     let mut bad = event("bad", "", NOON - DAY_MS);
     bad["eventType"] = json!("party");
-    let records = [
-        record(1, &[event("a", "ada", NOON), bad]),
-        (2, b"\xff\xfe".to_vec()),
-        record(3, &[event("b", "ada", NOON)]),
-    ];
+    let records =
+        [record(1, &[event("a", "ada", NOON), bad]), (2, b"\xff\xfe".to_vec()), record(3, &[event("b", "ada", NOON)])];
     let outcome = run(&deps(store.clone()), 0, &records).await;
     assert_eq!((outcome.failed_from, outcome.inserted, outcome.rejected), (None, 2, 2));
     let rejected = store.all_rejected();

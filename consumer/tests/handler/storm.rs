@@ -85,7 +85,8 @@ async fn storm(seed: u64) {
     let expected: BTreeSet<_> = store.all_events().into_iter().map(|row| row.event.user_id).collect();
     assert_eq!(users, expected, "seed {seed}: users");
     for profile in store.all_profiles() {
-        let first = store.all_events().into_iter().filter(|row| row.event.user_id == profile.user_id).map(|row| row.date).min();
+        let first =
+            store.all_events().into_iter().filter(|row| row.event.user_id == profile.user_id).map(|row| row.date).min();
         assert_eq!(Some(profile.date), first, "seed {seed}: a first day");
         assert!(profile.date <= day(0));
     }
