@@ -2,8 +2,8 @@
 
 mod text;
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde_json::Value;
@@ -139,7 +139,7 @@ fn address_of(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address);
     }
-    if let Ok(with_port) = text.parse::<std::net::SocketAddr>() {
+    if let Ok(with_port) = text.parse::<SocketAddr>() {
         return Some(with_port.ip());
     }
     let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
