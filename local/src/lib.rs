@@ -6,6 +6,7 @@
 
 pub mod clients;
 pub mod error;
+pub mod machine;
 pub mod mapping;
 pub mod schedule;
 pub mod stream;

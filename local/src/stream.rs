@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -103,6 +104,7 @@ pub struct Stream {
     name: String,
     store: StoreHandle,
     doorbell: watch::Receiver<u64>,
+    gate: Arc<Gate>,
     lock: Option<DirLock>,
 }
 
@@ -141,9 +143,10 @@ impl Stream {
         make(&store, &name, shards, second).await?;
         let (ring, doorbell) = watch::channel(0);
         // The last layer is the first that a request meets.
+        let gate = Gate::new(marks, ring);
         let router = router
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(middleware::from_fn_with_state(Gate::new(marks, ring), gate::pass));
+            .layer(middleware::from_fn_with_state(gate.clone(), gate::pass));
         let serving = Serving::spawn("stream", listener, move |listener, stop| async move {
             let stopped = async move {
                 // A sender that is gone means the same: the stream was dropped.
@@ -151,7 +154,7 @@ impl Stream {
             };
             axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(|error| error.to_string())
         })?;
-        Ok(Self { serving, name, store: StoreHandle(store), doorbell, lock })
+        Ok(Self { serving, name, store: StoreHandle(store), doorbell, gate, lock })
     }
 
     /// Where SDK clients find it, as `http://127.0.0.1:4567`.
@@ -168,6 +171,12 @@ impl Stream {
     /// ([`crate::mapping::MappingOptions::doorbell`]).
     pub fn doorbell(&self) -> watch::Receiver<u64> {
         self.doorbell.clone()
+    }
+
+    /// Takes no more records from now on, and refuses them as a service that is away: what was accepted can then be read
+    /// to its end.
+    pub async fn close(&self) {
+        self.gate.close().await;
     }
 
     /// The bytes that its records take.

@@ -8,6 +8,7 @@
 //! **A lane never goes back in its sequence**: see [`super::marks`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -28,6 +29,8 @@ const JSON: &str = "application/x-amz-json-1.1";
 pub(super) struct Gate {
     /// Puts share it, a read has it alone.
     puts: RwLock<()>,
+    /// Whether no more records are taken.
+    is_closed: AtomicBool,
     marks: Marks,
     /// Counts the requests after which there may be something to read.
     doorbell: watch::Sender<u64>,
@@ -35,7 +38,13 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(marks: Marks, doorbell: watch::Sender<u64>) -> Arc<Self> {
-        Arc::new(Self { puts: RwLock::new(()), marks, doorbell })
+        Arc::new(Self { puts: RwLock::new(()), is_closed: AtomicBool::new(false), marks, doorbell })
+    }
+
+    /// Takes no more records from now on; those that were being put when it returns are in the stream.
+    pub(super) async fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        let _alone = self.puts.write().await;
     }
 
     fn ring(&self) {
@@ -73,6 +82,10 @@ pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
     match kind {
         Kind::Put => {
             let shared = gate.puts.read().await;
+            if gate.is_closed.load(Ordering::SeqCst) {
+                let message = "The stream is about to stop and takes no more records";
+                return refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message);
+            }
             let response = next.run(request).await;
             drop(shared);
             gate.ring();

@@ -1,0 +1,57 @@
+//! How the pipeline of one machine is set up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use headcount_core::validate::Rules;
+
+use crate::schedule::INTERVAL;
+
+/// How the pipeline of one machine is set up.
+#[derive(Clone, Debug)]
+pub struct MachineOptions {
+    /// Where the table and the checkpoints are kept; `None` keeps all in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Where the stream listens. Port 0 takes a free one.
+    pub kinesis_addr: SocketAddr,
+    /// Where the table listens. Port 0 takes a free one.
+    pub dynamodb_addr: SocketAddr,
+    /// The stream's name.
+    pub stream: String,
+    /// How many shards the stream starts with.
+    pub shards: u32,
+    /// The table's name.
+    pub table: String,
+    /// The reporting zone; `None` takes that of the table, UTC for a new one.
+    pub zone: Option<Tz>,
+    /// The project's name, for a new table.
+    pub project: String,
+    /// What makes an event acceptable.
+    pub rules: Rules,
+    /// How long a batch waits for more records.
+    pub window: Duration,
+    /// How often the open days are aggregated.
+    pub roll_up_interval: Duration,
+}
+
+impl Default for MachineOptions {
+    /// In memory, on free ports of the loopback interface, two shards, hourly roll-ups.
+    fn default() -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            data_dir: None,
+            kinesis_addr: any_port,
+            dynamodb_addr: any_port,
+            stream: "headcount-events".to_owned(),
+            shards: 2,
+            table: "headcount".to_owned(),
+            zone: None,
+            project: "headcount".to_owned(),
+            rules: Rules::default(),
+            window: Duration::ZERO,
+            roll_up_interval: INTERVAL,
+        }
+    }
+}
