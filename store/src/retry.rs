@@ -55,8 +55,8 @@ impl Jitter {
 /// # use headcount_store::{error::StoreError, retry::{retry, Jitter}};
 /// # use tokio::time::{Duration, Instant};
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-/// let mut left = 3;
-/// let answer = retry(&Jitter::from_seed(1), Instant::now() + Duration::from_secs(10), || {
+/// let (mut left, jitter) = (3, Jitter::from_seed(1));
+/// let answer = retry(&jitter, Instant::now() + Duration::from_secs(10), || {
 ///     left -= 1;
 ///     let answer = if left > 0 { Err(StoreError::Throttled { detail: "busy".into() }) } else { Ok("done") };
 ///     async move { answer }

@@ -1,0 +1,124 @@
+//! Rows to store.
+
+use chrono::NaiveDate;
+use headcount_core::event::{Event, EventType, Object};
+use headcount_core::keys::WriteShards;
+use headcount_core::origin::{Lane, Origin};
+use headcount_core::partial::PartialRecord;
+use headcount_core::rejection::{Payload, Problem, Rejection};
+use headcount_store::error::StoreError;
+use headcount_store::rows::{Cursor, EventRow, FirstDay, Page, RejectedRow};
+use headcount_store::traits::Stamp;
+use serde_json::Value;
+
+/// 2026-03-01T00:00:00Z.
+pub(crate) const START_MS: i64 = 1_772_323_200_000;
+
+/// Pages that a listing of a test may have at most.
+const MAX_PAGES: usize = 100;
+
+pub(crate) const STAMP: Stamp = Stamp { now_ms: START_MS, expires_s: 1_800_000_000 };
+
+pub(crate) fn date(day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 3, day).expect("a day of March")
+}
+
+pub(crate) fn shards(count: u32) -> WriteShards {
+    WriteShards::new(count).expect("a number of shards")
+}
+
+pub(crate) fn lane(number: u32) -> Lane {
+    Lane::new("events", &format!("shardId-{number:012}"))
+}
+
+/// An origin with a sequence number as long as Kinesis hands out.
+pub(crate) fn origin(index: u32) -> Origin {
+    let sequence = "49590338271490256608559692538361571095921575989136588898".parse().expect("digits");
+    Origin { lane: lane(0), sequence, index }
+}
+
+pub(crate) fn object(json: Value) -> Object {
+    match json {
+        Value::Object(object) => object,
+        other => panic!("{other} is no object"),
+    }
+}
+
+/// An event of 2026-03-01, this many milliseconds after its start.
+pub(crate) fn event(id: &str, after_ms: i64) -> EventRow {
+    let metadata = serde_json::json!({"userAgent": "a", "ipAddress": "10.0.0.0", "platform": "web"});
+    EventRow {
+        event: Event {
+            id: id.to_owned(),
+            user_id: "ann".to_owned(),
+            session_id: "s-1".to_owned(),
+            event_type: EventType::FeatureUse,
+            timestamp_ms: START_MS + after_ms,
+            event_data: object(serde_json::json!({"feature": "search"})),
+            metadata: object(metadata),
+        },
+        origin: origin(0),
+        date: date(1),
+        shards: WriteShards::ONE,
+        created_ms: START_MS + 5,
+        expires_s: 1_780_000_000,
+    }
+}
+
+pub(crate) fn event_with(id: &str, event_data: Value) -> EventRow {
+    let mut row = event(id, 0);
+    row.event.event_data = object(event_data);
+    row
+}
+
+pub(crate) fn rejected(index: u32) -> RejectedRow {
+    let payload = Payload::Text { text: "{\"userId\":\"\"}".to_owned(), truncated: false };
+    RejectedRow {
+        rejection: Rejection { problems: vec![Problem::new("userId", "must not be empty")], payload, count: 1 },
+        origin: origin(index),
+        arrival_date: date(1),
+        arrived_ms: START_MS,
+        shards: WriteShards::ONE,
+        expires_s: 1_780_000_000,
+    }
+}
+
+pub(crate) fn first_day(user_id: &str, day: u32) -> FirstDay {
+    FirstDay { user_id: user_id.to_owned(), date: date(day), shards: WriteShards::ONE, seen_ms: START_MS }
+}
+
+pub(crate) fn partial(number: u32, version: u64) -> PartialRecord {
+    PartialRecord {
+        date: date(1),
+        lane: lane(number),
+        version,
+        last_sequence: Some(origin(0).sequence),
+        dirty: false,
+        counters: vec![1, 2, 3],
+        users: vec![0, 255],
+        sessions: vec![9; 40],
+    }
+}
+
+/// Every page's items, and how many pages there were. `$page` asks for the page after `$after`.
+macro_rules! all_pages {
+    (|$after:ident| $page:expr) => {{
+        let mut pages = Vec::new();
+        let mut next = None;
+        loop {
+            let $after = next.as_ref();
+            next = crate::rows::take_page(&mut pages, $page.await);
+            if next.is_none() {
+                break pages;
+            }
+        }
+    }};
+}
+pub(crate) use all_pages;
+
+pub(crate) fn take_page<T>(pages: &mut Vec<Vec<T>>, page: Result<Page<T>, StoreError>) -> Option<Cursor> {
+    let page = page.expect("a page");
+    pages.push(page.items);
+    assert!(pages.len() <= MAX_PAGES, "a listing without an end");
+    page.next
+}
