@@ -20,6 +20,9 @@ pub enum OpenError {
 
 /// The table's deployment; `first` becomes it where the table has none yet. Whoever comes second at the same moment
 /// takes what the first one wrote.
+///
+/// # Errors
+/// [`OpenError`]: the table does not answer until `deadline`, or this build must not use it.
 pub async fn open<S: DeploymentStore>(
     store: &S,
     first: &Deployment,
@@ -37,6 +40,9 @@ pub async fn open<S: DeploymentStore>(
 }
 
 /// The table's deployment, checked; `None` where the table was never used.
+///
+/// # Errors
+/// As [`open`].
 pub async fn read<S: DeploymentStore>(
     store: &S,
     jitter: &Jitter,

@@ -182,3 +182,6 @@ async fn pause(duration: Duration) {
         tokio::time::sleep(duration).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,3 +133,6 @@ impl MemoryStore {
         Page { items, next: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,9 @@ impl Jitter {
 /// Repeats a request that may be repeated safely until it succeeds, fails for good, or the deadline is near. The last
 /// error is returned.
 ///
+/// # Errors
+/// The last one, where it is for good or the next try would be past `deadline`.
+///
 /// ```
 /// # use headcount_store::{error::StoreError, retry::{retry, Jitter}};
 /// # use tokio::time::{Duration, Instant};

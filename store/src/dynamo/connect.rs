@@ -113,8 +113,10 @@ impl Connection {
 /// A client after these options. Nothing is sent yet: [`super::DynamoStore::check`] tells whether it works.
 pub async fn connect(options: &ConnectOptions) -> Connection {
     let config = sdk_config(options).await;
+    // The SDK takes an endpoint of the service's own from the environment without showing it.
+    let of_service = || options.endpoint.is_none().then(|| std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok()).flatten();
     let place = Place {
-        endpoint: config.endpoint_url().map(str::to_owned),
+        endpoint: of_service().or_else(|| config.endpoint_url().map(str::to_owned)),
         region: config.region().map(|region| region.as_ref().to_owned()),
     };
     Connection { client: Client::new(&config), place }

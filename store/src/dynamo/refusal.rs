@@ -41,10 +41,7 @@ where
             sort_answer(answer.err().code(), answer.err().message(), status, place, table)
         }
         SdkError::TimeoutError(_) => StoreError::Unknown { detail: format!("{place} did not answer in time") },
-        SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => {
-            StoreError::Unknown { detail: cut(&format!("no answer from {place}: {}", innermost(error))) }
-        }
-        SdkError::DispatchFailure(_) => never_sent(error, place),
+        SdkError::DispatchFailure(_) => no_answer(error, place),
         SdkError::ConstructionFailure(_) => {
             StoreError::Invalid { detail: cut(&DisplayErrorContext(error).to_string()) }
         }
@@ -144,6 +141,10 @@ fn sort_answer(code: Option<&str>, message: Option<&str>, status: u16, place: &P
         }
         _ => match status {
             429 => StoreError::Throttled { detail },
+            // A success that cannot be read.
+            ..400 => {
+                StoreError::Unknown { detail: format!("{place} gave no readable answer with HTTP status {status}") }
+            }
             408 | 500.. => {
                 StoreError::Unknown { detail: format!("{place} answered with HTTP status {status}: {detail}") }
             }
@@ -157,8 +158,9 @@ fn sort_answer(code: Option<&str>, message: Option<&str>, status: u16, place: &P
     }
 }
 
-/// The request never left this machine.
-fn never_sent<E>(error: &SdkError<E, HttpResponse>, place: &Place) -> StoreError
+/// The request was not sent, or its connection ended before an answer came: the SDK does not always say which, so that
+/// only what surely happens before is told apart.
+fn no_answer<E>(error: &SdkError<E, HttpResponse>, place: &Place) -> StoreError
 where
     E: Error + 'static,
 {
@@ -170,12 +172,11 @@ where
             detail: "no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
                 .into(),
         },
+        // Every request needs one to be signed.
         None if place.region.is_none() => {
             StoreError::Unusable { detail: "no AWS region is configured: set AWS_REGION".into() }
         }
-        None => StoreError::Unusable {
-            detail: cut(&format!("no request can be sent to {place} ({}): check the endpoint", innermost(error))),
-        },
+        None => StoreError::Unknown { detail: cut(&format!("no answer from {place}: {}", innermost(error))) },
     }
 }
 
