@@ -1,4 +1,9 @@
 //! What the other rooms need of the table. One method is one request: callers chunk, page and retry.
+//!
+//! Every method fails as [`StoreError`] says. What all adapters refuse alike, without asking anything, as
+//! [`StoreError::Invalid`]: more than a batch holds, a key twice in one batch, a write shard that the date does not
+//! have, a partial's version that would not grow. An empty batch is answered at once. Numbers come back in their stored
+//! form ([`crate::numbers`]).
 
 use std::future::Future;
 

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest,
     BatchStatementResponse, ReturnValuesOnConditionCheckFailure,
 };
-use headcount_core::event::{Event, EventType};
+use headcount_core::event::{Event, EventType, Object};
 use headcount_core::keys::{self, ItemKey};
 use headcount_core::origin::Origin;
 
@@ -74,7 +74,7 @@ fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow, StoreE
         session_id: text("sessionId")?,
         event_type: EventType::from_stored(&text("eventType")?),
         timestamp_ms: data.number("timestamp").map_err(inside)?,
-        event_data: if data.has("eventData") { data.object("eventData").map_err(inside)? } else { Default::default() },
+        event_data: if data.has("eventData") { data.object("eventData").map_err(inside)? } else { Object::new() },
         metadata: data.object("metadata").map_err(inside)?,
     };
     if keys::parse_event(attributes.text("SK")?) != Some((event.timestamp_ms, &event.id)) {

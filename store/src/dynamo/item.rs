@@ -19,7 +19,7 @@ pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-pub(crate) fn n(number: impl ToString) -> AttributeValue {
+pub(crate) fn n(number: impl ToString + Copy) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn from_json(value: &Value) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),
         Value::Bool(flag) => AttributeValue::Bool(*flag),
-        Value::Number(number) => n(numbers::as_stored(number)),
+        Value::Number(number) => AttributeValue::N(numbers::as_stored(number).to_string()),
         Value::String(text) => s(text),
         Value::Array(items) => AttributeValue::L(items.iter().map(from_json).collect()),
         Value::Object(object) => from_object(object),

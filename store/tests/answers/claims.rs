@@ -33,7 +33,7 @@ fn rows(count: usize) -> Vec<EventRow> {
 }
 
 async fn claim(count: usize, responses: Value) -> Result<Vec<Claim>, StoreError> {
-    let server = Scripted::new(Answer::json(json!({ "Responses": responses }))).await;
+    let server = Scripted::new(Answer::json(&json!({ "Responses": responses }))).await;
     server.store().await.claim(&rows(count)).await
 }
 

@@ -22,7 +22,7 @@ fn key(pk: &str, sk: &str) -> Value {
 
 async fn got(items: Value, unprocessed: Value) -> Scripted {
     let left = json!({ "t": { "Keys": unprocessed } });
-    Scripted::new(Answer::json(json!({ "Responses": { "t": items }, "UnprocessedKeys": left }))).await
+    Scripted::new(Answer::json(&json!({ "Responses": { "t": items }, "UnprocessedKeys": left }))).await
 }
 
 #[tokio::test]
@@ -60,9 +60,9 @@ async fn an_unprocessed_put_was_not_written() {
     let rows = [row(0), row(1), row(2)];
     let left = rows[1].key();
     let put = json!({ "PutRequest": { "Item": key(&left.pk, &left.sk) } });
-    let server = Scripted::new(Answer::json(json!({ "UnprocessedItems": { "t": [put] } }))).await;
+    let server = Scripted::new(Answer::json(&json!({ "UnprocessedItems": { "t": [put] } }))).await;
     assert_eq!(server.store().await.put_rejected(&rows).await, Ok(vec![true, false, true]));
-    let server = Scripted::new(Answer::json(json!({}))).await;
+    let server = Scripted::new(Answer::json(&json!({}))).await;
     assert_eq!(server.store().await.put_rejected(&rows).await, Ok(vec![true; 3]));
 }
 

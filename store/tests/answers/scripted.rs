@@ -34,7 +34,7 @@ impl Answer {
     }
 
     /// A success.
-    pub(crate) fn json(body: serde_json::Value) -> Self {
+    pub(crate) fn json(body: &serde_json::Value) -> Self {
         Self::Says(200, body.to_string())
     }
 }

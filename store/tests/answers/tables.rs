@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveStatus,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProjectionType, ScalarAttributeType, TimeToLiveStatus,
 };
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, Connection, connect, sdk_config};
@@ -56,7 +56,8 @@ async fn tables_are_made_once_with_keys_index_and_expiry() {
     assert_eq!(names(table.key_schema()), ["PK", "SK"]);
     let index = &table.global_secondary_indexes()[0];
     assert_eq!((index.index_name(), names(index.key_schema())), (Some("GSI1"), vec!["GSI1PK".into(), "GSI1SK".into()]));
-    assert_eq!(index.projection().and_then(|kept| kept.projection_type()).map(|kept| kept.as_str()), Some("KEYS_ONLY"));
+    let kept = index.projection().and_then(|kept| kept.projection_type());
+    assert_eq!(kept, Some(&ProjectionType::KeysOnly));
     let billing = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
     assert_eq!(billing, Some(&BillingMode::PayPerRequest));
 
@@ -117,7 +118,7 @@ async fn a_table_that_never_gets_ready_ends_at_the_deadline() {
         "GlobalSecondaryIndexes": [{"IndexName": "GSI1", "IndexStatus": "CREATING", "KeySchema":
             [{"AttributeName": "GSI1PK", "KeyType": "HASH"}, {"AttributeName": "GSI1SK", "KeyType": "RANGE"}]}],
     });
-    let server = Scripted::new(Answer::json(serde_json::json!({ "Table": table, "TableDescription": table }))).await;
+    let server = Scripted::new(Answer::json(&serde_json::json!({ "Table": table, "TableDescription": table }))).await;
     let connection = connect(&ConnectOptions::local(&*server.endpoint)).await;
     let outcome = create_tables(&connection, &Tables::one("t"), Instant::now() + Duration::from_secs(1)).await;
     unusable(outcome, &["table t", "did not become ready"]);

@@ -20,7 +20,7 @@ pub(crate) async fn the_first_insert_stands(store: impl AggregatorStore) {
 
     let mut again = event("a", 1);
     again.origin = origin(7);
-    again.event.user_id = "bob".to_owned();
+    again.event.user_id = "bob".into();
     let claims = store.claim(&[event("c", 3), again.clone(), event("b", 2)]).await.expect("a second batch");
     assert_eq!(claims[0], Claim::Inserted);
     for claim in &claims[1..] {

@@ -34,7 +34,7 @@ pub(crate) async fn every_kind_of_value_comes_back(store: impl AggregatorStore) 
     stores_as_it_is(&store, &event_with("values", data)).await;
     let mut bare = event_with("bare", json!({}));
     bare.event.event_type = EventType::from_stored("signup");
-    bare.event.user_id = "ü # '\"".to_owned();
+    bare.event.user_id = "ü # '\"".into();
     stores_as_it_is(&store, &bare).await;
     let mut longest = event(&"i".repeat(128), 0);
     longest.event.user_id = "u".repeat(256);
