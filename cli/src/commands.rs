@@ -6,15 +6,21 @@ use crate::interrupt::Interrupt;
 
 mod demo;
 mod generate;
+mod metrics;
+mod rollup;
 mod send;
+mod serve;
+mod verify;
 
 /// Does what was asked for.
 pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Ending, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, interrupt),
         Command::Send(args) => send::run(args, interrupt).await,
-        Command::Demo(_) | Command::Serve(_) | Command::Rollup(_) | Command::Verify(_) | Command::Metrics(_) => {
-            Err(Failure::new("this command is not built in yet", "use a newer build"))
-        }
+        Command::Rollup(args) => rollup::run(args, interrupt).await,
+        Command::Verify(args) => verify::run(args, interrupt).await,
+        Command::Demo(args) => demo::run(args, interrupt).await,
+        Command::Serve(args) => serve::run(args, interrupt).await,
+        Command::Metrics(args) => metrics::run(args, interrupt).await,
     }
 }

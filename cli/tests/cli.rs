@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 #[path = "cli/send.rs"]
 mod send;
+#[path = "cli/table.rs"]
+mod table;
 #[path = "cli/usage.rs"]
 mod usage;
 

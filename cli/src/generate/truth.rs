@@ -147,6 +147,7 @@ impl Truth {
     }
 
     /// Invalid lines by what is wrong with them.
+    #[cfg(test)]
     pub(crate) fn rejected_by_flaw(&self) -> &BTreeMap<Flaw, u64> {
         &self.flaws
     }

@@ -1,0 +1,130 @@
+//! `headcount verify`: prove a day's counters against its raw events.
+
+use headcount_aggregator::Verification;
+use serde::Serialize;
+
+use crate::aggregation::{deadline, deps};
+use crate::args::Verify;
+use crate::failure::{Ending, Failure};
+use crate::interrupt::Interrupt;
+use crate::output::{self, numbers::whole, table::Table};
+
+/// The outcome as JSON: what was found, and whether it is good.
+#[derive(Serialize)]
+struct Answer<'a> {
+    passed: bool,
+    #[serde(flatten)]
+    verification: &'a Verification,
+}
+
+/// Runs it.
+pub(crate) async fn run(args: Verify, interrupt: &Interrupt) -> Result<Ending, Failure> {
+    let work = async {
+        let deps = deps(&args.table).await?;
+        headcount_aggregator::verify(&deps, args.date, deadline()).await.map_err(Failure::said)
+    };
+    let Some(outcome) = interrupt.or(work).await else { return Ok(Ending::Interrupted) };
+    let verification = outcome?;
+    if args.json {
+        output::json(&Answer { passed: verification.passed(), verification: &verification })?;
+    } else {
+        report(&verification)?;
+    }
+    Ok(if verification.passed() { Ending::Fine } else { Ending::Differences })
+}
+
+/// Prints every difference, and the outcome in a line.
+pub(crate) fn report(verification: &Verification) -> Result<(), Failure> {
+    let table = differences(verification);
+    if !table.is_empty() {
+        output::line(&table.to_string())?;
+    }
+    output::line(&outcome(verification))
+}
+
+fn differences(verification: &Verification) -> Table {
+    let mut table = Table::new(["lane", "counter", "stored", "by its events"]).left(1);
+    for lane in &verification.lanes {
+        if let Some(part) = &lane.damaged {
+            table.row([lane.lane.clone(), format!("DAMAGED: {part}")]);
+        }
+        for difference in &lane.differences {
+            let (stored, recounted) = (whole(difference.stored), whole(difference.recounted));
+            table.row([lane.lane.clone(), difference.counter.clone(), stored, recounted]);
+        }
+    }
+    table
+}
+
+fn outcome(verification: &Verification) -> String {
+    let date = verification.date;
+    let lanes = verification.lanes.len();
+    let mut text = if verification.passed() {
+        let events = whole(verification.events());
+        format!("{date}: verified: every counter equals its {events} events in {lanes} lanes")
+    } else {
+        let bad = verification.lanes.iter().filter(|lane| !lane.passed()).count();
+        format!("{date}: NOT VERIFIED: {bad} of {lanes} lanes differ from their events")
+    };
+    if verification.in_flight() > 0 {
+        text += &format!("; {} more are in flight", whole(verification.in_flight()));
+    }
+    if !verification.excluded.is_empty() {
+        text += &format!("; not compared: {}", verification.excluded.join(", "));
+    }
+    if !verification.passed() && verification.is_recount_due() {
+        text += &format!("; a recount is due: headcount rollup --date {date}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use headcount_aggregator::verify::LaneVerification;
+    use headcount_core::counters::Difference;
+
+    use super::*;
+
+    fn lane(name: &str, differences: Vec<Difference>) -> LaneVerification {
+        LaneVerification {
+            lane: name.into(),
+            fence: Some("1".into()),
+            events: 12_000,
+            in_flight: 3,
+            dirty: !differences.is_empty(),
+            damaged: None,
+            differences,
+        }
+    }
+
+    fn day(lanes: Vec<LaneVerification>) -> Verification {
+        Verification { date: "2026-03-01".parse().unwrap(), lanes, excluded: vec!["duplicates"] }
+    }
+
+    #[test]
+    fn a_good_day_is_one_line() {
+        let day = day(vec![lane("s/0", vec![]), lane("s/1", vec![])]);
+        assert!(differences(&day).is_empty());
+        let wanted = "2026-03-01: verified: every counter equals its 24,000 events in 2 lanes; 6 more are in flight; \
+                      not compared: duplicates";
+        assert_eq!(outcome(&day), wanted);
+    }
+
+    #[test]
+    fn every_difference_is_a_row_and_the_remedy_is_named() {
+        let difference = Difference { counter: "featureUsage.search".into(), stored: 12_345, recounted: 12_346 };
+        let mut broken = lane("s/2", vec![]);
+        broken.damaged = Some("the counters".into());
+        let day = day(vec![lane("s/0", vec![]), lane("s/1", vec![difference]), broken]);
+        let wanted = "\
+lane  counter                stored  by its events
+----  ---------------------  ------  -------------
+s/1   featureUsage.search    12,345         12,346
+s/2   DAMAGED: the counters";
+        assert_eq!(differences(&day).to_string(), wanted);
+        assert!(outcome(&day).starts_with("2026-03-01: NOT VERIFIED: 2 of 3 lanes"), "{}", outcome(&day));
+        assert!(outcome(&day).ends_with("headcount rollup --date 2026-03-01"), "{}", outcome(&day));
+        let json = serde_json::to_value(Answer { passed: day.passed(), verification: &day }).unwrap();
+        assert_eq!((&json["passed"], &json["lanes"][1]["differences"][0]["stored"]), (&false.into(), &12_345.into()));
+    }
+}

@@ -1,0 +1,90 @@
+//! The commands that read and aggregate a table, on an embedded one.
+
+use chrono_tz::Tz;
+use headcount_core::deployment::Deployment;
+use headcount_local::table::{Table, TableOptions};
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::schema::{Tables, create_tables};
+use headcount_store::traits::DeploymentStore as _;
+
+use super::*;
+
+const READING: [&[&str]; 3] =
+    [&["rollup"], &["verify", "--date", "2026-03-01"], &["metrics", "--from", "2026-03-01", "--to", "2026-03-02"]];
+
+/// Runs it against the table without keeping this thread, on which the table may live.
+async fn ask(endpoint: &str, args: &[&str]) -> Output {
+    let args: Vec<String> =
+        args.iter().chain(&["--local", "--dynamodb-endpoint", endpoint]).map(|arg| (*arg).to_owned()).collect();
+    let run = move || run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[test]
+fn an_endpoint_where_nothing_is_is_one_line() {
+    let endpoint = nothing_there();
+    for args in READING {
+        let args = [args, &["--local", "--dynamodb-endpoint", &endpoint]].concat();
+        assert_one_line(&run(&args), &[&endpoint, "check the endpoint"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_missing_or_was_never_used_is_one_line() {
+    let table = Table::start(TableOptions::default()).await.unwrap();
+    for args in READING {
+        let output = ask(&table.endpoint(), args).await;
+        assert_one_line(&output, &["the table headcount does not exist", "create it"]);
+    }
+    let connection = connect(&ConnectOptions::local(table.endpoint())).await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    create_tables(&connection, &Tables::one("headcount"), deadline).await.unwrap();
+    for args in READING {
+        assert_one_line(&ask(&table.endpoint(), args).await, &["META / DEPLOYMENT"]);
+    }
+    table.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_without_events_are_empty_and_prove_themselves() {
+    let table = Table::start(TableOptions::default()).await.unwrap();
+    let connection = connect(&ConnectOptions::local(table.endpoint())).await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    create_tables(&connection, &Tables::one("headcount"), deadline).await.unwrap();
+    let store = DynamoStore::new(connection, Tables::one("headcount"));
+    store.create_deployment(&Deployment::new(Tz::UTC, "tests")).await.unwrap();
+    let today = chrono::DateTime::from_timestamp_millis(headcount_store::clock::Clock::system().now_ms()).unwrap();
+    let today = today.date_naive().to_string();
+
+    let output = ask(&table.endpoint(), &["rollup", "--date", &today]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains(&today), "{}", stdout(&output));
+    let output = ask(&table.endpoint(), &["rollup"]).await;
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "no day needed anything\n"));
+
+    let output = ask(&table.endpoint(), &["verify", "--date", &today]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("verified"), "{}", stdout(&output));
+    let output = ask(&table.endpoint(), &["verify", "--date", &today, "--json"]).await;
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["passed"], &answer["date"]), (&true.into(), &today.as_str().into()));
+
+    let range = ["metrics", "--from", &today, "--to", &today];
+    let output = ask(&table.endpoint(), &range).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("activeUsers") && stdout(&output).contains("total"), "{}", stdout(&output));
+    let output = ask(&table.endpoint(), &[&range[..], &["--json"]].concat()).await;
+    let metrics: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(metrics.as_object().unwrap().keys().collect::<Vec<_>>(), ["days", "from", "to", "total"]);
+    assert_eq!(metrics["days"][0]["date"], today.as_str());
+    assert_eq!(metrics["total"]["activeUsers"], 0);
+    table.stop().await;
+}
+
+#[test]
+fn a_range_that_runs_backwards_is_a_wrong_command_line() {
+    let output = run(&["metrics", "--local", "--from", "2026-03-02", "--to", "2026-03-01"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("lies after"), "{}", stderr(&output));
+}
