@@ -25,7 +25,7 @@ fn bad_records_pass_and_the_shard_goes_on() {
     let date = days()[1];
     let at = noon(date);
     let with = |id: &str, data: Value| event(id, "somebody", at, "page_view", data).to_string().into_bytes();
-    let mut many_digits = with("digits", json!({"n": 0})) ;
+    let mut many_digits = with("digits", json!({"n": 0}));
     many_digits = String::from_utf8(many_digits)
         .expect("JSON is text")
         .replace("\"n\":0", "\"n\":123456789012345678901234567890123456789.5")

@@ -12,11 +12,13 @@ use serde_json::Value;
 /// Longest wait for a program or a condition.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-/// The binary beside this test, as `cargo build --workspace` lays it.
+/// The binary that `cargo xtask test` built, or the one beside this test.
 pub(crate) fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let profile = test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps");
-    let binary = profile.join("headcount");
+    let folder = std::env::var_os("HEADCOUNT_TEST_BINARIES").map(PathBuf::from).unwrap_or_else(|| {
+        let test = std::env::current_exe().expect("a test has a path");
+        test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps").to_owned()
+    });
+    let binary = folder.join("headcount");
     assert!(binary.is_file(), "{} is not there: run `cargo build -p headcount` first", binary.display());
     binary
 }

@@ -69,9 +69,11 @@ fn figures_are_right_and_outlive_a_restart() {
     let sent = serve.send(1, &input);
     assert_eq!(sent["sent"], 160, "{sent:#}");
     let pages = |metrics: &Value| metrics["days"][0]["duplicates"].as_u64();
-    let metrics =
-        wait_for("all is counted", || serve.metrics(&first, &second), |metrics| pages(metrics) == Some(12)
-            && metrics["days"][1]["aiUsage"]["totalRequests"] == 6);
+    let metrics = wait_for(
+        "all is counted",
+        || serve.metrics(&first, &second),
+        |metrics| pages(metrics) == Some(12) && metrics["days"][1]["aiUsage"]["totalRequests"] == 6,
+    );
     check(&metrics, 12);
     let rejected = serve.metrics(&today, &today);
     assert_eq!(rejected["total"]["rejected"], 2, "{rejected:#}");
