@@ -140,7 +140,9 @@ pub(crate) async fn counters_in_order<S: AggregatorStore>(
     compute::run(run.deps.settings.compute, move || {
         let count = |(lane, events)| {
             let mut counters = Counters::default();
-            in_order(events).iter().for_each(|(_, event)| counters.add(event, zone));
+            for (_, event) in in_order(events) {
+                counters.add(&event, zone);
+            }
             (lane, counters)
         };
         lanes.into_iter().map(count).collect()

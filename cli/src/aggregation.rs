@@ -14,7 +14,7 @@ use crate::connect;
 use crate::failure::Failure;
 
 /// How long one run may take.
-const PATIENCE: Duration = Duration::from_secs(60 * 60);
+const PATIENCE: Duration = Duration::from_hours(1);
 
 /// The table of the command line, and the settings of the Lambda function's own environment variables: lateness and
 /// retention decide when a day is closed, and must be the deployment's.

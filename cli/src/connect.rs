@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::put_records::kinesis::KinesisStream;
 
 /// How long one `PutRecords` may take: 5 MiB over a slow line.
-const PUT_TIMEOUT: Duration = Duration::from_secs(60);
+const PUT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The endpoint of an embedded server on this machine.
 pub(crate) fn local_endpoint(port: u16) -> String {

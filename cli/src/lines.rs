@@ -67,7 +67,7 @@ impl Identities for SystemIdentities {
 
 /// What this line is, and the record that it becomes.
 ///
-/// An object without `eventId` gets one, a UUIDv7, and with it a `timestamp` where that is missing too: a request that is
+/// An object without `eventId` gets one, a `UUIDv7`, and with it a `timestamp` where that is missing too: a request that is
 /// repeated then counts once. An object with an `eventId` is never touched. JSON that is no object goes as it is: the
 /// consumer knows arrays of events, and keeps what it rejects with the reasons.
 pub(crate) fn classify(line: &[u8], identities: &mut impl Identities) -> Line {
@@ -129,6 +129,7 @@ fn place(error: &serde_json::Error) -> String {
 
 /// What sending must know of an event. The rest is only checked to be JSON.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what was seen of a line, each for itself")]
 struct Seen<'a> {
     is_object: bool,
     is_empty: bool,

@@ -16,7 +16,9 @@ mod usage;
 fn headcount(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headcount"));
     let foreign = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("AWS_"));
-    foreign.for_each(|name| drop(command.env_remove(name)));
+    for name in foreign {
+        command.env_remove(name);
+    }
     command.env_remove("RUST_LOG").env("AWS_EC2_METADATA_DISABLED", "true");
     command.env("AWS_CONFIG_FILE", scratch("no-config")).env("AWS_SHARED_CREDENTIALS_FILE", scratch("no-credentials"));
     command.args(args);

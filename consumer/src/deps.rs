@@ -14,7 +14,7 @@ use tokio::time::{Duration, Instant};
 use crate::caches::{PartialCache, UserCache};
 
 /// How old what is known of the deployment may be. Its write shards change from a date at least two days ahead.
-pub const DEPLOYMENT_MAX_AGE: Duration = Duration::from_secs(300);
+pub const DEPLOYMENT_MAX_AGE: Duration = Duration::from_mins(5);
 
 /// How this consumer is configured.
 #[derive(Clone, Debug)]

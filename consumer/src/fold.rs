@@ -118,27 +118,27 @@ impl<S: PartialStore> Folding<'_, S> {
     /// The last error when time was up, or at once what repeating cannot change. The date's shares are then perhaps
     /// counted, perhaps not: the fence will tell.
     pub async fn fold(&self, date: NaiveDate, shares: &[Share<'_>]) -> Result<Folded, StoreError> {
-        let shards = self.deployment.write_shards.on(date);
-        let mut folded = Folded::default();
+        let write_shards = self.deployment.write_shards.on(date);
+        let mut done = Folded::default();
         let mut attempt = 0;
         loop {
             let mut partial = match self.cache.take(date, self.lane) {
                 Some(partial) => partial,
-                None => self.read(date, shards, &mut folded).await?,
+                None => self.read(date, write_shards, &mut done).await?,
             };
             let expected = partial.version;
             if !apply(&mut partial, shares, self.deployment.zone) {
                 self.cache.confirm(partial);
-                return Ok(folded);
+                return Ok(done);
             }
             partial.version += 1;
             let record = partial.encode();
-            let write = self.store.write_partial(&record, shards, expected, self.stamp(date));
+            let write = self.store.write_partial(&record, write_shards, expected, self.stamp(date));
             let failure = match answer_by(self.deadline, write).await {
                 Ok(Put::Written) => {
                     self.cache.confirm(partial);
-                    folded.written = true;
-                    return Ok(folded);
+                    done.written = true;
+                    return Ok(done);
                 }
                 Ok(Put::Refused) => StoreError::Throttled { detail: "the partial is written by another".to_owned() },
                 Err(error) if error.is_retryable() => error,

@@ -36,7 +36,7 @@ use crate::table::{TTL_INTERVAL, Table, TableOptions};
 pub use options::MachineOptions;
 
 /// How long making the table and reading its record may take.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long one roll-up may take.
 const ROLL_UP_TIMEOUT: Duration = Duration::from_mins(15);

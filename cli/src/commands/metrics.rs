@@ -34,9 +34,8 @@ pub(crate) async fn run(args: Metrics, interrupt: &Interrupt) -> Result<Ending, 
 
 /// Every figure of every day, and of the range; a few days to a table.
 fn tables(metrics: &PlatformMetrics) -> Result<Vec<Table>, Failure> {
-    let total = match serde_json::to_value(&metrics.total) {
-        Ok(Value::Object(total)) => total,
-        _ => return Err(Failure::new("the figures cannot be shown", "report this")),
+    let Ok(Value::Object(total)) = serde_json::to_value(&metrics.total) else {
+        return Err(Failure::new("the figures cannot be shown", "report this"));
     };
     let days: Vec<(String, Object)> = metrics.days.iter().map(|day| (day.date.to_string(), day.to_object())).collect();
     Ok(days.chunks(DAYS_ABREAST).map(|days| table(days, &total)).collect())

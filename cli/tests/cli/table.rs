@@ -38,7 +38,7 @@ async fn a_table_that_is_missing_or_was_never_used_is_one_line() {
         assert_one_line(&output, &["the table headcount does not exist", "create it"]);
     }
     let connection = connect(&ConnectOptions::local(table.endpoint())).await;
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
     create_tables(&connection, &Tables::one("headcount"), deadline).await.unwrap();
     for args in READING {
         assert_one_line(&ask(&table.endpoint(), args).await, &["META / DEPLOYMENT"]);
@@ -50,7 +50,7 @@ async fn a_table_that_is_missing_or_was_never_used_is_one_line() {
 async fn days_without_events_are_empty_and_prove_themselves() {
     let table = Table::start(TableOptions::default()).await.unwrap();
     let connection = connect(&ConnectOptions::local(table.endpoint())).await;
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
     create_tables(&connection, &Tables::one("headcount"), deadline).await.unwrap();
     let store = DynamoStore::new(connection, Tables::one("headcount"));
     store.create_deployment(&Deployment::new(Tz::UTC, "tests")).await.unwrap();

@@ -37,7 +37,7 @@ async fn events_are_stored_and_counted_on_their_own_days() {
 
     let mut today = partial(&store, day(0), &lane(0));
     assert_eq!((today.counters.events, today.version), (2, 1));
-    assert_eq!(today.users.estimate().round(), 2.0);
+    assert_eq!(today.users.estimate().round() as u64, 2);
     assert_eq!(today.last_sequence, Some(2.into()));
     assert!(!today.dirty);
     assert_eq!(partial(&store, day(-1), &lane(0)).counters.by_hour[12], 2);

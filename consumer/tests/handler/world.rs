@@ -50,7 +50,7 @@ pub(crate) fn invocation(shard: u32, records: &[Record]) -> KinesisEvent {
         record.event_id = Some(format!("shardId-{shard:012}:{sequence}"));
         record.event_source_arn = Some("arn:aws:kinesis:us-east-1:000000000000:stream/events".to_owned());
         record.kinesis.sequence_number = sequence.to_string();
-        record.kinesis.data.0 = data.clone();
+        record.kinesis.data.0.clone_from(data);
         record.kinesis.approximate_arrival_timestamp.0 = DateTime::from_timestamp_millis(NOON + 60_000).unwrap();
         event.records.push(record);
     }
@@ -67,7 +67,7 @@ pub(crate) async fn try_run<S: ConsumerStore>(
     shard: u32,
     records: &[Record],
 ) -> Result<Outcome, HandleError> {
-    consume(deps, invocation(shard, records), Instant::now() + Duration::from_secs(300)).await
+    consume(deps, invocation(shard, records), Instant::now() + Duration::from_mins(5)).await
 }
 
 pub(crate) async fn run<S: ConsumerStore>(deps: &Deps<S>, shard: u32, records: &[Record]) -> Outcome {

@@ -24,7 +24,7 @@ fn nested(levels: usize) -> Value {
 fn bad_records_pass_and_the_shard_goes_on() {
     let date = days()[1];
     let at = noon(date);
-    let with = |id: &str, data: Value| event(id, "somebody", at, "page_view", data).to_string().into_bytes();
+    let with = |id: &str, data: Value| event(id, "somebody", at, "page_view", &data).to_string().into_bytes();
     let mut many_digits = with("digits", json!({"n": 0}));
     many_digits = String::from_utf8(many_digits)
         .expect("JSON is text")
@@ -40,7 +40,7 @@ fn bad_records_pass_and_the_shard_goes_on() {
         with("huge", json!({"n": 1e300})),
         many_digits,
         with("nameless", json!({"": 1})),
-        event("", "somebody", at, "page_view", json!({})).to_string().into_bytes(),
+        event("", "somebody", at, "page_view", &json!({})).to_string().into_bytes(),
     ];
     let serve = Serve::start(None);
     put(&serve, &bad);

@@ -22,7 +22,8 @@ pub(crate) fn put(serve: &Serve, records: &[Vec<u8>]) {
     let mut input = String::new();
     for (n, record) in records.iter().enumerate() {
         let line = json!({"partition_key": format!("key-{n}"), "data": STANDARD.encode(record)});
-        input.push_str(&format!("{line}\n"));
+        input += &line.to_string();
+        input.push('\n');
     }
     let output = run(command, input.as_bytes());
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -34,7 +35,7 @@ pub(crate) fn put(serve: &Serve, records: &[Vec<u8>]) {
 fn a_record_of_boto3_is_counted() {
     let serve = Serve::start(None);
     let date = days()[1];
-    let one = event("from-boto3", "somebody", noon(date), "page_view", json!({}));
+    let one = event("from-boto3", "somebody", noon(date), "page_view", &json!({}));
     put(&serve, &[one.to_string().into_bytes()]);
     let date = date.to_string();
     let metrics =

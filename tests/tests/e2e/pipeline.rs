@@ -12,19 +12,19 @@ fn sample() -> Vec<Value> {
     let mut events = Vec::new();
     for n in 0..60 {
         let user = format!("user-{n}");
-        let page = event(&format!("page-{n}"), &user, first + n, "page_view", json!({}));
+        let page = event(&format!("page-{n}"), &user, first + n, "page_view", &json!({}));
         if n % 5 == 0 {
             events.push(page.clone());
         }
         events.push(page);
-        let used = json!({"feature": if n % 2 == 0 { "search" } else { "export" }});
-        events.push(event(&format!("use-{n}"), &user, first + n + 600_000, "feature_use", used));
+        let feature = json!({"feature": if n % 2 == 0 { "search" } else { "export" }});
+        events.push(event(&format!("use-{n}"), &user, first + n + 600_000, "feature_use", &feature));
         if n % 3 == 0 {
-            events.push(event(&format!("make-{n}"), &user, second, "content_create", json!({"contentType": "note"})));
+            events.push(event(&format!("make-{n}"), &user, second, "content_create", &json!({"contentType": "note"})));
         }
         if n % 10 == 0 {
             let asked = json!({"model": "large", "inputTokens": 100, "outputTokens": 20, "cost": 0.25});
-            events.push(event(&format!("ask-{n}"), &user, second + 1, "ai_request", asked));
+            events.push(event(&format!("ask-{n}"), &user, second + 1, "ai_request", &asked));
         }
     }
     events
@@ -92,7 +92,7 @@ fn figures_are_right_and_outlive_a_restart() {
         |metrics| pages(metrics) == Some(84 + 60) && metrics["days"][1]["duplicates"] == 26,
     );
     check(&again, 84 + 60);
-    let more = event("late-1", "user-1", noon(days()[1]) + 5, "feature_use", json!({"feature": "search"}));
+    let more = event("late-1", "user-1", noon(days()[1]) + 5, "feature_use", &json!({"feature": "search"}));
     serve.send(0, &lines(&[more]));
     wait_for(
         "a new event after the restart counts",

@@ -15,7 +15,7 @@ pub(crate) fn noon(date: NaiveDate) -> i64 {
 }
 
 /// One event that breaks no rule.
-pub(crate) fn event(id: &str, user: &str, at_ms: i64, event_type: &str, data: Value) -> Value {
+pub(crate) fn event(id: &str, user: &str, at_ms: i64, event_type: &str, data: &Value) -> Value {
     json!({
         "eventId": id,
         "userId": user,

@@ -55,12 +55,9 @@ impl Bounds {
     /// Judges the figure at `path`.
     pub(super) fn judge(&self, path: &[String], counted: &Value, truth: &Value) -> Verdict {
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
-        match names.as_slice() {
-            // By arrival, while the truth knows only the events' own time; compared as a sum.
-            ["rejected"] | ["final" | "verified"] | ["estimate", "usersRelativeStandardError"] => {
-                return Verdict::Shown;
-            }
-            _ => {}
+        // Rejected ones count by arrival, while the truth knows only the events' own time; compared as a sum.
+        if let ["rejected" | "final" | "verified"] | ["estimate", "usersRelativeStandardError"] = names.as_slice() {
+            return Verdict::Shown;
         }
         if equal(counted, truth) {
             return Verdict::Equal;

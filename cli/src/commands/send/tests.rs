@@ -9,12 +9,12 @@ struct Stream(Arc<Mutex<Vec<Record>>>);
 
 impl Target for Stream {
     async fn put(&self, records: &[Record]) -> Result<Vec<Answer>, RequestError> {
-        let answers = records.iter().map(|record| match record.partition_key.as_str() {
-            "refused" => Answer::Refused("InternalFailure".into()),
-            _ => {
-                self.0.lock().unwrap().push(record.clone());
-                Answer::Accepted
+        let answers = records.iter().map(|record| {
+            if record.partition_key == "refused" {
+                return Answer::Refused("InternalFailure".into());
             }
+            self.0.lock().unwrap().push(record.clone());
+            Answer::Accepted
         });
         Ok(answers.collect())
     }
