@@ -16,6 +16,9 @@ const DAYS_ABREAST: usize = 7;
 
 /// Runs it.
 pub(crate) async fn run(args: Metrics, interrupt: &Interrupt) -> Result<Ending, Failure> {
+    if args.from > args.to {
+        return Err(Failure::Usage(format!("--from {} lies after --to {}", args.from, args.to)));
+    }
     let work = async {
         let store = connect::table(&args.table).await?;
         platform_metrics(&store, args.from, args.to).await.map_err(Failure::said)
