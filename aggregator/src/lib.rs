@@ -1,8 +1,8 @@
 //! The aggregator of Headcount: merges what the lanes counted into each day's metrics, and proves them against the
 //! stored events.
 //!
-//! [`roll_up`] runs every hour, or on named dates. It is driven by what the table says, not by what an earlier run did:
-//! a run that died, or two at once, leave nothing that the next one does not see. [`verify`] counts a day again from
+//! [`roll_up()`] runs every hour, or on named dates. It is driven by what the table says, not by what an earlier run did:
+//! a run that died, or two at once, leave nothing that the next one does not see. [`verify()`] counts a day again from
 //! its events and names every difference.
 
 pub mod config;

@@ -2,7 +2,7 @@
 //!
 //! In memory it is the crate `hyperloglogplus` over [`hash64`], with a hasher that passes the hash through. The crate
 //! merges sketches of different hashers without a word, keeps its hasher in its serialized form, and may panic on foreign
-//! bytes; so what is stored is [`parts`] in a frame of ours, checked before it becomes a sketch again.
+//! bytes; so what is stored is its parts in a frame of ours, checked before it becomes a sketch again.
 
 mod parts;
 
