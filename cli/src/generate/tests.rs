@@ -1,5 +1,7 @@
 //! The generator against its promises.
 
+mod wire;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono_tz::Tz;
