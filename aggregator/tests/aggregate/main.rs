@@ -1,0 +1,12 @@
+//! The aggregator over the store in memory: what it does about open days, dirty and damaged lanes, closing days, and
+//! somebody else at the same work.
+
+mod world;
+
+mod closing;
+mod damage;
+mod following;
+mod open_days;
+mod recount;
+mod together;
+mod verify;

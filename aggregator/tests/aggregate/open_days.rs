@@ -1,0 +1,179 @@
+use chrono_tz::Tz;
+use headcount_aggregator::roll_up::Outcome;
+use headcount_aggregator::{AggregateError, roll_up};
+use headcount_core::deployment::{Deployment, DeploymentError};
+use headcount_core::keys::WriteShards;
+use headcount_store::faulty::Faulty;
+use headcount_store::faulty::plan::{Decision, Fault, Operation, Request};
+use headcount_store::memory::MemoryStore;
+use tokio::time::{Duration, Instant};
+
+use crate::world::{HOUR_MS, World, date, dates_with, day, lane, page_view, soon};
+
+#[tokio::test]
+async fn a_day_is_made_of_all_its_lanes() {
+    let world = World::new("2026-03-10");
+    let at = world.at("2026-03-10", 9);
+    world.deliver(&lane(0), 5, &[page_view("e1", "ann", at), page_view("e2", "bob", at + 60_000)]);
+    world.deliver(&lane(1), 9, &[page_view("e3", "ann", at + 120_000)]);
+    world.reject(&lane(1), 10, "2026-03-10", 3);
+    let rolled_up = world.roll_up().await;
+    assert_eq!(dates_with(&rolled_up, &Outcome::Written), ["2026-03-10"]);
+    assert_eq!(day(&rolled_up, "2026-03-10").lanes, 2);
+
+    let figures = world.figures("2026-03-10");
+    assert_eq!((figures.active_users, figures.daily_active_users), (2, 2), "ann is in both lanes");
+    assert_eq!((figures.new_signups_24h, figures.total_users), (2, 2));
+    assert_eq!((figures.weekly_active_users, figures.monthly_active_users), (2, 2));
+    assert_eq!(figures.events_by_type["page_view"], 3);
+    assert_eq!(figures.events_by_hour[9], 3);
+    assert_eq!(figures.rejected, 3);
+    assert_eq!((figures.sessions.count, figures.sessions.p95), (2, 120_000), "ann's session spans both lanes");
+    assert!((figures.average_session_duration - 60_000.0).abs() < 1e-9);
+    assert!(!figures.is_final && !figures.verified);
+}
+
+#[tokio::test]
+async fn only_days_that_differ_from_their_metrics_are_written() {
+    let world = World::new("2026-03-10");
+    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-03-09", 1))]);
+    world.deliver(&lane(0), 2, &[page_view("e2", "ann", world.at("2026-03-10", 1))]);
+    assert_eq!(dates_with(&world.roll_up().await, &Outcome::Written), ["2026-03-09", "2026-03-10"]);
+    let before = world.store.all_dailies();
+    let again = world.roll_up().await;
+    assert_eq!(dates_with(&again, &Outcome::Unchanged), ["2026-03-09", "2026-03-10"]);
+    assert_eq!(world.store.all_dailies(), before);
+
+    world.deliver(&lane(0), 3, &[page_view("e3", "bob", world.at("2026-03-10", 2))]);
+    assert_eq!(dates_with(&world.roll_up().await, &Outcome::Written), ["2026-03-10"]);
+    assert_eq!(world.figures("2026-03-10").active_users, 2);
+    // Created once, whatever was written since.
+    world.turn_to("2026-03-11");
+    world.deliver(&lane(0), 4, &[page_view("e4", "bob", world.at("2026-03-10", 3))]);
+    world.roll_up().await;
+    let row = world.store.all_dailies().pop().unwrap();
+    assert!(row.created_ms < row.updated_ms, "{row:?}");
+}
+
+#[tokio::test]
+async fn the_window_reaches_from_late_events_to_tomorrow() {
+    let world = World::new("2026-03-20");
+    // 7 days of lateness, 1 of retention and 1 more; events may be a little ahead of the clock.
+    for (n, day) in ["2026-03-11", "2026-03-21"].iter().enumerate() {
+        world.deliver(&lane(0), n as u64, &[page_view(day, "ann", world.at(day, 0))]);
+    }
+    assert_eq!(dates_with(&world.roll_up().await, &Outcome::Written), ["2026-03-11", "2026-03-21"]);
+}
+
+#[tokio::test]
+async fn named_dates_are_aggregated_whatever_the_table_says() {
+    let world = World::new("2026-03-20");
+    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-01-05", 1))]);
+    world.deliver(&lane(0), 2, &[page_view("e2", "ann", world.at("2026-03-20", 1))]);
+    let rolled_up = world.roll_up_named(&["2026-01-05", "2026-01-06"]).await;
+    assert_eq!(day(&rolled_up, "2026-01-05").outcome, Outcome::Written);
+    assert_eq!(day(&rolled_up, "2026-01-06").outcome, Outcome::Empty);
+    assert_eq!(rolled_up.days.len(), 2, "no other day was touched: {rolled_up:?}");
+    assert_eq!(world.store.all_dailies().len(), 1);
+    assert!(world.figures("2026-01-05").is_final);
+
+    let too_many: Vec<_> = date("2024-01-01").iter_days().take(401).collect();
+    let error = roll_up(&world.deps(), Some(&too_many), soon()).await.unwrap_err();
+    assert_eq!(error, AggregateError::TooManyDates { count: 401 });
+}
+
+#[tokio::test]
+async fn a_table_that_is_none_of_ours_is_refused() {
+    let mut world = World::new("2026-03-20");
+    let empty = world.deps_over(MemoryStore::new(), 1);
+    let error = roll_up(&empty, None, soon()).await.unwrap_err();
+    assert_eq!(error, AggregateError::NoDeployment);
+    assert!(error.to_string().contains("check the table's name"), "{error}");
+
+    world.settings.zone = Some(Tz::Europe__Berlin);
+    let error = roll_up(&world.deps(), None, soon()).await.unwrap_err();
+    assert!(matches!(error, AggregateError::Deployment(DeploymentError::OtherZone { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn days_with_a_change_of_clocks_have_all_their_hours() {
+    // 23 hours in March, 25 in October, as Berlin's clocks go.
+    for (today, hours) in [("2026-03-29", 23), ("2026-10-25", 25)] {
+        let world = World::with(Deployment::new(Tz::Europe__Berlin, "test"), today);
+        for hour in 0..hours {
+            let at = world.at(today, hour);
+            world.deliver(&lane(0), hour as u64, &[page_view(&format!("e{hour}"), "ann", at)]);
+        }
+        let last = world.at(today, hours) - 1;
+        world.deliver(&lane(0), 99, &[page_view("first of the next day", "bob", last + 1)]);
+        world.deliver(&lane(0), 100, &[page_view("last", "ann", last)]);
+        world.roll_up().await;
+        let figures = world.figures(today);
+        assert_eq!(figures.events_by_type["page_view"], hours as u64 + 1, "{today}");
+        assert_eq!(figures.active_users, 1, "{today}");
+        let in_hour_two = if hours == 23 { 0 } else { 2 };
+        assert_eq!(figures.events_by_hour[2], in_hour_two, "{today}");
+        let found = world.verify(today).await.unwrap();
+        assert!(found.passed() && found.events() == hours as u64 + 1, "{today}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_write_shard_is_read() {
+    let mut deployment = Deployment::new(Tz::UTC, "test");
+    let four = WriteShards::new(4).unwrap();
+    deployment.write_shards.change(date("2026-03-10"), four, date("2026-03-01")).unwrap();
+    let world = World::with(deployment, "2026-03-10");
+    for n in 0..40u32 {
+        let at = world.at("2026-03-09", 20) + i64::from(n) * HOUR_MS / 5;
+        world.deliver(&lane(n % 7), u64::from(n), &[page_view(&format!("e{n}"), &format!("u{n}"), at)]);
+        world.reject(&lane(n % 7), 100 + u64::from(n), "2026-03-10", 1);
+    }
+    world.roll_up().await;
+    let (one, sharded) = (world.figures("2026-03-09"), world.figures("2026-03-10"));
+    assert_eq!((one.active_users, one.new_signups_24h), (20, 20), "a day with one shard");
+    assert_eq!((sharded.active_users, sharded.new_signups_24h, sharded.total_users), (20, 20, 40));
+    assert_eq!(sharded.rejected, 40);
+    let found = world.verify("2026-03-10").await.unwrap();
+    assert!(found.passed() && found.events() == 20, "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_that_fails_does_not_stop_the_others() {
+    let world = World::new("2026-03-10");
+    for (n, day) in ["2026-03-08", "2026-03-09", "2026-03-10"].iter().enumerate() {
+        world.deliver(&lane(0), n as u64, &[page_view(day, "ann", world.at(day, 1))]);
+    }
+    let refuses = |request: &Request<'_>| match request.operation {
+        Operation::PartialsPage if request.keys[0].pk.contains("2026-03-09") => Decision::fault(Fault::Invalid),
+        _ => Decision::default(),
+    };
+    let deps = world.deps_over(Faulty::new(world.store.clone(), refuses), 1);
+    let rolled_up = roll_up(&deps, None, soon()).await.unwrap();
+    assert_eq!(dates_with(&rolled_up, &Outcome::Written), ["2026-03-08", "2026-03-10"]);
+    let failed: Vec<_> = rolled_up.failed().collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].0, date("2026-03-09"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_a_run() {
+    let world = World::new("2026-03-10");
+    world.deliver(&lane(0), 1, &[page_view("e", "ann", world.at("2026-03-10", 1))]);
+    let (start, minute) = (Instant::now(), Duration::from_secs(60));
+    let always = |_: &Request<'_>| Decision::fault(Fault::Throttle);
+    let deps = world.deps_over(Faulty::new(world.store.clone(), always), 1);
+    let error = roll_up(&deps, None, start + minute).await.unwrap_err();
+    assert!(matches!(error, AggregateError::Store(_)) && start.elapsed() <= minute, "{error}");
+
+    // Away in the middle of the run: each date that was not done says so.
+    let partials = |request: &Request<'_>| match request.operation {
+        Operation::PartialsPage => Decision::fault(Fault::UnknownBefore),
+        _ => Decision::default(),
+    };
+    let start = Instant::now();
+    let deps = world.deps_over(Faulty::new(world.store.clone(), partials), 1);
+    let rolled_up = roll_up(&deps, None, start + minute).await.unwrap();
+    assert!(start.elapsed() <= minute);
+    assert!(rolled_up.failed().count() > 0 && world.store.all_dailies().is_empty(), "{rolled_up:?}");
+}

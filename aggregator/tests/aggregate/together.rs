@@ -1,0 +1,129 @@
+use headcount_aggregator::roll_up::{Outcome, RollUp};
+use headcount_aggregator::{AggregateError, Compute, Deps, roll_up};
+use headcount_core::event::Event;
+use headcount_store::faulty::Faulty;
+use headcount_store::faulty::seeded::{Rates, SeededFaults};
+use headcount_store::memory::MemoryStore;
+use headcount_store::rows::{MadeOf, Put};
+use headcount_store::traits::DailyStore;
+
+use crate::world::{World, day, lane, page_view, soon};
+
+/// Seeds of the storms below.
+const SEEDS: u64 = 60;
+
+#[tokio::test(start_paused = true)]
+async fn what_is_newer_stays() {
+    let world = World::new("2026-03-10");
+    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-03-10", 1))]);
+    world.roll_up().await;
+    let mut newer = world.store.all_dailies().pop().unwrap();
+    newer.made_of = MadeOf { day: 9, month: 9 };
+    assert_eq!(world.store.put_daily(&newer).await.unwrap(), Put::Written);
+    let rolled_up = world.roll_up_named(&["2026-03-10"]).await;
+    assert_eq!(day(&rolled_up, "2026-03-10").outcome, Outcome::Superseded);
+    assert_eq!(world.store.all_dailies(), [newer]);
+}
+
+#[tokio::test]
+async fn the_pool_and_the_task_itself_come_to_the_same() {
+    let mut figures = Vec::new();
+    for compute in [Compute::Pool, Compute::InPlace] {
+        let mut world = busy_world(1);
+        world.settings.compute = compute;
+        world.roll_up().await;
+        figures.push(world.store.all_dailies());
+    }
+    assert_eq!(figures[0], figures[1]);
+}
+
+/// Three days, four lanes, users in common, a dirty lane.
+fn busy_world(seed: u64) -> World {
+    let world = World::new("2026-03-10");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for sequence in 0..30u64 {
+        let events: Vec<Event> = (0..random.usize(1..4))
+            .map(|n| {
+                let visited = ["2026-03-08", "2026-03-09", "2026-03-10"][random.usize(0..3)];
+                let user = format!("u{}", random.u32(0..12));
+                let at = world.at(visited, 0) + random.i64(0..24 * 60) * 60_000;
+                page_view(&format!("e{sequence}-{n}"), &user, at)
+            })
+            .collect();
+        world.deliver(&lane(random.u32(0..4)), 10 + sequence, &events);
+    }
+    world.deliver(&lane(0), 99, &[page_view("last", "u1", world.at("2026-03-09", 5))]);
+    world.deliver_behind(&lane(0), 1, &[page_view("behind", "u99", world.at("2026-03-09", 5))]);
+    world
+}
+
+/// The figures that the days must have in the end.
+fn expected(world: &World) -> Vec<(String, u64, u64, u64)> {
+    let events = world.store.all_events();
+    let users_from = |from: &str, to: &str| {
+        let in_range = events.iter().filter(|row| (from..=to).contains(&row.date.to_string().as_str()));
+        in_range.map(|row| row.event.user_id.as_str()).collect::<std::collections::BTreeSet<_>>().len() as u64
+    };
+    let day = |date: &str| {
+        let of_day = events.iter().filter(|row| row.date.to_string() == date).count() as u64;
+        (date.to_owned(), of_day, users_from(date, date), users_from("2026-03-01", date))
+    };
+    ["2026-03-08", "2026-03-09", "2026-03-10"].map(day).to_vec()
+}
+
+fn stored(world: &World) -> Vec<(String, u64, u64, u64)> {
+    let day = |date: &str| {
+        let figures = world.figures(date);
+        assert_eq!(figures.weekly_active_users, figures.total_users, "{date}: all users came within a week");
+        assert_eq!(figures.monthly_active_users, figures.total_users, "{date}");
+        (date.to_owned(), figures.events_by_type["page_view"], figures.active_users, figures.total_users)
+    };
+    ["2026-03-08", "2026-03-09", "2026-03-10"].map(day).to_vec()
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_at_once_in_a_storm_come_to_the_right_figures() {
+    for seed in 0..SEEDS {
+        let world = busy_world(seed);
+        let storm = Faulty::new(world.store.clone(), SeededFaults::new(seed, Rates::stormy()));
+        let (first, second) = (world.deps_over(storm.clone(), seed), world.deps_over(storm, seed + 1_000));
+        let (first, second) = tokio::join!(run(&first), run(&second));
+        for rolled_up in [&first, &second] {
+            let rolled_up = rolled_up.as_ref().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            assert_eq!(rolled_up.failed().next(), None, "seed {seed}");
+        }
+        assert_eq!(stored(&world), expected(&world), "seed {seed}");
+        assert!(!world.lane_of("2026-03-09", &lane(0)).dirty, "seed {seed}");
+        for date in ["2026-03-08", "2026-03-09", "2026-03-10"] {
+            assert!(world.verify(date).await.unwrap().passed(), "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_died_anywhere_leaves_nothing_that_the_next_does_not_see() {
+    let mut crashes = 0;
+    for seed in 0..SEEDS {
+        let world = busy_world(seed);
+        let rates = Rates { crash_before: 0.02, crash_after: 0.02, ..Rates::default() };
+        let mut storm = Faulty::new(world.store.clone(), SeededFaults::new(seed, rates));
+        let mut rounds = 0;
+        while storm.until_crash(run(&world.deps_over(storm.clone(), seed))).await.is_err() {
+            (storm, rounds) = (storm.process(), rounds + 1);
+            assert!(rounds < 500, "seed {seed}: it dies every time");
+            // The consumer goes on meanwhile: one more event on the first day.
+            if rounds < 4 {
+                let late = page_view(&format!("late{rounds}"), &format!("l{rounds}"), world.at("2026-03-08", 1));
+                world.deliver(&lane(9), rounds, &[late]);
+            }
+        }
+        crashes += rounds;
+        world.roll_up().await;
+        assert_eq!(stored(&world), expected(&world), "seed {seed}");
+    }
+    assert!(crashes > SEEDS, "only {crashes} crashes");
+}
+
+async fn run(deps: &Deps<Faulty<MemoryStore>>) -> Result<RollUp, AggregateError> {
+    roll_up(deps, None, soon()).await
+}
