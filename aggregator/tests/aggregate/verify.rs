@@ -49,7 +49,8 @@ async fn a_lost_event_is_found_by_lane_and_counter() {
 
 #[tokio::test]
 async fn a_wrong_counter_of_any_kind_is_found() {
-    let wrong: [(&str, fn(&mut headcount_core::counters::Counters)); 3] = [
+    type Change = fn(&mut headcount_core::counters::Counters);
+    let wrong: [(&str, Change); 3] = [
         ("events", |counters| counters.events += 1),
         ("rejected", |counters| counters.add_rejected(1)),
         ("eventsByHour.09", |counters| counters.by_hour[9] -= 1),

@@ -38,7 +38,7 @@ pub(crate) fn lane(n: u32) -> Lane {
 }
 
 pub(crate) fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(600)
+    Instant::now() + Duration::from_mins(10)
 }
 
 #[derive(Clone)]
@@ -114,7 +114,9 @@ impl World {
         }
         for (day, events) in days {
             self.change_partial(day, lane, |partial| {
-                events.iter().for_each(|event| partial.fold(event, self.deployment.zone));
+                for event in &events {
+                    partial.fold(event, self.deployment.zone);
+                }
                 partial.advance(&sequence.into());
             });
         }
