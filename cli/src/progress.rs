@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn plain_lines_say_how_far_it_is() {
-        assert_eq!(plain("sending", 5_000, Some(20_000)), "sending: 5000 of 20,000");
+        assert_eq!(plain("sending", 5_000, Some(20_000)), "sending: 5,000 of 20,000");
         assert_eq!(plain("sending", 70_000, None), "sending: 70,000");
     }
 

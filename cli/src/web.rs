@@ -14,6 +14,9 @@ use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
 
+/// The `status` of a health that is answered with 200; any other is with 503.
+pub(crate) const HEALTHY: &str = "ok";
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Web {
@@ -32,7 +35,7 @@ impl Web {
         let addr = listener.local_addr().map_err(|error| cannot_listen(addr, &error))?;
         let health = Arc::new(health);
         let router = Router::new()
-            .route("/healthz", get(move || std::future::ready(Json(health()))))
+            .route("/healthz", get(move || std::future::ready(answer(health()))))
             .fallback(|| std::future::ready((StatusCode::NOT_FOUND, "there is only /healthz\n")));
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
@@ -56,6 +59,11 @@ impl Web {
         self.serving.abort();
         let _ = self.serving.await;
     }
+}
+
+fn answer(health: Value) -> (StatusCode, Json<Value>) {
+    let status = if health["status"] == HEALTHY { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health))
 }
 
 fn cannot_listen(addr: SocketAddr, error: &io::Error) -> Failure {
@@ -85,14 +93,18 @@ mod tests {
     #[tokio::test]
     async fn health_is_asked_for_each_answer_until_it_stops() {
         let asked = std::sync::atomic::AtomicU64::new(0);
-        let health = move || serde_json::json!({"n": asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed)});
+        let health = move || {
+            let n = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            serde_json::json!({"n": n, "status": if n < 2 { "ok" } else { "failing" }})
+        };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let web = Web::start(any, health).await.unwrap();
         assert_eq!(web.endpoint(), format!("http://{}", web.addr));
         for n in 0..2 {
             let answer = ask(&web, "/healthz").await;
-            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&format!("{{\"n\":{n}}}")), "{answer}");
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&format!("{{\"n\":{n},")), "{answer}");
         }
+        assert!(ask(&web, "/healthz").await.starts_with("HTTP/1.1 503"));
         assert!(ask(&web, "/").await.starts_with("HTTP/1.1 404"));
         let addr = web.addr;
         let taken = Web::start(addr, || Value::Null).await.unwrap_err().to_string();

@@ -15,12 +15,15 @@ use chrono_tz::Tz;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
-use headcount_local::machine::{Machine, MachineOptions};
+use headcount_local::error::LocalError;
+use headcount_local::machine::{Machine, MachineError, MachineOptions};
+use headcount_local::schedule::INTERVAL;
 use headcount_store::clock::Clock;
 use headcount_store::dynamo::connect::ConnectOptions;
 use headcount_store::retry::Jitter;
 
 use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, Demo, KINESIS_PORT, WEB_PORT};
+use crate::commands::generate::default_users;
 use crate::commands::serve;
 use crate::connect::open_stream;
 use crate::failure::{Ending, Failure};
@@ -30,26 +33,36 @@ use crate::output;
 use crate::put_records::Sender;
 use crate::put_records::kinesis::KinesisStream;
 
-/// One user for so many events, unless told otherwise.
-const EVENTS_A_USER: u64 = 10;
+/// How often the figures are brought up to date while events trickle in.
+const ROLL_UP_INTERVAL: Duration = Duration::from_secs(15);
 
 /// How long the end may take once the proof is done.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs it.
 pub(crate) async fn run(args: Demo, interrupt: &Interrupt) -> Result<Ending, Failure> {
-    let machine = Machine::start(options(&args)?).await.map_err(Failure::said)?;
+    let machine = Machine::start(options(&args)?).await.map_err(cannot_start)?;
+    let web = if args.exit {
+        None
+    } else {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, WEB_PORT));
+        Some(serve::answer(&machine, addr).await.map_err(|_| port_in_use(WEB_PORT))?)
+    };
     let target = open_stream(&ConnectOptions::local(machine.kinesis_endpoint()), machine.stream_name()).await?;
     let mut sender = Sender::new(target, Jitter::from_entropy());
-    let users = users(&args);
+    let users = args.users.unwrap_or_else(|| default_users(args.events));
     let generator = feed::options(args.events, users, args.days, args.seed, Clock::system().now_ms());
     let proven = proof::prove(&machine, &generator, &mut sender, interrupt).await;
-    let ending = match proven {
-        Ok(ending) if !args.exit && ending != Ending::Interrupted => {
-            let served = go_on(&machine, &mut sender, users, args.seed, interrupt).await;
-            served.map(|()| ending)
+    let ending = match (proven, web) {
+        (Ok(ending), Some(web)) if ending != Ending::Interrupted => {
+            output::line(&serve::endpoints(&machine, &web))?;
+            output::note("a few events of now come in every second");
+            let mut identities = SystemIdentities::new();
+            let trickled = interrupt.or(trickle::trickle(&mut sender, users, args.seed, &mut identities)).await;
+            web.stop().await;
+            trickled.unwrap_or(Ok(())).map(|()| ending)
         }
-        ended => ended,
+        (ended, _) => ended,
     };
     // An interrupted demo has nothing to lose.
     let patience = if matches!(ending, Ok(Ending::Interrupted) | Err(_)) { Duration::ZERO } else { STOP_PATIENCE };
@@ -61,8 +74,17 @@ pub(crate) async fn run(args: Demo, interrupt: &Interrupt) -> Result<Ending, Fai
     Ok(ending)
 }
 
-fn users(args: &Demo) -> u32 {
-    args.users.unwrap_or_else(|| u32::try_from(args.events / EVENTS_A_USER).unwrap_or(u32::MAX).max(1))
+/// The demo has no options for ports: those it serves on are the ones that `--local` knows.
+fn cannot_start(error: MachineError) -> Failure {
+    match error {
+        MachineError::Local(LocalError::PortInUse { addr, .. }) => port_in_use(addr.port()),
+        error => Failure::said(error),
+    }
+}
+
+fn port_in_use(port: u16) -> Failure {
+    let remedy = "stop what uses it (a `headcount serve`?), or add --exit, which takes free ports";
+    Failure::new(format!("port {port} is in use"), remedy)
 }
 
 fn options(args: &Demo) -> Result<MachineOptions, Failure> {
@@ -78,22 +100,24 @@ fn options(args: &Demo) -> Result<MachineOptions, Failure> {
         zone: Some(Tz::UTC),
         project: "demo".to_owned(),
         rules,
+        roll_up_interval: if args.exit { INTERVAL } else { ROLL_UP_INTERVAL },
         ..MachineOptions::default()
     })
 }
 
-/// Serves, with a few events a second, until someone asks to stop.
-async fn go_on(
-    machine: &Machine,
-    sender: &mut Sender<KinesisStream>,
-    users: u32,
-    seed: u64,
-    interrupt: &Interrupt,
-) -> Result<(), Failure> {
-    let web = serve::open(machine, SocketAddr::from((Ipv4Addr::LOCALHOST, WEB_PORT))).await?;
-    output::note("a few events of now come in every second");
-    let mut identities = SystemIdentities::new();
-    let trickled = interrupt.or(trickle::trickle(sender, users, seed, &mut identities)).await;
-    web.stop().await;
-    trickled.unwrap_or(Ok(()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_answered_with_what_the_demo_can_do() {
+        let error = LocalError::PortInUse {
+            what: "stream",
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, KINESIS_PORT)),
+            option: "--kinesis-port",
+        };
+        let failure = cannot_start(error.into()).to_string();
+        assert!(failure.starts_with("port 4567 is in use") && failure.contains("--exit"), "{failure}");
+        assert!(!failure.contains("--kinesis-port"), "{failure}");
+    }
 }

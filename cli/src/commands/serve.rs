@@ -3,17 +3,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use headcount_core::calendar::day_of;
 use headcount_core::limits::{DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
-use headcount_local::machine::{Machine, MachineOptions};
+use headcount_local::error::LocalError;
+use headcount_local::machine::{Machine, MachineError, MachineOptions};
 use headcount_local::mapping::Progress;
+use headcount_store::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, Serve};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::web::Web;
+use crate::web::{HEALTHY, Web};
 
 /// How long a stopping pipeline may take for the records that it has accepted.
 const DRAIN_PATIENCE: Duration = Duration::from_mins(2);
@@ -35,19 +38,28 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
         ..MachineOptions::default()
     })
     .await
-    .map_err(Failure::said)?;
-    let web = open(&machine, SocketAddr::new(args.bind, args.port)).await?;
+    .map_err(cannot_start)?;
+    let web = answer(&machine, SocketAddr::new(args.bind, args.port)).await?;
+    output::line(&endpoints(&machine, &web))?;
     interrupt.asked().await;
     close(machine, web).await?;
     Ok(Ending::Fine)
 }
 
-/// Begins to answer `/healthz`, and prints how to reach everything.
-pub(super) async fn open(machine: &Machine, addr: SocketAddr) -> Result<Web, Failure> {
+/// An address of another machine, say, or a port that only root may have: the stand-ins do not know which option.
+fn cannot_start(error: MachineError) -> Failure {
+    match error {
+        MachineError::Local(error @ LocalError::Bind { .. }) => {
+            Failure::new(error.to_string(), "choose an address of this machine (--bind), or another port")
+        }
+        error => Failure::said(error),
+    }
+}
+
+/// Begins to answer `/healthz`.
+pub(super) async fn answer(machine: &Machine, addr: SocketAddr) -> Result<Web, Failure> {
     let progress = machine.progress();
-    let web = Web::start(addr, move || health(&progress.borrow())).await?;
-    output::line(&endpoints(machine, &web))?;
-    Ok(web)
+    Web::start(addr, move || health(&progress.borrow())).await
 }
 
 /// Counts what was accepted and stops everything.
@@ -57,10 +69,14 @@ pub(super) async fn close(machine: Machine, web: Web) -> Result<(), Failure> {
     machine.drain_and_stop(DRAIN_PATIENCE).await.map_err(Failure::said)
 }
 
+/// How the consumer is: failing while a shard, or the stream itself, does not go on.
 fn health(progress: &Progress) -> Value {
     let behind = progress.shards.values().map(|shard| shard.millis_behind).max().unwrap_or(0);
+    let of_shards = progress.shards.values().filter_map(|shard| shard.problem.as_deref());
+    let problem = progress.problem.as_deref().or_else(|| of_shards.into_iter().next());
     json!({
-        "status": "ok",
+        "status": if problem.is_none() { HEALTHY } else { "failing" },
+        "problem": problem,
         "records": progress.records,
         "batches": progress.batches,
         "failures": progress.failures,
@@ -68,10 +84,12 @@ fn health(progress: &Progress) -> Value {
     })
 }
 
-fn endpoints(machine: &Machine, web: &Web) -> String {
+/// How to reach everything, to be copied.
+pub(super) fn endpoints(machine: &Machine, web: &Web) -> String {
     let (kinesis, dynamodb, health) = (machine.kinesis_endpoint(), machine.dynamodb_endpoint(), web.endpoint());
     let stream = machine.stream_name();
     let zone = machine.deployment().zone;
+    let today = day_of(zone, Clock::system().now_ms()).unwrap_or_default();
     format!(
         "\
 Headcount serves. Ctrl-C counts what was accepted, and stops.
@@ -88,7 +106,41 @@ From any AWS SDK, or the aws command:
 
 From another terminal with the same two exports:
   headcount send events.ndjson
-  headcount rollup && headcount metrics --from 2026-03-01 --to 2026-03-07
+  headcount rollup && headcount metrics --from {today} --to {today}
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use headcount_local::mapping::ShardProgress;
+
+    use super::*;
+
+    #[test]
+    fn a_shard_that_does_not_go_on_is_told() {
+        let (mut progress, mut shard) = (Progress::default(), ShardProgress::default());
+        (progress.records, shard.millis_behind) = (7, 40);
+        progress.shards.insert("a".into(), shard.clone());
+        let fine = health(&progress);
+        assert_eq!((&fine["status"], &fine["records"], &fine["millisBehind"]), (&json!("ok"), &json!(7), &json!(40)));
+        shard.problem = Some("the table is away".into());
+        progress.shards.insert("b".into(), shard);
+        let failing = health(&progress);
+        assert_eq!((&failing["status"], &failing["problem"]), (&json!("failing"), &json!("the table is away")));
+    }
+
+    #[test]
+    fn what_cannot_be_listened_on_names_the_option() {
+        let error = LocalError::Bind {
+            what: "table",
+            addr: SocketAddr::from(([203, 0, 113, 7], 8000)),
+            option: "--dynamodb-port",
+            source: io::Error::from(io::ErrorKind::AddrNotAvailable),
+        };
+        let failure = cannot_start(error.into()).to_string();
+        assert!(failure.contains("203.0.113.7:8000") && failure.contains("--bind"), "{failure}");
+    }
 }

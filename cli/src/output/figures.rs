@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn figures_are_rounded_for_people() {
         for (name, value, wanted) in [
-            ("averageSessionDuration", json!(61_234.567), "61234.6"),
+            ("averageSessionDuration", json!(61_234.567), "61,234.6"),
             ("aiUsage.totalCost", json!(1.234_567_8), "1.2346"),
             ("activeUsers", json!(12_345), "12,345"),
             ("final", json!(false), "no"),

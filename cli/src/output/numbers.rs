@@ -2,17 +2,12 @@
 
 use serde_json::Value;
 
-/// Whole numbers from here on have their digits grouped.
-const GROUPED_FROM: u64 = 10_000;
-
-/// `12345` as `12,345`; up to four digits stay together.
-///
-/// A year is no such number; counts are.
+/// `12345` as `12,345`.
 pub(crate) fn whole(number: u64) -> String {
-    let digits = number.to_string();
-    if number < GROUPED_FROM {
-        return digits;
-    }
+    grouped(&number.to_string())
+}
+
+fn grouped(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -25,11 +20,11 @@ pub(crate) fn whole(number: u64) -> String {
 
 /// A number with at most `places` decimal places, without the zeros that say nothing.
 pub(crate) fn decimal(number: f64, places: usize) -> String {
-    if number.fract() == 0.0 && (0.0..9e15).contains(&number) {
-        return whole(number as u64);
-    }
-    let text = format!("{number:.places$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    let text = format!("{:.places$}", number.abs());
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let (sign, fraction) = (if number < 0.0 { "-" } else { "" }, fraction.trim_end_matches('0'));
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{sign}{}{point}{fraction}", grouped(whole))
 }
 
 /// A JSON scalar for a table's cell; `-` where there is nothing.
@@ -54,11 +49,11 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn digits_are_grouped_from_five_on() {
+    fn digits_are_grouped() {
         for (number, text) in [
             (0, "0"),
             (999, "999"),
-            (9_999, "9999"),
+            (1_000, "1,000"),
             (10_000, "10,000"),
             (123_456, "123,456"),
             (1_000_000, "1,000,000"),
@@ -76,6 +71,8 @@ mod tests {
             (1.25, 1, "1.2"),
             (-1.5, 2, "-1.5"),
             (100.4, 0, "100"),
+            (61_234.96, 1, "61,235"),
+            (1_234.56, 1, "1,234.6"),
         ] {
             assert_eq!(decimal(number, places), text, "{number}");
         }
