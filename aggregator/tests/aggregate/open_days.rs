@@ -1,4 +1,5 @@
 use chrono_tz::Tz;
+use headcount_aggregator::handler::handle;
 use headcount_aggregator::roll_up::Outcome;
 use headcount_aggregator::{AggregateError, roll_up};
 use headcount_core::deployment::{Deployment, DeploymentError};
@@ -6,6 +7,7 @@ use headcount_core::keys::WriteShards;
 use headcount_store::faulty::Faulty;
 use headcount_store::faulty::plan::{Decision, Fault, Operation, Request};
 use headcount_store::memory::MemoryStore;
+use serde_json::json;
 use tokio::time::{Duration, Instant};
 
 use crate::world::{HOUR_MS, World, date, dates_with, day, lane, page_view, soon};
@@ -154,6 +156,14 @@ async fn a_date_that_fails_does_not_stop_the_others() {
     let failed: Vec<_> = rolled_up.failed().collect();
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0].0, date("2026-03-09"));
+
+    // The function reports it, so that the service tries again and an alarm may ring.
+    let event = json!({"dates": ["2026-03-09", "2026-03-10"]});
+    let error = handle(&deps, &event, Duration::from_mins(2)).await.unwrap_err();
+    assert_eq!(error.name(), "Incomplete");
+    assert!(error.to_string().starts_with("1 of 2 dates were not aggregated, the first 2026-03-09"), "{error}");
+    let rolled_up = handle(&world.deps(), &event, Duration::from_mins(2)).await.unwrap();
+    assert_eq!(serde_json::to_value(&rolled_up).unwrap()["days"][0]["outcome"], "written");
 }
 
 #[tokio::test(start_paused = true)]

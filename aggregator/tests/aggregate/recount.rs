@@ -4,7 +4,7 @@ use headcount_aggregator::roll_up;
 use headcount_aggregator::roll_up::Outcome;
 use headcount_core::limits::MAX_COUNTER_NAMES;
 use headcount_store::faulty::Faulty;
-use headcount_store::faulty::plan::{Decision, Operation, Request};
+use headcount_store::faulty::plan::{Decision, Fault, Operation, Request};
 use headcount_store::memory::PartialPart;
 
 use crate::world::{World, date, day, feature_use, lane, page_view, soon};
@@ -141,4 +141,20 @@ async fn a_recount_heals_a_damaged_lane_and_names_what_it_cannot() {
         assert_eq!((figures.active_users, figures.sessions.count, figures.rejected), (2, 2, 2), "{part:?}");
         assert_eq!(figures.duplicates, if lost.is_empty() { 4 } else { 0 }, "{part:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recount_whose_outcome_was_unknown_is_reported_once() {
+    let world = World::new("2026-03-10");
+    world.deliver(&lane(0), 5, &[page_view("e1", "ann", world.at("2026-03-10", 9))]);
+    world.deliver_behind(&lane(0), 3, &[page_view("e0", "bob", world.at("2026-03-10", 9))]);
+    let is_done = AtomicBool::new(false);
+    let plan = move |request: &Request<'_>| match request.operation {
+        Operation::WritePartial if !is_done.swap(true, Ordering::SeqCst) => Decision::fault(Fault::UnknownAfter),
+        _ => Decision::default(),
+    };
+    let deps = world.deps_over(Faulty::new(world.store.clone(), plan), 1);
+    let rolled_up = roll_up(&deps, None, soon()).await.unwrap();
+    assert_eq!(day(&rolled_up, "2026-03-10").lanes_recounted.len(), 1);
+    assert_eq!(world.lane_of("2026-03-10", &lane(0)).version, 3, "written once");
 }

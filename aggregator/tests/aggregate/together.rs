@@ -1,7 +1,11 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::FutureExt as _;
 use headcount_aggregator::roll_up::{Outcome, RollUp};
 use headcount_aggregator::{AggregateError, Compute, Deps, roll_up};
 use headcount_core::event::Event;
 use headcount_store::faulty::Faulty;
+use headcount_store::faulty::plan::{Decision, Fault, ItemFault, Operation, Request};
 use headcount_store::faulty::seeded::{Rates, SeededFaults};
 use headcount_store::memory::MemoryStore;
 use headcount_store::rows::{MadeOf, Put};
@@ -23,6 +27,51 @@ async fn what_is_newer_stays() {
     let rolled_up = world.roll_up_named(&["2026-03-10"]).await;
     assert_eq!(day(&rolled_up, "2026-03-10").outcome, Outcome::Superseded);
     assert_eq!(world.store.all_dailies(), [newer]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_overtaken_reads_again() {
+    let world = World::new("2026-03-10");
+    for (n, visited) in ["2026-03-09", "2026-03-10"].iter().enumerate() {
+        world.deliver(&lane(0), n as u64, &[page_view(visited, "ann", world.at(visited, 1))]);
+    }
+    // Before the second day's sketches are written, more events come, and somebody else aggregates all of them.
+    let (other, puts) = (world.clone(), AtomicU32::new(0));
+    let plan = move |request: &Request<'_>| {
+        if request.operation == Operation::PutSketches && puts.fetch_add(1, Ordering::SeqCst) == 1 {
+            for (n, visited) in ["2026-03-09", "2026-03-10"].iter().enumerate() {
+                let more = page_view(&format!("more {visited}"), &format!("user {n}"), other.at(visited, 2));
+                other.deliver(&lane(0), 10 + n as u64, &[more]);
+            }
+            other.roll_up().now_or_never().expect("a store in memory answers at once");
+        }
+        Decision::default()
+    };
+    let deps = world.deps_over(Faulty::new(world.store.clone(), plan), 1);
+    let rolled_up = roll_up(&deps, None, soon()).await.unwrap();
+    let found = day(&rolled_up, "2026-03-10");
+    assert_eq!(found.outcome, Outcome::Unchanged, "the other one's figures are these: {found:?}");
+    let figures = world.figures("2026-03-10");
+    assert_eq!((figures.active_users, figures.weekly_active_users, figures.total_users), (2, 3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_batched_read_left_out_is_not_taken_for_absent() {
+    let world = busy_world(1);
+    world.roll_up().await;
+    let before = world.store.all_dailies();
+    let reads = AtomicU32::new(0);
+    let plan = move |request: &Request<'_>| match request.operation {
+        Operation::Dailies | Operation::Sketches if reads.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) => {
+            Decision::fault(Fault::Items(vec![ItemFault::Unprocessed; request.keys.len()]))
+        }
+        _ => Decision::default(),
+    };
+    let store = Faulty::new(world.store.clone(), plan);
+    let rolled_up = roll_up(&world.deps_over(store.clone(), 1), None, soon()).await.unwrap();
+    assert!(rolled_up.days.iter().all(|day| day.outcome == Outcome::Unchanged), "{rolled_up:?}");
+    assert_eq!(world.store.all_dailies(), before);
+    assert!(!store.requests().contains_key(&Operation::PutDaily));
 }
 
 #[tokio::test]

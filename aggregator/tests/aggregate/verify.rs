@@ -1,9 +1,15 @@
-use headcount_aggregator::AggregateError;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt as _;
+use headcount_aggregator::{AggregateError, verify};
+use headcount_core::counters::Counters;
 use headcount_core::keys::{self, WriteShards};
+use headcount_store::faulty::Faulty;
+use headcount_store::faulty::plan::{Decision, Operation, Request};
 use headcount_store::memory::PartialPart;
 use serde_json::json;
 
-use crate::world::{World, date, feature_use, lane, page_view};
+use crate::world::{World, date, feature_use, lane, page_view, soon};
 
 fn world_with_two_lanes() -> World {
     let world = World::new("2026-03-10");
@@ -49,7 +55,7 @@ async fn a_lost_event_is_found_by_lane_and_counter() {
 
 #[tokio::test]
 async fn a_wrong_counter_of_any_kind_is_found() {
-    type Change = fn(&mut headcount_core::counters::Counters);
+    type Change = fn(&mut Counters);
     let wrong: [(&str, Change); 3] = [
         ("events", |counters| counters.events += 1),
         ("rejected", |counters| counters.add_rejected(1)),
@@ -120,4 +126,20 @@ async fn what_expires_is_excluded_or_refused() {
     world.turn_to("2026-06-07");
     let error = world.verify("2026-03-10").await.unwrap_err();
     assert_eq!(error, AggregateError::Expired { date: date("2026-03-10"), expiry: date("2026-06-07") });
+}
+
+#[tokio::test]
+async fn a_recount_between_its_two_readings_does_not_fail_it() {
+    let world = world_with_two_lanes();
+    let (other, is_done) = (world.clone(), AtomicBool::new(false));
+    let plan = move |request: &Request<'_>| {
+        if request.operation == Operation::EventsPage && !is_done.swap(true, Ordering::SeqCst) {
+            other.deliver_behind(&lane(0), 0, &[page_view("behind", "eve", other.at("2026-03-10", 10))]);
+            other.roll_up().now_or_never().expect("a store in memory answers at once");
+        }
+        Decision::default()
+    };
+    let deps = world.deps_over(Faulty::new(world.store.clone(), plan), 1);
+    let found = verify(&deps, date("2026-03-10"), soon()).await.unwrap();
+    assert!(found.passed() && found.events() == 4, "{found:?}");
 }
