@@ -10,6 +10,7 @@ pub mod deps;
 pub mod error;
 pub mod handler;
 
+pub mod rebuild;
 pub mod roll_up;
 pub mod verify;
 
@@ -25,5 +26,6 @@ mod recount;
 
 pub use deps::{Compute, Deps, Settings};
 pub use error::AggregateError;
+pub use rebuild::{Rebuild, rebuild};
 pub use roll_up::{RollUp, roll_up};
 pub use verify::{Verification, verify};

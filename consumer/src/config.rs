@@ -6,7 +6,7 @@ use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
 use headcount_store::dynamo::schema::Tables;
 
-use crate::deps::Settings;
+use crate::deps::{Feed, Settings};
 
 /// The table of the events, partials and users.
 pub const EVENTS_TABLE: &str = "EVENTS_TABLE";
@@ -85,7 +85,10 @@ impl Config {
             None => None,
         };
         let project = set(PROJECT).unwrap_or_else(|| "headcount".to_owned());
-        Ok(Self { tables: Tables::new(&events, &metrics), settings: Settings { rules, zone, project } })
+        Ok(Self {
+            tables: Tables::new(&events, &metrics),
+            settings: Settings { rules, zone, project, feed: Feed::Mapping },
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono_tz::Tz;
 use headcount_core::deployment::Deployment;
+use headcount_core::limits::DAY_MS;
 use headcount_core::validate::Rules;
 use headcount_store::clock::Clock;
 use headcount_store::deployment::{OpenError, open};
@@ -26,6 +27,33 @@ pub struct Settings {
     pub zone: Option<Tz>,
     /// The project's name, for a new deployment.
     pub project: String,
+    /// Where the batches come from.
+    pub feed: Feed,
+}
+
+/// Where batches come from, and so what a record at or before a fence means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Feed {
+    /// An event source mapping: a lane's records in order, so what lies at or before a fence was counted.
+    #[default]
+    Mapping,
+    /// A failure destination: records that their lane may have passed without counting them. Whatever of them lies at or
+    /// before a fence marks its partial dirty, also where an earlier try had stored the events already.
+    Redrive,
+    /// A file of history: a lane of its own, in order. Items live as long as if their days ended now.
+    Import,
+}
+
+impl Feed {
+    /// `TTL` of an item that lives so many days after its day ended, seconds since the epoch. History would be born dead,
+    /// so its items live from now on.
+    pub(crate) fn expiry_s(self, end_of_day_ms: i64, now_ms: i64, days: i64) -> i64 {
+        let from_ms = match self {
+            Self::Mapping | Self::Redrive => end_of_day_ms,
+            Self::Import => end_of_day_ms.max(now_ms),
+        };
+        from_ms.saturating_add(days * DAY_MS).div_euclid(1_000)
+    }
 }
 
 /// What the handler needs.

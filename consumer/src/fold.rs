@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use headcount_core::calendar::end_of;
 use headcount_core::deployment::Deployment;
 use headcount_core::event::Event;
 use headcount_core::keys::WriteShards;
-use headcount_core::limits::{DAY_MS, PARTIAL_TTL_DAYS};
+use headcount_core::limits::PARTIAL_TTL_DAYS;
 use headcount_core::origin::{Lane, SequenceNumber};
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_store::clock::Clock;
@@ -24,6 +23,7 @@ use tokio::time::Instant;
 use crate::caches::PartialCache;
 use crate::claim::Standing;
 use crate::deadlines::answer_by;
+use crate::deps::Feed;
 use crate::settle::{Occurrence, RecordWork};
 
 /// What one record gives to one date.
@@ -106,6 +106,8 @@ pub struct Folding<'a, S> {
     pub deployment: &'a Deployment,
     /// The lane.
     pub lane: &'a Lane,
+    /// Where its records come from.
+    pub feed: Feed,
     /// When to give up.
     pub deadline: Instant,
 }
@@ -127,7 +129,7 @@ impl<S: PartialStore> Folding<'_, S> {
                 None => self.read(date, write_shards, &mut done).await?,
             };
             let expected = partial.version;
-            if !apply(&mut partial, shares, self.deployment.zone) {
+            if !self.apply(&mut partial, shares) {
                 self.cache.confirm(partial);
                 return Ok(done);
             }
@@ -187,31 +189,40 @@ impl<S: PartialStore> Folding<'_, S> {
     }
 
     fn stamp(&self, date: NaiveDate) -> Stamp {
-        let expires_ms = end_of(self.deployment.zone, date).saturating_add(PARTIAL_TTL_DAYS * DAY_MS);
-        Stamp { now_ms: self.clock.now_ms(), expires_s: expires_ms / 1_000 }
+        let (end_ms, now_ms) = (end_of(self.deployment.zone, date), self.clock.now_ms());
+        Stamp { now_ms, expires_s: self.feed.expiry_s(end_ms, now_ms, PARTIAL_TTL_DAYS) }
     }
-}
 
-/// Counts the shares in front of the fence and moves it. Whether the partial must be written.
-fn apply(partial: &mut Partial, shares: &[Share<'_>], zone: Tz) -> bool {
-    let mut changed = false;
-    for share in shares {
-        if partial.is_behind_fence(share.sequence) {
-            if share.fresh {
-                // Written even if it is dirty already: a recount that is under way has perhaps not seen the event, and
-                // must find another version than it read.
-                partial.dirty = true;
-                changed = true;
+    /// Counts the shares in front of the fence and moves it. Whether the partial must be written.
+    fn apply(&self, partial: &mut Partial, shares: &[Share<'_>]) -> bool {
+        let mut changed = false;
+        for share in shares {
+            if partial.is_behind_fence(share.sequence) {
+                if self.is_uncounted(share) {
+                    // Written even if it is dirty already: a recount that is under way has perhaps not seen the event,
+                    // and must find another version than it read.
+                    partial.dirty = true;
+                    changed = true;
+                }
+                continue;
             }
-            continue;
+            for event in &share.events {
+                partial.fold(event, self.deployment.zone);
+            }
+            partial.counters.add_duplicates(share.duplicates);
+            partial.counters.add_rejected(share.rejected);
+            partial.advance(share.sequence);
+            changed = true;
         }
-        for event in &share.events {
-            partial.fold(event, zone);
-        }
-        partial.counters.add_duplicates(share.duplicates);
-        partial.counters.add_rejected(share.rejected);
-        partial.advance(share.sequence);
-        changed = true;
+        changed
     }
-    changed
+
+    /// Whether a share behind the fence may not be counted, so that only a recount can tell.
+    fn is_uncounted(&self, share: &Share<'_>) -> bool {
+        match self.feed {
+            Feed::Mapping | Feed::Import => share.fresh,
+            // The mapping gave its record up and went on: whatever of it is stored, since whenever, was passed by.
+            Feed::Redrive => !share.events.is_empty() || share.rejected > 0,
+        }
+    }
 }

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use futures_util::stream::{self, StreamExt as _};
 use headcount_core::calendar::{day_of, end_of};
 use headcount_core::deployment::Deployment;
-use headcount_core::limits::{DAY_MS, EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
+use headcount_core::limits::{EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
 use headcount_core::origin::{Lane, Origin};
 use headcount_core::record::refused;
 use headcount_store::deployment::OpenError;
@@ -72,9 +72,23 @@ pub async fn consume<S: ConsumerStore>(
     event: KinesisEvent,
     deadline: Instant,
 ) -> Result<Outcome, HandleError> {
-    let mut outcome = Outcome::default();
-    let Some(batch) = Batch::parse(event)? else { return Ok(outcome) };
-    outcome.records = batch.records.len() as u64;
+    match Batch::parse(event)? {
+        Some(batch) => consume_batch(deps, &batch, deadline).await,
+        None => Ok(Outcome::default()),
+    }
+}
+
+/// Handles one lane's records, wherever they come from ([`crate::deps::Feed`]), and tells what was done.
+///
+/// # Errors
+///
+/// [`HandleError`]; the whole batch must then be handled again.
+pub async fn consume_batch<S: ConsumerStore>(
+    deps: &Deps<S>,
+    batch: &Batch,
+    deadline: Instant,
+) -> Result<Outcome, HandleError> {
+    let mut outcome = Outcome { records: batch.records.len() as u64, ..Outcome::default() };
     let deadlines = Deadlines::before(deadline);
     let deployment = deps.deployment(deadlines.claims).await?;
     let invocation = Invocation { deps, deployment, lane: &batch.lane, deadlines };
@@ -199,6 +213,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
             jitter: &self.deps.jitter,
             deployment: &self.deployment,
             lane: self.lane,
+            feed: self.deps.settings.feed,
             deadline: self.deadlines.folds,
         };
         let mut folds = Vec::with_capacity(by_date.len());
@@ -231,7 +246,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
 
     /// `TTL` of what lives so many days after `date` ended, seconds since the epoch.
     fn expiry(&self, date: NaiveDate, days: i64) -> i64 {
-        end_of(self.deployment.zone, date).saturating_add(days * DAY_MS) / 1_000
+        self.deps.settings.feed.expiry_s(end_of(self.deployment.zone, date), self.deps.clock.now_ms(), days)
     }
 }
 

@@ -24,3 +24,5 @@ pub mod caches;
 pub mod deadlines;
 pub mod deps;
 pub mod outcome;
+
+pub mod kept;

@@ -126,6 +126,7 @@ impl Machine {
                 rules: options.rules.clone(),
                 zone: options.zone,
                 project: options.project.clone(),
+                feed: headcount_consumer::deps::Feed::Mapping,
             },
         );
         let deployment = consumer.deployment(deadline).await?;

@@ -2,7 +2,7 @@
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use chrono::{DateTime, NaiveDate};
-use headcount_consumer::deps::{Deps, Settings};
+use headcount_consumer::deps::{Deps, Feed, Settings};
 use headcount_consumer::handler::{HandleError, consume};
 use headcount_consumer::outcome::Outcome;
 use headcount_core::limits::DAY_MS;
@@ -58,7 +58,7 @@ pub(crate) fn invocation(shard: u32, records: &[Record]) -> KinesisEvent {
 }
 
 pub(crate) fn deps<S>(store: S) -> Deps<S> {
-    let settings = Settings { rules: Rules::default(), zone: None, project: "test".to_owned() };
+    let settings = Settings { rules: Rules::default(), zone: None, project: "test".to_owned(), feed: Feed::Mapping };
     Deps::new(store, Clock::from_fn(|| NOON + 60_000), Jitter::from_seed(1), settings)
 }
 
