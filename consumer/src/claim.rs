@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use futures_util::stream::{self, StreamExt as _};
 use headcount_core::origin::Origin;
+use headcount_store::defects::Defect;
 use headcount_store::error::StoreError;
 use headcount_store::retry::Jitter;
 use headcount_store::rows::{Claim, EventRow, Lookup};
@@ -156,6 +157,9 @@ impl<'a, S: EventStore> Claiming<'a, S> {
                 }
                 Err(StoreError::Invalid { detail }) => self.verdicts[asked[0]] = Verdict::Refused(detail),
                 Err(StoreError::Throttled { .. }) => undecided.extend(asked),
+                Err(StoreError::Unknown { .. }) if Defect::UnknownAsSuccess.is_on() => {
+                    asked.iter().for_each(|row| self.inserted(*row));
+                }
                 Err(StoreError::Unknown { .. }) => {
                     for row in asked {
                         self.perhaps_inserted[*row] = true;
@@ -185,10 +189,8 @@ impl<'a, S: EventStore> Claiming<'a, S> {
         let unanswered = std::iter::repeat(Claim::Unknown);
         for (row, claim) in asked.iter().copied().zip(claims.into_iter().chain(unanswered)) {
             match claim {
-                Claim::Inserted => {
-                    let origin = self.rows[row].origin.clone();
-                    self.verdicts[row] = Verdict::Stored { origin, fresh: true };
-                }
+                Claim::Inserted => self.inserted(row),
+                Claim::Unknown if Defect::UnknownAsSuccess.is_on() => self.inserted(row),
                 Claim::Exists(Some(origin)) => self.stored(row, origin),
                 Claim::Exists(None) => look_up.push(row),
                 Claim::Throttled => undecided.push(row),
@@ -218,14 +220,27 @@ impl<'a, S: EventStore> Claiming<'a, S> {
         for (row, answer) in rows.iter().copied().zip(answers.into_iter().chain(unanswered)) {
             match answer {
                 Lookup::Found(origin) => self.stored(row, origin),
+                Lookup::Unprocessed if Defect::UnprocessedAsAbsent.is_on() => self.inserted(row),
                 Lookup::Absent | Lookup::Unprocessed => undecided.push(row),
             }
         }
         Ok(undecided)
     }
 
+    /// This invocation inserted it.
+    fn inserted(&mut self, row: usize) {
+        let origin = self.rows[row].origin.clone();
+        self.verdicts[row] = Verdict::Stored { origin, fresh: true };
+    }
+
     fn stored(&mut self, row: usize, origin: Origin) {
-        let fresh = self.perhaps_inserted[row] && origin == self.rows[row].origin;
+        let is_ours = origin == self.rows[row].origin;
+        if is_ours && Defect::RedeliveryAsDuplicate.is_on() {
+            let origin = Origin { index: u32::MAX, ..origin };
+            self.verdicts[row] = Verdict::Stored { origin, fresh: false };
+            return;
+        }
+        let fresh = self.perhaps_inserted[row] && is_ours;
         self.verdicts[row] = Verdict::Stored { origin, fresh };
     }
 }

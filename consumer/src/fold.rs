@@ -14,6 +14,7 @@ use headcount_core::limits::PARTIAL_TTL_DAYS;
 use headcount_core::origin::{Lane, SequenceNumber};
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_store::clock::Clock;
+use headcount_store::defects::Defect;
 use headcount_store::error::StoreError;
 use headcount_store::retry::{Jitter, retry};
 use headcount_store::rows::{EventRow, Put};
@@ -135,6 +136,9 @@ impl<S: PartialStore> Folding<'_, S> {
             }
             partial.version += 1;
             let record = partial.encode();
+            if Defect::UnconfirmedCache.is_on() {
+                self.cache.confirm(partial.clone());
+            }
             let write = self.store.write_partial(&record, write_shards, expected, self.stamp(date));
             let failure = match answer_by(self.deadline, write).await {
                 Ok(Put::Written) => {
@@ -197,7 +201,7 @@ impl<S: PartialStore> Folding<'_, S> {
     fn apply(&self, partial: &mut Partial, shares: &[Share<'_>]) -> bool {
         let mut changed = false;
         for share in shares {
-            if partial.is_behind_fence(share.sequence) {
+            if is_counted(partial, share.sequence) {
                 if self.is_uncounted(share) {
                     // Written even if it is dirty already: a recount that is under way has perhaps not seen the event,
                     // and must find another version than it read.
@@ -220,9 +224,21 @@ impl<S: PartialStore> Folding<'_, S> {
     /// Whether a share behind the fence may not be counted, so that only a recount can tell.
     fn is_uncounted(&self, share: &Share<'_>) -> bool {
         match self.feed {
+            _ if Defect::NoDirty.is_on() => false,
             Feed::Mapping | Feed::Import => share.fresh,
             // The mapping gave its record up and went on: whatever of it is stored, since whenever, was passed by.
             Feed::Redrive => !share.events.is_empty() || share.rejected > 0,
         }
     }
+}
+
+/// Whether the partial's fence says that the record was counted.
+fn is_counted(partial: &Partial, sequence: &SequenceNumber) -> bool {
+    if Defect::NoFence.is_on() {
+        return false;
+    }
+    if Defect::TextFence.is_on() {
+        return partial.last_sequence.as_ref().is_some_and(|last| sequence.as_str() <= last.as_str());
+    }
+    partial.is_behind_fence(sequence)
 }

@@ -12,6 +12,7 @@ use headcount_core::deployment::Deployment;
 use headcount_core::limits::{EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
 use headcount_core::origin::{Lane, Origin};
 use headcount_core::record::refused;
+use headcount_store::defects::Defect;
 use headcount_store::deployment::OpenError;
 use headcount_store::rows::{EventRow, RejectedRow};
 use headcount_store::traits::ConsumerStore;
@@ -122,6 +123,9 @@ impl<S: ConsumerStore> Invocation<'_, S> {
     /// Stores and counts a chunk. The index of its first record that must be delivered again.
     async fn chunk(&self, chunk: Vec<Decoded>, outcome: &mut Outcome) -> Option<usize> {
         let mut taken = self.take_apart(chunk, outcome);
+        if Defect::FoldBeforeStore.is_on() {
+            self.fold_unstored(&mut taken, outcome).await;
+        }
         let standings = claim(&self.deps.store, &self.deps.jitter, &taken.rows, self.deadlines.claims).await;
         for (occurrence, standing) in taken.occurrences.iter_mut().zip(standings) {
             occurrence.standing = standing;
@@ -134,11 +138,22 @@ impl<S: ConsumerStore> Invocation<'_, S> {
         let unseen = see(&self.deps.store, &self.deps.users, &self.deps.jitter, &ours, folds_by).await;
         let checkpoint = unseen.unwrap_or(settled).min(settled);
 
-        let by_date = shares(&taken.records, &taken.rows, &taken.occurrences, checkpoint);
+        let counted = if Defect::UnsettledFolded.is_on() { taken.records.len() } else { checkpoint };
+        let by_date = shares(&taken.records, &taken.rows, &taken.occurrences, counted);
         let unfolded = self.fold_all(&by_date, outcome).await;
         outcome.count(&taken.records, &taken.occurrences, checkpoint);
+        let unfolded = unfolded.filter(|_| !Defect::FailedFoldAnswered.is_on());
         let failed = unfolded.unwrap_or(checkpoint).min(checkpoint);
         (failed < taken.records.len()).then_some(failed)
+    }
+
+    /// What [`Defect::FoldBeforeStore`] does: counts events of which nobody knows whose they are.
+    async fn fold_unstored(&self, taken: &mut Taken, outcome: &mut Outcome) {
+        for occurrence in &mut taken.occurrences {
+            occurrence.standing = Standing::Ours { fresh: false };
+        }
+        let by_date = shares(&taken.records, &taken.rows, &taken.occurrences, taken.records.len());
+        self.fold_all(&by_date, outcome).await;
     }
 
     /// Rows out of decoded records.

@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use headcount_core::origin::SequenceNumber;
+use headcount_store::defects::Defect;
 use headcount_store::rows::EventRow;
 
 use crate::claim::Standing;
@@ -39,7 +40,8 @@ pub fn checkpoint(records: &[RecordWork], occurrences: &[Occurrence]) -> usize {
         })
         .map(|occurrence| occurrence.record)
         .min();
-    [unstored_rejects, unknown].into_iter().flatten().min().unwrap_or(records.len())
+    let checkpoint = [unstored_rejects, unknown].into_iter().flatten().min().unwrap_or(records.len());
+    if Defect::CheckpointOffByOne.is_on() { (checkpoint + 1).min(records.len()) } else { checkpoint }
 }
 
 /// A settled occurrence that is ours.

@@ -35,6 +35,7 @@ use tokio::sync::Notify;
 
 use crate::error::StoreError;
 use crate::faulty::plan::{Decision, Fault, FaultKind, FaultPlan, ItemFault, Operation, Request};
+use crate::rows::{Claim, Cursor, Lookup, Page, Put};
 
 /// A store that fails as its plan says. Clones are the same store in the same process; [`Self::process`] gives another
 /// process.
@@ -91,7 +92,7 @@ impl<S> Faulty<S> {
     }
 
     /// Runs something until it ends, or until this process dies at a request, wherever in it that is. Nothing that it
-    /// had begun goes on.
+    /// had begun goes on, but for requests in flight.
     ///
     /// # Errors
     /// [`Crashed`] where the process died; it stays dead, so that the next try needs [`Self::process`].
@@ -111,61 +112,149 @@ impl<S> Faulty<S> {
         .await
     }
 
+    async fn die<T>(&self) -> T {
+        self.process.is_dead.store(true, Ordering::SeqCst);
+        self.process.death.notify_waiters();
+        pending().await
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Faulty<S> {
     /// One request under the plan. `act` does it, but for the items that the plan says.
     async fn request<T, F>(
         &self,
         operation: Operation,
         keys: Vec<ItemKey>,
-        act: impl FnOnce(Vec<ItemFault>) -> F + Send,
+        act: impl FnOnce(S, Vec<ItemFault>) -> F + Send + 'static,
     ) -> Result<T, StoreError>
     where
-        F: Future<Output = Result<T, StoreError>> + Send,
-        T: Send,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Answer + Send + 'static,
     {
         if self.process.is_dead.load(Ordering::SeqCst) {
             return pending().await;
         }
-        let Decision { before, fault, after } = self.decide(operation, &keys);
-        let act = |faults: Vec<ItemFault>| {
-            let mut faults = faults;
-            faults.resize(keys.len(), ItemFault::Fine);
-            act(faults)
-        };
-        let detail = || format!("as the plan of faults says, at {operation:?}");
-        pause(before).await;
-        let outcome = match fault {
-            None => act(Vec::new()).await,
-            Some(Fault::Items(faults)) => act(faults).await,
-            Some(Fault::Throttle) => Err(StoreError::Throttled { detail: detail() }),
-            Some(Fault::Invalid) => Err(StoreError::Invalid { detail: detail() }),
-            Some(Fault::UnknownBefore) => Err(StoreError::Unknown { detail: detail() }),
-            Some(Fault::UnknownAfter) => act(Vec::new()).await.and(Err(StoreError::Unknown { detail: detail() })),
-            Some(Fault::CrashBefore) => return self.die().await,
-            Some(Fault::CrashAfter) => {
-                // What it answered, nobody will know.
-                let _answer = act(Vec::new()).await;
-                return self.die().await;
+        let (number, Decision { before, fault, after, in_flight }) = self.shared.decide(operation, &keys);
+        let unknown = || StoreError::Unknown { detail: detail(operation) };
+        let (mut items, answered) = match fault {
+            None => (Vec::new(), Answered::Truly),
+            Some(Fault::Items(faults)) => (faults, Answered::Truly),
+            Some(Fault::UnknownAfter) => (Vec::new(), Answered::Unknown),
+            Some(Fault::CrashAfter) => (Vec::new(), Answered::Never),
+            Some(fault) => {
+                pause(before).await;
+                let error = match fault {
+                    Fault::Throttle => StoreError::Throttled { detail: detail(operation) },
+                    Fault::Invalid => StoreError::Invalid { detail: detail(operation) },
+                    Fault::CrashBefore => return self.die().await,
+                    Fault::UnknownBefore | Fault::UnknownAfter | Fault::CrashAfter | Fault::Items(_) => unknown(),
+                };
+                pause(after).await;
+                return Err(error);
             }
         };
-        pause(after).await;
-        outcome
-    }
-
-    fn decide(&self, operation: Operation, keys: &[ItemKey]) -> Decision {
-        let number = self.shared.number.fetch_add(1, Ordering::SeqCst);
-        let decision = self.shared.plan.decide(&Request { operation, number, keys });
-        *self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
-        let mut faults = self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        for kind in decision.kinds() {
-            *faults.entry(kind).or_default() += 1;
+        items.resize(keys.len(), ItemFault::Fine);
+        let (inner, shared) = (self.inner.clone(), Arc::clone(&self.shared));
+        let effect = async move {
+            pause(before).await;
+            let answer = act(inner, items).await;
+            shared.took_effect(operation, number, answer.as_ref().map_or(0, Answer::conditions_failed));
+            answer
+        };
+        let answer = if in_flight { InFlight::send(&self.shared, effect).await } else { effect.await };
+        match answered {
+            Answered::Truly => {}
+            Answered::Unknown => return answer.and(Err(unknown())),
+            // What it answered, nobody will know.
+            Answered::Never => return self.die().await,
         }
-        decision
+        pause(after).await;
+        answer
+    }
+}
+
+/// What its sender learns of a request that took effect.
+enum Answered {
+    Truly,
+    Unknown,
+    Never,
+}
+
+fn detail(operation: Operation) -> String {
+    format!("as the plan of faults says, at {operation:?}")
+}
+
+/// A request on its way, which arrives whether or not its sender still waits.
+struct InFlight<'a> {
+    shared: &'a Shared,
+    is_awaited: bool,
+}
+
+impl InFlight<'_> {
+    async fn send<T: Send + 'static>(
+        shared: &Arc<Shared>,
+        effect: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut sender = InFlight { shared, is_awaited: true };
+        let answer = tokio::spawn(effect).await;
+        sender.is_awaited = false;
+        answer.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if self.is_awaited {
+            self.shared.count(FaultKind::LateEffect, 1);
+        }
+    }
+}
+
+/// Answers that tell of failed conditions.
+trait Answer {
+    fn conditions_failed(&self) -> u64 {
+        0
+    }
+}
+
+impl Answer for Put {
+    fn conditions_failed(&self) -> u64 {
+        u64::from(*self == Self::Refused)
+    }
+}
+
+impl Answer for Vec<Claim> {
+    fn conditions_failed(&self) -> u64 {
+        self.iter().filter(|claim| matches!(claim, Claim::Exists(_))).count() as u64
+    }
+}
+
+impl<T> Answer for Vec<Lookup<T>> {}
+impl<T> Answer for Option<T> {}
+impl<T> Answer for Page<T> {}
+impl Answer for Vec<bool> {}
+impl Answer for (u64, Option<Cursor>) {}
+
+impl Shared {
+    fn decide(&self, operation: Operation, keys: &[ItemKey]) -> (u64, Decision) {
+        let number = self.number.fetch_add(1, Ordering::SeqCst);
+        let decision = self.plan.decide(&Request { operation, number, keys });
+        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
+        for kind in decision.kinds() {
+            self.count(kind, 1);
+        }
+        (number, decision)
     }
 
-    async fn die<T>(&self) -> T {
-        self.process.is_dead.store(true, Ordering::SeqCst);
-        self.process.death.notify_waiters();
-        pending().await
+    fn took_effect(&self, operation: Operation, number: u64, conditions_failed: u64) {
+        if conditions_failed > 0 {
+            self.count(FaultKind::ConditionFailed, conditions_failed);
+        }
+        self.plan.took_effect(operation, number, conditions_failed);
+    }
+
+    fn count(&self, kind: FaultKind, times: u64) {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += times;
     }
 }
 

@@ -19,3 +19,5 @@ pub mod deployment;
 pub mod dynamo;
 pub mod faulty;
 pub mod memory;
+
+pub mod defects;

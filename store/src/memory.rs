@@ -111,6 +111,18 @@ impl MemoryStore {
         true
     }
 
+    /// Spoils the stored bytes of a date's merged user sketch; whether there was one.
+    pub fn damage_sketches(&self, date: NaiveDate) -> bool {
+        let mut items = self.items();
+        let last = items.sketches.get_mut(&date).and_then(|row| row.users.last_mut());
+        last.map(|last| *last ^= 0xff).is_some()
+    }
+
+    /// Puts another deployment in the place of the one that is there, as nothing of Headcount ever does.
+    pub fn replace_deployment(&self, deployment: Deployment) {
+        self.items().deployment = Some(deployment);
+    }
+
     /// Takes an event away behind everybody's back; whether it was there.
     pub fn lose_event(&self, key: &ItemKey) -> bool {
         self.items().events.remove(key).is_some()

@@ -48,11 +48,11 @@ fn listing(prefix: &str, shards: WriteShards, shard: u32) -> Result<Vec<ItemKey>
     Ok(vec![ItemKey { pk: partition_of(prefix, shards, shard)?, sk: String::new() }])
 }
 
-impl<S: EventStore> EventStore for Faulty<S> {
+impl<S: EventStore + Clone + 'static> EventStore for Faulty<S> {
     async fn claim(&self, events: &[EventRow]) -> Result<Vec<Claim>, StoreError> {
-        let keys = events.iter().map(EventRow::key).collect();
-        self.request(Operation::Claim, keys, |faults| async move {
-            let claims = self.inner.claim(&reached(events, &faults)).await?;
+        let (keys, events) = (events.iter().map(EventRow::key).collect(), events.to_vec());
+        self.request(Operation::Claim, keys, |inner, faults| async move {
+            let claims = inner.claim(&reached(&events, &faults)).await?;
             Ok(weave(claims, &faults, |fault| match fault {
                 ItemFault::Unprocessed => Claim::Throttled,
                 ItemFault::Fine | ItemFault::UnknownBefore | ItemFault::UnknownAfter => Claim::Unknown,
@@ -62,23 +62,26 @@ impl<S: EventStore> EventStore for Faulty<S> {
     }
 
     async fn origins(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Origin>>, StoreError> {
-        self.request(Operation::Origins, keys.to_vec(), |faults| async move {
-            Ok(weave(self.inner.origins(&reached(keys, &faults)).await?, &faults, unprocessed))
+        let keys = keys.to_vec();
+        self.request(Operation::Origins, keys.clone(), |inner, faults| async move {
+            Ok(weave(inner.origins(&reached(&keys, &faults)).await?, &faults, unprocessed))
         })
         .await
     }
 
     async fn events_page(&self, span: &EventSpan, after: Option<&Cursor>) -> Result<Page<EventRow>, StoreError> {
         let keys = listing(&keys::events(span.date), span.shards, span.shard)?;
-        self.request(Operation::EventsPage, keys, |_| self.inner.events_page(span, after)).await
+        let (span, after) = (span.clone(), after.cloned());
+        let act = |inner: S, _| async move { inner.events_page(&span, after.as_ref()).await };
+        self.request(Operation::EventsPage, keys, act).await
     }
 }
 
-impl<S: RejectedStore> RejectedStore for Faulty<S> {
+impl<S: RejectedStore + Clone + 'static> RejectedStore for Faulty<S> {
     async fn put_rejected(&self, rows: &[RejectedRow]) -> Result<Vec<bool>, StoreError> {
-        let keys = rows.iter().map(RejectedRow::key).collect();
-        self.request(Operation::PutRejected, keys, |faults| async move {
-            Ok(weave(self.inner.put_rejected(&reached(rows, &faults)).await?, &faults, |_| false))
+        let (keys, rows) = (rows.iter().map(RejectedRow::key).collect(), rows.to_vec());
+        self.request(Operation::PutRejected, keys, |inner, faults| async move {
+            Ok(weave(inner.put_rejected(&reached(&rows, &faults)).await?, &faults, |_| false))
         })
         .await
     }
@@ -91,23 +94,29 @@ impl<S: RejectedStore> RejectedStore for Faulty<S> {
         after: Option<&Cursor>,
     ) -> Result<Page<RejectedCount>, StoreError> {
         let keys = listing(&keys::rejections(arrival_date), shards, shard)?;
-        let act = |_| self.inner.rejected_page(arrival_date, shards, shard, after);
+        let after = after.cloned();
+        let act =
+            move |inner: S, _| async move { inner.rejected_page(arrival_date, shards, shard, after.as_ref()).await };
         self.request(Operation::RejectedPage, keys, act).await
     }
 }
 
-impl<S: UserStore> UserStore for Faulty<S> {
+impl<S: UserStore + Clone + 'static> UserStore for Faulty<S> {
     async fn first_days(&self, user_ids: &[&str]) -> Result<Vec<Lookup<NaiveDate>>, StoreError> {
         let keys = user_ids.iter().map(|user_id| keys::profile(user_id)).collect();
-        self.request(Operation::FirstDays, keys, |faults| async move {
-            Ok(weave(self.inner.first_days(&reached(user_ids, &faults)).await?, &faults, unprocessed))
+        let user_ids: Vec<String> = user_ids.iter().map(|user_id| (*user_id).to_owned()).collect();
+        self.request(Operation::FirstDays, keys, |inner, faults| async move {
+            let user_ids: Vec<&str> = user_ids.iter().map(String::as_str).collect();
+            Ok(weave(inner.first_days(&reached(&user_ids, &faults)).await?, &faults, unprocessed))
         })
         .await
     }
 
     async fn put_first_day(&self, first_day: &FirstDay) -> Result<Put, StoreError> {
         let keys = vec![keys::profile(&first_day.user_id)];
-        self.request(Operation::PutFirstDay, keys, |_| self.inner.put_first_day(first_day)).await
+        let first_day = first_day.clone();
+        let act = |inner: S, _| async move { inner.put_first_day(&first_day).await };
+        self.request(Operation::PutFirstDay, keys, act).await
     }
 
     async fn new_users_page(
@@ -118,12 +127,13 @@ impl<S: UserStore> UserStore for Faulty<S> {
         after: Option<&Cursor>,
     ) -> Result<(u64, Option<Cursor>), StoreError> {
         let keys = listing(&keys::new_users(date), shards, shard)?;
-        let act = |_| self.inner.new_users_page(date, shards, shard, after);
+        let after = after.cloned();
+        let act = move |inner: S, _| async move { inner.new_users_page(date, shards, shard, after.as_ref()).await };
         self.request(Operation::NewUsersPage, keys, act).await
     }
 }
 
-impl<S: PartialStore> PartialStore for Faulty<S> {
+impl<S: PartialStore + Clone + 'static> PartialStore for Faulty<S> {
     async fn read_partial(
         &self,
         date: NaiveDate,
@@ -131,7 +141,9 @@ impl<S: PartialStore> PartialStore for Faulty<S> {
         lane: &Lane,
     ) -> Result<Option<PartialRecord>, StoreError> {
         let keys = vec![keys::partial(date, shards, lane)];
-        self.request(Operation::ReadPartial, keys, |_| self.inner.read_partial(date, shards, lane)).await
+        let lane = lane.clone();
+        let act = move |inner: S, _| async move { inner.read_partial(date, shards, &lane).await };
+        self.request(Operation::ReadPartial, keys, act).await
     }
 
     async fn write_partial(
@@ -142,7 +154,8 @@ impl<S: PartialStore> PartialStore for Faulty<S> {
         stamp: Stamp,
     ) -> Result<Put, StoreError> {
         let keys = vec![keys::partial(record.date, shards, &record.lane)];
-        let act = |_| self.inner.write_partial(record, shards, expected, stamp);
+        let record = record.clone();
+        let act = move |inner: S, _| async move { inner.write_partial(&record, shards, expected, stamp).await };
         self.request(Operation::WritePartial, keys, act).await
     }
 
@@ -154,54 +167,64 @@ impl<S: PartialStore> PartialStore for Faulty<S> {
         after: Option<&Cursor>,
     ) -> Result<Page<PartialRecord>, StoreError> {
         let keys = listing(&keys::partials(date), shards, shard)?;
-        let act = |_| self.inner.partials_page(date, shards, shard, after);
+        let after = after.cloned();
+        let act = move |inner: S, _| async move { inner.partials_page(date, shards, shard, after.as_ref()).await };
         self.request(Operation::PartialsPage, keys, act).await
     }
 }
 
-impl<S: DailyStore> DailyStore for Faulty<S> {
+impl<S: DailyStore + Clone + 'static> DailyStore for Faulty<S> {
     async fn dailies(&self, dates: &[NaiveDate]) -> Result<Vec<Lookup<DailyRow>>, StoreError> {
         let keys = dates.iter().map(|date| keys::daily(*date)).collect();
-        self.request(Operation::Dailies, keys, |faults| async move {
-            Ok(weave(self.inner.dailies(&reached(dates, &faults)).await?, &faults, unprocessed))
+        let dates = dates.to_vec();
+        self.request(Operation::Dailies, keys, |inner, faults| async move {
+            Ok(weave(inner.dailies(&reached(&dates, &faults)).await?, &faults, unprocessed))
         })
         .await
     }
 
     async fn sketches(&self, dates: &[NaiveDate]) -> Result<Vec<Lookup<SketchesRow>>, StoreError> {
         let keys = dates.iter().map(|date| keys::sketches(*date)).collect();
-        self.request(Operation::Sketches, keys, |faults| async move {
-            Ok(weave(self.inner.sketches(&reached(dates, &faults)).await?, &faults, unprocessed))
+        let dates = dates.to_vec();
+        self.request(Operation::Sketches, keys, |inner, faults| async move {
+            Ok(weave(inner.sketches(&reached(&dates, &faults)).await?, &faults, unprocessed))
         })
         .await
     }
 
     async fn put_daily(&self, row: &DailyRow) -> Result<Put, StoreError> {
-        self.request(Operation::PutDaily, vec![keys::daily(row.date)], |_| self.inner.put_daily(row)).await
+        let (keys, row) = (vec![keys::daily(row.date)], row.clone());
+        self.request(Operation::PutDaily, keys, |inner, _| async move { inner.put_daily(&row).await }).await
     }
 
     async fn put_sketches(&self, row: &SketchesRow) -> Result<Put, StoreError> {
-        self.request(Operation::PutSketches, vec![keys::sketches(row.date)], |_| self.inner.put_sketches(row)).await
+        let (keys, row) = (vec![keys::sketches(row.date)], row.clone());
+        self.request(Operation::PutSketches, keys, |inner, _| async move { inner.put_sketches(&row).await }).await
     }
 
     async fn put_total(&self, row: &TotalRow) -> Result<Put, StoreError> {
-        self.request(Operation::PutTotal, vec![keys::total(row.date)], |_| self.inner.put_total(row)).await
+        let (keys, row) = (vec![keys::total(row.date)], *row);
+        self.request(Operation::PutTotal, keys, move |inner, _| async move { inner.put_total(&row).await }).await
     }
 
     async fn totals_page(&self, to: NaiveDate, after: Option<&Cursor>) -> Result<Page<TotalRow>, StoreError> {
         let keys = listing(keys::TOTALS, WriteShards::ONE, 0)?;
-        self.request(Operation::TotalsPage, keys, |_| self.inner.totals_page(to, after)).await
+        let after = after.cloned();
+        let act = move |inner: S, _| async move { inner.totals_page(to, after.as_ref()).await };
+        self.request(Operation::TotalsPage, keys, act).await
     }
 }
 
-impl<S: DeploymentStore> DeploymentStore for Faulty<S> {
+impl<S: DeploymentStore + Clone + 'static> DeploymentStore for Faulty<S> {
     async fn read_deployment(&self) -> Result<Option<Deployment>, StoreError> {
         let keys = vec![keys::deployment()];
-        self.request(Operation::ReadDeployment, keys, |_| self.inner.read_deployment()).await
+        self.request(Operation::ReadDeployment, keys, |inner, _| async move { inner.read_deployment().await }).await
     }
 
     async fn create_deployment(&self, deployment: &Deployment) -> Result<Put, StoreError> {
         let keys = vec![keys::deployment()];
-        self.request(Operation::CreateDeployment, keys, |_| self.inner.create_deployment(deployment)).await
+        let deployment = deployment.clone();
+        let act = |inner: S, _| async move { inner.create_deployment(&deployment).await };
+        self.request(Operation::CreateDeployment, keys, act).await
     }
 }

@@ -82,6 +82,9 @@ pub struct Decision {
     pub fault: Option<Fault>,
     /// How long its answer takes.
     pub after: Duration,
+    /// Whether it is on its way for good: it has its effect after `before` even if nobody waits for it any more, as a
+    /// request does whose sender was killed or gave up.
+    pub in_flight: bool,
 }
 
 impl Decision {
@@ -129,12 +132,19 @@ pub enum FaultKind {
     ItemUnprocessed,
     ItemUnknownBefore,
     ItemUnknownAfter,
+    /// Nobody waited for it any more, and it had its effect all the same.
+    LateEffect,
+    /// What is there forbade it: one for each item.
+    ConditionFailed,
 }
 
 /// Decides on every request. A function of the request is a plan.
 pub trait FaultPlan: Send + Sync {
     /// What becomes of the request.
     fn decide(&self, request: &Request<'_>) -> Decision;
+
+    /// Called when the request had its effect, with the items whose condition failed.
+    fn took_effect(&self, _operation: Operation, _number: u64, _conditions_failed: u64) {}
 }
 
 impl<F: Fn(&Request<'_>) -> Decision + Send + Sync> FaultPlan for F {
