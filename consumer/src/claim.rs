@@ -170,11 +170,14 @@ impl<'a, S: EventStore> Claiming<'a, S> {
             }
             next += asked.len();
         }
+        // In order again: answers come in the order of the rows that were asked for.
+        undecided.sort_unstable();
         Ok(undecided)
     }
 
     async fn request(&self, asked: &[usize], deadline: Instant) -> Result<Vec<Claim>, StoreError> {
         if asked.len() == self.rows.len() {
+            debug_assert!(asked.is_sorted(), "all rows, in their order");
             return answer_by(deadline, self.store.claim(self.rows)).await;
         }
         let some: Vec<EventRow> = asked.iter().map(|row| self.rows[*row].clone()).collect();

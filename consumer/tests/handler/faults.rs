@@ -155,3 +155,26 @@ async fn an_unprocessed_look_up_is_not_taken_for_absent() {
     assert_eq!((outcome.failed_from, outcome.duplicates), (None, 1));
     assert_eq!(store.all_events().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_asked_again_each_answer_goes_to_its_own_event() {
+    let store = MemoryStore::new();
+    run(&deps(store.clone()), 1, &[record(1, &[event("a", "ada", NOON)])]).await;
+    // The first claim leaves `b` unknown, and then nobody says whose `a` is: both are asked for again.
+    let failed = std::sync::atomic::AtomicU8::new(0);
+    let plan = move |request: &Request<'_>| {
+        let first = failed.load(std::sync::atomic::Ordering::SeqCst);
+        let fault = match (request.operation, first) {
+            (Operation::Claim, 0) => Fault::Items(vec![ItemFault::Fine, ItemFault::UnknownBefore]),
+            (Operation::Origins, 1) => Fault::Throttle,
+            _ => return Decision::default(),
+        };
+        failed.store(first + 1, std::sync::atomic::Ordering::SeqCst);
+        Decision::fault(fault)
+    };
+    let deps = deps(Faulty::new(store.clone(), plan));
+    let outcome = run(&deps, 0, &[record(1, &[event("a", "ada", NOON), event("b", "bob", NOON)])]).await;
+    assert_eq!((outcome.failed_from, outcome.inserted, outcome.duplicates), (None, 1, 1));
+    let stored = partial(&store, day(0), &lane(0)).counters;
+    assert_eq!((stored.events, stored.duplicates), (1, 1));
+}
