@@ -1,1 +1,3 @@
-//! x
+//! What crosses rooms: the simulation of the whole pipeline.
+
+pub mod simulation;

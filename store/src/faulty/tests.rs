@@ -153,7 +153,7 @@ async fn a_crash_in_one_task_ends_what_waits_in_another() {
 
 #[tokio::test(start_paused = true)]
 async fn delays_are_of_tokios_clock() {
-    let late = Decision { before: Duration::from_mins(1), fault: None, after: Duration::from_secs(30) };
+    let late = Decision { before: Duration::from_mins(1), after: Duration::from_secs(30), ..Decision::default() };
     let store = Faulty::new(MemoryStore::new(), move |_: &Request<'_>| late.clone());
     let started = Instant::now();
     let claim = tokio::spawn({
