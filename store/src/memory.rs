@@ -105,7 +105,8 @@ impl MemoryStore {
             PartialPart::Sessions => &mut record.sessions,
         };
         match bytes.last_mut() {
-            Some(last) => *last ^= 0xff,
+            // Not so that a second time would heal the first.
+            Some(last) => *last = last.wrapping_add(1),
             None => bytes.push(0xff),
         }
         true
@@ -115,7 +116,7 @@ impl MemoryStore {
     pub fn damage_sketches(&self, date: NaiveDate) -> bool {
         let mut items = self.items();
         let last = items.sketches.get_mut(&date).and_then(|row| row.users.last_mut());
-        last.map(|last| *last ^= 0xff).is_some()
+        last.map(|last| *last = last.wrapping_add(1)).is_some()
     }
 
     /// Puts another deployment in the place of the one that is there, as nothing of Headcount ever does.

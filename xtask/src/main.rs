@@ -1,6 +1,7 @@
-//! The developer commands: `cargo xtask check`, `cargo xtask test`.
+//! The developer commands: `cargo xtask check`, `cargo xtask test`, `cargo xtask simulate`.
 
 mod python;
+mod simulate;
 mod step;
 mod tally;
 
@@ -25,14 +26,15 @@ const BINARIES_VARIABLE: &str = "HEADCOUNT_TEST_BINARIES";
     bin_name = "cargo xtask",
     after_help = "Examples:
   cargo xtask check    before every commit: format, lints, documents
-  cargo xtask test     what CI runs: the checks, then every test"
+  cargo xtask test     what CI runs: the checks, then every test
+  cargo xtask simulate --seeds 2000    many worlds full of faults, each compared with a naive model"
 )]
 struct Arguments {
     #[command(subcommand)]
     command: Commands,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Clone, PartialEq, Eq, Subcommand)]
 enum Commands {
     /// Format, lints and documents: nothing may be left to say.
     ///
@@ -51,6 +53,21 @@ enum Commands {
   cargo nextest run -p headcount-core     one room alone
   cargo test -p headcount-core --doc      its examples")]
     Test,
+    /// Simulated worlds full of faults, each compared with a naive model.
+    ///
+    /// Takes the arguments of the simulation itself: `cargo xtask simulate --help` lists them.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Examples:
+  cargo xtask simulate --seeds 2000
+  cargo xtask simulate --seed 42 --history
+  cargo xtask simulate --mutants"
+    )]
+    Simulate {
+        /// The simulation's own arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -67,6 +84,9 @@ fn main() -> ExitCode {
 /// Whether all steps passed.
 fn run(command: Commands) -> Result<bool> {
     let root = root()?;
+    if let Commands::Simulate { arguments } = command {
+        return simulate::run(cargo(&root), &arguments);
+    }
     let mut steps = Steps::default();
     check(&mut steps, &root);
     if command == Commands::Test {
@@ -101,6 +121,7 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     } else {
         steps.run_tests("tests", &mut for_tests(&["test", "--workspace", "--all-targets", "--no-fail-fast"]));
     }
+    simulate::add(steps, || cargo(root));
     steps.run_tests("examples in documents", &mut for_tests(&["test", "--workspace", "--doc", "--no-fail-fast"]));
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(super) async fn now_and_then(world: Arc<World>) -> Vec<JoinHandle<()>> {
         }
         for _ in 0..company {
             let (world, seed) = (Arc::clone(&world), random.u64(..));
-            running.push(tokio::spawn(async move { one(&world, seed).await }));
+            running.push(tokio::spawn(async move { one(&world, world.aggregators.process(), seed).await }));
         }
         verify_in_between(&world, &mut random).await;
     }
@@ -42,11 +42,10 @@ pub(super) async fn now_and_then(world: Arc<World>) -> Vec<JoinHandle<()>> {
 }
 
 /// One roll-up in a process of its own, which may die, or be slow.
-pub(super) async fn one(world: &Arc<World>, seed: u64) {
-    let process = world.aggregators.process();
+pub(super) async fn one(world: &Arc<World>, process: FaultyStore, seed: u64) {
     let deps = deps(world, process.clone(), seed);
     let number = world.begin_aggregator();
-    let outcome = process.until_crash(roll_up(&deps, None, Instant::now() + Duration::from_mins(15))).await;
+    let outcome = process.until_crash(roll_up(&deps, None, Instant::now() + Duration::from_mins(60))).await;
     if world.end_aggregator(number) {
         world.count(Kind::SlowAggregator, 1);
     }

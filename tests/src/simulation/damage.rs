@@ -10,13 +10,13 @@ use super::tally::Kind;
 use super::time::{HOUR_MS, MINUTE_MS};
 use super::world::World;
 
-/// Damages something two or three times in the life of the world.
+/// Damages something a few times in the life of every other world.
 pub(super) async fn damage(world: Arc<World>) {
     let mut random = source(world.scenario.seed, "damage", 0);
     if !world.scenario.has(Cause::Damage) || random.bool() {
         return;
     }
-    let mut times: Vec<i64> = (0..8).map(|_| random.i64(0..world.params.span_ms)).collect();
+    let mut times: Vec<i64> = (0..12).map(|_| random.i64(0..world.params.span_ms)).collect();
     times.sort_unstable();
     for at_ms in times {
         world.time.until(world.params.began_ms + at_ms).await;
@@ -25,7 +25,7 @@ pub(super) async fn damage(world: Arc<World>) {
 }
 
 fn spoil(world: &World, random: &mut fastrand::Rng) {
-    if random.u8(0..3) == 0 {
+    if random.u8(0..5) < 2 {
         let dailies = world.store.all_dailies();
         if let Some(daily) = random.choice(&dailies)
             && world.store.damage_sketches(daily.date)

@@ -15,6 +15,9 @@ use super::scenario::{Cause, Scenario};
 use super::source;
 use super::time::Time;
 
+/// The aggregator whose writes take very long, calm or not.
+pub(super) const SLOW: &str = "slow aggregator";
+
 /// The faults of one kind of process: consumers, or aggregators.
 pub(super) struct Faults {
     name: &'static str,
@@ -91,6 +94,12 @@ impl Faults {
     }
 
     fn draw(&self, request: &Request<'_>) -> Decision {
+        if self.name == SLOW
+            && matches!(request.operation, Operation::PutDaily | Operation::PutSketches | Operation::PutTotal)
+        {
+            let share = source(self.seed, self.name, request.number).f64();
+            return Decision { before: self.longest.mul_f64(share), ..Decision::default() };
+        }
         if self.weather.is_calm() {
             return Decision::default();
         }
