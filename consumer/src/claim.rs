@@ -158,7 +158,9 @@ impl<'a, S: EventStore> Claiming<'a, S> {
                 Err(StoreError::Invalid { detail }) => self.verdicts[asked[0]] = Verdict::Refused(detail),
                 Err(StoreError::Throttled { .. }) => undecided.extend(asked),
                 Err(StoreError::Unknown { .. }) if Defect::UnknownAsSuccess.is_on() => {
-                    asked.iter().for_each(|row| self.inserted(*row));
+                    for row in asked {
+                        self.inserted(*row);
+                    }
                 }
                 Err(StoreError::Unknown { .. }) => {
                     for row in asked {

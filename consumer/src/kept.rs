@@ -89,6 +89,7 @@ mod as_text {
     use serde::de::Error as _;
     use serde::ser::Error as _;
 
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
     pub(super) fn serialize<S: Serializer>(payload: &Option<KinesisEvent>, serializer: S) -> Result<S::Ok, S::Error> {
         match payload {
             Some(event) => serializer.serialize_str(&serde_json::to_string(event).map_err(S::Error::custom)?),

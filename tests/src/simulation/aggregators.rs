@@ -45,7 +45,7 @@ pub(super) async fn now_and_then(world: Arc<World>) -> Vec<JoinHandle<()>> {
 pub(super) async fn one(world: &Arc<World>, process: FaultyStore, seed: u64) {
     let deps = deps(world, process.clone(), seed);
     let number = world.begin_aggregator();
-    let outcome = process.until_crash(roll_up(&deps, None, Instant::now() + Duration::from_mins(60))).await;
+    let outcome = process.until_crash(roll_up(&deps, None, Instant::now() + Duration::from_hours(1))).await;
     if world.end_aggregator(number) {
         world.count(Kind::SlowAggregator, 1);
     }

@@ -21,11 +21,13 @@ pub(super) async fn open(world: &Arc<World>) {
     let mut found = stored(world);
     found.extend(figures(world, |_| {}));
     verified(world, &mut found).await;
-    found.into_iter().for_each(|mismatch| world.mismatch(mismatch));
+    for mismatch in found {
+        world.mismatch(mismatch);
+    }
 }
 
 /// When all days were closed.
-pub(super) async fn closed(world: &Arc<World>) {
+pub(super) fn closed(world: &Arc<World>) {
     let mut open = Vec::new();
     let found = figures(world, |figures| {
         if !figures.is_final || !figures.verified {
@@ -35,7 +37,9 @@ pub(super) async fn closed(world: &Arc<World>) {
     let open = open.into_iter().map(|(is_final, verified)| {
         format!("a day that takes no more events is final: {is_final}, verified: {verified}")
     });
-    found.into_iter().chain(open).for_each(|mismatch| world.mismatch(mismatch));
+    for mismatch in found.into_iter().chain(open) {
+        world.mismatch(mismatch);
+    }
 }
 
 /// The events, users and rejected items that are stored.
@@ -137,7 +141,9 @@ impl OneDay<'_> {
     fn estimate(&self, days: u64) -> u64 {
         let users = self.truth.users(days_before(self.date, days - 1), self.date, self.rules);
         let mut sketch = UserSketch::new(headcount_core::limits::DEFAULT_SKETCH_PRECISION).expect("a usual precision");
-        users.iter().for_each(|user| sketch.insert(user));
+        for user in users {
+            sketch.insert(user);
+        }
         sketch.estimate().round() as u64
     }
 }

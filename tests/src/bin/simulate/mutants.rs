@@ -9,6 +9,9 @@ use headcount_tests::simulation::{Scenario, run as live};
 /// Worlds after which a defect counts as not found.
 const MAX_SEEDS: u64 = 3_000;
 
+/// Characters of a mismatch that are printed.
+const MISMATCH_CHARS: usize = 140;
+
 /// Leaves out each rule in turn, in worlds from `first` on; whether each was found out.
 pub(crate) fn find(first: u64, seeds: Option<u64>) -> bool {
     let most = seeds.unwrap_or(MAX_SEEDS);
@@ -16,16 +19,12 @@ pub(crate) fn find(first: u64, seeds: Option<u64>) -> bool {
     println!("{:<26}{:>8}  the first thing that was wrong", "defect", "worlds");
     let mut all_found = true;
     for defect in Defect::ALL {
-        match first_to_fail(defect, first, most) {
-            Some((number, mismatch)) => {
-                let mismatch: String = mismatch.chars().take(140).collect();
-                println!("{:<26}{:>8}  {mismatch}", defect.name(), number + 1);
-            }
-            None => {
-                all_found = false;
-                println!("{:<26}{:>8}  NOT FOUND", defect.name(), "-");
-            }
-        }
+        let found = first_to_fail(defect, first, most);
+        all_found &= found.is_some();
+        let (worlds, mismatch) = found.map_or(("-".to_owned(), "NOT FOUND".to_owned()), |(number, mismatch)| {
+            ((number + 1).to_string(), mismatch.chars().take(MISMATCH_CHARS).collect())
+        });
+        println!("{:<26}{worlds:>8}  {mismatch}", defect.name());
     }
     println!("\n{}", if all_found { "every defect was found" } else { "a defect was not found" });
     all_found
