@@ -92,6 +92,11 @@ impl MemoryStore {
         self.items().dailies.values().cloned().collect()
     }
 
+    /// Every date's merged sketches, in the order of dates.
+    pub fn all_sketches(&self) -> Vec<SketchesRow> {
+        self.items().sketches.values().cloned().collect()
+    }
+
     /// Spoils the stored bytes of one part of a partial; whether there was such a partial.
     pub fn damage_partial(&self, date: NaiveDate, lane: &Lane, part: PartialPart) -> bool {
         let mut items = self.items();

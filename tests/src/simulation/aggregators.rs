@@ -108,6 +108,15 @@ pub(super) async fn finish(world: &Arc<World>) {
     }
 }
 
+/// Whether one more roll-up, when nothing happened since the last, leaves everything as it is.
+pub(super) async fn is_idle_harmless(world: &Arc<World>) -> bool {
+    let before = (world.store.all_dailies(), world.store.all_sketches(), world.store.all_partials());
+    let deps = deps(world, world.store.clone(), world.scenario.seed);
+    let rolled_up = roll_up(&deps, None, Instant::now() + Duration::from_mins(15)).await;
+    let after = (world.store.all_dailies(), world.store.all_sketches(), world.store.all_partials());
+    rolled_up.is_ok() && before == after
+}
+
 /// The roll-up at which all days are past their window, and close.
 pub(super) async fn close(world: &Arc<World>) {
     let deps = deps(world, world.store.clone(), world.scenario.seed);

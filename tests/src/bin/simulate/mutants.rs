@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use headcount_store::defects::Defect;
+use headcount_tests::simulation::shrink::shrink;
 use headcount_tests::simulation::{Scenario, run as live};
 
 /// Worlds after which a defect counts as not found.
@@ -18,16 +19,31 @@ pub(crate) fn find(first: u64, seeds: Option<u64>) -> bool {
     println!("seeds from {first} on, at most {most} for each defect\n");
     println!("{:<26}{:>8}  the first thing that was wrong", "defect", "worlds");
     let mut all_found = true;
+    let mut one_failing = None;
     for defect in Defect::ALL {
         let found = first_to_fail(defect, first, most);
         all_found &= found.is_some();
+        if let Some((number, _)) = &found {
+            one_failing = Some(Scenario { defect: Some(defect), ..Scenario::of_seed(first + number) });
+        }
         let (worlds, mismatch) = found.map_or(("-".to_owned(), "NOT FOUND".to_owned()), |(number, mismatch)| {
             ((number + 1).to_string(), mismatch.chars().take(MISMATCH_CHARS).collect())
         });
         println!("{:<26}{worlds:>8}  {mismatch}", defect.name());
     }
     println!("\n{}", if all_found { "every defect was found" } else { "a defect was not found" });
-    all_found
+    all_found && one_failing.is_none_or(|failing| shrinks(&failing))
+}
+
+/// Whether a shorter history of a failure is one that fails as well.
+fn shrinks(failing: &Scenario) -> bool {
+    let (shortest, report) = shrink(failing);
+    println!(
+        "the shortest history found of the last one has {} lines:\n  {}",
+        report.history.len(),
+        shortest.command()
+    );
+    !report.mismatches.is_empty() && !report.history.is_empty()
 }
 
 /// The number of the first world that fails, and what is wrong in it.
