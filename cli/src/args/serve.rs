@@ -1,0 +1,55 @@
+//! `headcount serve`: what can be asked for.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+use clap::Args;
+use headcount_core::ip_policy::IpPolicy;
+
+use super::connection::{DYNAMODB_PORT, KINESIS_PORT, WEB_PORT};
+
+/// Most shards of an embedded stream.
+const MAX_SHARDS: i64 = 64;
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount serve                       in memory, until Ctrl-C
+  headcount serve --data-dir ./data     the table outlives a restart
+  headcount serve --zone Europe/Berlin --window 5 --ip-policy drop";
+
+/// `headcount serve`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Serve {
+    /// Keep the table here [default: in memory, gone when it stops]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The address to listen on; there is no authentication, so think before you change it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+    /// The port of Kinesis; 0 for any free one
+    #[arg(long, value_name = "PORT", default_value_t = KINESIS_PORT)]
+    pub(crate) kinesis_port: u16,
+    /// The port of DynamoDB; 0 for any free one
+    #[arg(long, value_name = "PORT", default_value_t = DYNAMODB_PORT)]
+    pub(crate) dynamodb_port: u16,
+    /// The port of `/healthz`; 0 for any free one
+    #[arg(long, value_name = "PORT", default_value_t = WEB_PORT)]
+    pub(crate) port: u16,
+    /// The stream's shards
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=MAX_SHARDS))]
+    pub(crate) shards: u32,
+    /// The time zone whose days the figures are of (IANA name); fixed when a table is first used [default: UTC]
+    #[arg(long, value_name = "TZ")]
+    pub(crate) zone: Option<Tz>,
+    /// The project's name, kept in a new table
+    #[arg(long, value_name = "NAME", default_value = "headcount")]
+    pub(crate) project: String,
+    /// The longest that an event waits for company before the consumer takes it, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
+    pub(crate) window: u64,
+    /// What is kept of addresses: keep, truncate (to /24 or /48) or drop
+    #[arg(long, value_name = "POLICY", default_value = "keep")]
+    pub(crate) ip_policy: IpPolicy,
+}

@@ -1,0 +1,27 @@
+//! `headcount verify`: what can be asked for.
+
+use chrono::NaiveDate;
+use clap::Args;
+
+use super::connection::TableArgs;
+use super::values;
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount verify --local --date 2026-03-01
+  headcount verify --date 2026-03-01 --json    exit code 1 if a counter differs";
+
+/// `headcount verify`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Verify {
+    /// The day, YYYY-MM-DD
+    #[arg(long, value_name = "DATE", value_parser = values::date)]
+    pub(crate) date: NaiveDate,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
