@@ -38,7 +38,9 @@ pub enum AggregateError {
         problem: String,
     },
     /// The day's events have expired, or may have begun to.
-    #[error("the events of {date} expire from {expiry} on, so its figures cannot be counted again")]
+    #[error(
+        "the events of {date} expire from {expiry} on, so it cannot be counted again: its stored figures stay as they are"
+    )]
     Expired {
         /// The date.
         date: NaiveDate,

@@ -11,6 +11,7 @@ pub mod error;
 pub mod handler;
 
 pub mod rebuild;
+pub mod recount;
 pub mod roll_up;
 pub mod verify;
 
@@ -22,7 +23,6 @@ mod figures;
 mod ledger;
 mod merge;
 mod reading;
-mod recount;
 
 pub use deps::{Compute, Deps, Settings};
 pub use error::AggregateError;

@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 mod demo;
 mod generate;
 mod metrics;
+mod rebuild;
 mod rollup;
 mod send;
 mod serve;
@@ -19,6 +20,7 @@ pub(crate) use connection::{
 pub(crate) use demo::Demo;
 pub(crate) use generate::Generate;
 pub(crate) use metrics::Metrics;
+pub(crate) use rebuild::Rebuild;
 pub(crate) use rollup::Rollup;
 pub(crate) use send::Send;
 pub(crate) use serve::Serve;
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Rollup(Rollup),
     /// Prove a day's counters against its raw events
     Verify(Verify),
+    /// Count days again from their raw events
+    Rebuild(Rebuild),
     /// Print the figures of a range of days
     Metrics(Metrics),
 }

@@ -7,6 +7,7 @@ use crate::interrupt::Interrupt;
 mod demo;
 mod generate;
 mod metrics;
+mod rebuild;
 mod rollup;
 mod send;
 mod serve;
@@ -19,6 +20,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Send(args) => send::run(args, interrupt).await,
         Command::Rollup(args) => rollup::run(args, interrupt).await,
         Command::Verify(args) => verify::run(args, interrupt).await,
+        Command::Rebuild(args) => rebuild::run(args, interrupt).await,
         Command::Demo(args) => demo::run(args, interrupt).await,
         Command::Serve(args) => serve::run(args, interrupt).await,
         Command::Metrics(args) => metrics::run(args, interrupt).await,

@@ -16,7 +16,7 @@ fn every_command_explains_itself_with_examples() {
     let mut root = CommandLine::command();
     root.build();
     let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    for name in ["demo", "serve", "generate", "send", "rollup", "verify", "metrics"] {
+    for name in ["demo", "serve", "generate", "send", "rollup", "verify", "rebuild", "metrics"] {
         assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
     }
     for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
@@ -55,6 +55,7 @@ fn bad_values_are_usage_errors_that_name_the_rule() {
         ("headcount", "Usage"),
         ("headcount count", "unrecognized subcommand"),
         ("headcount verify", "--date"),
+        ("headcount rebuild", "--date"),
         ("headcount verify --date 2026-2-1", "YYYY-MM-DD"),
         ("headcount verify --date 2026-02-30", "YYYY-MM-DD"),
         ("headcount metrics --from 2026-03-01", "--to"),
