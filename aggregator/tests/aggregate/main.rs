@@ -7,6 +7,7 @@ mod closing;
 mod damage;
 mod following;
 mod open_days;
+mod rebuild;
 mod recount;
 mod together;
 mod verify;
