@@ -16,7 +16,7 @@ pub(crate) const WEEK_DAYS: u64 = 7;
 pub(crate) const MONTH_DAYS: u64 = 30;
 
 /// Dates that one run may be asked for.
-pub(crate) const MAX_DATES: usize = 400;
+pub const MAX_DATES: usize = 400;
 
 /// Days before the window of late events that a run still closes, should the aggregator have stood still that long.
 pub(crate) const CLOSING_LOOKBACK_DAYS: u64 = 30;
@@ -37,7 +37,7 @@ impl Scope {
     /// The days that may be open or wait to be closed, or the named dates with those that follow them, whose weekly
     /// and monthly figures they change.
     pub(crate) fn new(dates: Option<&[NaiveDate]>, zone: Tz, settings: &Settings, now_ms: i64) -> Self {
-        let today = day_of(zone, now_ms).unwrap_or_default();
+        let today = today(zone, now_ms);
         let tomorrow = days_after(today, 1);
         let Some(dates) = dates else {
             let back = window_ms(settings).div_euclid(DAY_MS).unsigned_abs() + 1 + CLOSING_LOOKBACK_DAYS;
@@ -48,6 +48,11 @@ impl Scope {
         let all = following.chain(named.iter().copied()).collect();
         Self { named, all }
     }
+}
+
+/// The day that it is.
+pub(crate) fn today(zone: Tz, now_ms: i64) -> NaiveDate {
+    day_of(zone, now_ms).unwrap_or_default()
 }
 
 /// Milliseconds after its end that a day may still take events: lateness is measured at arrival, so a record that

@@ -45,10 +45,12 @@ impl<'a, S: AggregatorStore> Run<'a, S> {
         self.deployment.write_shards.on(date)
     }
 
-    /// The stamp of a partial of `date`.
+    /// The stamp of a partial of `date`. What was imported lives from its import on, and nobody here knows when that
+    /// was: from now on is never too short.
     pub(crate) fn partial_stamp(&self, date: NaiveDate) -> Stamp {
-        let expires_ms = end_of(self.zone(), date).saturating_add(PARTIAL_TTL_DAYS * DAY_MS);
-        Stamp { now_ms: self.deps.clock.now_ms(), expires_s: expires_ms.div_euclid(1_000) }
+        let now_ms = self.deps.clock.now_ms();
+        let expires_ms = end_of(self.zone(), date).max(now_ms).saturating_add(PARTIAL_TTL_DAYS * DAY_MS);
+        Stamp { now_ms, expires_s: expires_ms.div_euclid(1_000) }
     }
 
     /// A user sketch as this deployment begins it.

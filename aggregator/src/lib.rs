@@ -10,6 +10,7 @@ pub mod deps;
 pub mod error;
 pub mod handler;
 
+pub mod history;
 pub mod rebuild;
 pub mod recount;
 pub mod roll_up;
@@ -24,6 +25,7 @@ mod ledger;
 mod merge;
 mod reading;
 
+pub use calendar_window::MAX_DATES;
 pub use deps::{Compute, Deps, Settings};
 pub use error::AggregateError;
 pub use rebuild::{Rebuild, rebuild};

@@ -48,10 +48,27 @@ pub async fn roll_up<S: AggregatorStore>(
             (Some(_), true) => Task::Named,
             (Some(_), false) => Task::Following,
         };
-        if let Some(day) = Box::pin(one_day::roll_up_day(&run, &mut ledger, date, task)).await {
-            day.log();
-            days.push(day);
-        }
+        days.extend(Box::pin(roll_up_day(&run, &mut ledger, date, task)).await);
     }
     Ok(RollUp { days })
+}
+
+/// Brings a day that follows changed ones up to date; nothing where it has no figures.
+pub(crate) async fn follow<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    ledger: &mut Ledger,
+    date: NaiveDate,
+) -> Option<DayRollUp> {
+    roll_up_day(run, ledger, date, Task::Following).await
+}
+
+async fn roll_up_day<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    ledger: &mut Ledger,
+    date: NaiveDate,
+    task: Task,
+) -> Option<DayRollUp> {
+    let day = Box::pin(one_day::roll_up_day(run, ledger, date, task)).await?;
+    day.log();
+    Some(day)
 }

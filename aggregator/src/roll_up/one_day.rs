@@ -130,15 +130,13 @@ async fn attempt<S: AggregatorStore>(
     let reach = if reach_changed { Some(reach(run, ledger, report).await?) } else { None };
     let made_of = MadeOf { day, month: ledger.month_sum(date) };
 
-    if task != Task::Following {
-        let row = TotalRow { date, new_users: run.new_users(date).await?, made_of };
-        if ledger.put_total(run, row).await? == Put::Refused {
-            return Ok(None);
-        }
+    // Also of a day that only follows: who was seen on an earlier day now is no longer new on this one.
+    let row = TotalRow { date, new_users: run.new_users(date).await?, made_of };
+    if ledger.put_total(run, row).await? == Put::Refused {
+        return Ok(None);
     }
     let known = known.and_then(|known| known.metrics);
-    let new_users = ledger.new_users(date).or(known.as_ref().map(|day| day.figures.new_signups_24h)).unwrap_or(0);
-    let around = Surroundings { reach, new_users, total_users: ledger.total_users(date) };
+    let around = Surroundings { reach, new_users: row.new_users, total_users: ledger.total_users(date) };
     let metrics = match (own, known.clone()) {
         (Some(mut own), _) => {
             report.closed = own.closing.is_some();

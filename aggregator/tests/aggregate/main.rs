@@ -6,6 +6,7 @@ mod world;
 mod closing;
 mod damage;
 mod following;
+mod history;
 mod open_days;
 mod rebuild;
 mod recount;

@@ -1,0 +1,102 @@
+use std::collections::BTreeSet;
+
+use headcount_aggregator::history::{Closed, closed_days, follow_up, is_beyond_proof};
+use headcount_aggregator::roll_up::Outcome;
+use headcount_core::keys::{self, WriteShards};
+use headcount_core::origin::Lane;
+use headcount_store::memory::PartialPart;
+
+use crate::world::{World, date, dates_with, lane, page_view, soon};
+
+fn import_lane() -> Lane {
+    Lane::new("import", "0123456789abcdef0123456789abcdef")
+}
+
+async fn closed(world: &World, days: &[&str]) -> Vec<(String, Closed)> {
+    let days: BTreeSet<_> = days.iter().map(|day| date(day)).collect();
+    let closed = closed_days(&world.deps(), &days, soon()).await.unwrap();
+    closed.into_iter().map(|(date, why)| (date.to_string(), why)).collect()
+}
+
+#[tokio::test]
+async fn history_of_days_that_nobody_counted_is_welcome() {
+    let world = World::new("2026-03-10");
+    assert_eq!(closed(&world, &["2020-01-01", "2025-12-31", "2026-03-09"]).await, []);
+    // Its own partials, from an import that was interrupted, are no hindrance.
+    world.deliver(&import_lane(), 1, &[page_view("old", "ann", world.at("2020-01-01", 1))]);
+    world.store_events(&import_lane(), 2, &[page_view("stored, not folded", "ann", world.at("2020-01-01", 2))]);
+    assert_eq!(closed(&world, &["2020-01-01"]).await, []);
+    let rolled_up = world.roll_up_named(&["2020-01-01"]).await;
+    assert_eq!(dates_with(&rolled_up, &Outcome::Written), ["2020-01-01"]);
+    let figures = world.figures("2020-01-01");
+    assert!(figures.is_final && !figures.verified, "too old to be proved");
+    assert_eq!(closed(&world, &["2020-01-01"]).await, []);
+    assert!(is_beyond_proof(chrono_tz::UTC, date("2020-01-01"), world.at("2026-03-10", 1)));
+    assert!(!is_beyond_proof(chrono_tz::UTC, date("2026-03-09"), world.at("2026-03-10", 1)));
+}
+
+#[tokio::test]
+async fn a_day_whose_counted_events_expired_takes_none_again() {
+    let world = World::new("2026-03-10");
+    let at = world.at("2026-03-10", 1);
+    world.deliver(&lane(0), 1, &[page_view("e1", "ann", at), page_view("e2", "bob", at)]);
+    world.roll_up().await;
+    world.turn_to("2026-06-20");
+    assert_eq!(closed(&world, &["2026-03-10"]).await, [], "expiry is not punctual: all of them are there");
+    let key = keys::event(date("2026-03-10"), WriteShards::ONE, at, "e1");
+    assert!(world.store.lose_event(&key));
+    let why = Closed::EventsExpired { lane: lane(0).to_string() };
+    assert_eq!(closed(&world, &["2026-03-10", "2026-03-09"]).await, [("2026-03-10".to_owned(), why)]);
+    // While no event can have expired, a lost one is for `verify` to find.
+    world.turn_to("2026-03-20");
+    assert_eq!(closed(&world, &["2026-03-10"]).await, []);
+}
+
+#[tokio::test]
+async fn what_a_damaged_partial_counted_nobody_knows() {
+    let world = World::new("2026-03-10");
+    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-03-10", 1))]);
+    world.store.damage_partial(date("2026-03-10"), &lane(0), PartialPart::Counters);
+    world.turn_to("2026-06-20");
+    let why = Closed::EventsExpired { lane: lane(0).to_string() };
+    assert_eq!(closed(&world, &["2026-03-10"]).await, [("2026-03-10".to_owned(), why)]);
+}
+
+#[tokio::test]
+async fn a_day_whose_partials_expired_keeps_its_figures() {
+    let world = World::new("2026-03-10");
+    for sequence in 0..3 {
+        let view = page_view(&sequence.to_string(), "ann", world.at("2026-03-10", 1));
+        world.deliver(&lane(0), sequence, &[view]);
+    }
+    world.roll_up().await;
+    let row = world.store.all_dailies().pop().unwrap();
+    // The same figures in a table that has nothing else any more.
+    let later = World::new("2026-08-01");
+    headcount_store::traits::DailyStore::put_daily(&later.store, &row).await.unwrap();
+    assert_eq!(closed(&later, &["2026-03-10"]).await, [("2026-03-10".to_owned(), Closed::PartialsExpired)]);
+}
+
+#[tokio::test]
+async fn who_is_new_earlier_is_new_no_longer_however_much_later() {
+    let world = World::new("2026-01-10");
+    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-01-10", 1))]);
+    world.roll_up().await;
+    world.turn_to("2026-03-10");
+    world.deliver(&lane(0), 2, &[page_view("e2", "bob", world.at("2026-03-10", 1))]);
+    world.roll_up().await;
+    assert_eq!(world.figures("2026-03-10").total_users, 2);
+    // Ann was here a year before, and so was somebody who never came again.
+    let long_ago = world.at("2025-01-05", 1);
+    world.deliver(&import_lane(), 1, &[page_view("h1", "ann", long_ago), page_view("h2", "eve", long_ago)]);
+    world.roll_up_named(&["2025-01-05"]).await;
+    let followed = follow_up(&world.deps(), date("2025-01-05"), soon()).await.unwrap();
+    assert_eq!(dates_with(&followed, &Outcome::Written), ["2026-01-10", "2026-03-10"]);
+    for (day, new, total) in [("2025-01-05", 2, 2), ("2026-01-10", 0, 2), ("2026-03-10", 1, 3)] {
+        let figures = world.figures(day);
+        assert_eq!((figures.new_signups_24h, figures.total_users), (new, total), "{day}");
+    }
+    assert_eq!(world.figures("2026-01-10").active_users, 1, "its own figures stay");
+    let again = follow_up(&world.deps(), date("2025-01-05"), soon()).await.unwrap();
+    assert_eq!(dates_with(&again, &Outcome::Written), [""; 0]);
+}
