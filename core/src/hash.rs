@@ -1,6 +1,6 @@
 //! The one hash that every process agrees on: XXH3 of the bytes of an id.
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_128};
 
 /// The version of the hash behind every stored sketch. Another hash needs another number, and a new table.
 pub const HASH_VERSION: u32 = 1;
@@ -15,9 +15,49 @@ pub fn hash128(bytes: &[u8]) -> u128 {
     xxh3_128(bytes)
 }
 
+/// [`hash128`] of bytes that come in pieces: a file that is larger than memory.
+///
+/// ```
+/// use headcount_core::hash::{Hasher128, hash128};
+/// let mut hasher = Hasher128::default();
+/// hasher.update(b"head");
+/// hasher.update(b"count");
+/// assert_eq!(hasher.finish(), hash128(b"headcount"));
+/// ```
+#[derive(Clone, Default)]
+pub struct Hasher128(Xxh3Default);
+
+impl Hasher128 {
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all pieces so far.
+    pub fn finish(&self) -> u128 {
+        self.0.digest128()
+    }
+}
+
+impl std::fmt::Debug for Hasher128 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hasher128({:032x})", self.finish())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_hash_as_the_whole_does_wherever_it_is_cut() {
+        let bytes: Vec<u8> = (0..3_000u32).map(|n| (n * 7 % 253) as u8).collect();
+        for piece in [1, 7, 64, 240, 1_024, 2_999] {
+            let mut hasher = Hasher128::default();
+            bytes.chunks(piece).for_each(|piece| hasher.update(piece));
+            assert_eq!(hasher.finish(), hash128(&bytes), "pieces of {piece}");
+        }
+    }
 
     #[test]
     fn the_hash_is_the_same_for_ever() {

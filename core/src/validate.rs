@@ -5,6 +5,7 @@
 //! for later: neither stored nor counted.
 
 mod fields;
+mod glance;
 mod parse;
 mod rules;
 mod time;
@@ -21,6 +22,7 @@ use crate::wire::json_len;
 
 use fields::{Fields, Given};
 
+pub use glance::{Glance, glance};
 pub use rules::{Rules, RulesError};
 
 /// Where and when a record arrived.

@@ -41,14 +41,28 @@ pub(super) fn resolve(
     check_window(ms, arrived_ms, rules, problems)
 }
 
-fn parse(value: &Value, problems: &mut Problems) -> Option<i64> {
-    let parsed = match value {
+/// The time that an event tells of itself, whatever else is wrong with it: in its `timestamp`, or else in an `eventId`
+/// that is a version 7 UUID. None where it tells none, or one that no event may have.
+pub(super) fn told(timestamp: Option<&Value>, event_id: Option<&str>) -> Option<i64> {
+    let ms = match timestamp {
+        Some(value) => read(value),
+        None => event_id.and_then(|id| uuid_v7_ms(id.trim())),
+    };
+    ms.filter(|ms| (0..=MAX_TIMESTAMP_MS).contains(ms))
+}
+
+fn read(value: &Value) -> Option<i64> {
+    match value {
         Value::Number(number) => {
             number.as_i64().or_else(|| whole_number(value).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)))
         }
         Value::String(text) => DateTime::parse_from_rfc3339(text.trim()).ok().map(|time| time.timestamp_millis()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    };
+    }
+}
+
+fn parse(value: &Value, problems: &mut Problems) -> Option<i64> {
+    let parsed = read(value);
     if parsed.is_none() {
         problems.add(
             "timestamp",
