@@ -1,4 +1,4 @@
-//! What `rollup` and `verify` hand to the aggregator.
+//! What the commands hand to the aggregator.
 
 use std::time::Duration;
 
@@ -19,13 +19,17 @@ const PATIENCE: Duration = Duration::from_hours(1);
 /// The table of the command line, and the settings of the Lambda function's own environment variables: lateness and
 /// retention decide when a day is closed, and must be the deployment's.
 pub(crate) async fn deps(args: &TableArgs) -> Result<Deps<DynamoStore>, Failure> {
+    deps_over(connect::table(args).await?, args)
+}
+
+/// The same over a table that is connected already.
+pub(crate) fn deps_over(store: DynamoStore, args: &TableArgs) -> Result<Deps<DynamoStore>, Failure> {
     let variable = |name: &str| match name {
         EVENTS_TABLE => Some(args.table.clone()),
         METRICS_TABLE => args.metrics_table.clone(),
         _ => std::env::var(name).ok(),
     };
     let settings = Config::read(variable).map_err(Failure::said)?.settings;
-    let store = connect::table(args).await?;
     Ok(Deps { store, clock: Clock::system(), jitter: Jitter::from_entropy(), settings })
 }
 

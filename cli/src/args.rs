@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod demo;
 mod generate;
+mod import;
 mod metrics;
 mod rebuild;
 mod rollup;
@@ -12,6 +13,7 @@ mod serve;
 mod verify;
 
 mod connection;
+mod rules;
 mod values;
 
 pub(crate) use connection::{
@@ -19,9 +21,11 @@ pub(crate) use connection::{
 };
 pub(crate) use demo::Demo;
 pub(crate) use generate::Generate;
+pub(crate) use import::Import;
 pub(crate) use metrics::Metrics;
 pub(crate) use rebuild::Rebuild;
 pub(crate) use rollup::Rollup;
+pub(crate) use rules::RuleArgs;
 pub(crate) use send::Send;
 pub(crate) use serve::Serve;
 pub(crate) use values::{Moment, Source};
@@ -63,6 +67,8 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Send events, one JSON object a line, to the stream
     Send(Send),
+    /// Bring in history: events of a file, however old
+    Import(Import),
     /// Aggregate days now instead of waiting for the schedule
     Rollup(Rollup),
     /// Prove a day's counters against its raw events

@@ -6,6 +6,7 @@ use crate::interrupt::Interrupt;
 
 mod demo;
 mod generate;
+mod import;
 mod metrics;
 mod rebuild;
 mod rollup;
@@ -18,6 +19,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
     match command {
         Command::Generate(args) => generate::run(&args, interrupt),
         Command::Send(args) => send::run(args, interrupt).await,
+        Command::Import(args) => import::run(args, interrupt).await,
         Command::Rollup(args) => rollup::run(args, interrupt).await,
         Command::Verify(args) => verify::run(args, interrupt).await,
         Command::Rebuild(args) => rebuild::run(args, interrupt).await,

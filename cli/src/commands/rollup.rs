@@ -53,7 +53,8 @@ fn table(rolled_up: &RollUp) -> Table {
     table
 }
 
-fn notes(day: &DayRollUp) -> Vec<String> {
+/// What a person should know of a day.
+pub(super) fn notes(day: &DayRollUp) -> Vec<String> {
     let mut notes = Vec::new();
     if let Outcome::Failed { error } = &day.outcome {
         notes.push(error.clone());

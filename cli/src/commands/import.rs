@@ -1,0 +1,112 @@
+//! `headcount import`: history out of a file.
+
+mod report;
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use headcount_aggregator::history::{Closed, closed_days, follow_up, is_beyond_proof};
+use headcount_aggregator::{RollUp, roll_up};
+use headcount_consumer::deps::{Feed, Settings};
+use headcount_store::dynamo::DynamoStore;
+
+use self::report::Summary;
+use super::rollup;
+use crate::aggregation::{self, deadline};
+use crate::args::Import;
+use crate::consumption;
+use crate::failure::{Ending, Failure};
+use crate::history::importing::import;
+use crate::history::survey::survey;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// Days that are aggregated in one run: progress is shown between two.
+const DAYS_AT_ONCE: usize = 30;
+
+/// Days that an error names; the others are counted.
+const MAX_NAMED_DAYS: usize = 10;
+
+type Aggregator = headcount_aggregator::Deps<DynamoStore>;
+
+/// Runs it.
+pub(crate) async fn run(args: Import, interrupt: &Interrupt) -> Result<Ending, Failure> {
+    let settings = consumption::settings(&args.table, &args.rules, None, Feed::Import)?;
+    // However long ago it was: that is what history is.
+    let settings = Settings { rules: settings.rules.without_lateness_limit(), ..settings };
+    let connecting = async {
+        let consumer = consumption::deps(&args.table, settings).await?;
+        let zone = consumer.deployment(deadline()).await.map_err(Failure::said)?.zone;
+        Ok::<_, Failure>((consumer, zone))
+    };
+    let Some(connected) = interrupt.or(connecting).await else { return Ok(Ending::Interrupted) };
+    let (consumer, zone) = connected?;
+    let aggregator = aggregation::deps_over(consumer.store.clone(), &args.table)?;
+    let now_ms = consumer.clock.now_ms();
+
+    let (path, rules, asked) = (args.file.clone(), consumer.settings.rules.clone(), interrupt.clone());
+    let looking = tokio::task::spawn_blocking(move || survey(&path, &rules, zone, now_ms, &asked));
+    let looked = looking.await.map_err(|error| Failure::new(format!("the file was not read ({error})"), "report this"));
+    let Some(seen) = looked?? else { return Ok(Ending::Interrupted) };
+    let Some(arrived_ms) = seen.newest_ms else {
+        let what = format!("no line of {} tells when it happened", args.file.display());
+        return Err(Failure::new(what, "give each event a timestamp: milliseconds since 1970, or RFC 3339"));
+    };
+    let days = seen.days_touched(zone, arrived_ms);
+    let Some(closed) = interrupt.or(Box::pin(refuse_closed(&aggregator, &days))).await else {
+        return Ok(Ending::Interrupted);
+    };
+    closed?;
+
+    let mut summary = Summary::begin(&args.file, &seen, zone, arrived_ms);
+    let imported = Box::pin(import(&consumer, &args.file, &seen, arrived_ms, interrupt)).await?;
+    summary.take(&imported);
+    if !imported.interrupted {
+        let aggregating = Box::pin(aggregate(&aggregator, &days));
+        match interrupt.or(aggregating).await {
+            Some(rolled_up) => summary.aggregated(rolled_up?, &days),
+            None => summary.interrupted = true,
+        }
+    }
+    summary.beyond_proof(days.iter().copied().filter(|date| is_beyond_proof(zone, *date, now_ms)));
+    report::print(&summary, args.json)?;
+    Ok(summary.ending())
+}
+
+/// Fails where a day can take no more history: before anything is written.
+async fn refuse_closed(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> Result<(), Failure> {
+    let closed = closed_days(aggregator, days, deadline()).await.map_err(Failure::said)?;
+    let Some((_, reason)) = closed.first_key_value() else { return Ok(()) };
+    let named: Vec<String> = closed.keys().take(MAX_NAMED_DAYS).map(ToString::to_string).collect();
+    let more = closed.len() - named.len();
+    let more = if more > 0 { format!(" and {more} more days") } else { String::new() };
+    let why = match reason {
+        Closed::PartialsExpired => "what their figures were made of has expired, and would be replaced".to_owned(),
+        Closed::EventsExpired { lane } => {
+            format!("events that {lane} counted have expired, and would count twice if they came again")
+        }
+    };
+    Err(Failure::new(
+        format!("nothing was imported, for {}{more} can take no more events: {why}", named.join(", ")),
+        "leave the events of these days out of the file",
+    ))
+}
+
+/// Aggregates the days themselves, then all that follow them.
+async fn aggregate(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> Result<RollUp, Failure> {
+    let all: Vec<NaiveDate> = days.iter().copied().collect();
+    let mut progress = Progress::start("aggregating days", Some(all.len() as u64));
+    let mut found = RollUp { days: Vec::new() };
+    let mut done = 0;
+    for dates in all.chunks(DAYS_AT_ONCE) {
+        let rolled_up = roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?;
+        found.days.extend(rolled_up.days);
+        done += dates.len() as u64;
+        progress.set(done);
+    }
+    if let Some(first) = all.first() {
+        found.days.extend(follow_up(aggregator, *first, deadline()).await.map_err(Failure::said)?.days);
+    }
+    progress.finish();
+    Ok(found)
+}
