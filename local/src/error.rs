@@ -84,6 +84,24 @@ pub enum LocalError {
         /// What is wrong, and what to do.
         detail: String,
     },
+    /// The failure destination cannot be used.
+    #[error("the failure destination {place} cannot be {action}: {detail}; check that it is there and may be used")]
+    Failures {
+        /// The folder, or the place in S3.
+        place: String,
+        /// What was tried: `"written"`, `"listed"`, ...
+        action: &'static str,
+        /// What was said.
+        detail: String,
+    },
+    /// A file of the failure destination is not what a mapping keeps.
+    #[error("{file} is no invocation that a mapping kept: {detail}; move it away, or name another place")]
+    NotKept {
+        /// The file, with its place.
+        file: String,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The deadline came before all records were processed.
     #[error(
         "{pending} of {shards} shards still had records to process when the time was up; they stay in the stream, and \
