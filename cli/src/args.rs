@@ -7,6 +7,7 @@ mod generate;
 mod import;
 mod metrics;
 mod rebuild;
+mod redrive;
 mod rollup;
 mod send;
 mod serve;
@@ -24,6 +25,7 @@ pub(crate) use generate::Generate;
 pub(crate) use import::Import;
 pub(crate) use metrics::Metrics;
 pub(crate) use rebuild::Rebuild;
+pub(crate) use redrive::Redrive;
 pub(crate) use rollup::Rollup;
 pub(crate) use rules::RuleArgs;
 pub(crate) use send::Send;
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Send(Send),
     /// Bring in history: events of a file, however old
     Import(Import),
+    /// Handle again what an event source mapping gave up on
+    Redrive(Redrive),
     /// Aggregate days now instead of waiting for the schedule
     Rollup(Rollup),
     /// Prove a day's counters against its raw events

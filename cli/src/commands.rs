@@ -9,6 +9,7 @@ mod generate;
 mod import;
 mod metrics;
 mod rebuild;
+mod redrive;
 mod rollup;
 mod send;
 mod serve;
@@ -20,6 +21,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Generate(args) => generate::run(&args, interrupt),
         Command::Send(args) => send::run(args, interrupt).await,
         Command::Import(args) => import::run(args, interrupt).await,
+        Command::Redrive(args) => redrive::run(args, interrupt).await,
         Command::Rollup(args) => rollup::run(args, interrupt).await,
         Command::Verify(args) => verify::run(args, interrupt).await,
         Command::Rebuild(args) => rebuild::run(args, interrupt).await,

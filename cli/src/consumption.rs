@@ -10,6 +10,7 @@ use headcount_store::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::retry::Jitter;
 use headcount_store::traits::ConsumerStore;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::args::{RuleArgs, TableArgs};
@@ -22,8 +23,10 @@ const TRY_TIMEOUT: Duration = Duration::from_mins(5);
 /// Tries at a batch that bring it no further. Each of them tries every request again until its own end.
 const MAX_IDLE_TRIES: u32 = 3;
 
-/// What one batch came to, over all tries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What one batch came to, over all tries. A record whose date could not be folded at first is told again by the next
+/// try.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Consumed {
     /// Events that were inserted.
     pub(crate) inserted: u64,
@@ -36,6 +39,7 @@ pub(crate) struct Consumed {
     /// Top-level fields that were dropped.
     pub(crate) unknown_fields: u64,
     /// The first record that was not wholly counted, when time was up.
+    #[serde(skip)]
     pub(crate) failed_from: Option<SequenceNumber>,
 }
 

@@ -16,7 +16,7 @@ fn every_command_explains_itself_with_examples() {
     let mut root = CommandLine::command();
     root.build();
     let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    for name in ["demo", "serve", "generate", "send", "import", "rollup", "verify", "rebuild", "metrics"] {
+    for name in ["demo", "serve", "generate", "send", "import", "redrive", "rollup", "verify", "rebuild", "metrics"] {
         assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
     }
     for command in root.get_subcommands().filter(|command| command.get_name() != "help") {

@@ -1,0 +1,166 @@
+//! `headcount redrive`: what a mapping gave up on, handled again by the consumer itself.
+
+mod report;
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use headcount_aggregator::{MAX_DATES, RollUp, roll_up};
+use headcount_consumer::batch::{Batch, decode_chunk};
+use headcount_consumer::deps::{Deps, Feed};
+use headcount_consumer::handler::HandleError;
+use headcount_core::calendar::day_of;
+use headcount_core::validate::Rules;
+use headcount_local::failures::Failures;
+use headcount_store::dynamo::DynamoStore;
+use tokio::time::{Duration, Instant};
+
+use self::report::{Fate, Handled, Summary};
+use super::rollup;
+use crate::aggregation::{self, deadline};
+use crate::args::Redrive;
+use crate::consumption::{self, Consumed, consume};
+use crate::failure::{Ending, Failure};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// Seconds of a minute.
+const MINUTE: u64 = 60;
+
+/// Runs it.
+pub(crate) async fn run(args: Redrive, interrupt: &Interrupt) -> Result<Ending, Failure> {
+    let failures = Failures::open(&args.place).map_err(Failure::said)?;
+    let settings = consumption::settings(&args.table, &args.rules, args.lateness_days, Feed::Redrive)?;
+    let connecting = async {
+        let keys = failures.list().await.map_err(Failure::said)?;
+        let consumer = consumption::deps(&args.table, settings).await?;
+        let zone = consumer.deployment(deadline()).await.map_err(Failure::said)?.zone;
+        Ok::<_, Failure>((keys, consumer, zone))
+    };
+    let Some(connected) = interrupt.or(connecting).await else { return Ok(Ending::Interrupted) };
+    let (keys, consumer, zone) = connected?;
+    let redriving = Redriving {
+        failures: &failures,
+        consumer: &consumer,
+        zone,
+        patience: Duration::from_secs(args.patience * MINUTE),
+    };
+    let mut summary = Summary::new(&failures.to_string());
+    redriving.all(keys, &mut summary, interrupt).await?;
+    if !summary.interrupted {
+        let aggregator = aggregation::deps_over(consumer.store.clone(), &args.table)?;
+        match interrupt.or(Box::pin(aggregate(&aggregator, &summary.days()))).await {
+            Some(rolled_up) => summary.aggregated(rolled_up?),
+            None => summary.interrupted = true,
+        }
+    }
+    if args.delete && !summary.interrupted {
+        remove(&failures, &mut summary).await;
+    }
+    report::print(&summary, args.json)?;
+    Ok(summary.ending())
+}
+
+struct Redriving<'a> {
+    failures: &'a Failures,
+    consumer: &'a Deps<DynamoStore>,
+    zone: Tz,
+    /// How long one invocation may take.
+    patience: Duration,
+}
+
+impl Redriving<'_> {
+    /// Handles each invocation, one after the other; what cannot be read is named, and the others go on.
+    async fn all(&self, keys: Vec<String>, summary: &mut Summary, interrupt: &Interrupt) -> Result<(), Failure> {
+        let mut progress = Progress::start("redriving invocations", Some(keys.len() as u64));
+        for (done, key) in (1..).zip(keys) {
+            let Some(handled) = interrupt.or(Box::pin(self.one(key))).await else {
+                summary.interrupted = true;
+                break;
+            };
+            summary.handled.push(handled?);
+            progress.set(done);
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    async fn one(&self, key: String) -> Result<Handled, Failure> {
+        let batch = match self.read(&key).await {
+            Ok(batch) => batch,
+            Err(problem) => return Ok(Handled::new(key, Fate::Unreadable { problem })),
+        };
+        let Some(batch) = batch else { return Ok(Handled::new(key, Fate::Counted)) };
+        let (lane, records) = (batch.lane.to_string(), batch.records.len() as u64);
+        let mut days = event_days(&batch, &self.consumer.settings.rules, self.zone);
+        let arrivals: BTreeSet<_> = batch.records.iter().filter_map(|one| day_of(self.zone, one.arrived_ms)).collect();
+        let (consumed, fate) = match consume(self.consumer, batch, Instant::now() + self.patience).await {
+            Ok(consumed) => {
+                let fate = consumed
+                    .failed_from
+                    .as_ref()
+                    .map_or(Fate::Counted, |record| Fate::Stuck { record: record.as_str().to_owned() });
+                (consumed, fate)
+            }
+            Err(error @ HandleError::Batch(_)) => {
+                (Consumed::default(), Fate::Unreadable { problem: error.to_string() })
+            }
+            // Nothing could be done with any other invocation either.
+            Err(error @ HandleError::Deployment(_)) => return Err(Failure::said(error)),
+        };
+        if consumed.rejected > 0 {
+            days.extend(arrivals);
+        }
+        Ok(Handled { lane: Some(lane), records, consumed, days, ..Handled::new(key, fate) })
+    }
+
+    /// The records that are kept under the key; none where the invocation had none.
+    async fn read(&self, key: &str) -> Result<Option<Batch>, String> {
+        let kept = self.failures.read(key).await.map_err(|error| error.to_string())?;
+        let Some(payload) = kept.payload else {
+            let told = "it tells of records without holding them, as a queue or a topic is told: they are in the stream \
+                        only, until its retention ends";
+            return Err(told.to_owned());
+        };
+        Batch::parse(payload).map_err(|error| error.to_string())
+    }
+}
+
+/// The days of the batch's valid events.
+fn event_days(batch: &Batch, rules: &Rules, zone: Tz) -> BTreeSet<NaiveDate> {
+    let mut days = BTreeSet::new();
+    let mut rest = &batch.records[..];
+    while !rest.is_empty() {
+        let chunk = decode_chunk(&batch.lane, rest, rules);
+        let events = chunk.iter().flat_map(|decoded| &decoded.content.events);
+        days.extend(events.filter_map(|(_, event)| day_of(zone, event.timestamp_ms)));
+        rest = &rest[chunk.len()..];
+    }
+    days
+}
+
+async fn aggregate(
+    aggregator: &headcount_aggregator::Deps<DynamoStore>,
+    days: &BTreeSet<NaiveDate>,
+) -> Result<RollUp, Failure> {
+    let all: Vec<NaiveDate> = days.iter().copied().collect();
+    let mut found = RollUp { days: Vec::new() };
+    for dates in all.chunks(MAX_DATES) {
+        found.days.extend(roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?.days);
+    }
+    Ok(found)
+}
+
+/// Removes what is wholly counted. What cannot be removed is handled again the next time, which is harmless.
+async fn remove(failures: &Failures, summary: &mut Summary) {
+    for at in 0..summary.handled.len() {
+        if !summary.is_done(&summary.handled[at]) {
+            continue;
+        }
+        let removed = failures.remove(&summary.handled[at].key).await;
+        let handled = &mut summary.handled[at];
+        handled.removed = removed.is_ok();
+        handled.not_removed = removed.err().map(|error| error.to_string());
+    }
+}
