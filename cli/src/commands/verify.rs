@@ -11,10 +11,26 @@ use crate::output::{self, numbers::whole, table::Table};
 
 /// The outcome as JSON: what was found, and whether it is good.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Answer<'a> {
     passed: bool,
+    events: u64,
+    in_flight: u64,
+    recount_due: bool,
     #[serde(flatten)]
     verification: &'a Verification,
+}
+
+impl<'a> Answer<'a> {
+    fn of(verification: &'a Verification) -> Self {
+        Self {
+            passed: verification.passed(),
+            events: verification.events(),
+            in_flight: verification.in_flight(),
+            recount_due: verification.is_recount_due(),
+            verification,
+        }
+    }
 }
 
 /// Runs it.
@@ -26,18 +42,18 @@ pub(crate) async fn run(args: Verify, interrupt: &Interrupt) -> Result<Ending, F
     let Some(outcome) = interrupt.or(work).await else { return Ok(Ending::Interrupted) };
     let verification = outcome?;
     if args.json {
-        output::json(&Answer { passed: verification.passed(), verification: &verification })?;
+        output::json(&Answer::of(&verification))?;
     } else {
         report(&verification)?;
     }
     Ok(if verification.passed() { Ending::Fine } else { Ending::Differences })
 }
 
-/// Prints every difference, and the outcome in a line.
+/// Prints every difference, what is in flight apart, and the outcome in a line.
 pub(crate) fn report(verification: &Verification) -> Result<(), Failure> {
-    let table = differences(verification);
-    if !table.is_empty() {
-        output::line(&table.to_string())?;
+    let tables = [differences(verification), in_flight(verification)];
+    for table in tables.iter().filter(|table| !table.is_empty()) {
+        output::line(&format!("{table}\n"))?;
     }
     output::line(&outcome(verification))
 }
@@ -48,10 +64,22 @@ fn differences(verification: &Verification) -> Table {
         if let Some(part) = &lane.damaged {
             table.row([lane.lane.clone(), format!("DAMAGED: {part}")]);
         }
+        if lane.dirty {
+            table.row([lane.lane.clone(), "waits to be recounted".to_owned()]);
+        }
         for difference in &lane.differences {
             let (stored, recounted) = (whole(difference.stored), whole(difference.recounted));
             table.row([lane.lane.clone(), difference.counter.clone(), stored, recounted]);
         }
+    }
+    table
+}
+
+/// Events after their lane's fence are no differences: they count when their records are folded.
+fn in_flight(verification: &Verification) -> Table {
+    let mut table = Table::new(["lane", "counted", "in flight"]);
+    for lane in verification.lanes.iter().filter(|lane| lane.in_flight > 0) {
+        table.row([lane.lane.clone(), whole(lane.events), whole(lane.in_flight)]);
     }
     table
 }
@@ -72,10 +100,21 @@ fn outcome(verification: &Verification) -> String {
     if !verification.excluded.is_empty() {
         text += &format!("; not compared: {}", verification.excluded.join(", "));
     }
-    if !verification.passed() && verification.is_recount_due() {
-        text += &format!("; a recount is due: headcount rollup --date {date}");
+    if !verification.passed() {
+        text += &format!("; {}", remedy(verification));
     }
     text
+}
+
+/// What to do about a day that differs: where every bad lane waits for its recount, that is all it needs.
+fn remedy(verification: &Verification) -> String {
+    let date = verification.date;
+    let waits = verification.lanes.iter().filter(|lane| !lane.passed()).all(|lane| lane.dirty);
+    if waits {
+        format!("a recount is due: headcount rollup --date {date}")
+    } else {
+        format!("count it again: headcount rebuild --date {date}")
+    }
 }
 
 #[cfg(test)]
@@ -115,16 +154,31 @@ mod tests {
         let difference = Difference { counter: "featureUsage.search".into(), stored: 12_345, recounted: 12_346 };
         let mut broken = lane("s/2", vec![]);
         broken.damaged = Some("the counters".into());
-        let day = day(vec![lane("s/0", vec![]), lane("s/1", vec![difference]), broken]);
+        let mut day = day(vec![lane("s/0", vec![]), lane("s/1", vec![difference]), broken]);
         let wanted = "\
 lane  counter                stored  by its events
 ----  ---------------------  ------  -------------
+s/1   waits to be recounted
 s/1   featureUsage.search    12,345         12,346
 s/2   DAMAGED: the counters";
         assert_eq!(differences(&day).to_string(), wanted);
         assert!(outcome(&day).starts_with("2026-03-01: NOT VERIFIED: 2 of 3 lanes"), "{}", outcome(&day));
-        assert!(outcome(&day).ends_with("headcount rollup --date 2026-03-01"), "{}", outcome(&day));
-        let json = serde_json::to_value(Answer { passed: day.passed(), verification: &day }).unwrap();
+        assert!(outcome(&day).ends_with("headcount rebuild --date 2026-03-01"), "{}", outcome(&day));
+        let json = serde_json::to_value(Answer::of(&day)).unwrap();
         assert_eq!((&json["passed"], &json["lanes"][1]["differences"][0]["stored"]), (&false.into(), &12_345.into()));
+        assert_eq!((&json["inFlight"], &json["recountDue"]), (&9.into(), &true.into()));
+        day.lanes.pop();
+        assert!(outcome(&day).ends_with("headcount rollup --date 2026-03-01"), "{}", outcome(&day));
+    }
+
+    #[test]
+    fn what_is_in_flight_stands_apart() {
+        let mut settled = lane("s/1", vec![]);
+        settled.in_flight = 0;
+        let wanted = "\
+lane  counted  in flight
+----  -------  ---------
+s/0    12,000          3";
+        assert_eq!(in_flight(&day(vec![lane("s/0", vec![]), settled])).to_string(), wanted);
     }
 }
