@@ -4,11 +4,17 @@
 mod bad_records;
 #[path = "e2e/command.rs"]
 mod command;
+#[path = "e2e/damage.rs"]
+mod damage;
 #[path = "e2e/demo.rs"]
 mod demo;
 #[path = "e2e/foreign_client.rs"]
 mod foreign_client;
+#[path = "e2e/history.rs"]
+mod history;
 #[path = "e2e/pipeline.rs"]
 mod pipeline;
+#[path = "e2e/redrive.rs"]
+mod redrive;
 #[path = "e2e/sample.rs"]
 mod sample;
