@@ -124,7 +124,15 @@ impl<S: PartialStore> Folding<'_, S> {
         let write_shards = self.deployment.write_shards.on(date);
         let mut done = Folded::default();
         let mut attempt = 0;
+        let mut unconfirmed = None;
         loop {
+            if let Some((record, partial)) = unconfirmed.take()
+                && self.is_there(&record, write_shards).await?
+            {
+                self.cache.confirm(partial);
+                done.written = true;
+                return Ok(done);
+            }
             let mut partial = match self.cache.take(date, self.lane) {
                 Some(partial) => partial,
                 None => self.read(date, write_shards, &mut done).await?,
@@ -147,15 +155,27 @@ impl<S: PartialStore> Folding<'_, S> {
                     return Ok(done);
                 }
                 Ok(Put::Refused) => StoreError::Throttled { detail: "the partial is written by another".to_owned() },
+                Err(error) if error.is_unknown() => {
+                    unconfirmed = Some((record, partial));
+                    error
+                }
                 Err(error) if error.is_retryable() => error,
                 Err(error) => return Err(error),
             };
-            // `partial` goes, and with it what may not be in the table: the fold begins again from what is.
+            // `partial` is no longer trusted, for it may not be in the table: the fold begins again from what is.
             if !self.jitter.pause_until(attempt, self.deadline).await {
                 return Err(failure);
             }
             attempt += 1;
         }
+    }
+
+    /// Whether a write whose outcome was unknown had taken effect: what is there is what it wrote, to the byte. Without
+    /// this question the fold would find its own records behind the fence, and ask for a recount that nothing needs
+    /// and that a day of history may no longer allow.
+    async fn is_there(&self, record: &PartialRecord, shards: WriteShards) -> Result<bool, StoreError> {
+        let read = || answer_by(self.deadline, self.store.read_partial(record.date, shards, self.lane));
+        Ok(retry(self.jitter, self.deadline, read).await?.as_ref() == Some(record))
     }
 
     async fn read(&self, date: NaiveDate, shards: WriteShards, folded: &mut Folded) -> Result<Partial, StoreError> {
