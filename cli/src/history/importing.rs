@@ -132,3 +132,6 @@ fn send_lots(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
