@@ -13,11 +13,11 @@ Examples:
   headcount import --event-types signup,purchase history.ndjson.gz
   headcount import --json history.ndjson.zst | jq .rejected
 
-The file holds one event a line, plain, gzip or zstd, however old. It is read twice: first to learn what it is, then to
-bring it in. Importing it again counts nothing twice, whatever it is compressed with, and goes on where Ctrl-C ended
-it. Events without an `eventId` are known again only in the very same file, so give each one before you correct lines.
-Events of the stream that are in the file as well are known by `eventId` and `timestamp` as long as they are stored, 90
-days; a day of which some are gone already is refused. A table that was never used gets the time zone $REPORTING_ZONE,
+The file holds one event a line, plain, gzip or zstd, however old. It is read twice: first to learn what it is, then to \
+bring it in. Importing it again counts nothing twice, whatever it is compressed with, and goes on where Ctrl-C ended \
+it. Events without an `eventId` are known again only in the very same file, so give each one before you correct lines. \
+Events of the stream that are in the file as well are known by `eventId` and `timestamp` as long as they are stored, 90 \
+days; a day of which some are gone already is refused. A table that was never used gets the time zone $REPORTING_ZONE, \
 or UTC.";
 
 /// `headcount import`.

@@ -12,8 +12,8 @@ Examples:
   headcount rebuild --date 2026-03-01 --date 2026-03-02
   headcount rebuild --date 2026-03-01 --json | jq .days[].lanesRecounted
 
-Every lane of the day is counted again from its stored events, then the day is aggregated. The consumer may go on
-meanwhile. What events cannot tell (duplicates) is carried over, and named where a damaged lane has lost it. A day whose
+Every lane of the day is counted again from its stored events, then the day is aggregated. The consumer may go on \
+meanwhile. What events cannot tell (duplicates) is carried over, and named where a damaged lane has lost it. A day whose \
 events may have begun to expire, 88 days after its end, is refused.";
 
 /// `headcount rebuild`.

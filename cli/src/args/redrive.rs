@@ -12,8 +12,8 @@ Examples:
   headcount redrive s3://my-bucket/failures               what Lambda kept, in S3
   headcount redrive --delete --json s3://my-bucket/failures
 
-Invocations that a mapping gave up on are handled again, by the very consumer, with their own records: what of them was
-counted before is not counted again. Then the days that they touch are aggregated. Repeating it is harmless. They are
+Invocations that a mapping gave up on are handled again, by the very consumer, with their own records: what of them was \
+counted before is not counted again. Then the days that they touch are aggregated. Repeating it is harmless. They are \
 looked for below aws/lambda/ in the place, as Lambda names them. Give the rules that the deployment's consumer has.";
 
 /// `headcount redrive`.
