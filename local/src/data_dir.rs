@@ -53,16 +53,16 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), LocalError> {
 
 /// A rename is durable once its directory is.
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn failed(path: &Path, action: &'static str, source: io::Error) -> LocalError {
+pub(crate) fn failed(path: &Path, action: &'static str, source: io::Error) -> LocalError {
     LocalError::DataDir { path: PathBuf::from(path), action, source }
 }
 

@@ -206,9 +206,14 @@ fn key(invocation: &KeptInvocation) -> Result<String, String> {
     Ok(format!("{PREFIX}/{mapping}/{shard}/{day}-{sequence:0>SEQUENCE_DIGITS$}-{size}"))
 }
 
-/// An id in the form of a UUID, the same for the same stream and function.
+/// An id of the mapping from this stream to this function.
 fn mapping_id(stream: &str, function: &str) -> String {
-    let hash = format!("{:032x}", xxh3_128(format!("{stream}|{function}").as_bytes()));
+    id_of(&format!("{stream}|{function}"))
+}
+
+/// An id in the form of a UUID, the same for the same text.
+pub(crate) fn id_of(text: &str) -> String {
+    let hash = format!("{:032x}", xxh3_128(text.as_bytes()));
     format!("{}-{}-{}-{}-{}", &hash[..8], &hash[8..12], &hash[12..16], &hash[16..20], &hash[20..])
 }
 

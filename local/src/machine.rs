@@ -27,8 +27,9 @@ use tokio::time::Instant;
 
 use crate::clients;
 use crate::error::LocalError;
+use crate::failures::Failures;
 use crate::mapping::options::MAX_BATCH_SIZE;
-use crate::mapping::{Function, FunctionError, Mapping, MappingOptions, Progress};
+use crate::mapping::{FailurePolicy, Function, FunctionError, Mapping, MappingOptions, Progress};
 use crate::schedule::{Schedule, ScheduleOptions};
 use crate::stream::{Stream, StreamOptions};
 use crate::table::{TTL_INTERVAL, Table, TableOptions};
@@ -41,7 +42,13 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long one roll-up may take.
 const ROLL_UP_TIMEOUT: Duration = Duration::from_mins(15);
 
-/// How often records that were processed are removed from a stream that has grown large.
+/// How often a batch that fails is retried before it is kept at the failure destination.
+const MAX_RETRIES: u32 = 100;
+
+/// The failure destination in the data directory.
+pub const FAILURES_FOLDER: &str = "failures";
+
+/// How often records that were processed are removed from a stream that has grown large, and from the journal.
 const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the pipeline cannot start, or stop as it should.
@@ -105,12 +112,13 @@ impl Machine {
             ttl_interval: TTL_INTERVAL,
         })
         .await?;
-        let stream = Stream::start(StreamOptions {
+        let mut stream = Stream::start(StreamOptions {
             data_dir: data_dir.clone(),
             addr: options.kinesis_addr,
             ..StreamOptions::new(&options.stream, options.shards)
         })
         .await?;
+        let backlog = stream.take_backlog();
         let stream = Arc::new(stream);
 
         let deadline = Instant::now() + START_TIMEOUT;
@@ -135,6 +143,8 @@ impl Machine {
             batch_size: MAX_BATCH_SIZE,
             window: options.window,
             doorbell: Some(stream.doorbell()),
+            failure: failure_policy(&options)?,
+            backlog,
             data_dir,
             ..MappingOptions::new(&options.stream)
         };
@@ -206,7 +216,9 @@ impl Machine {
     /// [`LocalError::NotDrained`], where records were left; everything is stopped all the same.
     pub async fn drain_and_stop(self, patience: Duration) -> Result<(), MachineError> {
         self.stream.close().await;
+        let progress = self.mapping.progress();
         let drained = self.mapping.drain_and_stop(Instant::now() + patience).await;
+        forget(&self.stream, &progress, true).await;
         if let Err(error) = self.aggregation.run_now().await {
             tracing::warn!(%error, "the last roll-up failed; the next start makes up for it");
         }
@@ -246,13 +258,34 @@ fn aggregate_regularly(aggregator: &Aggregator, interval: Duration) -> Result<Sc
     })
 }
 
+/// What is done with a batch that fails: with a place to keep it, it is given up in the end; without one, never.
+fn failure_policy(options: &MachineOptions) -> Result<FailurePolicy, LocalError> {
+    let jitter = Jitter::from_entropy();
+    let in_data_dir = options.data_dir.as_ref().map(|dir| dir.join(FAILURES_FOLDER).display().to_string());
+    match options.failures.clone().or(in_data_dir) {
+        Some(place) => Ok(FailurePolicy::give_up_after(MAX_RETRIES, Failures::open(&place)?, jitter)),
+        None => Ok(FailurePolicy::retry_without_end(jitter).bisecting()),
+    }
+}
+
+/// Tells the journal how far the mapping has come.
+async fn forget(stream: &Stream, progress: &watch::Receiver<Progress>, finally: bool) {
+    let (checkpoints, backlog) = {
+        let progress = progress.borrow();
+        (progress.checkpoints(), progress.is_backlog_passed)
+    };
+    stream.forget(&checkpoints, backlog, finally).await;
+}
+
 fn trim_regularly(stream: &Arc<Stream>, progress: watch::Receiver<Progress>) -> Result<Schedule, LocalError> {
     let stream = stream.clone();
     let options = ScheduleOptions { interval: TRIM_INTERVAL, ..ScheduleOptions::hourly("trim") };
     Schedule::start(options, move || {
-        let (stream, checkpoints) = (stream.clone(), progress.borrow().checkpoints());
+        let (stream, progress) = (stream.clone(), progress.clone());
         async move {
+            let checkpoints = progress.borrow().checkpoints();
             stream.trim(&checkpoints).await;
+            forget(&stream, &progress, false).await;
             Ok::<(), LocalError>(())
         }
     })

@@ -6,9 +6,12 @@
 //!   than 6 MB (JSON with base64, measured to the byte), when [`MappingOptions::window`] has passed since its first
 //!   record, or when the shard ends.
 //! - `ReportBatchItemFailures`: an answer that names records makes it go on from the lowest of them. An answer without an
-//!   identifier or with one that is not of the batch, an error, a panic and a timeout: the whole batch again. Retries
-//!   back off and have no end; any progress starts them anew.
-//! - It starts at the stream's oldest record and, given a data directory, goes on after its checkpoints.
+//!   identifier or with one that is not of the batch, an error, a panic and a timeout: the whole batch again, or, where
+//!   [`FailurePolicy::bisect`] says so, its halves one after the other. Retries back off; any progress starts them anew.
+//! - After [`FailurePolicy::max_retries`], or when a record is too old, the rest of the batch or of the half is kept whole
+//!   at the failure destination, and only then passed. One bad record thus costs itself and no other.
+//! - It starts at the stream's oldest record and, given a data directory, goes on after its checkpoints. What an earlier
+//!   stream of the same lanes left ([`MappingOptions::backlog`]) goes first.
 //!
 //! The stream may as well be a real one.
 
@@ -26,15 +29,20 @@ pub use options::{FailurePolicy, MappingOptions};
 pub use progress::{Progress, ShardProgress, ShardState};
 
 use crate::error::LocalError;
+use backlog::Earlier;
 use checkpoint::Checkpoints;
 use shard::Shared;
 use shards::Shards;
 
 pub mod options;
 
+mod backlog;
 mod batch;
 mod call;
 mod checkpoint;
+mod delivery;
+mod failing;
+mod kept;
 mod progress;
 mod reader;
 mod shard;
@@ -100,10 +108,19 @@ impl Mapping {
             .await
             .map_err(|detail| LocalError::Stream { stream: options.stream.clone(), detail })?;
         let (ask, asked) = watch::channel(Ask::default());
+        let mut options = options;
+        let backlog = std::mem::take(&mut options.backlog);
         let (progress, seen) = watch::channel(Progress::default());
         let function = Arc::new(function);
         let shared = Arc::new(Shared { client, options, function, checkpoints, progress, ask: asked });
-        let work = tokio::spawn(Shards::new(shared, listed).run());
+        let shards = Shards::new(Arc::clone(&shared), listed);
+        // At once, so that nobody who asks now takes the backlog for done.
+        let earlier = Earlier::new(shared, backlog);
+        let work = tokio::spawn(async move {
+            if earlier.run().await {
+                shards.run().await;
+            }
+        });
         Ok(Self { ask, progress: seen, work })
     }
 

@@ -1,6 +1,7 @@
 //! The stream service: an embedded Kinesis behind its own wire protocol, in memory.
 //!
-//! Its records live as long as the process. What has been processed is trimmed when they become many
+//! Its records live as long as the process; with a data directory a journal keeps what was accepted until it has been
+//! processed, and the next start finds what was not ([`Stream::take_backlog`]). What has been processed is trimmed when they become many
 //! ([`Stream::trim`]); when they are too many all the same, puts are refused until the consumer has caught up.
 
 use std::collections::BTreeMap;
@@ -20,9 +21,14 @@ use crate::clients::REGION;
 use crate::data_dir::{self, DirLock};
 use crate::error::LocalError;
 use crate::serving::{self, Serving};
-use gate::Gate;
+use gate::{Gate, Recorder};
+use headcount_core::origin::SequenceNumber;
+use journal::{Backlog, Journal, Processed};
 use marks::Marks;
 
+pub mod journal;
+
+mod accepted;
 mod gate;
 mod marks;
 
@@ -57,8 +63,8 @@ pub struct StreamOptions {
     pub name: String,
     /// How many shards it starts with, 1 to [`MAX_SHARDS`].
     pub shards: u32,
-    /// Where to keep what stops sequence numbers from repeating after a restart. Needed wherever a table outlives the
-    /// process; the records themselves stay in memory.
+    /// Where to keep what stops sequence numbers from repeating after a restart, and the journal of accepted records.
+    /// Needed wherever a table outlives the process.
     pub data_dir: Option<PathBuf>,
     /// Where it listens. Port 0 takes a free one.
     pub addr: SocketAddr,
@@ -105,6 +111,7 @@ pub struct Stream {
     store: StoreHandle,
     doorbell: watch::Receiver<u64>,
     gate: Arc<Gate>,
+    backlog: Backlog,
     lock: Option<DirLock>,
 }
 
@@ -122,7 +129,7 @@ impl Stream {
     ///
     /// # Errors
     /// When an option is out of its bounds, the address is taken, another process uses the data directory, the
-    /// directory cannot be used, or the clock lies too far behind an earlier run.
+    /// directory cannot be used, its journal is damaged, or the clock lies too far behind an earlier run.
     pub async fn start(options: StreamOptions) -> Result<Self, LocalError> {
         options.check()?;
         let StreamOptions { name, shards, data_dir, addr, clock } = options;
@@ -142,8 +149,15 @@ impl Stream {
         });
         make(&store, &name, shards, second).await?;
         let (ring, doorbell) = watch::channel(0);
+        let (recorder, backlog) = match &data_dir {
+            Some(dir) => {
+                let opened = Journal::open(&dir.join(journal::FOLDER), &arn(&name), journal::SEGMENT_BYTES)?;
+                (Some(Recorder { journal: opened.0, store: store.clone(), stream: name.clone() }), opened.1)
+            }
+            None => (None, Backlog::default()),
+        };
         // The last layer is the first that a request meets.
-        let gate = Gate::new(marks, ring);
+        let gate = Gate::new(marks, recorder, ring);
         let router = router
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(middleware::from_fn_with_state(gate.clone(), gate::pass));
@@ -154,7 +168,7 @@ impl Stream {
             };
             axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(|error| error.to_string())
         })?;
-        Ok(Self { serving, name, store: StoreHandle(store), doorbell, gate, lock })
+        Ok(Self { serving, name, store: StoreHandle(store), doorbell, gate, backlog, lock })
     }
 
     /// Where SDK clients find it, as `http://127.0.0.1:4567`.
@@ -177,6 +191,21 @@ impl Stream {
     /// to its end.
     pub async fn close(&self) {
         self.gate.close().await;
+    }
+
+    /// What earlier runs accepted and the journal still has, to be handed to a mapping once
+    /// ([`crate::mapping::MappingOptions::backlog`]).
+    pub fn take_backlog(&mut self) -> Backlog {
+        std::mem::take(&mut self.backlog)
+    }
+
+    /// Tells the journal what was processed: each shard up to its sequence number, and whether all of the backlog is.
+    /// `finally` says that no more comes.
+    pub async fn forget(&self, processed: &BTreeMap<String, String>, backlog: bool, finally: bool) {
+        let Some(journal) = self.gate.journal() else { return };
+        let number =
+            |(shard, sequence): (&String, &String)| Some((shard.clone(), sequence.parse::<SequenceNumber>().ok()?));
+        journal.forget(Processed { backlog, shards: processed.iter().filter_map(number).collect(), finally }).await;
     }
 
     /// The bytes that its records take.
@@ -213,11 +242,20 @@ impl Stream {
         removed
     }
 
-    /// Finishes the requests under way and ends. The records are gone afterwards.
+    /// Finishes the requests under way and ends. The records are gone afterwards, but for those in the journal.
     pub async fn stop(self) {
         self.serving.stop().await;
+        // A connection that was cut off may hold the gate a little longer; its journal then ends with it.
+        if let Some(gate) = Arc::into_inner(self.gate) {
+            gate.end().await;
+        }
         drop(self.lock);
     }
+}
+
+/// The ARN of the stream of this name.
+fn arn(name: &str) -> String {
+    format!("arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}")
 }
 
 /// Makes the stream with shards that are dated in `second`. The service's own `CreateStream` would date them by the clock,
@@ -249,9 +287,8 @@ async fn make(store: &Store, name: &str, count: u32, second: u64) -> Result<(), 
             }
         })
         .collect();
-    let arn = format!("arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}");
     let created = EpochSeconds(second as f64);
-    let stream = StreamBuilder::new(name.into(), arn, StreamStatus::Active, created, shards).build();
+    let stream = StreamBuilder::new(name.into(), arn(name), StreamStatus::Active, created, shards).build();
     store
         .put_stream(name, stream)
         .await

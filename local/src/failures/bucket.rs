@@ -52,6 +52,7 @@ pub(super) fn of(
         .with_region(region)
         .with_credentials(Arc::new(FromSdk(credentials)))
         .with_http_connector(Network)
+        .with_disable_bulk_delete(true)
         .with_retry(RetryConfig { max_retries: RETRIES, retry_timeout: ANSWER_TIMEOUT, ..RetryConfig::default() });
     if let Some(endpoint) = endpoint {
         builder = builder.with_allow_http(endpoint.starts_with("http:"));

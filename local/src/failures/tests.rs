@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_credential_types::Credentials;
@@ -8,7 +9,6 @@ use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::Method;
 use headcount_consumer::kept::{BatchInfo, Condition, RequestContext, ResponseContext};
-use std::collections::BTreeMap;
 
 use super::*;
 
@@ -141,11 +141,6 @@ async fn little_s3() -> String {
             Method::PUT => {
                 objects.insert(key, body);
                 (200, Vec::new())
-            }
-            Method::POST if query.contains("delete") => {
-                let body = String::from_utf8(body).unwrap();
-                objects.retain(|key, _| !body.contains(&format!("<Key>{key}</Key>")));
-                (200, b"<DeleteResult></DeleteResult>".to_vec())
             }
             Method::DELETE => {
                 objects.remove(&key);

@@ -12,8 +12,11 @@ use crate::schedule::INTERVAL;
 /// How the pipeline of one machine is set up.
 #[derive(Clone, Debug)]
 pub struct MachineOptions {
-    /// Where the table and the checkpoints are kept; `None` keeps all in memory.
+    /// Where the table, the checkpoints and the journal of accepted records are kept; `None` keeps all in memory.
     pub data_dir: Option<PathBuf>,
+    /// Where batches are kept that cannot pass: a folder or `s3://bucket/prefix`. `None` takes the folder
+    /// [`super::FAILURES_FOLDER`] of the data directory; without that either, they are retried without end.
+    pub failures: Option<String>,
     /// Where the stream listens. Port 0 takes a free one.
     pub kinesis_addr: SocketAddr,
     /// Where the table listens. Port 0 takes a free one.
@@ -42,6 +45,7 @@ impl Default for MachineOptions {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             data_dir: None,
+            failures: None,
             kinesis_addr: any_port,
             dynamodb_addr: any_port,
             stream: "headcount-events".to_owned(),

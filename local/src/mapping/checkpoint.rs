@@ -34,6 +34,9 @@ struct StreamCheckpoints {
     /// A stream made anew under an old name has another creation time, and none of the old checkpoints holds for it.
     created_ms: i64,
     shards: BTreeMap<String, ShardCheckpoint>,
+    /// The last record processed of each shard of earlier streams of that name: a journal may hold records of theirs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    before: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -71,12 +74,16 @@ impl Checkpoints {
         Ok(Self { path, state, written: tokio::sync::Mutex::new(0), _lock: lock })
     }
 
-    /// Turns to the stream `arn` made at `created_ms`: checkpoints of an earlier one of that name are forgotten.
+    /// Turns to the stream `arn` made at `created_ms`: checkpoints of an earlier one of that name do not hold for it, and
+    /// are remembered only for that one's backlog.
     pub(super) fn begin(&self, arn: &str, created_ms: i64) {
         let mut state = self.state();
         let stream = state.kept.streams.entry(arn.to_owned()).or_default();
         if stream.created_ms != created_ms {
-            *stream = StreamCheckpoints { created_ms, shards: BTreeMap::new() };
+            let ended = std::mem::take(&mut stream.shards).into_iter();
+            // Sequence numbers only grow, so these lie beyond those of streams before.
+            stream.before.extend(ended.filter_map(|(shard, checkpoint)| Some((shard, checkpoint.sequence?))));
+            stream.created_ms = created_ms;
         }
         while state.kept.streams.len() > MAX_STREAMS {
             let others = state.kept.streams.iter().filter(|(name, _)| *name != arn);
@@ -104,14 +111,37 @@ impl Checkpoints {
         }
     }
 
+    /// How far the shard of an earlier stream `arn` was processed.
+    pub(super) fn before(&self, arn: &str, shard: &str) -> Option<String> {
+        self.state().kept.streams.get(arn)?.before.get(shard).cloned()
+    }
+
+    /// Sets how far a shard of an earlier stream `arn` was processed; returns when it is in the file.
+    pub(super) async fn pass(&self, arn: &str, shard: &str, sequence: Option<String>) -> Result<(), LocalError> {
+        self.change(|kept, _| {
+            if let Some(sequence) = sequence {
+                let stream = kept.streams.entry(arn.to_owned()).or_default();
+                stream.before.insert(shard.to_owned(), sequence);
+            }
+        })
+        .await
+    }
+
     /// Sets a shard's checkpoint; returns when it is in the file. Shards that do so at once share one write.
     pub(super) async fn set(&self, shard: &str, checkpoint: ShardCheckpoint) -> Result<(), LocalError> {
-        let change = {
-            let mut state = self.state();
-            let arn = state.arn.clone();
-            if let Some(stream) = state.kept.streams.get_mut(&arn) {
+        self.change(|kept, arn| {
+            if let Some(stream) = kept.streams.get_mut(arn) {
                 stream.shards.insert(shard.to_owned(), checkpoint);
             }
+        })
+        .await
+    }
+
+    async fn change(&self, change: impl FnOnce(&mut Kept, &str)) -> Result<(), LocalError> {
+        let change = {
+            let mut state = self.state();
+            let State { kept, arn, .. } = &mut *state;
+            change(kept, arn);
             state.change += 1;
             state.change
         };
@@ -187,7 +217,13 @@ mod tests {
         fresh.set("c", at("3")).await.unwrap();
         drop(fresh);
         let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
-        assert!(!text.contains("\"10\"") && text.contains("\"3\""), "the old ones are pruned: {text}");
+        assert!(text.contains("\"3\""), "{text}");
+        let again = open(dir.path(), 3);
+        let before = |shard| again.before(ARN, shard);
+        assert_eq!((before("a"), before("b"), before("c")), (Some("10".into()), None, Some("3".into())));
+        again.pass(ARN, "a", Some("11".into())).await.unwrap();
+        drop(again);
+        assert_eq!(open(dir.path(), 3).before(ARN, "a").as_deref(), Some("11"));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,16 @@
 //! What a mapping is like: the same knobs as the service's, with its bounds.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use headcount_store::clock::Clock;
 use headcount_store::retry::Jitter;
 use tokio::sync::watch;
 
+use super::failing::Limits;
 use crate::error::LocalError;
+use crate::failures::Failures;
+use crate::stream::journal::Backlog;
 
 /// The most records of a batch (the service's own bound).
 pub const MAX_BATCH_SIZE: usize = 10_000;
@@ -33,6 +36,12 @@ pub(super) const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the stream's shards are listed without any other reason.
 pub const LIST_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The most retries of a record (the service's own bound; without one there is no end).
+pub const MAX_RETRIES: u32 = 10_000;
+
+/// Within these a bound of a record's age must lie (the service's own bounds; without one there is none).
+pub const RECORD_AGES: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(168);
+
 /// How a mapping reads its stream and calls its function.
 #[derive(Clone, Debug)]
 pub struct MappingOptions {
@@ -53,6 +62,11 @@ pub struct MappingOptions {
     pub list_interval: Duration,
     /// What becomes of a batch that failed.
     pub failure: FailurePolicy,
+    /// Records of an earlier stream of the same lanes that were not handed out, in the order of their lanes: they go
+    /// before everything that is in the stream.
+    pub backlog: Backlog,
+    /// The clock that the age of records is told by.
+    pub clock: Clock,
     /// Where checkpoints are kept; `None` keeps them in memory, and a new mapping starts at the stream's oldest record.
     pub data_dir: Option<PathBuf>,
 }
@@ -69,6 +83,8 @@ impl MappingOptions {
             doorbell: None,
             list_interval: LIST_INTERVAL,
             failure: FailurePolicy::retry_without_end(Jitter::from_entropy()),
+            backlog: Backlog::default(),
+            clock: Clock::system(),
             data_dir: None,
         }
     }
@@ -91,13 +107,40 @@ impl MappingOptions {
         if self.poll_interval.is_zero() || self.list_interval.is_zero() {
             return refuse("poll_interval, list_interval", "must be longer than nothing".into());
         }
+        if let Some(retries) = self.failure.max_retries
+            && retries > MAX_RETRIES
+        {
+            return refuse("max_retries", format!("at most {MAX_RETRIES}, not {retries}; or none, for no end"));
+        }
+        if let Some(age) = self.failure.max_record_age
+            && !RECORD_AGES.contains(&age)
+        {
+            let (from, to) = RECORD_AGES.into_inner();
+            return refuse("max_record_age", format!("{from:?} to {to:?}, not {age:?}; or none, for no end"));
+        }
+        if self.failure.gives_up() && self.failure.destination.is_none() {
+            let rule = "a mapping that gives up needs a failure destination, or records would be lost; name one, or set \
+                        neither max_retries nor max_record_age";
+            return refuse("failure destination", rule.into());
+        }
         Ok(())
     }
 }
 
 /// What becomes of a batch that failed.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct FailurePolicy {
+    /// Whether a batch whose call failed as a whole (error, panic, timeout, invalid answer) is split into halves, which
+    /// are tried in order. Splitting counts as no retry.
+    pub bisect: bool,
+    /// How often the same first record is retried before the rest of its batch, or of its half, is given up, 0 to
+    /// [`MAX_RETRIES`]; `None` has no end. Any progress starts anew.
+    pub max_retries: Option<u32>,
+    /// How old a record may be when a call with it has failed, within [`RECORD_AGES`]; older ones are given up.
+    pub max_record_age: Option<Duration>,
+    /// Where that is kept which was given up. While it cannot be written, the records are tried on: unlike the
+    /// service's, a mapping passes nothing by that is not kept.
+    pub destination: Option<Failures>,
     jitter: Jitter,
 }
 
@@ -105,38 +148,33 @@ impl FailurePolicy {
     /// Tries again until the function succeeds, as the service does by default: a batch that never passes blocks its
     /// shard. Pauses grow up to [`headcount_store::retry::MAX_PAUSE`].
     pub fn retry_without_end(jitter: Jitter) -> Self {
-        Self { jitter }
+        Self { bisect: false, max_retries: None, max_record_age: None, destination: None, jitter }
     }
 
-    /// What to do after `failed`.
-    pub(super) fn decide(&self, failed: Failed) -> Decision {
-        Decision::RetryAfter(self.jitter.pause(failed.attempts.saturating_sub(1)))
+    /// Splits what fails, retries it `max_retries` times, and then keeps it at `destination` and goes on.
+    pub fn give_up_after(max_retries: u32, destination: Failures, jitter: Jitter) -> Self {
+        let (max_retries, destination) = (Some(max_retries), Some(destination));
+        Self { bisect: true, max_retries, destination, ..Self::retry_without_end(jitter) }
     }
 
-    /// The pause after a request to the stream failed for the `attempts`-th time in a row.
+    /// As it is, but a batch whose call failed as a whole is split.
+    #[must_use]
+    pub fn bisecting(self) -> Self {
+        Self { bisect: true, ..self }
+    }
+
+    /// The pause after a call of the function, or a request to the stream, failed for the `attempts`-th time in a row.
     pub(super) fn pause(&self, attempts: u32) -> Duration {
         self.jitter.pause(attempts.saturating_sub(1))
     }
-}
 
-impl fmt::Debug for FailurePolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FailurePolicy::retry_without_end")
+    pub(super) fn limits(&self) -> Limits {
+        Limits { bisect: self.bisect, max_retries: self.max_retries }
     }
-}
 
-/// A batch that was not processed to its end.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Failed {
-    /// How often it was tried in a row without any record getting through; 0 right after some did.
-    pub(super) attempts: u32,
-}
-
-/// What becomes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// The rest of the batch is tried again.
-    RetryAfter(Duration),
+    fn gives_up(&self) -> bool {
+        self.max_retries.is_some() || self.max_record_age.is_some()
+    }
 }
 
 #[cfg(test)]
@@ -146,7 +184,7 @@ mod tests {
     #[test]
     fn every_bound_is_named() {
         type Change = fn(&mut MappingOptions);
-        let cases: [(&str, Change); 9] = [
+        let cases: [(&str, Change); 14] = [
             ("stream", |options| options.stream.clear()),
             ("batch_size", |options| options.batch_size = 0),
             ("batch_size", |options| options.batch_size = MAX_BATCH_SIZE + 1),
@@ -156,6 +194,11 @@ mod tests {
             ("poll_interval", |options| options.poll_interval = Duration::ZERO),
             ("list_interval", |options| options.list_interval = Duration::ZERO),
             ("10000", |options| options.batch_size = usize::MAX),
+            ("failure destination", |options| options.failure.max_retries = Some(100)),
+            ("failure destination", |options| options.failure.max_record_age = Some(Duration::from_hours(1))),
+            ("max_retries", |options| options.failure.max_retries = Some(MAX_RETRIES + 1)),
+            ("max_record_age", |options| options.failure.max_record_age = Some(Duration::from_secs(59))),
+            ("max_record_age", |options| options.failure.max_record_age = Some(Duration::from_hours(169))),
         ];
         MappingOptions::new("events").check().unwrap();
         for (word, change) in cases {

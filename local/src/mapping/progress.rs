@@ -11,6 +11,12 @@ pub struct Progress {
     pub batches: u64,
     /// Calls that did not process their batch to its end.
     pub failures: u64,
+    /// Records that were given up, and are kept at the failure destination.
+    pub kept: u64,
+    /// Records of an earlier stream that are still to be passed. Shards are then those of the earlier one.
+    pub backlog: u64,
+    /// Whether all records of an earlier stream are passed, if there were any.
+    pub is_backlog_passed: bool,
     /// Why the stream itself cannot be asked at the moment, if so.
     pub problem: Option<String>,
     /// Each shard that the stream lists, by its id.

@@ -6,10 +6,10 @@ use aws_sdk_kinesis::Client;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use super::batch::{Pending, Source, Verdict, judge};
-use super::call::call;
+use super::batch::{Pending, Source};
 use super::checkpoint::{Checkpoints, ShardCheckpoint};
-use super::options::{Decision, Failed, IDLE_INTERVAL, MappingOptions};
+use super::delivery::{Delivery, Lane};
+use super::options::{IDLE_INTERVAL, MappingOptions};
 use super::progress::{Progress, ShardProgress, ShardState};
 use super::reader::{ReadError, Reader};
 use super::{Ask, Function};
@@ -54,7 +54,7 @@ pub(super) struct Shard<F> {
     ended: bool,
     /// Counts records, for `tip`.
     read: u64,
-    processed: u64,
+    delivery: Delivery<F>,
     /// A question, and the records that were read when nothing newer was in the shard.
     tip: Option<(u64, u64)>,
     /// Tells of new records, if anything does.
@@ -75,6 +75,13 @@ impl<F: Function> Shard<F> {
             shard.state = ShardState::Running;
             shard.checkpoint = after;
         });
+        let delivery = Delivery {
+            shared: Arc::clone(&shared),
+            ask: shared.ask.clone(),
+            source: source.clone(),
+            lane: Lane::Shard,
+            passed: 0,
+        };
         Self {
             ask: shared.ask.clone(),
             shared,
@@ -84,7 +91,7 @@ impl<F: Function> Shard<F> {
             window_ends: None,
             ended: false,
             read: 0,
-            processed: 0,
+            delivery,
             tip: None,
             doorbell,
             quiet: None,
@@ -202,84 +209,22 @@ impl<F: Function> Shard<F> {
 
     /// Says that the shard is caught up, where all that was there at the time of the question is processed.
     fn settle(&mut self) {
-        if let Some((question, _)) = self.tip.take_if(|(_, until)| self.processed >= *until) {
+        let passed = self.delivery.passed;
+        if let Some((question, _)) = self.tip.take_if(|(_, until)| passed >= *until) {
             self.shared.update(&self.source.shard, |shard| shard.caught = shard.caught.max(question));
         }
     }
 
-    /// Hands one batch to the function until all of it is processed; `false` when the mapping stops before.
+    /// Hands one batch to the function until all of it is passed; `false` when the mapping stops before.
     async fn deliver(&mut self) -> bool {
-        let mut batch = self.pending.take(self.shared.options.batch_size);
+        let batch = self.pending.take(self.shared.options.batch_size);
         self.window_ends = (!self.pending.is_empty()).then(|| Instant::now() + self.shared.options.window);
-        let mut attempts = 0;
-        loop {
-            let verdict = match call(&self.shared.function, &batch, self.shared.options.function_timeout).await {
-                Ok(answer) => judge(&batch, &answer),
-                Err(reason) => Verdict::Whole(reason),
-            };
-            let (done, problem) = match verdict {
-                Verdict::All => (batch.len(), None),
-                Verdict::From(done) => (done, Some("the function answered with batch item failures".to_owned())),
-                Verdict::Whole(reason) => (0, Some(reason)),
-            };
-            attempts = if done > 0 { 0 } else { attempts + 1 };
-            if let Some(last) = batch[..done].last() {
-                self.checkpoint(last.kinesis.sequence_number.clone()).await;
-            }
-            self.count(batch.len(), done, attempts, problem);
-            drop(batch.drain(..done));
-            if batch.is_empty() {
-                return true;
-            }
-            let Decision::RetryAfter(pause) = self.shared.options.failure.decide(Failed { attempts });
-            if !self.rest(Instant::now() + pause).await {
-                return false;
-            }
-        }
-    }
-
-    /// Sleeps until `wake`; `false` when the mapping stops before.
-    async fn rest(&mut self, wake: Instant) -> bool {
-        tokio::select! {
-            biased;
-            _ = self.ask.wait_for(|ask| ask.stop) => false,
-            () = sleep_until(wake) => true,
-        }
-    }
-
-    /// Counts a call with a batch of `of` records, `done` of which it processed.
-    fn count(&mut self, of: usize, done: usize, attempts: u32, problem: Option<String>) {
-        self.processed += done as u64;
-        let shard = self.source.shard.as_str();
-        if let Some(problem) = &problem {
-            tracing::warn!(shard, records = of, done, attempts, problem, "a batch was not processed to its end");
-        }
-        self.shared.progress.send_modify(|progress| {
-            progress.batches += 1;
-            progress.records += done as u64;
-            progress.failures += u64::from(done < of);
-            let shard = progress.shards.entry(shard.to_owned()).or_default();
-            shard.attempts = attempts;
-            shard.problem = problem;
-        });
-    }
-
-    async fn checkpoint(&mut self, sequence: String) {
-        self.keep(ShardCheckpoint { sequence: Some(sequence.clone()), ended: false }).await;
-        self.shared.update(&self.source.shard, |shard| shard.checkpoint = Some(sequence));
-    }
-
-    /// Keeps a checkpoint. Where that fails the work goes on: the next checkpoint holds this one too, and until then a
-    /// restart delivers again what was counted, which is counted once.
-    async fn keep(&self, checkpoint: ShardCheckpoint) {
-        if let Err(error) = self.shared.checkpoints.set(&self.source.shard, checkpoint).await {
-            tracing::error!(shard = self.source.shard, %error, "a checkpoint could not be kept");
-        }
+        self.delivery.deliver(&batch).await
     }
 
     async fn end(&mut self) {
         let sequence = self.shared.checkpoints.of(&self.source.shard).sequence;
-        self.keep(ShardCheckpoint { sequence, ended: true }).await;
+        self.delivery.save(ShardCheckpoint { sequence, ended: true }).await;
         self.shared.update(&self.source.shard, |shard| {
             shard.state = ShardState::Ended;
             shard.problem = None;

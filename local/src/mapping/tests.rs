@@ -17,6 +17,8 @@ use crate::stream::{Stream, StreamOptions};
 
 mod batches;
 mod failures;
+mod giving_up;
+mod killed;
 mod lasting;
 mod resharding;
 mod trouble;
@@ -182,4 +184,19 @@ fn soon() -> Instant {
 
 async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it happens in time")
+}
+
+/// Starts a mapping on a directory that another one has just left, or is about to.
+async fn started_again(client: &Client, change: impl Fn(&mut MappingOptions), function: &Scripted) -> Mapping {
+    in_time(async {
+        loop {
+            let mut options = quick();
+            change(&mut options);
+            match Mapping::start(client.clone(), options, function.clone()).await {
+                Err(LocalError::Locked { .. }) => tokio::task::yield_now().await,
+                started => break started.unwrap(),
+            }
+        }
+    })
+    .await
 }

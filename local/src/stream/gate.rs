@@ -1,9 +1,14 @@
-//! What stands before the embedded stream: two promises of the service that it does not keep by itself.
+//! What stands before the embedded stream: three promises of the service that it does not keep by itself.
 //!
 //! **A reader misses no record.** The embedded stream numbers a record first and stores it later; of two producers at
 //! once, the higher number may be stored first, be read, and the lower one would never be seen by that reader. So a
 //! `GetRecords` waits for the puts that have begun, and puts that come meanwhile wait for it. (`SubscribeToShard` reads by
 //! itself and is not held back: read with `GetRecords` where nothing may be missed.)
+//!
+//! **What is accepted lasts.** With a journal, a put is answered with success only when its records are in it. A put that
+//! cannot be written there is answered as an internal failure: its records may be counted all the same, as after every
+//! put whose outcome is not known, and who sends them again under the same event ids sends duplicates. Only records of
+//! the stream that this process made are written down; other streams, which clients make, live in memory.
 //!
 //! **A lane never goes back in its sequence**: see [`super::marks`].
 
@@ -16,10 +21,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use ferrokinesis::store::Store;
 use tokio::sync::{RwLock, watch};
 
-use super::MAX_BODY_BYTES;
+use super::journal::Journal;
 use super::marks::{Making, Marks};
+use super::{MAX_BODY_BYTES, accepted};
 
 const TARGET: &str = "x-amz-target";
 const JSON: &str = "application/x-amz-json-1.1";
@@ -29,22 +36,78 @@ const JSON: &str = "application/x-amz-json-1.1";
 pub(super) struct Gate {
     /// Puts share it, a read has it alone.
     puts: RwLock<()>,
+    /// Puts share it until they are written down.
+    recording: RwLock<()>,
     /// Whether no more records are taken.
     is_closed: AtomicBool,
     marks: Marks,
+    recorder: Option<Recorder>,
     /// Counts the requests after which there may be something to read.
     doorbell: watch::Sender<u64>,
 }
 
+/// What writes accepted records down.
+pub(super) struct Recorder {
+    pub(super) journal: Journal,
+    pub(super) store: Store,
+    /// The stream's name.
+    pub(super) stream: String,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+impl Recorder {
+    /// Hands an answer on when what it accepts is written down.
+    async fn record(&self, response: Response) -> Response {
+        if response.status() != StatusCode::OK {
+            return response;
+        }
+        let (parts, body) = response.into_parts();
+        let recorded = async {
+            let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| error.to_string())?;
+            let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or(JSON);
+            let places = accepted::places(&body, kind.contains("cbor"))?;
+            let records = accepted::find(&self.store, &self.stream, &places).await?;
+            self.journal.append(&records).await?;
+            Ok::<_, String>(body)
+        };
+        match recorded.await {
+            Ok(body) => Response::from_parts(parts, Body::from(body)),
+            Err(error) => {
+                tracing::error!(error, "a put could not be made durable and is answered as failed");
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "The records could not be made durable")
+            }
+        }
+    }
+}
+
 impl Gate {
-    pub(super) fn new(marks: Marks, doorbell: watch::Sender<u64>) -> Arc<Self> {
-        Arc::new(Self { puts: RwLock::new(()), is_closed: AtomicBool::new(false), marks, doorbell })
+    pub(super) fn new(marks: Marks, recorder: Option<Recorder>, doorbell: watch::Sender<u64>) -> Arc<Self> {
+        let (puts, recording) = (RwLock::new(()), RwLock::new(()));
+        Arc::new(Self { puts, recording, is_closed: AtomicBool::new(false), marks, recorder, doorbell })
     }
 
-    /// Takes no more records from now on; those that were being put when it returns are in the stream.
+    /// The journal, where there is one.
+    pub(super) fn journal(&self) -> Option<&Journal> {
+        self.recorder.as_ref().map(|recorder| &recorder.journal)
+    }
+
+    /// Ends the journal, if nobody uses the gate any more.
+    pub(super) async fn end(self) {
+        if let Some(recorder) = self.recorder {
+            recorder.journal.close().await;
+        }
+    }
+
+    /// Takes no more records from now on; those that were being put are in the stream and written down when it returns.
     pub(super) async fn close(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
         let _alone = self.puts.write().await;
+        let _all_written = self.recording.write().await;
     }
 
     fn ring(&self) {
@@ -82,14 +145,19 @@ pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
     match kind {
         Kind::Put => {
             let shared = gate.puts.read().await;
+            let _recording = gate.recording.read().await;
             if gate.is_closed.load(Ordering::SeqCst) {
                 let message = "The stream is about to stop and takes no more records";
                 return refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message);
             }
             let response = next.run(request).await;
+            // Readers need not wait for the disk: a record that is processed need not be kept.
             drop(shared);
             gate.ring();
-            response
+            match &gate.recorder {
+                Some(recorder) => recorder.record(response).await,
+                None => response,
+            }
         }
         Kind::Read => {
             let _alone = gate.puts.write().await;

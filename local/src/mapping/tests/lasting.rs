@@ -45,16 +45,7 @@ async fn a_part_that_got_through_is_not_delivered_again() {
     drop(mapping);
 
     let second = Scripted::done();
-    let mapping = in_time(async {
-        loop {
-            let options = MappingOptions { data_dir: Some(dir.path().to_owned()), ..quick() };
-            match Mapping::start(world.client.clone(), options, second.clone()).await {
-                Err(LocalError::Locked { .. }) => tokio::task::yield_now().await,
-                started => break started.unwrap(),
-            }
-        }
-    })
-    .await;
+    let mapping = started_again(&world.client, kept_in(dir.path()), &second).await;
     mapping.drain_and_stop(soon()).await.unwrap();
     assert_eq!(second.data(), numbered(6..10));
     world.stream.stop().await;
