@@ -177,13 +177,12 @@ impl fmt::Display for Failures {
 
 impl Opened {
     fn path(&self, key: &str) -> Path {
-        Path::from_iter(self.prefix.parts().chain(Path::from(key).parts()))
+        self.prefix.parts().chain(Path::from(key).parts()).collect()
     }
 
     /// The key of what lies at `location`; `None` for what is not below the prefix.
     fn key(&self, location: &Path) -> Option<String> {
-        let parts: Vec<_> = location.prefix_match(&self.prefix)?.collect();
-        Some(Path::from_iter(parts).to_string())
+        Some(location.prefix_match(&self.prefix)?.collect::<Path>().to_string())
     }
 }
 

@@ -18,3 +18,5 @@ mod pipeline;
 mod redrive;
 #[path = "e2e/sample.rs"]
 mod sample;
+#[path = "e2e/sigkill_serve.rs"]
+mod sigkill_serve;

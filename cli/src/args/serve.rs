@@ -15,16 +15,20 @@ const MAX_SHARDS: i64 = 64;
 const EXAMPLES: &str = "\
 Examples:
   headcount serve                       in memory, until Ctrl-C
-  headcount serve --data-dir ./data     the table outlives a restart
+  headcount serve --data-dir ./data     what was accepted outlives restarts and kills
   headcount serve --zone Europe/Berlin --window 5 --ip-policy drop";
 
 /// `headcount serve`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
-    /// Keep the table here [default: in memory, gone when it stops]
+    /// Keep the table here, and every accepted record until it is counted [default: in memory, gone when it stops]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Where records are kept that fail 100 retries, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:
+    /// `failures` in the data directory; without one they are retried without end, for nothing could keep them]
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) failures: Option<String>,
     /// The address to listen on; there is no authentication, so think before you change it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,

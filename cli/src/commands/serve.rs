@@ -26,6 +26,7 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
     let rules = Rules::new(Vec::new(), Some(DEFAULT_LATENESS_MS), MAX_EARLINESS_MS, args.ip_policy);
     let machine = Machine::start(MachineOptions {
         data_dir: args.data_dir,
+        failures: args.failures,
         kinesis_addr: SocketAddr::new(args.bind, args.kinesis_port),
         dynamodb_addr: SocketAddr::new(args.bind, args.dynamodb_port),
         stream: DEFAULT_STREAM.to_owned(),
@@ -80,6 +81,8 @@ fn health(progress: &Progress) -> Value {
         "records": progress.records,
         "batches": progress.batches,
         "failures": progress.failures,
+        "kept": progress.kept,
+        "backlog": progress.backlog,
         "millisBehind": behind,
     })
 }

@@ -151,6 +151,12 @@ impl Serve {
         }
     }
 
+    /// Ends it at once, with whatever it is doing (SIGKILL).
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
     /// Asks over plain HTTP and takes the whole answer.
     pub(crate) fn get(&self, path: &str) -> String {
         let host = self.http.trim_start_matches("http://").split('/').next().unwrap_or_default();
