@@ -51,10 +51,15 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), LocalError> {
     written.map_err(|source| failed(path, "written", source))
 }
 
-/// A rename is durable once its directory is.
+/// Syncs the directory that `path` lies in: a rename, or a new name, is durable once its directory is.
 #[cfg(unix)]
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    match path.parent() {
+        // A name without a folder lies in the current one.
+        Some(dir) if dir.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 #[cfg(not(unix))]

@@ -18,6 +18,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::data_dir::sync_directory;
 use crate::error::LocalError;
 
 mod bucket;
@@ -100,8 +101,11 @@ impl Failures {
     pub async fn keep(&self, invocation: &KeptInvocation) -> Result<String, LocalError> {
         let key = key(invocation).map_err(|detail| self.failed("written", detail))?;
         let json = serde_json::to_vec(invocation).map_err(|error| self.failed("written", error))?;
-        if let Place::Folder(folder) = &self.place {
-            std::fs::create_dir_all(folder).map_err(|error| self.failed("made", error))?;
+        if let Place::Folder(folder) = &self.place
+            && !folder.is_dir()
+        {
+            let made = std::fs::create_dir_all(folder).and_then(|()| sync_directory(folder));
+            made.map_err(|error| self.failed("made", error))?;
         }
         let opened = self.opened().await?;
         opened.store.put(&opened.path(&key), json.into()).await.map_err(|error| self.failed("written", error))?;

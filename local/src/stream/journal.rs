@@ -128,6 +128,7 @@ impl Journal {
     /// end, where a put that was never answered may be torn.
     pub(super) fn open(dir: &Path, arn: &str, segment_bytes: u64) -> Result<(Self, Backlog), LocalError> {
         let lock = data_dir::lock(dir, "journal")?;
+        data_dir::sync_directory(dir).map_err(|source| data_dir::failed(dir, "synced", source))?;
         let found = segment::list(dir)?;
         let mut entries = Vec::new();
         for (at, path) in found.iter().enumerate() {
