@@ -28,7 +28,7 @@ use marks::Marks;
 
 pub mod journal;
 
-mod accepted;
+pub(crate) mod accepted;
 mod gate;
 mod marks;
 

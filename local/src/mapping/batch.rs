@@ -6,7 +6,8 @@ use std::io;
 use aws_lambda_events::event::kinesis::{KinesisEventRecord, KinesisRecord};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use aws_sdk_kinesis::types::Record;
-use chrono::DateTime;
+
+use crate::stream::accepted::arrived_at;
 
 /// The longest payload of a call, in bytes of JSON with base64 (the service's "6 MB").
 pub(super) const MAX_PAYLOAD_BYTES: usize = 6 << 20;
@@ -36,7 +37,7 @@ pub(super) struct Item {
 impl Source {
     pub(super) fn item(&self, record: Record) -> Item {
         let arrival = record.approximate_arrival_timestamp();
-        let arrival = arrival.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos())).unwrap_or_default();
+        let arrival = arrival.map(arrived_at).unwrap_or_default();
         let mut kinesis = KinesisRecord::default();
         kinesis.approximate_arrival_timestamp.0 = arrival;
         kinesis.kinesis_schema_version = Some("1.0".into());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_kinesis::primitives::DateTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrokinesis::sequence::{resolve_shard_id, shard_ix_to_hex};
@@ -45,6 +46,11 @@ pub(super) fn places(body: &[u8], is_cbor: bool) -> Result<BTreeMap<String, BTre
     Ok(places)
 }
 
+/// When the stream took a record, as the consumer is told it.
+pub(crate) fn arrived_at(at: &DateTime) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp(at.secs(), at.subsec_nanos()).unwrap_or_default()
+}
+
 /// The records of `stream` at these places, with their shards. Places of another stream are none of its, and a record that
 /// was trimmed meanwhile has been processed.
 pub(super) async fn find(
@@ -65,11 +71,23 @@ pub(super) async fn find(
             };
             let sequence: SequenceNumber = sequence.parse().map_err(|_| "a sequence number is no number".to_owned())?;
             let data = STANDARD.decode(&stored.data).map_err(|error| format!("a record's data: {error}"))?;
-            let arrival_ms = (stored.approximate_arrival_timestamp * 1000.0) as i64;
+            // To the millisecond what the mapping makes of it: an event without a time of its own has this one.
+            let arrival = DateTime::from_secs_f64(stored.approximate_arrival_timestamp);
+            let arrival_ms = arrived_at(&arrival).timestamp_millis();
             found.push((shard.clone(), Accepted { sequence, arrival_ms, partition_key: stored.partition_key, data }));
         }
     }
     Ok(found)
+}
+
+/// Takes the records at these places out of the stream: their put is answered as failed.
+pub(super) async fn remove(store: &Store, stream: &str, places: &BTreeMap<String, BTreeSet<String>>) {
+    for (shard, sequences) in places {
+        let Ok((_, index)) = resolve_shard_id(shard) else { continue };
+        let lane = shard_ix_to_hex(index);
+        let keys: Vec<String> = sequences.iter().map(|sequence| format!("{lane}/{sequence}")).collect();
+        store.delete_record_keys(stream, &keys).await;
+    }
 }
 
 #[cfg(test)]

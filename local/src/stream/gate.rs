@@ -36,8 +36,6 @@ const JSON: &str = "application/x-amz-json-1.1";
 pub(super) struct Gate {
     /// Puts share it, a read has it alone.
     puts: RwLock<()>,
-    /// Puts share it until they are written down.
-    recording: RwLock<()>,
     /// Whether no more records are taken.
     is_closed: AtomicBool,
     marks: Marks,
@@ -61,7 +59,7 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// Hands an answer on when what it accepts is written down.
+    /// Hands an answer on when what it accepts is written down. What cannot be is taken out of the stream again.
     async fn record(&self, response: Response) -> Response {
         if response.status() != StatusCode::OK {
             return response;
@@ -71,8 +69,14 @@ impl Recorder {
             let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| error.to_string())?;
             let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or(JSON);
             let places = accepted::places(&body, kind.contains("cbor"))?;
-            let records = accepted::find(&self.store, &self.stream, &places).await?;
-            self.journal.append(&records).await?;
+            let written = match accepted::find(&self.store, &self.stream, &places).await {
+                Ok(records) => self.journal.append(&records).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                accepted::remove(&self.store, &self.stream, &places).await;
+                return Err(error);
+            }
             Ok::<_, String>(body)
         };
         match recorded.await {
@@ -87,8 +91,7 @@ impl Recorder {
 
 impl Gate {
     pub(super) fn new(marks: Marks, recorder: Option<Recorder>, doorbell: watch::Sender<u64>) -> Arc<Self> {
-        let (puts, recording) = (RwLock::new(()), RwLock::new(()));
-        Arc::new(Self { puts, recording, is_closed: AtomicBool::new(false), marks, recorder, doorbell })
+        Arc::new(Self { puts: RwLock::new(()), is_closed: AtomicBool::new(false), marks, recorder, doorbell })
     }
 
     /// The journal, where there is one.
@@ -107,7 +110,6 @@ impl Gate {
     pub(super) async fn close(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
         let _alone = self.puts.write().await;
-        let _all_written = self.recording.write().await;
     }
 
     fn ring(&self) {
@@ -143,22 +145,11 @@ pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
     };
     let request = Request::from_parts(parts, Body::from(body));
     match kind {
-        Kind::Put => {
-            let shared = gate.puts.read().await;
-            let _recording = gate.recording.read().await;
-            if gate.is_closed.load(Ordering::SeqCst) {
-                let message = "The stream is about to stop and takes no more records";
-                return refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message);
-            }
-            let response = next.run(request).await;
-            // Readers need not wait for the disk: a record that is processed need not be kept.
-            drop(shared);
-            gate.ring();
-            match &gate.recorder {
-                Some(recorder) => recorder.record(response).await,
-                None => response,
-            }
-        }
+        // A task of its own goes on to its end, whether or not the sender still waits.
+        Kind::Put => match tokio::spawn(put(gate, request, next)).await {
+            Ok(response) => response,
+            Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "The put failed"),
+        },
         Kind::Read => {
             let _alone = gate.puts.write().await;
             next.run(request).await
@@ -169,6 +160,22 @@ pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
         },
         Kind::Other => next.run(request).await,
     }
+}
+
+/// One put: into the stream, and onto the disk before anybody can read it. A record that was read, and whose events were
+/// stored, must not be one that a crash forgets: its events would then be known, and counted by nobody.
+async fn put(gate: Arc<Gate>, request: Request, next: Next) -> Response {
+    let _shared = gate.puts.read().await;
+    if gate.is_closed.load(Ordering::SeqCst) {
+        let message = "The stream is about to stop and takes no more records";
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message);
+    }
+    let mut response = next.run(request).await;
+    if let Some(recorder) = &gate.recorder {
+        response = recorder.record(response).await;
+    }
+    gate.ring();
+    response
 }
 
 fn refusal(status: StatusCode, kind: &str, message: &str) -> Response {

@@ -229,3 +229,49 @@ async fn bad_options_and_taken_places_are_named() {
     stream.stop().await;
     Stream::start(StreamOptions { addr, ..kept_in(dir.path(), 1) }).await.unwrap().stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_down_is_refused_and_nobody_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let stream = Stream::start(kept_in(dir.path(), 1)).await.unwrap();
+    // No retries, so that one put is one put.
+    let retries = aws_sdk_kinesis::config::retry::RetryConfig::disabled();
+    let config = aws_sdk_kinesis::config::Builder::from(&clients::config(&stream.endpoint())).retry_config(retries);
+    let client = Client::from_conf(config.build());
+    let journal = dir.path().join(journal::FOLDER);
+    let moved = dir.path().join("moved");
+    let put = |data: &'static str| client.put_record().stream_name("events").partition_key("k").data(Blob::new(data));
+    std::fs::rename(&journal, &moved).unwrap();
+    let refused = put("lost").send().await.unwrap_err();
+    assert_eq!(refused.raw_response().map(|response| response.status().as_u16()), Some(500), "{refused:?}");
+    std::fs::rename(&moved, &journal).unwrap();
+    put("kept").send().await.unwrap();
+    assert_eq!(read_all(&client, 100, || true).await, [b"kept"]);
+    stream.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_the_journal_came_when_its_readers_were_told_it_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let stream = Stream::start(kept_in(dir.path(), 1)).await.unwrap();
+    let client = clients::kinesis(&stream.endpoint());
+    for _ in 0..200 {
+        client.put_record().stream_name("events").partition_key("k").data(Blob::new("x")).send().await.unwrap();
+    }
+    let iterator = client
+        .get_shard_iterator()
+        .stream_name("events")
+        .shard_id("shardId-000000000000")
+        .shard_iterator_type(ShardIteratorType::TrimHorizon);
+    let iterator = iterator.send().await.unwrap().shard_iterator;
+    let read = client.get_records().set_shard_iterator(iterator).send().await.unwrap();
+    let told =
+        |at: Option<&aws_sdk_kinesis::primitives::DateTime>| accepted::arrived_at(at.unwrap()).timestamp_millis();
+    let told: Vec<i64> = read.records().iter().map(|record| told(record.approximate_arrival_timestamp())).collect();
+    stream.stop().await;
+    let mut again = Stream::start(kept_in(dir.path(), 1)).await.unwrap();
+    let backlog = again.take_backlog();
+    let kept: Vec<i64> = backlog.lanes[0].records.iter().map(|record| record.arrival_ms).collect();
+    assert_eq!((told.len(), told), (200, kept));
+    again.stop().await;
+}
