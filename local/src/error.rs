@@ -76,6 +76,15 @@ pub enum LocalError {
         /// What holds for it.
         rule: String,
     },
+    /// A function's program is missing.
+    #[error(
+        "{} is not there: build it with `cargo build -p headcount-consumer -p headcount-aggregator`, or name the folder \
+         that holds it", path.display()
+    )]
+    Program {
+        /// The program.
+        path: PathBuf,
+    },
     /// The stream cannot be used.
     #[error("the stream {stream:?} cannot be used: {detail}")]
     Stream {

@@ -1,5 +1,6 @@
 //! Everything that stands in for AWS on one machine: the table, the stream, the event source mapping between the stream
-//! and the consumer with the place that keeps what it gave up on, and the aggregator's schedule.
+//! and the consumer with the place that keeps what it gave up on, the aggregator's schedule, and a Lambda Runtime API for
+//! the functions' real programs.
 //!
 //! Table and stream speak the services' own protocols over loopback sockets, so the very same SDK calls reach them that
 //! reach the real services; and the mapping works as well on a real stream as on the embedded one.
@@ -7,6 +8,7 @@
 pub mod clients;
 pub mod error;
 pub mod failures;
+pub mod lambda;
 pub mod machine;
 pub mod mapping;
 pub mod schedule;

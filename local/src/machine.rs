@@ -1,18 +1,14 @@
 //! The whole pipeline on one machine: stream, mapping, consumer, table, and the aggregator at its times.
 
+mod functions;
 mod options;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::event::kinesis::KinesisEvent;
-use aws_lambda_events::event::streams::KinesisEventResponse;
 use headcount_aggregator::AggregateError;
 use headcount_aggregator::roll_up::{RollUp, roll_up};
 use headcount_aggregator::verify::{Verification, verify};
-use headcount_consumer::handler::handle;
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::DEFAULT_LATENESS_MS;
 use headcount_store::clock::Clock;
@@ -28,13 +24,17 @@ use tokio::time::Instant;
 use crate::clients;
 use crate::error::LocalError;
 use crate::failures::Failures;
-use crate::mapping::options::MAX_BATCH_SIZE;
-use crate::mapping::{FailurePolicy, Function, FunctionError, Mapping, MappingOptions, Progress};
+use crate::lambda::fleet::{Fleet, FunctionProcess};
+use crate::lambda::functions::ConsumerProcesses;
+use crate::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
 use crate::schedule::{Schedule, ScheduleOptions};
 use crate::stream::{Stream, StreamOptions};
 use crate::table::{TTL_INTERVAL, Table, TableOptions};
 
+pub use functions::Functions;
 pub use options::MachineOptions;
+
+use functions::{Consumer, aggregate};
 
 /// How long making the table and reading its record may take.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -84,17 +84,8 @@ pub struct Machine {
     trimming: Schedule,
     aggregator: Aggregator,
     deployment: Arc<Deployment>,
-}
-
-/// The consumer and all it remembers; one for all shards, as one warm function would be.
-struct Consumer(headcount_consumer::deps::Deps<DynamoStore>);
-
-impl Function for Consumer {
-    async fn invoke(&self, event: KinesisEvent, deadline: Instant) -> Result<KinesisEventResponse, FunctionError> {
-        // Without its type, which is too deep for the compiler to look through again.
-        let handled: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(handle(&self.0, event, deadline));
-        handled.await.map_err(FunctionError::new)
-    }
+    /// The consumer's processes and the aggregator's, where the functions run as such.
+    fleets: Option<[Arc<Fleet>; 2]>,
 }
 
 type Aggregator = headcount_aggregator::Deps<DynamoStore>;
@@ -140,7 +131,8 @@ impl Machine {
         let deployment = consumer.deployment(deadline).await?;
 
         let mapping = MappingOptions {
-            batch_size: MAX_BATCH_SIZE,
+            batch_size: options.batch_size,
+            function_timeout: options.function_timeout,
             window: options.window,
             doorbell: Some(stream.doorbell()),
             failure: failure_policy(&options)?,
@@ -148,11 +140,16 @@ impl Machine {
             data_dir,
             ..MappingOptions::new(&options.stream)
         };
-        let mapping = Mapping::start(clients::kinesis(&stream.endpoint()), mapping, Consumer(consumer)).await?;
+        let fleets = Functions::fleets(&options, &table.endpoint())?;
+        let consumer = match &fleets {
+            Some([consumer, _]) => Consumer::Processes(ConsumerProcesses(consumer.clone())),
+            None => Consumer::InProcess(Box::new(consumer)),
+        };
+        let mapping = Mapping::start(clients::kinesis(&stream.endpoint()), mapping, consumer).await?;
         let trimming = trim_regularly(&stream, mapping.progress())?;
         let aggregator = aggregator(store, &options);
-        let aggregation = aggregate_regularly(&aggregator, options.roll_up_interval)?;
-        Ok(Self { table, stream, mapping, aggregation, trimming, aggregator, deployment })
+        let aggregation = aggregate_regularly(&aggregator, fleets.as_ref(), options.roll_up_interval)?;
+        Ok(Self { table, stream, mapping, aggregation, trimming, aggregator, deployment, fleets })
     }
 
     /// Where SDK clients find the stream, as `http://127.0.0.1:4567`.
@@ -185,6 +182,11 @@ impl Machine {
         self.mapping.progress()
     }
 
+    /// The consumer's processes that run; none where it runs as code of this process.
+    pub fn consumer_processes(&self) -> Vec<FunctionProcess> {
+        self.fleets.as_ref().map_or_else(Vec::new, |[consumer, _]| consumer.processes())
+    }
+
     /// Waits until every record that is in the stream now is processed.
     ///
     /// # Errors
@@ -193,7 +195,7 @@ impl Machine {
         self.mapping.drain().await
     }
 
-    /// Aggregates the open days now.
+    /// Aggregates the open days now, as code of this process.
     ///
     /// # Errors
     /// [`AggregateError`], where the run as a whole could not begin.
@@ -224,6 +226,9 @@ impl Machine {
         }
         self.aggregation.stop().await;
         self.trimming.stop().await;
+        for fleet in self.fleets.iter().flatten() {
+            fleet.stop().await;
+        }
         if let Some(stream) = Arc::into_inner(self.stream) {
             stream.stop().await;
         }
@@ -241,21 +246,14 @@ fn aggregator(store: DynamoStore, options: &MachineOptions) -> Aggregator {
     Aggregator { store, clock: Clock::system(), jitter: Jitter::from_entropy(), settings }
 }
 
-fn aggregate_regularly(aggregator: &Aggregator, interval: Duration) -> Result<Schedule, LocalError> {
-    let aggregator = Arc::new(aggregator.clone());
+fn aggregate_regularly(
+    aggregator: &Aggregator,
+    fleets: Option<&[Arc<Fleet>; 2]>,
+    interval: Duration,
+) -> Result<Schedule, LocalError> {
+    let (aggregator, fleet) = (Arc::new(aggregator.clone()), fleets.map(|[_, aggregator]| aggregator.clone()));
     let options = ScheduleOptions { interval, ..ScheduleOptions::hourly("roll-up") };
-    Schedule::start(options, move || {
-        let aggregator = aggregator.clone();
-        async move {
-            let run: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(async move { roll_up(&aggregator, None, Instant::now() + ROLL_UP_TIMEOUT).await });
-            let rolled_up = run.await.map_err(|error| error.to_string())?;
-            match rolled_up.failed().next() {
-                Some((date, error)) => Err(format!("{date}: {error}")),
-                None => Ok(()),
-            }
-        }
-    })
+    Schedule::start(options, move || aggregate(aggregator.clone(), fleet.clone()))
 }
 
 /// What is done with a batch that fails: with a place to keep it, it is given up in the end; without one, never.

@@ -88,6 +88,11 @@ impl Rules {
         self.ip_policy
     }
 
+    /// The event types beside the built-in ones.
+    pub fn custom_types(&self) -> impl Iterator<Item = &str> {
+        self.custom_types.iter().map(AsRef::as_ref)
+    }
+
     /// The event type of this name, if this deployment knows it.
     pub fn event_type(&self, name: &str) -> Option<EventType> {
         let built_in = EventType::BUILT_IN.into_iter().find(|known| known.as_str() == name);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use headcount_core::validate::Rules;
 
+use super::functions::Functions;
+use crate::mapping::options::{FUNCTION_TIMEOUT, MAX_BATCH_SIZE};
 use crate::schedule::INTERVAL;
 
 /// How the pipeline of one machine is set up.
@@ -33,6 +35,12 @@ pub struct MachineOptions {
     pub project: String,
     /// What makes an event acceptable.
     pub rules: Rules,
+    /// How the functions run.
+    pub functions: Functions,
+    /// The most records of a batch.
+    pub batch_size: usize,
+    /// How long the consumer may take for a batch.
+    pub function_timeout: Duration,
     /// How long a batch waits for more records.
     pub window: Duration,
     /// How often the open days are aggregated.
@@ -54,6 +62,9 @@ impl Default for MachineOptions {
             zone: None,
             project: "headcount".to_owned(),
             rules: Rules::default(),
+            functions: Functions::InProcess,
+            batch_size: MAX_BATCH_SIZE,
+            function_timeout: FUNCTION_TIMEOUT,
             window: Duration::ZERO,
             roll_up_interval: INTERVAL,
         }

@@ -1,0 +1,183 @@
+//! How the functions run: as code of this process, or as the programs that Lambda would run.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use headcount_aggregator::roll_up::roll_up;
+use headcount_consumer::deps::Deps;
+use headcount_consumer::handler::handle;
+use headcount_core::ip_policy::IpPolicy;
+use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
+use headcount_store::dynamo::DynamoStore;
+use tokio::time::Instant;
+
+use super::{Aggregator, MachineOptions, ROLL_UP_TIMEOUT};
+use crate::error::LocalError;
+use crate::lambda::fleet::{Fleet, FleetOptions};
+use crate::lambda::functions::{self, ConsumerProcesses};
+use crate::mapping::{Function, FunctionError};
+
+/// How consumer and aggregator run.
+#[derive(Clone, Debug, Default)]
+pub enum Functions {
+    /// As code of this process.
+    #[default]
+    InProcess,
+    /// As their own programs, behind a Lambda Runtime API.
+    Processes {
+        /// The consumer's program.
+        consumer: PathBuf,
+        /// The aggregator's program.
+        aggregator: PathBuf,
+        /// Further variables of both, which go before those that the pipeline's options make.
+        environment: Vec<(String, String)>,
+        /// Where both find the table, as `http://127.0.0.1:8000`; `None` is the embedded one.
+        dynamodb_endpoint: Option<String>,
+    },
+}
+
+impl Functions {
+    /// The programs in this folder.
+    ///
+    /// # Errors
+    /// [`LocalError::Program`], where one of them is not there.
+    pub fn in_folder(folder: &Path) -> Result<Self, LocalError> {
+        let program = |name: &str| {
+            let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+            if path.is_file() { Ok(path) } else { Err(LocalError::Program { path }) }
+        };
+        Ok(Self::Processes {
+            consumer: program(functions::CONSUMER)?,
+            aggregator: program(functions::AGGREGATOR)?,
+            environment: Vec::new(),
+            dynamodb_endpoint: None,
+        })
+    }
+
+    /// The two fleets, where the functions run as processes. `table` is the embedded one's endpoint.
+    pub(super) fn fleets(options: &MachineOptions, table: &str) -> Result<Option<[Arc<Fleet>; 2]>, LocalError> {
+        let Self::Processes { consumer, aggregator, environment, dynamodb_endpoint } = &options.functions else {
+            return Ok(None);
+        };
+        let mut variables = variables(options)?;
+        variables.push(("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_endpoint.clone().unwrap_or_else(|| table.to_owned())));
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let environment: Vec<_> = variables.chain(environment.iter().cloned()).collect();
+        let fleet = |name: &str, program: &PathBuf, most| {
+            if !program.is_file() {
+                return Err(LocalError::Program { path: program.clone() });
+            }
+            let environment = environment.clone();
+            Ok(Arc::new(Fleet::new(FleetOptions { environment, most, ..FleetOptions::new(name, program) })))
+        };
+        let most = FleetOptions::new("", "").most;
+        Ok(Some([fleet(functions::CONSUMER, consumer, most)?, fleet(functions::AGGREGATOR, aggregator, 1)?]))
+    }
+}
+
+/// What the programs must know of the pipeline's options.
+fn variables(options: &MachineOptions) -> Result<Vec<(&'static str, String)>, LocalError> {
+    let rules = &options.rules;
+    let lateness_days = match rules.lateness_ms() {
+        Some(ms) if ms % DAY_MS == 0 && rules.earliness_ms() == MAX_EARLINESS_MS => ms / DAY_MS,
+        _ => {
+            let rule = "functions of their own take events from whole days before their arrival to 15 minutes after it";
+            return Err(LocalError::Option { field: "rules", rule: rule.to_owned() });
+        }
+    };
+    let ip_policy = match rules.ip_policy() {
+        IpPolicy::Keep => "keep",
+        IpPolicy::Truncate => "truncate",
+        IpPolicy::Drop => "drop",
+    };
+    let mut variables = vec![
+        (headcount_consumer::config::EVENTS_TABLE, options.table.clone()),
+        (headcount_consumer::config::PROJECT, options.project.clone()),
+        (headcount_consumer::config::LATENESS_DAYS, lateness_days.to_string()),
+        (headcount_consumer::config::IP_POLICY, ip_policy.to_owned()),
+        (headcount_consumer::config::EVENT_TYPES, rules.custom_types().collect::<Vec<_>>().join(",")),
+    ];
+    if let Some(zone) = options.zone {
+        variables.push((headcount_consumer::config::REPORTING_ZONE, zone.name().to_owned()));
+    }
+    Ok(variables)
+}
+
+/// What the mapping hands its batches to.
+pub(super) enum Consumer {
+    /// The handler and all it remembers; one for all shards, as one warm function would be.
+    InProcess(Box<Deps<DynamoStore>>),
+    /// Processes, one for each shard in flight.
+    Processes(ConsumerProcesses),
+}
+
+impl Function for Consumer {
+    async fn invoke(&self, event: KinesisEvent, deadline: Instant) -> Result<KinesisEventResponse, FunctionError> {
+        match self {
+            Self::InProcess(deps) => {
+                // Without its type, which is too deep for the compiler to look through again.
+                let handled: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(handle(deps, event, deadline));
+                handled.await.map_err(FunctionError::new)
+            }
+            Self::Processes(processes) => processes.invoke(event, deadline).await,
+        }
+    }
+}
+
+/// One run of the aggregator over the open days; why it failed, if it did.
+pub(super) async fn aggregate(aggregator: Arc<Aggregator>, fleet: Option<Arc<Fleet>>) -> Result<(), String> {
+    let deadline = Instant::now() + ROLL_UP_TIMEOUT;
+    if let Some(fleet) = fleet {
+        return functions::roll_up(&fleet, deadline).await;
+    }
+    let run: Pin<Box<dyn Future<Output = _> + Send>> =
+        Box::pin(async move { roll_up(&aggregator, None, deadline).await });
+    let rolled_up = run.await.map_err(|error| error.to_string())?;
+    match rolled_up.failed().next() {
+        Some((date, error)) => Err(format!("{date}: {error}")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headcount_core::validate::Rules;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_missing_is_named_with_what_builds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Functions::in_folder(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("headcount-consumer") && refused.contains("cargo build -p"), "{refused}");
+        for name in [functions::CONSUMER, functions::AGGREGATOR] {
+            std::fs::write(folder.path().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)), "").unwrap();
+        }
+        assert!(matches!(Functions::in_folder(folder.path()), Ok(Functions::Processes { .. })));
+    }
+
+    #[test]
+    fn the_programs_are_told_the_rules_and_read_them_back() {
+        let rules = |late| {
+            let types = vec!["signup".to_owned(), "purchase".to_owned()];
+            Rules::new(types, late, MAX_EARLINESS_MS, IpPolicy::Truncate).unwrap()
+        };
+        let zone = Some(chrono_tz::Europe::Berlin);
+        let options = MachineOptions { rules: rules(Some(3 * DAY_MS)), zone, ..MachineOptions::default() };
+        let told = variables(&options).unwrap();
+        let read = |name: &str| told.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let consumer = headcount_consumer::config::Config::read(read).unwrap();
+        assert_eq!((&consumer.settings.rules, consumer.settings.zone), (&options.rules, zone));
+        assert_eq!((consumer.tables.events, consumer.settings.project), (options.table, options.project));
+        let aggregator = headcount_aggregator::config::Config::read(read).unwrap();
+        assert_eq!(aggregator.settings.lateness_ms, 3 * DAY_MS);
+        for late in [None, Some(DAY_MS / 2)] {
+            let options = MachineOptions { rules: rules(late), ..MachineOptions::default() };
+            assert!(variables(&options).unwrap_err().to_string().contains("whole days"));
+        }
+    }
+}
