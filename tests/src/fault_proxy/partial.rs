@@ -1,0 +1,208 @@
+//! Batches that succeed in part: some of their items never reach the table, and the answer says so as the service does.
+
+use headcount_core::hash::hash64;
+use serde_json::{Value, json};
+
+use super::http::Message;
+
+/// What was held back of a batch, to be put into its answer.
+#[derive(Debug)]
+pub(super) enum Split {
+    /// Statements, by their places.
+    Statements(Vec<Option<Refused>>),
+    /// Writes or keys, under the name that the answer has for them.
+    Unprocessed {
+        /// The field of the answer.
+        field: &'static str,
+        /// What was held back, by table.
+        items: Value,
+    },
+}
+
+/// How one statement fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It was throttled, and did nothing.
+    Throttled,
+    /// It took effect, and is said to have failed.
+    InternalError,
+}
+
+/// The part of a batch that goes on to the table, and what was held back; `None` for what is no batch of two items and
+/// more.
+pub(super) fn split(request: &Message, random: u64) -> Option<(Message, Split)> {
+    let operation = request.header("x-amz-target")?.rsplit('.').next()?;
+    let mut body: Value = serde_json::from_slice(&request.body).ok()?;
+    let split = match operation {
+        "BatchExecuteStatement" => split_statements(&mut body, random)?,
+        "BatchWriteItem" => {
+            Split::Unprocessed { field: "UnprocessedItems", items: hold_back(&mut body, |table| Some(table), random)? }
+        }
+        "BatchGetItem" => Split::Unprocessed {
+            field: "UnprocessedKeys",
+            items: hold_back(&mut body, |table| table.get_mut("Keys"), random)?,
+        },
+        _ => return None,
+    };
+    let body = body.to_string().into_bytes();
+    Some((Message { body, ..request.clone() }, split))
+}
+
+/// A number from 0 to `below`, drawn for the item at `place`.
+fn draw(random: u64, place: usize, below: u64) -> u64 {
+    hash64(&[random, place as u64].map(u64::to_le_bytes).concat()) % below
+}
+
+fn split_statements(body: &mut Value, random: u64) -> Option<Split> {
+    let statements = body["Statements"].as_array_mut().filter(|statements| statements.len() > 1)?;
+    let mut places: Vec<_> = (0..statements.len())
+        .map(|place| match draw(random, place, 6) {
+            0 | 1 => Some(Refused::Throttled),
+            2 => Some(Refused::InternalError),
+            _ => None,
+        })
+        .collect();
+    // One at least fails, and one at least goes on.
+    places[0] = Some(Refused::Throttled);
+    let last = places.len() - 1;
+    places[last] = None;
+    let mut place = 0;
+    statements.retain(|_| {
+        place += 1;
+        places[place - 1] != Some(Refused::Throttled)
+    });
+    Some(Split::Statements(places))
+}
+
+/// Takes about half of a table's items away, and returns them in the request's own form. `list` finds the items in what
+/// the request says of a table.
+fn hold_back(body: &mut Value, list: impl Fn(&mut Value) -> Option<&mut Value>, random: u64) -> Option<Value> {
+    let tables = body["RequestItems"].as_object_mut()?;
+    let (name, table) = tables.iter_mut().next()?;
+    let items = list(table)?.as_array_mut().filter(|items| items.len() > 1)?;
+    let last = items.len() - 1;
+    let mut held = Vec::new();
+    let mut place = 0;
+    items.retain(|item| {
+        let stays = place == last || (place > 0 && draw(random, place, 2) == 0);
+        if !stays {
+            held.push(item.clone());
+        }
+        place += 1;
+        stays
+    });
+    let mut of_table = table.clone();
+    *list(&mut of_table)? = held.into();
+    Some(json!({ name: of_table }))
+}
+
+impl Split {
+    /// The table's answer to the rest, as an answer to the whole.
+    pub(super) fn complete(self, answer: Message) -> Message {
+        let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
+        match self {
+            Self::Statements(places) => {
+                let Some(responses) = body["Responses"].as_array_mut() else { return answer };
+                let mut answered = std::mem::take(responses).into_iter();
+                *responses = places
+                    .into_iter()
+                    .map(|refused| match refused {
+                        None => answered.next().unwrap_or_default(),
+                        Some(Refused::Throttled) => statement_error("ThrottlingError", "Throughput exceeds the limit"),
+                        Some(Refused::InternalError) => {
+                            answered.next();
+                            statement_error("InternalServerError", "Internal server error")
+                        }
+                    })
+                    .collect();
+            }
+            Self::Unprocessed { field, items } => {
+                if body.get("__type").is_some() {
+                    return answer;
+                }
+                body[field] = items;
+            }
+        }
+        // A checksum of the body would no longer be one.
+        let headers = answer.headers.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("x-amz-crc32"));
+        Message { headers: headers.collect(), body: body.to_string().into_bytes(), ..answer }
+    }
+}
+
+fn statement_error(code: &str, message: &str) -> Value {
+    json!({"Error": {"Code": code, "Message": message}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(operation: &str, body: &Value) -> Message {
+        let headers = vec![("X-Amz-Target".to_owned(), format!("DynamoDB_20120810.{operation}"))];
+        Message { start: "POST / HTTP/1.1".to_owned(), headers, body: body.to_string().into_bytes() }
+    }
+
+    fn body(message: &Message) -> Value {
+        serde_json::from_slice(&message.body).unwrap()
+    }
+
+    #[test]
+    fn every_statement_keeps_its_place() {
+        for random in 0..200 {
+            let statements: Vec<_> = (0..25).map(|n| json!({"Statement": n})).collect();
+            let whole = request("BatchExecuteStatement", &json!({"Statements": statements}));
+            let (rest, split) = split(&whole, random).unwrap();
+            let passed = body(&rest)["Statements"].as_array().unwrap().clone();
+            assert!(!passed.is_empty() && passed.len() < 25);
+            let responses: Vec<_> = passed.iter().map(|one| json!({"Item": one["Statement"]})).collect();
+            let answer = Message::answer(200, json!({"Responses": responses}).to_string().into_bytes());
+            let answer = body(&split.complete(answer));
+            let answers = answer["Responses"].as_array().unwrap();
+            assert_eq!(answers.len(), 25);
+            for (place, one) in answers.iter().enumerate() {
+                let reached = passed.contains(&statements[place]);
+                match one["Error"]["Code"].as_str() {
+                    None => assert_eq!(one["Item"], place),
+                    Some("ThrottlingError") => assert!(!reached),
+                    Some(code) => assert!(code == "InternalServerError" && reached),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_processed_comes_back_in_the_requests_form() {
+        for random in 0..50 {
+            let keys = json!((0..9).collect::<Vec<_>>());
+            let whole = json!({"RequestItems": {"t": {"Keys": keys, "ConsistentRead": true}}});
+            let (rest, split) = split(&request("BatchGetItem", &whole), random).unwrap();
+            let answer = Message::answer(200, br#"{"Responses":{"t":[]},"UnprocessedKeys":{}}"#.to_vec());
+            let answer = body(&split.complete(answer));
+            let left = &answer["UnprocessedKeys"]["t"];
+            assert_eq!(left["ConsistentRead"], true);
+            let numbers = |value: &Value| value.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+            let mut all: Vec<u64> = numbers(&left["Keys"]);
+            assert!(!all.is_empty() && all.len() < 9);
+            all.extend::<Vec<u64>>(numbers(&body(&rest)["RequestItems"]["t"]["Keys"]));
+            all.sort_unstable();
+            assert_eq!(all, (0..9).collect::<Vec<_>>());
+        }
+        let whole = json!({"RequestItems": {"t": [1, 2, 3]}});
+        let (rest, split) = split(&request("BatchWriteItem", &whole), 1).unwrap();
+        let answer = body(&split.complete(Message::answer(200, b"{}".to_vec())));
+        let left = answer["UnprocessedItems"]["t"].as_array().unwrap().len();
+        assert_eq!(left + body(&rest)["RequestItems"]["t"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn what_is_no_batch_is_not_split() {
+        for (operation, body) in [
+            ("PutItem", json!({"Item": {}})),
+            ("BatchExecuteStatement", json!({"Statements": [1]})),
+            ("BatchWriteItem", json!({"RequestItems": {"t": [1]}})),
+            ("BatchGetItem", json!({"RequestItems": {}})),
+        ] {
+            assert!(split(&request(operation, &body), 1).is_none(), "{operation}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The same over sockets: the consumer's handler over the real SDK, through a proxy that does all that networks and
+//! services do, to the embedded table. Three lanes share events; batches are delivered again, invocations die or go on
+//! running after they were given up. In the end, what is stored and counted equals a model of sets and maps.
+
+#[path = "sockets/lanes.rs"]
+mod lanes;
+#[path = "sockets/model.rs"]
+mod model;
+#[path = "sockets/state.rs"]
+mod state;
+
+use std::time::Duration;
+
+use headcount_consumer::deps::{Deps, Feed, Settings};
+use headcount_core::validate::Rules;
+use headcount_local::table::{Table, TableOptions};
+use headcount_store::clock::Clock;
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::schema::{Tables, create_tables};
+use headcount_store::retry::Jitter;
+use headcount_tests::fault_proxy::FaultProxy;
+use headcount_tests::fault_proxy::plan::{Burst, Fault, Rates, seed_of_run};
+use tokio::time::Instant;
+
+use lanes::{Done, drive};
+use model::Model;
+use state::State;
+
+const LANES: u32 = 3;
+
+/// Records of each lane.
+const RECORDS: usize = 360;
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The way to the table: the proxy's, with the SDK's own timeout cut short.
+async fn store(endpoint: &str, tables: &Tables) -> DynamoStore {
+    let operation_timeout = Duration::from_secs(2);
+    let options = ConnectOptions { operation_timeout, ..ConnectOptions::local(endpoint) };
+    DynamoStore::new(connect(&options).await, tables.clone())
+}
+
+fn cold(store: DynamoStore, seed: u64) -> Deps<DynamoStore> {
+    let settings = Settings { rules: Rules::default(), zone: None, project: "test".to_owned(), feed: Feed::Mapping };
+    Deps::new(store, Clock::system(), Jitter::from_seed(seed), settings)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_counts_once_whatever_the_network_does() {
+    let seed = seed_of_run("sockets");
+    let began = Instant::now();
+    let table = Table::start(TableOptions::default()).await.unwrap();
+    let tables = Tables::one("headcount");
+    let connection = connect(&ConnectOptions::local(table.endpoint())).await;
+    create_tables(&connection, &tables, Instant::now() + PATIENCE).await.unwrap();
+    let burst = Some(Burst { every: 400, length: 40 });
+    let proxy = FaultProxy::start(seed, Rates::stormy(), burst).await.unwrap();
+    proxy.forward_to(&table.endpoint());
+
+    let model = Model::new(seed, LANES, RECORDS);
+    let mut driving = tokio::task::JoinSet::new();
+    for lane in 0..LANES {
+        let proxied = store(&proxy.endpoint(), &tables).await;
+        let (records, arrived_ms) = (model.records(lane), model.arrived_ms);
+        driving.spawn(
+            async move { drive(lane, records, arrived_ms, seed, move |seed| cold(proxied.clone(), seed)).await },
+        );
+    }
+    let done = driving.join_all().await.into_iter().fold(Done::default(), Done::and);
+    let counts = proxy.counts();
+    eprintln!("{done:?} in {:?}; requests: {counts:?}", began.elapsed());
+
+    let state = State::read(DynamoStore::new(connection, tables), &model).await;
+    state.equals(&model);
+    assert!(done.invocations >= 200 && done.crashes > 0 && done.zombies > 0 && done.failed > 0, "{done:?}");
+    for kind in Fault::ALL.map(Fault::name).into_iter().chain(["delayed"]) {
+        assert!(counts.get(kind).is_some_and(|count| *count > 0), "{kind} never struck: {counts:?}");
+    }
+    table.stop().await;
+}

@@ -1,0 +1,126 @@
+//! What the lanes hold, and what must become of it: sets and maps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate};
+use headcount_core::limits::DAY_MS;
+use headcount_store::clock::Clock;
+use serde_json::{Value, json};
+
+/// A record's sequence number and data.
+pub(crate) type Record = (u64, Vec<u8>);
+
+/// An event, as far as it is counted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Known {
+    pub(crate) at_ms: i64,
+    pub(crate) id: String,
+    pub(crate) user: String,
+    pub(crate) event_type: &'static str,
+    pub(crate) feature: Option<&'static str>,
+}
+
+/// What is true of all lanes.
+pub(crate) struct Model {
+    /// When every record arrived.
+    pub(crate) arrived_ms: i64,
+    /// Each valid event once.
+    pub(crate) events: BTreeSet<Known>,
+    /// Occurrences of valid events, however often.
+    pub(crate) occurrences: u64,
+    /// Occurrences that break a rule, by lane.
+    pub(crate) rejected: Vec<u64>,
+    lanes: Vec<Vec<Record>>,
+}
+
+/// The event of this number: the same whoever sends it, and however often.
+fn known(number: u64, noon_ms: i64) -> Known {
+    let (event_type, feature) = match number % 3 {
+        0 => ("page_view", None),
+        1 => ("feature_use", Some(if number.is_multiple_of(2) { "search" } else { "export" })),
+        _ => ("error", None),
+    };
+    Known {
+        at_ms: noon_ms - (number % 2) as i64 * DAY_MS + number as i64,
+        id: format!("event-{number}"),
+        user: format!("user-{}", number % 97),
+        event_type,
+        feature,
+    }
+}
+
+impl Known {
+    fn json(&self) -> Value {
+        json!({
+            "eventId": self.id, "userId": self.user, "sessionId": format!("session-{}", self.user),
+            "eventType": self.event_type, "timestamp": self.at_ms,
+            "eventData": self.feature.map(|feature| json!({"feature": feature})),
+            "metadata": {"userAgent": "test/1", "ipAddress": "203.0.113.9", "platform": "web"},
+        })
+    }
+
+    pub(crate) fn date(&self) -> NaiveDate {
+        date(self.at_ms)
+    }
+}
+
+/// The day of a moment; days are of UTC here.
+pub(crate) fn date(at_ms: i64) -> NaiveDate {
+    DateTime::from_timestamp_millis(at_ms).expect("a time of our days").date_naive()
+}
+
+impl Model {
+    /// Lanes of so many records, drawn from the seed: each holds a few events, some of which other records of this and
+    /// of other lanes hold as well, and some of which break a rule.
+    pub(crate) fn new(seed: u64, lanes: u32, records: usize) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let arrived_ms = Clock::system().now_ms();
+        // Noon of yesterday and of the day before: whole days, none of them that of the arrival.
+        let noon_ms = arrived_ms.div_euclid(DAY_MS) * DAY_MS - DAY_MS / 2;
+        let pool = u64::from(lanes) * records as u64 * 2;
+        let mut model = Self {
+            arrived_ms,
+            events: BTreeSet::new(),
+            occurrences: 0,
+            rejected: vec![0; lanes as usize],
+            lanes: vec![Vec::new(); lanes as usize],
+        };
+        for lane in 0..lanes as usize {
+            for sequence in 1..=records as u64 {
+                let mut events = Vec::new();
+                for _ in 0..random.u64(1..5) {
+                    if random.u64(0..25) == 0 {
+                        model.rejected[lane] += 1;
+                        events.push(json!({"eventId": "broken", "eventType": "page_view"}));
+                        continue;
+                    }
+                    let event = known(random.u64(0..pool), noon_ms);
+                    events.push(event.json());
+                    model.occurrences += 1;
+                    model.events.insert(event);
+                }
+                model.lanes[lane].push((sequence, Value::from(events).to_string().into_bytes()));
+            }
+        }
+        model
+    }
+
+    pub(crate) fn records(&self, lane: u32) -> Vec<Record> {
+        self.lanes[lane as usize].clone()
+    }
+
+    /// The days that have events, in order.
+    pub(crate) fn dates(&self) -> BTreeSet<NaiveDate> {
+        self.events.iter().map(Known::date).collect()
+    }
+
+    /// Each user's first day.
+    pub(crate) fn first_days(&self) -> BTreeMap<String, NaiveDate> {
+        let mut first: BTreeMap<String, NaiveDate> = BTreeMap::new();
+        for event in &self.events {
+            let date = event.date();
+            first.entry(event.user.clone()).and_modify(|known| *known = date.min(*known)).or_insert(date);
+        }
+        first
+    }
+}
