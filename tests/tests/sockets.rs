@@ -4,14 +4,15 @@
 
 #[path = "sockets/lanes.rs"]
 mod lanes;
-#[path = "sockets/model.rs"]
+#[path = "world/model.rs"]
 mod model;
-#[path = "sockets/state.rs"]
+#[path = "world/state.rs"]
 mod state;
 
 use std::time::Duration;
 
 use headcount_consumer::deps::{Deps, Feed, Settings};
+use headcount_core::origin::Lane;
 use headcount_core::validate::Rules;
 use headcount_local::table::{Table, TableOptions};
 use headcount_store::clock::Clock;
@@ -23,14 +24,12 @@ use headcount_tests::fault_proxy::FaultProxy;
 use headcount_tests::fault_proxy::plan::{Burst, Fault, Rates, seed_of_run};
 use tokio::time::Instant;
 
-use lanes::{Done, drive};
-use model::Model;
+use lanes::{Done, STREAM, drive, shard};
+use model::{Model, Shape};
 use state::State;
 
-const LANES: u32 = 3;
-
-/// Records of each lane.
-const RECORDS: usize = 360;
+/// A few hundred batches, and some of them again.
+const SHAPE: Shape = Shape { lanes: 3, records: 330, most_events: 4, pool: 1_980 };
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -54,13 +53,13 @@ async fn each_event_counts_once_whatever_the_network_does() {
     let tables = Tables::one("headcount");
     let connection = connect(&ConnectOptions::local(table.endpoint())).await;
     create_tables(&connection, &tables, Instant::now() + PATIENCE).await.unwrap();
-    let burst = Some(Burst { every: 400, length: 40 });
-    let proxy = FaultProxy::start(seed, Rates::stormy(), burst).await.unwrap();
+    let rates = Rates { longest_delay: Duration::from_millis(60), ..Rates::stormy() };
+    let proxy = FaultProxy::start(seed, rates, Some(Burst { every: 400, length: 25 })).await.unwrap();
     proxy.forward_to(&table.endpoint());
 
-    let model = Model::new(seed, LANES, RECORDS);
+    let model = Model::new(seed, SHAPE);
     let mut driving = tokio::task::JoinSet::new();
-    for lane in 0..LANES {
+    for lane in 0..SHAPE.lanes {
         let proxied = store(&proxy.endpoint(), &tables).await;
         let (records, arrived_ms) = (model.records(lane), model.arrived_ms);
         driving.spawn(
@@ -73,6 +72,9 @@ async fn each_event_counts_once_whatever_the_network_does() {
 
     let state = State::read(DynamoStore::new(connection, tables), &model).await;
     state.equals(&model);
+    for (lane, rejected) in (0..).zip(&model.rejected) {
+        assert_eq!(state.rejected[Lane::new(STREAM, &shard(lane)).as_str()], *rejected, "rejected in lane {lane}");
+    }
     assert!(done.invocations >= 200 && done.crashes > 0 && done.zombies > 0 && done.failed > 0, "{done:?}");
     for kind in Fault::ALL.map(Fault::name).into_iter().chain(["delayed"]) {
         assert!(counts.get(kind).is_some_and(|count| *count > 0), "{kind} never struck: {counts:?}");

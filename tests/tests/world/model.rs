@@ -69,15 +69,27 @@ pub(crate) fn date(at_ms: i64) -> NaiveDate {
     DateTime::from_timestamp_millis(at_ms).expect("a time of our days").date_naive()
 }
 
+/// How much there is of everything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) lanes: u32,
+    /// Records of each lane.
+    pub(crate) records: usize,
+    /// Most events of a record; one at least.
+    pub(crate) most_events: u64,
+    /// Events that occurrences are drawn from.
+    pub(crate) pool: u64,
+}
+
 impl Model {
     /// Lanes of so many records, drawn from the seed: each holds a few events, some of which other records of this and
     /// of other lanes hold as well, and some of which break a rule.
-    pub(crate) fn new(seed: u64, lanes: u32, records: usize) -> Self {
+    pub(crate) fn new(seed: u64, shape: Shape) -> Self {
+        let Shape { lanes, records, most_events, pool } = shape;
         let mut random = fastrand::Rng::with_seed(seed);
         let arrived_ms = Clock::system().now_ms();
         // Noon of yesterday and of the day before: whole days, none of them that of the arrival.
         let noon_ms = arrived_ms.div_euclid(DAY_MS) * DAY_MS - DAY_MS / 2;
-        let pool = u64::from(lanes) * records as u64 * 2;
         let mut model = Self {
             arrived_ms,
             events: BTreeSet::new(),
@@ -88,7 +100,7 @@ impl Model {
         for lane in 0..lanes as usize {
             for sequence in 1..=records as u64 {
                 let mut events = Vec::new();
-                for _ in 0..random.u64(1..5) {
+                for _ in 0..random.u64(1..=most_events) {
                     if random.u64(0..25) == 0 {
                         model.rejected[lane] += 1;
                         events.push(json!({"eventId": "broken", "eventType": "page_view"}));
