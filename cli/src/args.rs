@@ -30,7 +30,7 @@ pub(crate) use rollup::Rollup;
 pub(crate) use rules::RuleArgs;
 pub(crate) use send::Send;
 pub(crate) use serve::Serve;
-pub(crate) use values::{Moment, Source};
+pub(crate) use values::{Moment, Programs, Source};
 pub(crate) use verify::Verify;
 
 /// Most users that events are drawn from.

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::clients;
 use crate::error::LocalError;
 use crate::failures::Failures;
-use crate::lambda::fleet::{Fleet, FunctionProcess};
+use crate::lambda::fleet::Fleet;
 use crate::lambda::functions::ConsumerProcesses;
 use crate::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
 use crate::schedule::{Schedule, ScheduleOptions};
@@ -182,9 +182,9 @@ impl Machine {
         self.mapping.progress()
     }
 
-    /// The consumer's processes that run; none where it runs as code of this process.
-    pub fn consumer_processes(&self) -> Vec<FunctionProcess> {
-        self.fleets.as_ref().map_or_else(Vec::new, |[consumer, _]| consumer.processes())
+    /// The consumer's processes; `None` where it runs as code of this process.
+    pub fn consumer_fleet(&self) -> Option<Arc<Fleet>> {
+        self.fleets.as_ref().map(|[consumer, _]| consumer.clone())
     }
 
     /// Waits until every record that is in the stream now is processed.

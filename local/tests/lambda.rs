@@ -1,6 +1,8 @@
 //! Functions as processes. The function is this very test binary, which runs `a_function` alone when it is started with a
 //! script in its environment.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -35,8 +37,13 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
         Some("fail") => Err(Diagnostic { error_type: "Scripted".into(), error_message: "as it was told".into() }),
         Some("panic") => panic!("as it was told"),
         Some("much") => Ok("x".repeat(7 << 20).into()),
-        Some("wait") => {
-            tokio::time::sleep(Duration::from_millis(event.payload["ms"].as_u64().unwrap_or(0))).await;
+        // Goes on when as many processes have come here as it is told.
+        Some("meet") => {
+            let (folder, count) = (event.payload["folder"].as_str().unwrap(), event.payload["count"].as_u64().unwrap());
+            std::fs::write(Path::new(folder).join(std::process::id().to_string()), "").unwrap();
+            while (std::fs::read_dir(folder).unwrap().count() as u64) < count {
+                tokio::task::yield_now().await;
+            }
             Ok(json!(std::process::id()))
         }
         _ => Ok(json!({"process": std::process::id(), "event": event.payload, "id": event.context.request_id,
@@ -90,19 +97,20 @@ async fn a_process_is_started_reused_and_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_run_as_are_needed_and_no_more() {
     let fleet = Fleet::new(FleetOptions { most: 2, ..options("run") });
-    let wait = || invoke(&fleet, json!({"do": "wait", "ms": 300}), PATIENCE);
-    let (a, b, c, d) = tokio::join!(wait(), wait(), wait(), wait());
-    let mut seen = [a, b, c, d].map(|id| id.unwrap().as_u64().unwrap());
-    seen.sort_unstable();
-    assert!(seen[0] == seen[1] && seen[1] < seen[2] && seen[2] == seen[3], "two each: {seen:?}");
-    let long = invoke(&fleet, json!({"do": "wait", "ms": 2_000}), PATIENCE);
-    let other = invoke(&fleet, json!({"do": "wait", "ms": 2_000}), PATIENCE);
+    let folder = tempfile::tempdir().unwrap();
+    let meet = || invoke(&fleet, json!({"do": "meet", "folder": folder.path(), "count": 2}), PATIENCE);
+    let (a, b, c, d) = tokio::join!(meet(), meet(), meet(), meet());
+    let seen: BTreeSet<_> = [a, b, c, d].into_iter().map(|id| id.unwrap().as_u64().unwrap() as u32).collect();
+    assert_eq!(seen, ids(&fleet).into_iter().collect(), "two at once, for all four");
+    assert_eq!(seen.len(), 2);
+
+    let hang = || invoke(&fleet, json!({"do": "hang"}), Duration::from_millis(1_500));
     let late = async {
         tokio::task::yield_now().await;
-        invoke(&fleet, json!({}), Duration::from_millis(100)).await
+        invoke(&fleet, json!({}), Duration::from_millis(50)).await
     };
-    let (long, other, late) = tokio::join!(long, other, late);
-    assert!(long.is_ok() && other.is_ok());
+    let (one, other, late) = tokio::join!(hang(), hang(), late);
+    assert!([one, other].iter().all(|hung| matches!(hung, Err(InvokeError::TimedOut { .. }))));
     assert_eq!(late, Err(InvokeError::Busy { most: 2 }));
     fleet.stop().await;
 }

@@ -12,6 +12,8 @@ mod demo;
 mod foreign_client;
 #[path = "e2e/history.rs"]
 mod history;
+#[path = "e2e/lambda.rs"]
+mod lambda;
 #[path = "e2e/pipeline.rs"]
 mod pipeline;
 #[path = "e2e/redrive.rs"]

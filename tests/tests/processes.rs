@@ -71,16 +71,17 @@ fn signal(process: FunctionProcess, name: &str) -> bool {
 async fn strike(machine: &Machine, proxy: &FaultProxy, seed: u64) -> u32 {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut requests, mut progress) = (proxy.requests(), machine.progress());
+    let consumer = machine.consumer_fleet().expect("it runs as processes");
     let mut kills = 0;
     while kills < KILLS {
         let moment = *requests.borrow() + random.u64(1..50);
         requests.wait_for(|requests| *requests >= moment).await.expect("the proxy lives");
-        let busy: Vec<_> = machine.consumer_processes().into_iter().filter(|process| process.is_busy).collect();
+        let busy: Vec<_> = consumer.processes().into_iter().filter(|process| process.is_busy).collect();
         let Some(process) = random.choice(busy) else { continue };
         if HANGS.contains(&kills) {
             assert!(signal(process, "STOP"));
             // Whoever does not answer in time is killed, by the machine and not by us.
-            while machine.consumer_processes().iter().any(|running| running.id == process.id) {
+            while consumer.processes().iter().any(|running| running.id == process.id) {
                 progress.changed().await.expect("the mapping goes on");
             }
             kills += 1;

@@ -8,6 +8,7 @@ use clap::Args;
 use headcount_core::ip_policy::IpPolicy;
 
 use super::connection::{DYNAMODB_PORT, KINESIS_PORT, WEB_PORT};
+use super::values::Programs;
 
 /// Most shards of an embedded stream.
 const MAX_SHARDS: i64 = 64;
@@ -16,7 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   headcount serve                       in memory, until Ctrl-C
   headcount serve --data-dir ./data     what was accepted outlives restarts and kills
-  headcount serve --zone Europe/Berlin --window 5 --ip-policy drop";
+  headcount serve --zone Europe/Berlin --window 5 --ip-policy drop
+  headcount serve --lambda              the functions as processes, as on AWS; RUST_LOG says what they log";
 
 /// `headcount serve`.
 #[derive(Debug, Args)]
@@ -56,4 +58,7 @@ pub(crate) struct Serve {
     /// What is kept of addresses: keep, truncate (to /24 or /48) or drop
     #[arg(long, value_name = "POLICY", default_value = "keep")]
     pub(crate) ip_policy: IpPolicy,
+    /// Run consumer and aggregator as the programs that Lambda runs, from this folder [default: beside this command]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) lambda: Option<Programs>,
 }

@@ -50,6 +50,18 @@ fn every_example_is_a_valid_command_line() {
 }
 
 #[test]
+fn the_folder_of_the_functions_may_be_left_out() {
+    let programs = |line: &str| match parse(line).unwrap().command {
+        Command::Serve(serve) => serve.lambda,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(programs("headcount serve"), None);
+    assert_eq!(programs("headcount serve --lambda"), Some(Programs::BesideCommand));
+    assert_eq!(programs("headcount serve --lambda --window 5"), Some(Programs::BesideCommand));
+    assert_eq!(programs("headcount serve --lambda ./bin"), Some(Programs::In("./bin".into())));
+}
+
+#[test]
 fn bad_values_are_usage_errors_that_name_the_rule() {
     let cases = [
         ("headcount", "Usage"),

@@ -29,6 +29,23 @@ impl FromStr for Source {
     }
 }
 
+/// Where the functions' programs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Programs {
+    /// In the folder of this command.
+    BesideCommand,
+    /// In this folder.
+    In(PathBuf),
+}
+
+impl FromStr for Programs {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text.is_empty() { Self::BesideCommand } else { Self::In(text.into()) })
+    }
+}
+
 pub(super) fn date(text: &str) -> Result<NaiveDate, String> {
     NaiveDate::parse_from_str(text, "%Y-%m-%d")
         .ok()

@@ -7,12 +7,12 @@ use headcount_core::calendar::day_of;
 use headcount_core::limits::{DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
 use headcount_local::error::LocalError;
-use headcount_local::machine::{Machine, MachineError, MachineOptions};
+use headcount_local::machine::{Functions, Machine, MachineError, MachineOptions};
 use headcount_local::mapping::Progress;
 use headcount_store::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, Serve};
+use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, Programs, Serve};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output;
@@ -35,6 +35,7 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
         zone: args.zone,
         project: args.project,
         rules: rules.map_err(Failure::said)?,
+        functions: functions(args.lambda)?,
         window: Duration::from_secs(args.window),
         ..MachineOptions::default()
     })
@@ -45,6 +46,25 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
     interrupt.asked().await;
     close(machine, web).await?;
     Ok(Ending::Fine)
+}
+
+/// How the functions run.
+fn functions(programs: Option<Programs>) -> Result<Functions, Failure> {
+    let folder = match programs {
+        None => return Ok(Functions::InProcess),
+        Some(Programs::In(folder)) => folder,
+        Some(Programs::BesideCommand) => {
+            let beside = std::env::current_exe().ok().and_then(|command| Some(command.parent()?.to_owned()));
+            beside.ok_or_else(|| {
+                Failure::new("it cannot be told where this command lies", "name the functions' folder: --lambda DIR")
+            })?
+        }
+    };
+    let mut functions = Functions::in_folder(&folder).map_err(Failure::said)?;
+    if let (Functions::Processes { environment, .. }, Ok(filter)) = (&mut functions, std::env::var("RUST_LOG")) {
+        environment.push(("RUST_LOG".to_owned(), filter));
+    }
+    Ok(functions)
 }
 
 /// An address of another machine, say, or a port that only root may have: the stand-ins do not know which option.
@@ -59,8 +79,16 @@ fn cannot_start(error: MachineError) -> Failure {
 
 /// Begins to answer `/healthz`.
 pub(super) async fn answer(machine: &Machine, addr: SocketAddr) -> Result<Web, Failure> {
-    let progress = machine.progress();
-    Web::start(addr, move || health(&progress.borrow())).await
+    let (progress, consumer) = (machine.progress(), machine.consumer_fleet());
+    Web::start(addr, move || {
+        let mut health = health(&progress.borrow());
+        if let Some(consumer) = &consumer {
+            let processes = consumer.processes();
+            health["functionProcesses"] = processes.iter().map(|process| process.id).collect();
+        }
+        health
+    })
+    .await
 }
 
 /// Counts what was accepted and stops everything.

@@ -101,7 +101,8 @@ impl Process {
     /// The first phase: until the process asks for an invocation, for `limit` at the longest.
     async fn begin(&mut self, limit: Duration, deadline: Instant) -> Result<(), InvokeError> {
         let mut phase = self.api.phase();
-        let until = deadline.min(Instant::now() + limit);
+        let began = Instant::now();
+        let until = deadline.min(began + limit);
         let shown = async { phase.wait_for(|phase| *phase != Phase::Starting).await.map(|shown| shown.clone()) };
         let detail = tokio::select! {
             biased;
@@ -114,7 +115,7 @@ impl Process {
                 let how = how(ended);
                 format!("{how}: {}", self.last_words().await)
             }
-            () = sleep_until(until) => format!("it did not ask for an invocation within {limit:?}"),
+            () = sleep_until(until) => format!("it did not ask for an invocation within {:?}", until - began),
         };
         self.kill_now().await;
         Err(InvokeError::Init { detail })

@@ -91,7 +91,13 @@ pub(crate) fn wait_for<T: std::fmt::Debug>(what: &str, mut ask: impl FnMut() -> 
     }
 }
 
-fn signal(process: u32, name: &str) {
+/// Whether there is a process of this id.
+pub(crate) fn runs(process: u32) -> bool {
+    let asked = Command::new("kill").args(["-0", &process.to_string()]).output();
+    asked.is_ok_and(|asked| asked.status.success())
+}
+
+pub(crate) fn signal(process: u32, name: &str) {
     let status = Command::new("kill").args([format!("-{name}"), process.to_string()]).status();
     assert!(status.is_ok_and(|status| status.success()), "process {process} cannot be signalled");
 }
@@ -110,8 +116,14 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it and waits until it has printed its endpoints.
     pub(crate) fn start(data_dir: Option<&Path>) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn start_with(data_dir: Option<&Path>, options: &[&str]) -> Self {
         let ports = ["serve", "--kinesis-port", "0", "--dynamodb-port", "0", "--port", "0", "--window", "0"];
         let mut command = headcount(&ports);
+        command.args(options);
         if let Some(data_dir) = data_dir {
             command.arg("--data-dir").arg(data_dir);
         }
