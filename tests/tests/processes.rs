@@ -35,7 +35,7 @@ const KILLS: u32 = 36;
 const HANGS: [u32; 2] = [9, 21];
 
 /// How long the consumer may take for a batch.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(8);
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(6);
 
 const PATIENCE: Duration = Duration::from_mins(4);
 
@@ -109,7 +109,7 @@ async fn nothing_is_lost_or_counted_twice_whenever_the_consumer_is_killed() {
         shards: 2,
         batch_size: BATCH,
         function_timeout: FUNCTION_TIMEOUT,
-        roll_up_interval: Duration::from_secs(5),
+        roll_up_interval: Duration::from_secs(20),
         ..MachineOptions::default()
     })
     .await
@@ -133,7 +133,7 @@ async fn nothing_is_lost_or_counted_twice_whenever_the_consumer_is_killed() {
         proxy.counts()
     );
     assert_eq!(progress.records, SHAPE.records as u64, "no record is passed twice");
-    assert!(progress.failures >= u64::from(KILLS) / 2, "they were killed at work: {progress:?}");
+    assert!(progress.failures >= 30, "they were killed at work: {progress:?}");
 
     let state = State::read(machine.store().clone(), &model).await;
     state.equals(&model);
