@@ -112,11 +112,13 @@ impl Connection {
 
 /// A client after these options. Nothing is sent yet: [`super::DynamoStore::check`] tells whether it works.
 pub async fn connect(options: &ConnectOptions) -> Connection {
-    let config = sdk_config(options).await;
     // The SDK takes an endpoint of the service's own from the environment without showing it.
-    let of_service = || options.endpoint.is_none().then(|| std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok()).flatten();
+    let of_service =
+        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
+    let of_service = of_service.filter(|_| options.endpoint.is_none());
+    let config = config_for(options, of_service.as_deref()).await;
     let place = Place {
-        endpoint: of_service().or_else(|| config.endpoint_url().map(str::to_owned)),
+        endpoint: of_service.or_else(|| config.endpoint_url().map(str::to_owned)),
         region: config.region().map(|region| region.as_ref().to_owned()),
     };
     Connection { client: Client::new(&config), place }
@@ -125,6 +127,11 @@ pub async fn connect(options: &ConnectOptions) -> Connection {
 /// The SDK's configuration after these options, for clients of other services as well: its own retries are off,
 /// because one method of this room is one request, and callers retry up to their own deadline.
 pub async fn sdk_config(options: &ConnectOptions) -> SdkConfig {
+    config_for(options, None).await
+}
+
+/// The configuration for a service that has this endpoint in the environment.
+async fn config_for(options: &ConnectOptions, of_service: Option<&str>) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(options.connect_timeout)
         .operation_timeout(options.operation_timeout)
@@ -134,9 +141,8 @@ pub async fn sdk_config(options: &ConnectOptions) -> SdkConfig {
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts);
-    // A stand-in without TLS must work on a machine without a single root certificate.
-    let is_plain = options.credentials.is_some() && options.endpoint.as_ref().is_some_and(|at| at.starts_with("http:"));
-    loader = if is_plain {
+    let variable = |name: &str| std::env::var(name).ok();
+    loader = if is_plain(options, of_service, variable) {
         loader.http_client(HttpClientBuilder::new().build_http())
     } else {
         loader.http_client(HttpClientBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
@@ -166,4 +172,39 @@ pub async fn sdk_config(options: &ConnectOptions) -> SdkConfig {
         (None, None) => {}
     }
     loader.load().await
+}
+
+/// Whether TLS is needed neither for the endpoint nor to get at credentials. A stand-in without it must work on a machine
+/// without a single root certificate, where a client with it cannot even be made.
+fn is_plain(options: &ConnectOptions, of_service: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> bool {
+    let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
+    let has_credentials =
+        options.credentials.is_some() || (is_set("AWS_ACCESS_KEY_ID") && is_set("AWS_SECRET_ACCESS_KEY"));
+    has_credentials && options.endpoint.as_deref().or(of_service).is_some_and(|at| at.starts_with("http:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_left_out_only_where_nothing_needs_it() {
+        let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
+        let check = |endpoint: Option<&str>, of_service: Option<&str>, variables: &[(&str, &str)], plain: bool| {
+            let options = ConnectOptions { endpoint: endpoint.map(str::to_owned), ..ConnectOptions::default() };
+            let variable =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(is_plain(&options, of_service, variable), plain, "{endpoint:?} {of_service:?} {variables:?}");
+        };
+        let (http, https) = (Some("http://127.0.0.1:8000"), Some("https://example.com"));
+        check(http, None, &keys, true);
+        check(None, http, &keys, true);
+        // Credentials may come from anywhere else, over TLS.
+        check(http, None, &keys[..1], false);
+        check(None, http, &[], false);
+        check(https, http, &keys, false);
+        check(None, https, &keys, false);
+        check(None, None, &keys, false);
+        assert!(is_plain(&ConnectOptions::local("http://127.0.0.1:8000"), None, |_| None));
+    }
 }
