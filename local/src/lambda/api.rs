@@ -25,6 +25,10 @@ use super::fleet::InvokeError;
 /// The longest answer, in bytes (the service's own bound: 6 MB and a little).
 pub(super) const MAX_RESPONSE_BYTES: usize = 6_291_556;
 
+/// What is read of an answer that is too long, in bytes, before it is refused: a client that is refused in the middle of
+/// sending loses its connection, and with it its process.
+const MAX_READ_BYTES: usize = 64 << 20;
+
 /// The longest description of an error that is read, in bytes.
 const MAX_ERROR_BYTES: usize = 256 << 10;
 
@@ -107,7 +111,7 @@ impl Api {
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
-            .layer(DefaultBodyLimit::max(MAX_RESPONSE_BYTES))
+            .layer(DefaultBodyLimit::max(MAX_READ_BYTES))
             .with_state(shared);
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -149,6 +153,15 @@ impl Shared {
         let _ = settled.answer.send(answer);
         true
     }
+
+    /// Fails an invocation whose answer is too long.
+    fn refuse_length(&self, id: &str) -> Response {
+        if !self.settle(id, Err(InvokeError::ResponseTooLarge)) {
+            return unknown_id();
+        }
+        let rule = format!("an answer has at most {MAX_RESPONSE_BYTES} bytes");
+        refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &rule)
+    }
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
@@ -187,20 +200,15 @@ async fn response(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     match body {
-        Ok(answer) => {
+        Ok(answer) if answer.len() <= MAX_RESPONSE_BYTES => {
             if shared.settle(&id, Ok(answer)) {
                 accepted()
             } else {
                 unknown_id()
             }
         }
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            if !shared.settle(&id, Err(InvokeError::ResponseTooLarge)) {
-                return unknown_id();
-            }
-            let rule = format!("an answer has at most {MAX_RESPONSE_BYTES} bytes");
-            refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &rule)
-        }
+        Ok(_) => shared.refuse_length(&id),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => shared.refuse_length(&id),
         // Half an answer is none: the invocation goes on waiting, for another or for the end of the process.
         Err(rejection) => rejection.into_response(),
     }

@@ -111,7 +111,7 @@ async fn what_no_runtime_would_say_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn an_answer_that_is_too_long_fails_its_invocation() {
     let api = Api::start("counter").await.unwrap();
-    for (bytes, status) in [(MAX_RESPONSE_BYTES, 202), (MAX_RESPONSE_BYTES + 1, 413)] {
+    for (bytes, status) in [(MAX_RESPONSE_BYTES, 202), (MAX_RESPONSE_BYTES + 1, 413), (MAX_READ_BYTES + 1, 413)] {
         let answered = hand_over(&api, "one");
         assert_eq!(ask(&api, "GET", "invocation/next", b"").await.0, 200);
         assert_eq!(ask(&api, "POST", "invocation/one/response", &vec![b'7'; bytes]).await.0, status);
