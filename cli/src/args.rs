@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 mod demo;
 mod generate;
 mod import;
+mod init;
 mod metrics;
 mod rebuild;
 mod redrive;
@@ -23,6 +24,7 @@ pub(crate) use connection::{
 pub(crate) use demo::Demo;
 pub(crate) use generate::Generate;
 pub(crate) use import::Import;
+pub(crate) use init::Init;
 pub(crate) use metrics::Metrics;
 pub(crate) use rebuild::Rebuild;
 pub(crate) use redrive::Redrive;
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run the pipeline on this machine: stream, consumer, table, aggregator
     Serve(Serve),
+    /// Create the stream and the table, or say what is different of those that exist
+    Init(Init),
     /// Write generated events, one JSON object a line, to standard output
     Generate(Generate),
     /// Send events, one JSON object a line, to the stream

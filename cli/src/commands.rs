@@ -7,6 +7,7 @@ use crate::interrupt::Interrupt;
 mod demo;
 mod generate;
 mod import;
+mod init;
 mod metrics;
 mod rebuild;
 mod redrive;
@@ -18,6 +19,7 @@ mod verify;
 /// Does what was asked for.
 pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Ending, Failure> {
     match command {
+        Command::Init(args) => init::run(args, interrupt).await,
         Command::Generate(args) => generate::run(&args, interrupt),
         Command::Send(args) => send::run(args, interrupt).await,
         Command::Import(args) => import::run(args, interrupt).await,

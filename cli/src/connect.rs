@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect, sdk_config};
 use headcount_store::dynamo::schema::Tables;
@@ -31,14 +32,19 @@ pub(crate) async fn stream(args: &StreamArgs) -> Result<KinesisStream, Failure> 
 pub(crate) async fn open_stream(options: &ConnectOptions, name: &str) -> Result<KinesisStream, Failure> {
     let config = sdk_config(options).await;
     let client = aws_sdk_kinesis::Client::new(&config);
-    let place = match (config.endpoint_url(), config.region()) {
-        (Some(endpoint), _) => endpoint.to_owned(),
-        (None, Some(region)) => format!("Kinesis in {region}"),
-        (None, None) => return Err(no_region()),
-    };
+    let place = place_of_stream(&config)?;
     let stream = KinesisStream::new(client, name, &place);
     stream.check().await?;
     Ok(stream)
+}
+
+/// Where requests to Kinesis go, for messages.
+pub(crate) fn place_of_stream(config: &SdkConfig) -> Result<String, Failure> {
+    match (config.endpoint_url(), config.region()) {
+        (Some(endpoint), _) => Ok(endpoint.to_owned()),
+        (None, Some(region)) => Ok(format!("Kinesis in {region}")),
+        (None, None) => Err(no_region()),
+    }
 }
 
 /// The table, checked.
@@ -50,7 +56,8 @@ pub(crate) async fn table(args: &TableArgs) -> Result<DynamoStore, Failure> {
     Ok(store)
 }
 
-fn options(services: &ServiceArgs, endpoint: Option<&str>, local_port: u16) -> ConnectOptions {
+/// How to reach one of the services.
+pub(crate) fn options(services: &ServiceArgs, endpoint: Option<&str>, local_port: u16) -> ConnectOptions {
     let base = if services.local {
         ConnectOptions::local(endpoint.map_or_else(|| local_endpoint(local_port), str::to_owned))
     } else {

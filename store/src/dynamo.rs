@@ -5,6 +5,7 @@
 
 pub mod connect;
 pub mod schema;
+pub mod set_up;
 
 mod item;
 mod refusal;

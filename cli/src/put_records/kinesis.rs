@@ -47,7 +47,10 @@ impl KinesisStream {
     }
 
     /// What it means that the very first request failed: what cannot be reached now is a wrong endpoint.
-    fn first_failure<E: ProvideErrorMetadata + Error + 'static>(&self, error: &SdkError<E, HttpResponse>) -> Failure {
+    pub(crate) fn first_failure<E: ProvideErrorMetadata + Error + 'static>(
+        &self,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Failure {
         match self.sort(error) {
             RequestError::Final { failure, .. } => failure,
             RequestError::Passing(reason) => match error {
@@ -161,7 +164,8 @@ fn of_entry(entry: &PutRecordsResultEntry) -> Answer {
     }
 }
 
-fn is_denied(code: Option<&str>) -> bool {
+/// Whether a service's error code says that something is not permitted.
+pub(crate) fn is_denied(code: Option<&str>) -> bool {
     matches!(code, Some("AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "KMSAccessDeniedException"))
 }
 

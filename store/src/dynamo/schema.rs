@@ -86,15 +86,16 @@ pub(crate) async fn check_table(connection: &Connection, tables: &Tables, table:
     })
 }
 
-async fn create_table(connection: &Connection, table: &str) -> Result<(), StoreError> {
+/// Makes the table with its keys and index; whether it was this request that made it.
+pub(super) async fn create_table(connection: &Connection, table: &str) -> Result<bool, StoreError> {
     let request = keys_and_index(connection.client.create_table().table_name(table))
         .map_err(|error| StoreError::Invalid { detail: error.to_string() })?;
     match request.billing_mode(BillingMode::PayPerRequest).send().await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(true),
         Err(error)
             if error.as_service_error().is_some_and(|refused| refused.code() == Some("ResourceInUseException")) =>
         {
-            Ok(())
+            Ok(false)
         }
         Err(error) => Err(sort(&error, &connection.place, table)),
     }
@@ -119,7 +120,7 @@ fn keys_and_index(request: CreateTableFluentBuilder) -> Result<CreateTableFluent
     Ok(request)
 }
 
-async fn wait_until_active(
+pub(super) async fn wait_until_active(
     connection: &Connection,
     tables: &Tables,
     table: &str,
@@ -186,7 +187,8 @@ fn check_keys(description: &TableDescription, table: &str, needs_index: bool) ->
     }
 }
 
-async fn enable_expiry(connection: &Connection, table: &str) -> Result<(), StoreError> {
+/// Lets items expire, where they do not yet.
+pub(super) async fn enable_expiry(connection: &Connection, table: &str) -> Result<(), StoreError> {
     let answer = connection.client.describe_time_to_live().table_name(table).send().await;
     let described = answer.map_err(|error| sort(&error, &connection.place, table))?;
     let expiry = described.time_to_live_description();

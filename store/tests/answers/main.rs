@@ -5,4 +5,5 @@ mod credentials;
 mod errors;
 mod leftovers;
 mod scripted;
+mod set_up;
 mod tables;

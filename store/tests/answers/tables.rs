@@ -15,12 +15,12 @@ use tokio::time::Instant;
 
 use crate::scripted::{Answer, Scripted};
 
-fn soon() -> Instant {
+pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
 /// An embedded server without tables.
-async fn embedded() -> (Connection, Client) {
+pub(crate) async fn embedded() -> (Connection, Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let options = ConnectOptions::local(format!("http://{}", listener.local_addr().expect("bound")));
     tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().expect("a database in memory")));
