@@ -4,6 +4,7 @@
 //! in another, or in the same: raw events need no backup, figures do.
 
 pub mod connect;
+pub mod meter;
 pub mod schema;
 pub mod set_up;
 

@@ -11,11 +11,12 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::config::{Builder as ConfigBuilder, Credentials};
 use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
+use super::meter::Meter;
 use super::refusal::Place;
 
 /// How long setting up a connection may take, unless told otherwise.
@@ -112,6 +113,17 @@ impl Connection {
 
 /// A client after these options. Nothing is sent yet: [`super::DynamoStore::check`] tells whether it works.
 pub async fn connect(options: &ConnectOptions) -> Connection {
+    connect_with(options, |config| config).await
+}
+
+/// As [`connect`], and what its requests consume is summed.
+pub async fn connect_metered(options: &ConnectOptions) -> (Connection, Meter) {
+    let meter = Meter::default();
+    let connection = connect_with(options, |config| config.interceptor(meter.clone())).await;
+    (connection, meter)
+}
+
+async fn connect_with(options: &ConnectOptions, change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Connection {
     // The SDK takes an endpoint of the service's own from the environment without showing it.
     let of_service =
         ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
@@ -121,7 +133,7 @@ pub async fn connect(options: &ConnectOptions) -> Connection {
         endpoint: of_service.or_else(|| config.endpoint_url().map(str::to_owned)),
         region: config.region().map(|region| region.as_ref().to_owned()),
     };
-    Connection { client: Client::new(&config), place }
+    Connection { client: Client::from_conf(change(ConfigBuilder::from(&config)).build()), place }
 }
 
 /// The SDK's configuration after these options, for clients of other services as well: its own retries are off,
