@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod cost;
 mod demo;
 mod generate;
 mod import;
@@ -21,6 +22,7 @@ mod values;
 pub(crate) use connection::{
     DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs, WEB_PORT,
 };
+pub(crate) use cost::Cost;
 pub(crate) use demo::Demo;
 pub(crate) use generate::Generate;
 pub(crate) use import::Import;
@@ -83,6 +85,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Count days again from their raw events
     Rebuild(Rebuild),
+    /// Estimate what a month costs on AWS, and where the money goes
+    Cost(Cost),
     /// Print the figures of a range of days
     Metrics(Metrics),
 }

@@ -4,6 +4,7 @@ use crate::args::Command;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 
+mod cost;
 mod demo;
 mod generate;
 mod import;
@@ -29,6 +30,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Rebuild(args) => rebuild::run(args, interrupt).await,
         Command::Demo(args) => demo::run(args, interrupt).await,
         Command::Serve(args) => serve::run(args, interrupt).await,
+        Command::Cost(args) => cost::run(args, interrupt).await,
         Command::Metrics(args) => metrics::run(args, interrupt).await,
     }
 }

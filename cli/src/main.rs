@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod connect;
 mod consumption;
+mod cost;
 mod failure;
 mod generate;
 mod history;

@@ -16,9 +16,10 @@ fn every_command_explains_itself_with_examples() {
     let mut root = CommandLine::command();
     root.build();
     let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    for name in
-        ["demo", "serve", "init", "generate", "send", "import", "redrive", "rollup", "verify", "rebuild", "metrics"]
-    {
+    for name in [
+        "demo", "serve", "init", "cost", "generate", "send", "import", "redrive", "rollup", "verify", "rebuild",
+        "metrics",
+    ] {
         assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
     }
     for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
@@ -85,6 +86,9 @@ fn bad_values_are_usage_errors_that_name_the_rule() {
         ("headcount serve --shards 0", "1..=64"),
         ("headcount serve --window 301", "0..=300"),
         ("headcount serve --ip-policy hide", "truncate"),
+        ("headcount cost", "--events-per-day"),
+        ("headcount cost --events-per-day 0", "1..="),
+        ("headcount cost --events-per-day 9 --window 301", "0..=300"),
         ("headcount init --shards 0", "1..=10000"),
         ("headcount init --on-demand --shards 2", "cannot be used"),
         ("headcount init --on-demand --local", "cannot be used"),

@@ -4,8 +4,9 @@ use std::io::Read as _;
 
 use super::*;
 
-const COMMANDS: [&str; 11] =
-    ["demo", "serve", "init", "generate", "send", "import", "redrive", "rollup", "verify", "rebuild", "metrics"];
+const COMMANDS: [&str; 12] = [
+    "demo", "serve", "init", "cost", "generate", "send", "import", "redrive", "rollup", "verify", "rebuild", "metrics",
+];
 
 #[test]
 fn help_has_examples_for_every_command() {

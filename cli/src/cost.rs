@@ -1,0 +1,9 @@
+//! What a deployment costs: units an event from formulas, money from a file of prices.
+
+pub(crate) mod estimate;
+pub(crate) mod observed;
+pub(crate) mod prices;
+pub(crate) mod units;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! A month's bill, line by line.
+
+use serde::Serialize;
+
+use super::prices::Prices;
+use super::units::{INDEX_COPY, Load, Units, item_bytes, partial_units};
+
+/// Hours of a month, as AWS's own calculator has them.
+const MONTH_HOURS: f64 = 730.0;
+
+/// Days of a month.
+const MONTH_DAYS: f64 = MONTH_HOURS / 24.0;
+
+const MILLION: f64 = 1e6;
+const GB: f64 = 1024.0 * 1024.0 * 1024.0;
+
+/// Bytes that the table's storage adds to each item, and to each copy in an index.
+const STORED_OVERHEAD: f64 = 100.0;
+
+/// Days that an event is stored: its 90, half a day until its own day ends, and some until expiry finds it.
+const STORED_DAYS: f64 = 92.0;
+
+/// Open shards of a new stream on demand.
+const ON_DEMAND_LANES: u32 = 4;
+
+/// The consumer: its memory in GB, seconds of an invocation and of an event in it. Assumed, not measured on AWS.
+const CONSUMER_GB: f64 = 0.5;
+const INVOCATION_S: f64 = 0.1;
+const EVENT_S: f64 = 0.000_15;
+
+/// The aggregator: its memory in GB, seconds of an hourly run, and of an event when its day is proved. Assumed.
+const AGGREGATOR_GB: f64 = 1.0;
+const RUN_S: f64 = 10.0;
+const PROOF_S: f64 = 0.000_02;
+
+/// Bytes logged for an invocation, what Lambda itself writes included. Assumed.
+const LOGGED: f64 = 1_200.0;
+
+/// Metrics and alarms of the deployment.
+const METRICS: f64 = 20.0;
+const ALARMS: f64 = 10.0;
+
+/// The share of provisioned capacity that is used at the peak.
+const UTILIZATION: f64 = 0.7;
+
+/// How the stream is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Capacity {
+    /// By the hour, for what is reserved.
+    Provisioned,
+    /// By use.
+    OnDemand,
+}
+
+/// One line of the bill.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Line {
+    pub(crate) service: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) amount: f64,
+    pub(crate) unit: &'static str,
+    pub(crate) price: f64,
+    pub(crate) monthly: f64,
+}
+
+/// A month of one load, stream and table each paid in one way.
+#[derive(Clone, Debug)]
+pub(crate) struct Estimate {
+    pub(crate) lanes: u32,
+    pub(crate) units: Units,
+    pub(crate) partial_units: f64,
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Estimate {
+    /// Of this load, at these prices.
+    pub(crate) fn of(load: &Load, prices: &Prices, stream: Capacity, table: Capacity, extended: bool) -> Self {
+        let lanes = match stream {
+            Capacity::Provisioned => load.lanes,
+            Capacity::OnDemand => load.shards_needed().max(ON_DEMAND_LANES),
+        };
+        let load = Load { lanes, ..*load };
+        let partial_units = partial_units(&load);
+        let units = Units::of(&load, partial_units);
+        let mut bill = Bill { load: &load, prices, units: &units, lines: Vec::new() };
+        bill.stream(stream, extended);
+        bill.functions();
+        bill.table(table);
+        bill.watching();
+        Self { lanes, units, partial_units, lines: bill.lines }
+    }
+
+    /// Dollars a month.
+    pub(crate) fn total(&self) -> f64 {
+        self.lines.iter().map(|line| line.monthly).sum()
+    }
+
+    /// Dollars a month of one service.
+    pub(crate) fn of_service(&self, service: &str) -> f64 {
+        self.lines.iter().filter(|line| line.service == service).map(|line| line.monthly).sum()
+    }
+}
+
+struct Bill<'a> {
+    load: &'a Load,
+    prices: &'a Prices,
+    units: &'a Units,
+    lines: Vec<Line>,
+}
+
+impl Bill<'_> {
+    fn add(&mut self, service: &'static str, what: &'static str, amount: f64, unit: &'static str, price: f64) {
+        self.lines.push(Line { service, what, amount, unit, price, monthly: amount * price });
+    }
+
+    fn events(&self) -> f64 {
+        self.load.events_per_day * MONTH_DAYS
+    }
+
+    fn stream(&mut self, capacity: Capacity, extended: bool) {
+        let prices = self.prices.kinesis;
+        let shard_hours = f64::from(self.load.lanes) * MONTH_HOURS;
+        match capacity {
+            Capacity::Provisioned => {
+                self.add("Kinesis", "shards", shard_hours, "shard hours", prices.shard_hour);
+                // One event a record; a record of up to 25 KB is one unit.
+                let puts = self.events() * (self.load.event_bytes / 25_600.0).ceil() / MILLION;
+                self.add("Kinesis", "records in", puts, "million", prices.put_million);
+                if extended {
+                    self.add("Kinesis", "retention to 7 days", shard_hours, "shard hours", prices.extended_shard_hour);
+                }
+            }
+            Capacity::OnDemand => {
+                self.add("Kinesis", "stream", MONTH_HOURS, "hours", prices.on_demand_stream_hour);
+                // Each record is rounded up to 1 KB on its way in.
+                let written = self.events() * (self.load.event_bytes / 1_024.0).ceil() * 1_024.0 / GB;
+                self.add("Kinesis", "data in", written, "GB", prices.on_demand_in_gb);
+                let read = self.events() * self.load.event_bytes / GB;
+                self.add("Kinesis", "data out", read, "GB", prices.on_demand_out_gb);
+            }
+        }
+    }
+
+    fn functions(&mut self) {
+        let prices = self.prices.lambda;
+        let batches = self.load.batches_per_day() * MONTH_DAYS;
+        let work = batches * INVOCATION_S + self.events() * EVENT_S;
+        self.add("Lambda", "consumer, invocations", batches / MILLION, "million", prices.request_million);
+        self.add("Lambda", "consumer, time", work * CONSUMER_GB, "GB seconds", prices.gb_second);
+        let runs = MONTH_HOURS * RUN_S + self.events() * PROOF_S;
+        self.add("Lambda", "aggregator, time", runs * AGGREGATOR_GB, "GB seconds", prices.gb_second);
+        let price = self.prices.scheduler.invocation_million;
+        self.add("Scheduler", "hourly runs", MONTH_HOURS / MILLION, "million", price);
+    }
+
+    fn table(&mut self, capacity: Capacity) {
+        let (prices, units) = (self.prices.dynamodb, *self.units);
+        match capacity {
+            Capacity::OnDemand => {
+                let millions = self.events() / MILLION;
+                for (what, units) in [
+                    ("writes: event items", units.event_item),
+                    ("writes: copies in the index", units.index_copy),
+                    ("writes: partials", units.partial),
+                    ("writes: new users", units.new_users),
+                    ("writes: rejected", units.rejected),
+                ] {
+                    self.add("DynamoDB", what, units * millions, "million units", prices.write_million);
+                }
+                for (what, units) in [
+                    ("reads: known users", units.first_sight),
+                    ("reads: roll-up", units.roll_up),
+                    ("reads: proof at close", units.verify),
+                ] {
+                    self.add("DynamoDB", what, units * millions, "million units", prices.read_million);
+                }
+            }
+            Capacity::Provisioned => {
+                let peak = self.load.rate() * self.load.peak / UTILIZATION * MONTH_HOURS;
+                self.add("DynamoDB", "write capacity", peak * units.writes(), "unit hours", prices.write_unit_hour);
+                self.add("DynamoDB", "read capacity", peak * units.reads(), "unit hours", prices.read_unit_hour);
+            }
+        }
+        let event = item_bytes(self.load.event_bytes) + INDEX_COPY + 2.0 * STORED_OVERHEAD;
+        let stored = self.load.events_per_day * STORED_DAYS * event / GB;
+        self.add("DynamoDB", "events of 90 days", stored, "GB", prices.storage_gb);
+        self.add("DynamoDB", "recovery", stored, "GB", prices.recovery_gb);
+    }
+
+    fn watching(&mut self) {
+        let prices = self.prices.cloudwatch;
+        let logged = self.load.batches_per_day() * MONTH_DAYS * LOGGED / GB;
+        self.add("CloudWatch", "logs", logged, "GB", prices.logs_gb);
+        self.add("CloudWatch", "metrics", METRICS, "metrics", prices.metric);
+        self.add("CloudWatch", "alarms", ALARMS, "alarms", prices.alarm);
+    }
+}

@@ -1,0 +1,114 @@
+use super::estimate::{Capacity, Estimate};
+use super::prices::Prices;
+use super::units::{DAY_S, Growing, Load, Units, partial_units, write_units};
+
+mod measured;
+
+fn load(rate: f64, window_s: f64) -> Load {
+    let events_per_day = rate * DAY_S;
+    Load {
+        events_per_day,
+        event_bytes: 600.0,
+        users: events_per_day / 20.0,
+        new_users: 0.01,
+        invalid: 0.01,
+        window_s,
+        lanes: 1,
+        peak: 1.0,
+        precision: 14,
+    }
+}
+
+#[test]
+fn a_unit_is_begun_for_each_kilobyte() {
+    for (bytes, units) in [(0.0, 1.0), (1_024.0, 1.0), (1_025.0, 2.0), (27_000.0, 27.0)] {
+        assert!((write_units(bytes) - units).abs() < 1e-9, "{bytes}");
+    }
+}
+
+#[test]
+fn a_batch_is_what_the_window_gathers_up_to_what_it_may_hold() {
+    for (rate, window, lanes, events) in [
+        (10.0, 10.0, 1, 100.0),
+        (10.0, 10.0, 4, 25.0),
+        (0.01, 10.0, 1, 1.0),
+        (10.0, 0.0, 1, 1.0),
+        // 6 MB with the base64 and envelopes of events of 600 bytes.
+        (1_000.0, 10.0, 1, 5_470.0),
+    ] {
+        let load = Load { lanes, ..load(rate, window) };
+        assert!((load.events_per_batch() - events).abs() < 1e-6, "{rate} {window}: {}", load.events_per_batch());
+    }
+    let small = Load { event_bytes: 100.0, ..load(10_000.0, 300.0) };
+    assert!(small.events_per_batch() <= 10_000.0);
+}
+
+#[test]
+fn shards_follow_records_and_bytes() {
+    for (rate, bytes, peak, shards) in
+        [(10.0, 450.0, 2.0, 1), (1_000.0, 450.0, 1.0, 1), (1_000.0, 450.0, 2.0, 2), (1_000.0, 4_000.0, 1.0, 4)]
+    {
+        let load = Load { event_bytes: bytes, peak, ..load(rate, 10.0) };
+        assert_eq!(load.shards_needed(), shards, "{rate} {bytes} {peak}");
+    }
+    assert_eq!([10.0, 500.0, 1_000.0].map(|rate| load(rate, 10.0).write_shards_needed()), [1, 1, 2]);
+}
+
+#[test]
+fn a_partial_grows_until_it_is_dense_and_full() {
+    let mut growing = Growing::new(14);
+    let mut sizes = Vec::new();
+    for users in [1, 1_000, 20_000, 150_000, 3_000_000] {
+        growing.grow_to(users);
+        sizes.push(growing.bytes());
+    }
+    assert!(sizes.is_sorted() || sizes[3] < 40_000, "{sizes:?}");
+    assert!(sizes[0] < 1_024 && sizes[3] < 40_000 && sizes[3] == sizes[4], "{sizes:?}");
+}
+
+#[test]
+fn units_are_the_sum_of_their_parts() {
+    let units = Units::of(&load(10.0, 10.0), 20.0);
+    for (part, wanted) in [
+        (units.event_item, 0.99),
+        (units.index_copy, 0.99),
+        (units.partial, 0.2),
+        (units.new_users, 0.02),
+        (units.rejected, 0.01),
+        (units.first_sight, (0.01 + 1.5 / 20.0) / 2.0),
+        (units.writes(), 2.21),
+    ] {
+        assert!((part - wanted).abs() < 1e-9, "{part} {wanted}");
+    }
+    let large = Units::of(&Load { event_bytes: 1_000.0, ..load(10.0, 10.0) }, 20.0);
+    assert!((large.event_item - 1.98).abs() < 1e-9 && (large.rejected - 0.02).abs() < 1e-9);
+}
+
+#[test]
+fn ten_events_a_second_cost_less_than_a_hundred_dollars_without_recovery_of_raw_events() {
+    let prices = Prices::read(None).unwrap();
+    let load = Load { event_bytes: 450.0, ..load(10.0, 10.0) };
+    let estimate = Estimate::of(&load, &prices, Capacity::Provisioned, Capacity::OnDemand, false);
+    let sum: f64 = ["Kinesis", "Lambda", "Scheduler", "DynamoDB", "CloudWatch"]
+        .iter()
+        .map(|service| estimate.of_service(service))
+        .sum();
+    assert!((estimate.total() - sum).abs() < 1e-6, "every line is of a service that is shown");
+    let recovery = estimate.lines.iter().find(|line| line.what == "recovery").unwrap().monthly;
+    assert!(estimate.total() - recovery < 100.0, "{:#?}", estimate.lines);
+    // Four lanes from the first hour on: more partials, and a price by the hour.
+    let on_demand = Estimate::of(&load, &prices, Capacity::OnDemand, Capacity::OnDemand, false);
+    assert!(on_demand.lanes == 4 && on_demand.total() > estimate.total());
+    assert!(partial_units(&load) > 1.0);
+}
+
+#[test]
+fn prices_that_are_none_name_the_remedy() {
+    let path = std::env::temp_dir().join(format!("headcount-{}-prices.toml", std::process::id()));
+    std::fs::write(&path, "region = 1").unwrap();
+    let failure = Prices::read(Some(&path)).unwrap_err().to_string();
+    std::fs::remove_file(&path).unwrap();
+    assert!(failure.contains("--print-prices"), "{failure}");
+    let failure = Prices::read(Some(&path)).unwrap_err().to_string();
+    assert!(failure.contains("cannot be read"), "{failure}");
+}
