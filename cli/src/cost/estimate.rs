@@ -20,6 +20,9 @@ const STORED_OVERHEAD: f64 = 100.0;
 /// Days that an event is stored: its 90, half a day until its own day ends, and some until expiry finds it.
 const STORED_DAYS: f64 = 92.0;
 
+/// Days of a long retention beyond the first, which is free.
+const EXTENDED_DAYS: f64 = 6.0;
+
 /// Open shards of a new stream on demand.
 const ON_DEMAND_LANES: u32 = 4;
 
@@ -139,6 +142,10 @@ impl Bill<'_> {
                 self.add("Kinesis", "data in", written, "GB", prices.on_demand_in_gb);
                 let read = self.events() * self.load.event_bytes / GB;
                 self.add("Kinesis", "data out", read, "GB", prices.on_demand_out_gb);
+                if extended {
+                    let kept = written / MONTH_DAYS * EXTENDED_DAYS;
+                    self.add("Kinesis", "retention to 7 days", kept, "GB", prices.on_demand_extended_gb);
+                }
             }
         }
     }

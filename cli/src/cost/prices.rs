@@ -30,6 +30,7 @@ pub(crate) struct Kinesis {
     pub(crate) on_demand_stream_hour: f64,
     pub(crate) on_demand_in_gb: f64,
     pub(crate) on_demand_out_gb: f64,
+    pub(crate) on_demand_extended_gb: f64,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
