@@ -20,6 +20,7 @@ List prices of one region at one date, both printed; no free tier, no transfer, 
 
 /// `headcount cost`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Cost {
     /// Events a day; several, by commas, are put side by side

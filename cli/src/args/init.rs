@@ -18,6 +18,7 @@ that breaks a promise.";
 
 /// `headcount init`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Init {
     /// The shards of a new stream: what each takes, and what that costs, is told by `headcount cost`

@@ -75,7 +75,7 @@ fn units_are_the_sum_of_their_parts() {
         (units.partial, 0.2),
         (units.new_users, 0.02),
         (units.rejected, 0.01),
-        (units.first_sight, (0.01 + 1.5 / 20.0) / 2.0),
+        (units.first_sight, 0.5 * 0.01 + 0.5 * 1.5 / 20.0),
         (units.writes(), 2.21),
     ] {
         assert!((part - wanted).abs() < 1e-9, "{part} {wanted}");

@@ -82,14 +82,13 @@ impl Work<'_> {
     async fn table(&self, table: &str) -> Result<TableReport, StoreError> {
         let mut report =
             TableReport { table: table.to_owned(), created: false, fixed: Vec::new(), differences: Vec::new() };
-        let description = match self.first_look(table).await? {
-            Some(description) => description,
-            None => {
-                report.created = retry(&self.jitter, self.deadline, || create_table(self.connection, table)).await?;
-                wait_until_active(self.connection, self.tables, table, &self.jitter, self.deadline).await?;
-                self.first_look(table).await?.unwrap_or_else(|| TableDescription::builder().build())
-            }
-        };
+        let mut description = self.first_look(table).await?;
+        if description.is_none() {
+            report.created = retry(&self.jitter, self.deadline, || create_table(self.connection, table)).await?;
+            wait_until_active(self.connection, self.tables, table, &self.jitter, self.deadline).await?;
+            description = self.first_look(table).await?;
+        }
+        let description = description.unwrap_or_else(|| TableDescription::builder().build());
         let has_events = table == self.tables.events;
         let shape = shape(&description, has_events);
         let is_ours = shape.iter().all(|difference| !difference.breaks);
