@@ -28,9 +28,6 @@ use tokio::time::Instant;
 use super::super::units::{Growing, Load, SESSIONS_PER_USER, START_MS, Units, write_units};
 use super::load;
 
-/// Bytes of an event's JSON: its item has less than 1,024.
-const BYTES: usize = 600;
-
 /// Users whom the consumer remembers.
 const KNOWN: u64 = 500;
 
@@ -46,8 +43,8 @@ struct Bench {
     meter: Meter,
 }
 
-/// An event of exactly [`BYTES`], or one that breaks a rule.
-fn event(id: u64, user: &str, is_valid: bool) -> Vec<u8> {
+/// An event of exactly so many bytes, or one that breaks a rule.
+fn event(bytes: f64, id: u64, user: &str, is_valid: bool) -> Vec<u8> {
     let text = |agent: &str| {
         let mut event = json!({
             "eventId": format!("0198f2b1-5c1e-7cc3-9b2a-{id:012}"), "userId": user, "sessionId": format!("of-{user}"),
@@ -59,7 +56,7 @@ fn event(id: u64, user: &str, is_valid: bool) -> Vec<u8> {
         }
         event.to_string()
     };
-    let agent = "a".repeat(BYTES - text("").len());
+    let agent = "a".repeat(bytes as usize - text("").len());
     text(&agent).into_bytes()
 }
 
@@ -118,7 +115,7 @@ impl Bench {
                     n => format!("user-{}", n % KNOWN),
                 };
                 let id = case * 1_000_000 + n;
-                let data = event(id, &user, n % 100 != 52);
+                let data = event(load.event_bytes, id, &user, n % 100 != 52);
                 Record { sequence: format!("5{id:055}").parse().unwrap(), arrived_ms: NOW_MS, data }
             };
             let batch = Batch { lane: lane.clone(), records: (0..of_batch).map(record).collect() };
@@ -170,6 +167,22 @@ async fn units_an_event_are_as_the_formula_says_and_within_bounds() {
             };
             assert!(writes <= bound, "{rate}/s {window} s: {writes} writes, wanted {bound}");
         }
+    }
+    table.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_unit_begins_where_the_formula_has_it() {
+    let options = TableOptions { ttl_interval: Duration::from_hours(24), ..TableOptions::default() };
+    let table = Table::start(options).await.unwrap();
+    let bench = Bench::new(&table).await;
+    // Of 1,024 bytes the keys and names take about 263, a little more or less as ids are longer or shorter.
+    for (case, event_bytes, units) in [(1, 740.0, 0.99), (2, 790.0, 1.98)] {
+        let load = Load { event_bytes, ..load(10.0, 10.0) };
+        let (used, events, formula) = bench.measure(case, &load).await;
+        assert!((formula.event_item - units).abs() < 1e-9, "{event_bytes}");
+        assert!((used.inserts / events - units).abs() < 1e-9, "{event_bytes}: {} units", used.inserts / events);
+        assert!((used.insert_copies / events - 0.99).abs() < 1e-9, "{event_bytes}: the copy has keys only");
     }
     table.stop().await;
 }
