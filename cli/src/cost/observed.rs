@@ -78,7 +78,7 @@ async fn lanes(
 ) -> Result<Option<u32>, Failure> {
     let page = store.partials_page(date, shards, 0, None).await.map_err(Failure::said)?;
     // A file of history is a lane as well, but no shard.
-    let of_shards = page.items.iter().filter(|partial| !partial.lane.to_string().starts_with("import/")).count();
+    let of_shards = page.items.iter().filter(|partial| !partial.lane.as_str().starts_with("import/")).count();
     // With several write shards, lanes are spread over keys: the first alone would tell too few.
     let all = page.next.is_none() && shards.count() == 1 && of_shards > 0;
     Ok(all.then_some(of_shards as u32))
