@@ -1,0 +1,120 @@
+"""Deploys the template to a stand-in for AWS, and uses what it made, through boto3.
+
+    deployment.py deploy ENDPOINT STACK BINARIES < template.yaml    prints the stack's outputs and resources
+    deployment.py put ENDPOINT STREAM < records                     one a line: {"key": ..., "data": base64}
+    deployment.py invoke ENDPOINT FUNCTION                          prints what the function answered
+    deployment.py describe ENDPOINT STACK                           prints what became of the stream, tables and mapping
+"""
+
+import base64
+import io
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+import template
+
+# Records that one PutRecords takes.
+MOST_RECORDS = 500
+
+# How long a call may take: the aggregator runs inside one.
+PATIENCE = Config(read_timeout=170, retries={"total_max_attempts": 1})
+
+
+def client(service: str, endpoint: str):
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=PATIENCE,
+    )
+
+
+def deploy(endpoint: str, stack: str, binaries: str) -> dict:
+    """As `sam deploy` does it: upload the code, expand, create the stack, wait for it."""
+    expanded = template.expand(sys.stdin.read())
+    s3 = client("s3", endpoint)
+    s3.create_bucket(Bucket=template.CODE_BUCKET)
+    for name, resource in expanded["Resources"].items():
+        if resource["Type"] == "AWS::Lambda::Function":
+            code = zipped(Path(binaries) / f"headcount-{name.lower()}")
+            s3.put_object(Bucket=template.CODE_BUCKET, Key=resource["Properties"]["Code"]["S3Key"], Body=code)
+    cloudformation = client("cloudformation", endpoint)
+    cloudformation.create_stack(
+        StackName=stack,
+        TemplateBody=json.dumps(expanded),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    wait = {"Delay": 1, "MaxAttempts": 120}
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=wait)
+    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    return {
+        "status": described["StackStatus"],
+        "outputs": {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]},
+        "resources": {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in resources},
+    }
+
+
+def zipped(binary: Path) -> bytes:
+    """The binary as Lambda wants it: executable, and named `bootstrap`."""
+    entry = zipfile.ZipInfo("bootstrap")
+    entry.external_attr = 0o755 << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", compresslevel=1) as archive:
+        archive.writestr(entry, binary.read_bytes())
+    return target.getvalue()
+
+
+def put(endpoint: str, stream: str) -> dict:
+    """Puts all records in their order; none may be refused."""
+    kinesis = client("kinesis", endpoint)
+    lines = [json.loads(line) for line in sys.stdin]
+    records = [{"PartitionKey": line["key"], "Data": base64.b64decode(line["data"])} for line in lines]
+    for at in range(0, len(records), MOST_RECORDS):
+        answer = kinesis.put_records(StreamName=stream, Records=records[at : at + MOST_RECORDS])
+        assert answer["FailedRecordCount"] == 0, answer
+    return {"put": len(records)}
+
+
+def invoke(endpoint: str, function: str) -> dict:
+    answer = client("lambda", endpoint).invoke(FunctionName=function, Payload=b"{}")
+    return {"error": answer.get("FunctionError"), "payload": json.load(answer["Payload"])}
+
+
+def describe(endpoint: str, stack: str) -> dict:
+    of_stack = client("cloudformation", endpoint).describe_stack_resources(StackName=stack)["StackResources"]
+    names = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in of_stack}
+    dynamodb, functions = client("dynamodb", endpoint), client("lambda", endpoint)
+    kinesis, bucket = client("kinesis", endpoint), client("s3", endpoint)
+    table = names["EventsTable"]
+    return {
+        "stream": kinesis.describe_stream_summary(StreamName=names["EventStream"])["StreamDescriptionSummary"],
+        "table": dynamodb.describe_table(TableName=table)["Table"],
+        "expiry": dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"],
+        "backups": dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"],
+        "mapping": functions.get_event_source_mapping(UUID=names["ConsumerStream"]),
+        "aggregator": functions.get_function_configuration(FunctionName=names["Aggregator"]),
+        "concurrency": functions.get_function_concurrency(FunctionName=names["Aggregator"]),
+        "retries": functions.get_function_event_invoke_config(FunctionName=names["Aggregator"]),
+        "schedule": client("scheduler", endpoint).get_schedule(Name=names["Schedule"]),
+        "encryption": bucket.get_bucket_encryption(Bucket=names["FailureBucket"]),
+        "private": bucket.get_public_access_block(Bucket=names["FailureBucket"]),
+        "alarms": client("cloudwatch", endpoint).describe_alarms()["MetricAlarms"],
+    }
+
+
+def main() -> None:
+    command, *arguments = sys.argv[1:]
+    answer = {"deploy": deploy, "put": put, "invoke": invoke, "describe": describe}[command](*arguments)
+    json.dump(answer, sys.stdout, default=str)
+
+
+main()
