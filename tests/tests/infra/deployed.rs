@@ -1,0 +1,155 @@
+//! The whole stack, deployed by CloudFormation to a stand-in: its mapping runs the real consumer on records of the
+//! stream, the aggregator is invoked, and every figure is compared with the truth.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{NaiveDate, Utc};
+use serde_json::{Value, json};
+
+use crate::events::{DUPLICATES, INVALID, OCCURRENCES, generate};
+use crate::scripts::{answer, ask, binaries};
+use crate::stand_in::StandIn;
+use crate::template::source;
+use crate::truth::Truth;
+
+const STACK: &str = "headcount";
+
+/// Longest wait for the mapping to hand over all records.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// What the stand-in lacks, each left out there and nowhere else.
+const LEFT_OUT: [&str; 1] = ["AggregatorLate"];
+
+struct Stack {
+    stand_in: StandIn,
+    made: Value,
+}
+
+impl Stack {
+    fn deploy() -> Self {
+        let stand_in = StandIn::start();
+        let binaries = binaries();
+        for name in ["headcount", "headcount-consumer", "headcount-aggregator"] {
+            let binary = binaries.join(name);
+            assert!(binary.is_file(), "{} is not there: run `cargo build --workspace` first", binary.display());
+        }
+        let folder = binaries.to_str().expect("a path that is text");
+        let arguments = ["deploy", &stand_in.endpoint, STACK, folder];
+        let made = ask("deployment.py", &arguments, source().as_bytes());
+        Self { stand_in, made }
+    }
+
+    fn output(&self, name: &str) -> &str {
+        self.made["outputs"][name].as_str().unwrap_or_else(|| panic!("no output {name}: {}", self.made))
+    }
+
+    fn put(&self, records: &[Vec<u8>]) {
+        let line = |(number, record): (usize, &Vec<u8>)| {
+            json!({"key": format!("key-{number}"), "data": STANDARD.encode(record)}).to_string()
+        };
+        let lines: Vec<_> = records.iter().enumerate().map(line).collect();
+        let arguments = ["put", &self.stand_in.endpoint, self.output("StreamName")];
+        let answer = ask("deployment.py", &arguments, lines.join("\n").as_bytes());
+        assert_eq!(answer["put"], records.len());
+    }
+
+    /// Lets the aggregator run once.
+    fn roll_up(&self) {
+        let arguments = ["invoke", &self.stand_in.endpoint, self.output("AggregatorName")];
+        let answer = ask("deployment.py", &arguments, b"");
+        assert!(answer["error"].is_null(), "{answer}\n{}", self.stand_in.said());
+    }
+
+    /// The figures of the days from `from` until today.
+    fn metrics(&self, from: NaiveDate) -> Vec<Value> {
+        let (from, to) = (from.to_string(), Utc::now().date_naive().to_string());
+        let answer = self.headcount(&["metrics", "--json", "--from", &from, "--to", &to]);
+        answer["days"].as_array().expect("days").clone()
+    }
+
+    fn headcount(&self, arguments: &[&str]) -> Value {
+        let mut command = Command::new(binaries().join("headcount"));
+        command.args(arguments).args(["--dynamodb-endpoint", &self.stand_in.endpoint]);
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
+        answer(command, b"")
+    }
+}
+
+#[test]
+fn the_stack_deploys_and_its_resources_are_what_the_template_says() {
+    let stack = Stack::deploy();
+    assert_eq!(stack.made["status"], "CREATE_COMPLETE");
+    let left_out: Vec<_> = stack.made["left_out"].as_object().expect("a list").keys().collect();
+    assert_eq!(left_out, LEFT_OUT);
+    let is = ask("deployment.py", &["describe", &stack.stand_in.endpoint, STACK], b"");
+    let check = |path: &str, expected: Value| assert_eq!(is.pointer(path), Some(&expected), "{path}");
+    check("/stream/StreamStatus", json!("ACTIVE"));
+    check("/stream/OpenShardCount", json!(1));
+    check("/stream/RetentionPeriodHours", json!(24));
+    check("/table/BillingModeSummary/BillingMode", json!("PAY_PER_REQUEST"));
+    check("/table/GlobalSecondaryIndexes/0/Projection/ProjectionType", json!("KEYS_ONLY"));
+    check("/table/DeletionProtectionEnabled", json!(true));
+    check("/mapping/State", json!("Enabled"));
+    check("/mapping/BatchSize", json!(10_000));
+    check("/mapping/ParallelizationFactor", json!(1));
+    check("/mapping/MaximumRecordAgeInSeconds", json!(79_200));
+    check("/mapping/FunctionResponseTypes", json!(["ReportBatchItemFailures"]));
+    check("/aggregator/Timeout", json!(900));
+    check("/retries/MaximumRetryAttempts", json!(2));
+    check("/schedule/ScheduleExpression", json!("cron(5 * * * ? *)"));
+    check("/schedule/State", json!("ENABLED"));
+    check("/private/PublicAccessBlockConfiguration/RestrictPublicBuckets", json!(true));
+    let alarms = is["alarms"].as_array().expect("alarms");
+    assert!(alarms.iter().all(|alarm| alarm["AlarmActions"][0] == stack.made["outputs"]["AlarmTopicArn"]));
+}
+
+#[test]
+fn figures_of_the_deployed_stack_equal_the_truth() {
+    let stack = Stack::deploy();
+    let (records, truth) = generate(Utc::now().date_naive());
+    let (invalid, duplicates) = (INVALID as u64, DUPLICATES as u64);
+    assert_eq!((truth.rejected, truth.duplicates()), (invalid, duplicates));
+    assert_eq!(truth.events() + truth.rejected + truth.duplicates(), OCCURRENCES as u64);
+    stack.put(&records);
+    let days = counted(&stack, &truth);
+    for date in truth.dates() {
+        let day = days.iter().find(|day| day["date"] == date.to_string()).expect("the day has figures");
+        for (path, expected) in truth.figures(date) {
+            let found = day.pointer(path).unwrap_or(&Value::Null);
+            assert!(is_same(found, &expected), "{date} {path}: {found}, in truth {expected}");
+        }
+        let verified = stack.headcount(&["verify", "--json", "--date", &date.to_string()]);
+        assert!(verified.is_object() || verified.is_array(), "{verified}");
+    }
+}
+
+/// The figures once every occurrence is among them.
+fn counted(stack: &Stack, truth: &Truth) -> Vec<Value> {
+    let from = truth.dates()[0];
+    let started = Instant::now();
+    loop {
+        stack.roll_up();
+        let days = stack.metrics(from);
+        let sum = |count: &dyn Fn(&Value) -> u64| days.iter().map(count).sum::<u64>();
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let events = sum(&|day| day["eventsByHour"].as_array().map_or(0, |hours| hours.iter().map(number).sum()));
+        let found = (events, sum(&|day| number(&day["rejected"])), sum(&|day| number(&day["duplicates"])));
+        let expected = (truth.events(), truth.rejected, truth.duplicates());
+        if found == expected {
+            return days;
+        }
+        let is_late = started.elapsed() > PATIENCE;
+        assert!(!is_late, "counted are {found:?} of {expected:?}\n{}", stack.stand_in.said());
+    }
+}
+
+/// Equal; numbers with a fraction to a thousandth.
+fn is_same(found: &Value, expected: &Value) -> bool {
+    match (found.as_f64(), expected.as_f64()) {
+        (Some(found), Some(expected)) => (found - expected).abs() < 0.001,
+        _ => found == expected,
+    }
+}

@@ -1,0 +1,12 @@
+//! The deployment on AWS, checked without an account: the template is expanded, linted, held to its policies, and
+//! deployed to a stand-in that nobody here wrote.
+
+mod deployed;
+mod events;
+mod lint;
+mod policies;
+mod roles;
+mod scripts;
+mod stand_in;
+mod template;
+mod truth;

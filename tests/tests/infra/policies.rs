@@ -1,0 +1,239 @@
+//! What the deployment must keep, whatever else changes: nothing lost, nothing open, nothing forgotten.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::scripts::root;
+use crate::template::Expanded;
+
+/// The tables of the stack; the second one is a choice.
+const TABLES: [&str; 2] = ["EventsTable", "MetricsTable"];
+
+#[test]
+fn the_stream_is_encrypted_and_keeps_records_as_long_as_the_parameter_says() {
+    let template = Expanded::new();
+    let stream = template.properties("EventStream");
+    assert_eq!(stream["StreamEncryption"]["EncryptionType"], "KMS");
+    assert_eq!(stream["RetentionPeriodHours"], json!({"Ref": "RetentionHours"}));
+}
+
+#[test]
+fn tables_are_encrypted_recoverable_on_demand_and_protected() {
+    let template = Expanded::new();
+    for name in TABLES {
+        let table = template.properties(name);
+        assert_eq!(table["SSESpecification"]["SSEEnabled"], true, "{name}");
+        assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true, "{name}");
+        assert_eq!(table["DeletionProtectionEnabled"], true, "{name}");
+        assert_eq!(table["BillingMode"], "PAY_PER_REQUEST", "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_made_again_outlives_the_stack() {
+    let template = Expanded::new();
+    for name in TABLES.iter().chain(&["FailureBucket", "FailureBucketPolicy"]) {
+        let resource = &template.resources()[*name];
+        assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
+        assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{name}");
+    }
+    assert_eq!(template.resources()["EventStream"]["UpdateReplacePolicy"], "Retain");
+}
+
+#[test]
+fn the_events_table_has_the_keys_index_and_expiry_that_the_store_needs() {
+    let template = Expanded::new();
+    let table = template.properties("EventsTable");
+    let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
+    assert_eq!(table["KeySchema"], keys("PK", "SK"));
+    let index = &table["GlobalSecondaryIndexes"][0];
+    assert_eq!(index["IndexName"], headcount_store::dynamo::schema::INDEX);
+    assert_eq!(index["KeySchema"], keys("GSI1PK", "GSI1SK"));
+    assert_eq!(index["Projection"], json!({"ProjectionType": "KEYS_ONLY"}));
+    let expiry = json!({"AttributeName": headcount_store::dynamo::schema::TTL_ATTRIBUTE, "Enabled": true});
+    assert_eq!(table["TimeToLiveSpecification"], expiry);
+    assert_eq!(template.properties("MetricsTable")["KeySchema"], keys("PK", "SK"));
+}
+
+#[test]
+fn a_shard_is_handled_by_one_batch_at_a_time() {
+    let template = Expanded::new();
+    let mappings = template.all("AWS::Lambda::EventSourceMapping");
+    assert_eq!(mappings.len(), 1, "one mapping of the stream, or its fence means nothing");
+    let (_, mapping) = mappings[0];
+    assert_eq!(mapping["ParallelizationFactor"], 1);
+    assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(mapping["BatchSize"], 10_000);
+    assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON");
+}
+
+#[test]
+fn a_record_that_never_passes_reaches_the_failure_destination_whole() {
+    let template = Expanded::new();
+    let mapping = template.properties("ConsumerStream");
+    assert_eq!(mapping["BisectBatchOnFunctionError"], true);
+    assert_eq!(mapping["MaximumRetryAttempts"], 100);
+    let destination = json!({"Fn::GetAtt": ["FailureBucket", "Arn"]});
+    assert_eq!(mapping["DestinationConfig"]["OnFailure"]["Destination"], destination);
+}
+
+#[test]
+fn records_are_given_up_before_the_stream_forgets_them() {
+    let template = Expanded::new();
+    let age = &template.properties("ConsumerStream")["MaximumRecordAgeInSeconds"];
+    assert_eq!(*age, json!({"Fn::FindInMap": ["RecordAge", {"Ref": "RetentionHours"}, "Seconds"]}));
+    let ages = template.part("Mappings")["RecordAge"].as_object().expect("ages by retention");
+    let hours = template.part("Parameters")["RetentionHours"]["AllowedValues"].as_array().expect("a choice");
+    assert_eq!(ages.len(), hours.len(), "an age for each retention");
+    for hours in hours {
+        let seconds = ages[&hours.to_string()]["Seconds"].as_i64().expect("seconds");
+        let retention = hours.as_i64().expect("hours") * 3_600;
+        assert!((60..retention).contains(&seconds) && seconds <= 604_800, "{hours} h: {seconds} s");
+    }
+}
+
+#[test]
+fn the_failure_bucket_is_private_encrypted_and_only_spoken_to_over_tls() {
+    let template = Expanded::new();
+    let bucket = template.properties("FailureBucket");
+    let by_default =
+        &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]["ServerSideEncryptionByDefault"];
+    assert_eq!(by_default["SSEAlgorithm"], "AES256");
+    let access = bucket["PublicAccessBlockConfiguration"].as_object().expect("public access is blocked");
+    assert!(access.len() == 4 && access.values().all(|blocked| *blocked == true), "{access:?}");
+    assert_eq!(bucket["LifecycleConfiguration"]["Rules"][0]["Status"], "Enabled");
+    assert_denies_plain_http(&template.properties("FailureBucketPolicy")["PolicyDocument"]["Statement"][0]);
+}
+
+#[test]
+fn the_queue_is_encrypted_and_only_spoken_to_over_tls() {
+    let template = Expanded::new();
+    assert_eq!(template.properties("AggregatorFailures")["SqsManagedSseEnabled"], true);
+    assert_denies_plain_http(&template.properties("AggregatorFailuresPolicy")["PolicyDocument"]["Statement"][0]);
+}
+
+fn assert_denies_plain_http(statement: &Value) {
+    assert_eq!((&statement["Effect"], &statement["Principal"]), (&json!("Deny"), &json!("*")));
+    assert_eq!(statement["Condition"], json!({"Bool": {"aws:SecureTransport": "false"}}));
+}
+
+#[test]
+fn logs_of_every_function_end_some_day() {
+    let template = Expanded::new();
+    for (name, group) in template.all("AWS::Logs::LogGroup") {
+        assert_eq!(group["RetentionInDays"], json!({"Ref": "LogRetentionDays"}), "{name}");
+    }
+    for (name, function) in template.all("AWS::Lambda::Function") {
+        assert_eq!(function["LoggingConfig"]["LogGroup"], json!({"Ref": format!("{name}Logs")}));
+    }
+}
+
+#[test]
+fn functions_have_the_size_time_and_runtime_that_the_documents_promise() {
+    let template = Expanded::new();
+    for (name, memory, timeout) in [("Consumer", 512, 300), ("Aggregator", 1_024, 900)] {
+        let function = template.properties(name);
+        assert_eq!((&function["MemorySize"], &function["Timeout"]), (&json!(memory), &json!(timeout)), "{name}");
+        assert_eq!(function["Runtime"], "provided.al2023");
+        assert_eq!(function["Architectures"], json!([{"Ref": "Architecture"}]));
+    }
+    let reserved = &template.properties("Aggregator")["ReservedConcurrentExecutions"];
+    assert_eq!(reserved["Fn::If"][1], 1);
+}
+
+#[test]
+fn the_aggregator_is_started_every_hour_and_what_fails_is_kept() {
+    let template = Expanded::new();
+    let schedule = template.properties("Schedule");
+    assert_eq!(schedule["ScheduleExpression"], "cron(5 * * * ? *)");
+    let kept = json!({"Fn::GetAtt": ["AggregatorFailures", "Arn"]});
+    assert_eq!(schedule["Target"]["DeadLetterConfig"]["Arn"], kept);
+    assert!(schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"].as_i64() > Some(0));
+    let invoking = template.properties("AggregatorEventInvokeConfig");
+    assert_eq!(invoking["DestinationConfig"]["OnFailure"]["Destination"], kept);
+    assert_eq!(invoking["MaximumRetryAttempts"], 2);
+}
+
+#[test]
+fn every_alarm_is_heard() {
+    let template = Expanded::new();
+    for (name, alarm) in template.all("AWS::CloudWatch::Alarm") {
+        assert_eq!(alarm["AlarmActions"], json!([{"Ref": "AlarmTopic"}]), "{name}");
+        assert!(alarm["TreatMissingData"].is_string(), "{name} does not say what silence means");
+    }
+}
+
+#[test]
+fn the_document_explains_every_alarm_and_parameter() {
+    let template = Expanded::new();
+    let document = std::fs::read_to_string(root().join("docs/aws.md")).expect("the document is there");
+    for (name, alarm) in template.all("AWS::CloudWatch::Alarm") {
+        let full = alarm["AlarmName"]["Fn::Sub"].as_str().expect("an alarm is named after the project");
+        let short = full.trim_start_matches("${ProjectName}-");
+        assert!(document.contains(&format!("| `{short}` |")), "docs/aws.md does not explain {short} ({name})");
+    }
+    for name in template.part("Parameters").keys() {
+        assert!(document.contains(&format!("`{name}`")), "docs/aws.md does not name the parameter {name}");
+    }
+}
+
+#[test]
+fn each_function_is_told_exactly_what_its_configuration_reads() {
+    let template = Expanded::new();
+    for (name, room) in [("Consumer", "consumer"), ("Aggregator", "aggregator")] {
+        let path = root().join(room).join("src/config.rs");
+        let source = std::fs::read_to_string(path).expect("a room has a configuration");
+        let told = template.properties(name)["Environment"]["Variables"].as_object().expect("variables").keys();
+        assert_eq!(told.cloned().collect::<BTreeSet<_>>(), variables(&source), "{name}");
+    }
+}
+
+/// The environment variables that a configuration's source names: its public text constants.
+fn variables(source: &str) -> BTreeSet<String> {
+    let constants = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \""));
+    constants.map(|(_, value)| value.trim_end_matches("\";").to_owned()).collect()
+}
+
+#[test]
+fn addresses_are_truncated_unless_somebody_decides_otherwise() {
+    assert_eq!(Expanded::new().default_of("IpPolicy"), "truncate");
+}
+
+#[test]
+fn every_parameter_and_output_says_what_it_is() {
+    let template = Expanded::new();
+    for part in ["Parameters", "Outputs"] {
+        for (name, one) in template.part(part) {
+            assert!(one["Description"].as_str().is_some_and(|text| !text.is_empty()), "{part} {name}");
+        }
+    }
+    for (name, parameter) in template.part("Parameters") {
+        assert!(!parameter["Default"].is_null(), "{name} has no default");
+    }
+}
+
+#[test]
+fn costs_can_be_told_by_project() {
+    /// What bills nothing of its own, or takes no tags.
+    const UNTAGGED: [&str; 9] = [
+        "AWS::CloudWatch::Dashboard",
+        "AWS::IAM::Role",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::EventSourceMapping",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::Subscription",
+        "AWS::SQS::QueuePolicy",
+        "AWS::Scheduler::Schedule",
+        "AWS::CloudWatch::Alarm",
+    ];
+    let template = Expanded::new();
+    for (name, resource) in template.resources() {
+        let kind = resource["Type"].as_str().expect("a resource has a type");
+        let tags = resource["Properties"]["Tags"].as_array();
+        let has = |value: Value| tags.is_some_and(|tags| tags.contains(&value));
+        let is_tagged = has(json!({"Key": "Application", "Value": "headcount"}))
+            && has(json!({"Key": "Project", "Value": {"Ref": "ProjectName"}}));
+        assert!(is_tagged || UNTAGGED.contains(&kind), "{name} carries no tags");
+    }
+}

@@ -1,0 +1,122 @@
+//! Least privilege: every role is written out, every action and resource is named.
+
+use serde_json::Value;
+
+use crate::template::Expanded;
+
+/// One value or an array of them.
+fn several(value: &Value) -> Vec<&Value> {
+    value.as_array().map_or_else(|| vec![value], |values| values.iter().collect())
+}
+
+/// The statements of a role's policies.
+fn statements(role: &Value) -> Vec<&Value> {
+    let policies = role["Policies"].as_array().expect("a role has policies").iter();
+    policies.flat_map(|policy| several(&policy["PolicyDocument"]["Statement"])).collect()
+}
+
+/// The statements of all roles, with the role's name.
+fn all_statements(template: &Expanded) -> Vec<(&str, &Value)> {
+    let roles = template.all("AWS::IAM::Role").into_iter();
+    roles.flat_map(|(name, role)| statements(role).into_iter().map(move |statement| (name, statement))).collect()
+}
+
+/// The actions that a role allows, sorted.
+fn actions(template: &Expanded, role: &str) -> Vec<String> {
+    let allowed = statements(template.properties(role)).into_iter().flat_map(|statement| several(&statement["Action"]));
+    let mut actions: Vec<_> = allowed.map(|action| action.as_str().expect("an action is text").to_owned()).collect();
+    actions.sort();
+    actions.dedup();
+    actions
+}
+
+#[test]
+fn no_role_allows_an_action_by_a_wildcard() {
+    for (role, statement) in all_statements(&Expanded::new()) {
+        assert_eq!(statement["Effect"], "Allow", "{role}");
+        assert!(statement.get("NotAction").is_none(), "{role} allows all but some actions");
+        for action in several(&statement["Action"]) {
+            let name = action.as_str().expect("an action is text");
+            assert!(name.contains(':') && !name.contains(['*', '?']), "{role} allows {name}");
+        }
+    }
+}
+
+#[test]
+fn every_resource_of_a_role_is_one_of_the_stack() {
+    /// Parts of a name that are the stack's own: what may follow a resource's ARN.
+    const WITHIN: [&str; 2] = ["/*", "/index/GSI1"];
+    for (role, statement) in all_statements(&Expanded::new()) {
+        assert!(statement.get("NotResource").is_none(), "{role} reaches all but some resources");
+        for resource in several(&statement["Resource"]) {
+            let branches =
+                resource["Fn::If"].as_array().map_or_else(|| vec![resource], |all| all[1..].iter().collect());
+            for branch in branches {
+                let is_within = branch["Fn::Sub"].as_str().is_some_and(|text| {
+                    let (name, rest) = text.split_once(".Arn}").expect("an ARN of the stack");
+                    name.starts_with("${") && !name.contains('*') && WITHIN.contains(&rest)
+                });
+                assert!(branch["Fn::GetAtt"][1] == "Arn" || is_within, "{role} reaches {branch}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_function_and_schedule_has_a_role_of_its_own_and_none_a_managed_policy() {
+    let template = Expanded::new();
+    let role_of = |properties: &Value, field: &str| properties[field]["Fn::GetAtt"][0].clone();
+    let mut used: Vec<_> = template.all("AWS::Lambda::Function").iter().map(|(_, it)| role_of(it, "Role")).collect();
+    used.extend(template.all("AWS::Scheduler::Schedule").iter().map(|(_, it)| role_of(&it["Target"], "RoleArn")));
+    let roles: Vec<_> = template.all("AWS::IAM::Role");
+    assert_eq!(used.len(), roles.len(), "{used:?}");
+    for (name, role) in roles {
+        assert!(used.contains(&name.into()), "{name} is nobody's");
+        assert!(role.get("ManagedPolicyArns").is_none(), "{name} has managed policies");
+    }
+}
+
+#[test]
+fn the_consumer_may_do_what_it_does_and_no_more() {
+    let expected = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:BatchWriteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PutItem",
+        "kinesis:DescribeStream",
+        "kinesis:DescribeStreamSummary",
+        "kinesis:GetRecords",
+        "kinesis:GetShardIterator",
+        "kinesis:ListShards",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "s3:ListBucket",
+        "s3:PutObject",
+    ];
+    assert_eq!(actions(&Expanded::new(), "ConsumerRole"), expected);
+}
+
+#[test]
+fn the_aggregator_may_do_what_it_does_and_no_more() {
+    let expected = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "sqs:SendMessage",
+    ];
+    assert_eq!(actions(&Expanded::new(), "AggregatorRole"), expected);
+}
+
+#[test]
+fn nobody_may_delete_an_item() {
+    for (role, statement) in all_statements(&Expanded::new()) {
+        for action in several(&statement["Action"]) {
+            let name = action.as_str().expect("an action is text");
+            assert!(!name.contains("Delete") && !name.contains("Update"), "{role} allows {name}");
+        }
+    }
+}
