@@ -13,8 +13,6 @@ import warnings
 os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
 warnings.simplefilter("ignore")
 
-from cfnlint.api import lint
-from cfnlint.config import ManualArgs
 from samtranslator.public.exceptions import InvalidDocumentException
 from samtranslator.translator.transform import transform
 from samtranslator.validator.validator import SamTemplateValidator
@@ -56,6 +54,10 @@ def complaints(text: str) -> list[str]:
         expanded = expand(text)
     except InvalidDocumentException as error:
         return found + [f"SAM: {cause.message}" for cause in error.causes]
+    # Here, because it takes a second and only this command needs it.
+    from cfnlint.api import lint
+    from cfnlint.config import ManualArgs
+
     config = ManualArgs(regions=REGIONS, include_checks=["I"])
     matches = lint(json.dumps(expanded), config=config)
     return found + [f"{match.rule.id}: {'/'.join(map(str, match.path))}: {match.message}" for match in matches]

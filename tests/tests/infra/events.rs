@@ -42,7 +42,7 @@ pub(crate) fn generate(today: NaiveDate) -> (Vec<Vec<u8>>, Truth) {
             truth.repeated(*date);
             event.to_string()
         } else {
-            let date = today - TimeDelta::days(1 + rng.i64(..DAYS));
+            let date = today - TimeDelta::days(1 + rng.i64(0..DAYS));
             let event = valid(&mut rng, number, date);
             truth.count(date, &event);
             let line = event.to_string();
@@ -74,7 +74,7 @@ fn valid(rng: &mut Rng, number: usize, date: NaiveDate) -> Value {
         "userId": format!("user-{user}"),
         "sessionId": format!("session-{user}"),
         "eventType": event_type,
-        "timestamp": midnight + rng.i64(..86_400_000),
+        "timestamp": midnight + rng.i64(0..86_400_000),
         "eventData": data,
         "metadata": {
             "userAgent": "test/1",

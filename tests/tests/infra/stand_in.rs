@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The stand-in; stopped when dropped.
 pub(crate) struct StandIn {
     child: Child,
-    said: Arc<Mutex<String>>,
+    said: Arc<(Mutex<String>, Condvar)>,
     /// Where all services answer.
     pub(crate) endpoint: String,
     _folder: TempDir,
@@ -39,7 +39,7 @@ impl StandIn {
         let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = output.spawn().expect("the stand-in can be started");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
-        let said = Arc::new(Mutex::new(String::new()));
+        let said = Arc::new((Mutex::new(String::new()), Condvar::new()));
         let (listens, wait) = mpsc::channel();
         let heard = said.clone();
         // Goes on reading to the end, so that it never waits for a full pipe.
@@ -48,9 +48,10 @@ impl StandIn {
                 if line.contains("Running on") {
                     let _ = listens.send(());
                 }
-                let mut said = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut said = heard.0.lock().unwrap_or_else(PoisonError::into_inner);
                 said.push_str(&line);
                 said.push('\n');
+                heard.1.notify_all();
             }
         });
         let stand_in = Self { child, said, endpoint, _folder: folder };
@@ -62,8 +63,25 @@ impl StandIn {
 
     /// All it said.
     pub(crate) fn said(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.said.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Waits until its mapping has handed so many records to the consumer and taken its answers.
+    pub(crate) fn wait_for_records(&self, records: usize, patience: Duration) {
+        let said = self.said.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.said.1.wait_timeout_while(said, patience, |said| processed(said) < records);
+        let (said, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!outcome.timed_out(), "{} of {records} records were handled\n{said}", processed(&said));
+    }
+}
+
+/// The records that its mapping says were handled.
+fn processed(said: &str) -> usize {
+    let numbers = said.lines().filter_map(|line| {
+        let (before, _) = line.split_once(" Kinesis records from ")?;
+        before.rsplit_once(" processed ")?.1.parse::<usize>().ok()
+    });
+    numbers.sum()
 }
 
 impl Drop for StandIn {
