@@ -1,4 +1,4 @@
-//! The whole stack, deployed by CloudFormation to a stand-in: its mapping runs the real consumer on records of the
+//! The whole stack, deployed by `CloudFormation` to a stand-in: its mapping runs the real consumer on records of the
 //! stream, the aggregator is invoked, and every figure is compared with the truth.
 
 use std::process::Command;
@@ -13,7 +13,6 @@ use crate::events::{DUPLICATES, INVALID, OCCURRENCES, generate};
 use crate::scripts::{answer, ask, binaries};
 use crate::stand_in::StandIn;
 use crate::template::source;
-use crate::truth::Truth;
 
 const STACK: &str = "headcount";
 

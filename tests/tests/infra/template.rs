@@ -1,4 +1,4 @@
-//! The template: its source, and what CloudFormation makes of it.
+//! The template: its source, and what `CloudFormation` makes of it.
 
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ pub(crate) fn changed(from: &str, to: &str) -> String {
     source.replace(from, to)
 }
 
-/// Plain CloudFormation.
+/// Plain `CloudFormation`.
 pub(crate) struct Expanded(Value);
 
 impl Expanded {
