@@ -241,6 +241,7 @@ impl Machine {
 fn aggregator(store: DynamoStore, options: &MachineOptions) -> Aggregator {
     let settings = headcount_aggregator::Settings {
         lateness_ms: options.rules.lateness_ms().unwrap_or(DEFAULT_LATENESS_MS),
+        verify_at_close: options.verify_at_close,
         ..headcount_aggregator::Settings::default()
     };
     Aggregator { store, clock: Clock::system(), jitter: Jitter::from_entropy(), settings }

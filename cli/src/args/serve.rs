@@ -58,6 +58,9 @@ pub(crate) struct Serve {
     /// What is kept of addresses: keep, truncate (to /24 or /48) or drop
     #[arg(long, value_name = "POLICY", default_value = "keep")]
     pub(crate) ip_policy: IpPolicy,
+    /// Close days without counting their events once more: their figures then never say `verified`
+    #[arg(long)]
+    pub(crate) no_verify_at_close: bool,
     /// Run consumer and aggregator as the programs that Lambda runs, from this folder [default: beside this command]
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
     pub(crate) lambda: Option<Programs>,

@@ -37,6 +37,7 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
         rules: rules.map_err(Failure::said)?,
         functions: functions(args.lambda)?,
         window: Duration::from_secs(args.window),
+        verify_at_close: !args.no_verify_at_close,
         ..MachineOptions::default()
     })
     .await

@@ -99,6 +99,7 @@ fn variables(options: &MachineOptions) -> Result<Vec<(&'static str, String)>, Lo
         (headcount_consumer::config::PROJECT, options.project.clone()),
         (headcount_consumer::config::LATENESS_DAYS, lateness_days.to_string()),
         (headcount_consumer::config::IP_POLICY, ip_policy.to_owned()),
+        (headcount_aggregator::config::VERIFY_AT_CLOSE, options.verify_at_close.to_string()),
         (headcount_consumer::config::EVENT_TYPES, rules.custom_types().collect::<Vec<_>>().join(",")),
     ];
     if let Some(zone) = options.zone {

@@ -43,6 +43,8 @@ pub struct MachineOptions {
     pub function_timeout: Duration,
     /// How long a batch waits for more records.
     pub window: Duration,
+    /// Whether a day is verified against its events when it closes, which reads each of them once more.
+    pub verify_at_close: bool,
     /// How often the open days are aggregated.
     pub roll_up_interval: Duration,
 }
@@ -66,6 +68,7 @@ impl Default for MachineOptions {
             batch_size: MAX_BATCH_SIZE,
             function_timeout: FUNCTION_TIMEOUT,
             window: Duration::ZERO,
+            verify_at_close: true,
             roll_up_interval: INTERVAL,
         }
     }
