@@ -1,5 +1,6 @@
 //! The simulation: built with what it needs, and run.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -19,10 +20,13 @@ pub(crate) fn run(mut cargo: Command, arguments: &[String]) -> Result<bool> {
 }
 
 /// The steps of a test run: new worlds, and whether each deliberate defect is found.
-pub(crate) fn add(steps: &mut Steps, cargo: impl Fn() -> Command) {
-    let arguments = |list: &[&str]| list.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>();
-    steps.run("simulation", prepare(&mut cargo(), &arguments(&["--seeds", SEEDS])));
-    steps.run("simulation's mutants", prepare(&mut cargo(), &arguments(&["--mutants", "--seeds", MUTANT_SEEDS])));
+///
+/// The worlds are lived through by the program among the built `binaries`: a build for it alone would build most of what
+/// it depends on once more.
+pub(crate) fn add(steps: &mut Steps, binaries: &Path, mut cargo: Command) {
+    steps.run("simulation", Command::new(binaries.join("simulate")).args(["--seeds", SEEDS]));
+    let arguments = ["--mutants", "--seeds", MUTANT_SEEDS].map(str::to_owned);
+    steps.run("simulation's mutants", prepare(&mut cargo, &arguments));
 }
 
 /// Only a build that is asked to leave rules out can do so.
