@@ -230,6 +230,7 @@ impl Stream {
             let shard = shard_ix_to_hex(index);
             let (from, to) = (format!("{shard}/"), format!("{shard}/{sequence}"));
             loop {
+                let _alone = self.gate.alone().await;
                 let found = store.get_records_range_limited(&self.name, &from, &to, TRIM_CHUNK).await;
                 if found.is_empty() {
                     break;

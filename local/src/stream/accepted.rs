@@ -12,6 +12,9 @@ use serde::Deserialize;
 
 use super::journal::Accepted;
 
+/// Sequence numbers by shard.
+pub(super) type Places = BTreeMap<String, BTreeSet<String>>;
+
 /// The answer to `PutRecord`, or to `PutRecords`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -31,13 +34,13 @@ struct Placed {
 }
 
 /// The sequence numbers that an answer names, by shard.
-pub(super) fn places(body: &[u8], is_cbor: bool) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
+pub(super) fn places(body: &[u8], is_cbor: bool) -> Result<Places, String> {
     let answer: Answer = if is_cbor {
         ciborium::from_reader(body).map_err(|error| error.to_string())?
     } else {
         serde_json::from_slice(body).map_err(|error| error.to_string())?
     };
-    let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut places: Places = BTreeMap::new();
     for placed in answer.records.into_iter().chain([answer.one]) {
         if let (Some(shard), Some(sequence)) = (placed.shard_id, placed.sequence_number) {
             places.entry(shard).or_default().insert(sequence);
@@ -53,11 +56,7 @@ pub(crate) fn arrived_at(at: &DateTime) -> chrono::DateTime<chrono::Utc> {
 
 /// The records of `stream` at these places, with their shards. Places of another stream are none of its, and a record that
 /// was trimmed meanwhile has been processed.
-pub(super) async fn find(
-    store: &Store,
-    stream: &str,
-    places: &BTreeMap<String, BTreeSet<String>>,
-) -> Result<Vec<(String, Accepted)>, String> {
+pub(super) async fn find(store: &Store, stream: &str, places: &Places) -> Result<Vec<(String, Accepted)>, String> {
     let mut found = Vec::new();
     for (shard, sequences) in places {
         let Ok((_, index)) = resolve_shard_id(shard) else { return Err(format!("no shard is called {shard}")) };
@@ -81,7 +80,7 @@ pub(super) async fn find(
 }
 
 /// Takes the records at these places out of the stream: their put is answered as failed.
-pub(super) async fn remove(store: &Store, stream: &str, places: &BTreeMap<String, BTreeSet<String>>) {
+pub(super) async fn remove(store: &Store, stream: &str, places: &Places) {
     for (shard, sequences) in places {
         let Ok((_, index)) = resolve_shard_id(shard) else { continue };
         let lane = shard_ix_to_hex(index);
@@ -103,7 +102,7 @@ mod tests {
             let owned = |(shard, sequences): &(&str, &[&str])| {
                 ((*shard).to_owned(), sequences.iter().map(|sequence| (*sequence).to_owned()).collect())
             };
-            let expected: BTreeMap<String, BTreeSet<String>> = expected.iter().map(owned).collect();
+            let expected: Places = expected.iter().map(owned).collect();
             assert_eq!(places(body.as_bytes(), false).unwrap(), expected);
             assert_eq!(places(&cbor, true).unwrap(), expected);
         };

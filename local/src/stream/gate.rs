@@ -15,16 +15,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::response::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use ferrokinesis::store::Store;
-use tokio::sync::{RwLock, watch};
+use tokio::sync::{Mutex, RwLock, RwLockWriteGuard, watch};
 
-use super::journal::Journal;
+use super::accepted::Places;
+use super::journal::{Accepted, Journal};
 use super::marks::{Making, Marks};
 use super::{MAX_BODY_BYTES, accepted};
 
@@ -36,6 +38,9 @@ const JSON: &str = "application/x-amz-json-1.1";
 pub(super) struct Gate {
     /// Puts share it, a read has it alone.
     puts: RwLock<()>,
+    /// One put at a time is in the embedded stream, which must not be read from within while it takes records: it blocks
+    /// a thread for a lock that it holds while it waits for another one.
+    turn: Mutex<()>,
     /// Whether no more records are taken.
     is_closed: AtomicBool,
     marks: Marks,
@@ -58,40 +63,71 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
+/// The answer to a put, and what it accepts.
+enum Answer {
+    /// Nothing was accepted.
+    Refused(Response),
+    Accepted {
+        parts: Parts,
+        body: Bytes,
+        places: Places,
+        records: Result<Vec<(String, Accepted)>, String>,
+    },
+}
+
 impl Recorder {
-    /// Hands an answer on when what it accepts is written down. What cannot be is taken out of the stream again.
-    async fn record(&self, response: Response) -> Response {
+    /// What an answer accepts.
+    async fn find(&self, response: Response) -> Answer {
         if response.status() != StatusCode::OK {
-            return response;
+            return Answer::Refused(response);
         }
         let (parts, body) = response.into_parts();
-        let recorded = async {
-            let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| error.to_string())?;
-            let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or(JSON);
-            let places = accepted::places(&body, kind.contains("cbor"))?;
-            let written = match accepted::find(&self.store, &self.stream, &places).await {
-                Ok(records) => self.journal.append(&records).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = written {
-                accepted::remove(&self.store, &self.stream, &places).await;
-                return Err(error);
+        let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or(JSON);
+        let is_cbor = kind.contains("cbor");
+        let (body, read) = match to_bytes(body, MAX_BODY_BYTES).await {
+            Ok(body) => {
+                let places = accepted::places(&body, is_cbor);
+                (body, places)
             }
-            Ok::<_, String>(body)
+            Err(error) => (Bytes::new(), Err(error.to_string())),
         };
-        match recorded.await {
-            Ok(body) => Response::from_parts(parts, Body::from(body)),
-            Err(error) => {
-                tracing::error!(error, "a put could not be made durable and is answered as failed");
-                refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "The records could not be made durable")
+        let (places, records) = match read {
+            Ok(places) => {
+                let records = accepted::find(&self.store, &self.stream, &places).await;
+                (places, records)
             }
-        }
+            Err(error) => (Places::new(), Err(error)),
+        };
+        Answer::Accepted { parts, body, places, records }
+    }
+
+    /// Hands an answer on when what it accepts is written down; where it cannot be, the places to take it from again.
+    async fn write(&self, answer: Answer) -> Result<Response, Places> {
+        let (parts, body, places, records) = match answer {
+            Answer::Refused(response) => return Ok(response),
+            Answer::Accepted { parts, body, places, records } => (parts, body, places, records),
+        };
+        let written = match records {
+            Ok(records) => self.journal.append(&records).await,
+            Err(error) => Err(error),
+        };
+        written.map(|()| Response::from_parts(parts, Body::from(body))).map_err(|error| {
+            tracing::error!(error, "a put could not be made durable and is answered as failed");
+            places
+        })
     }
 }
 
 impl Gate {
     pub(super) fn new(marks: Marks, recorder: Option<Recorder>, doorbell: watch::Sender<u64>) -> Arc<Self> {
-        Arc::new(Self { puts: RwLock::new(()), is_closed: AtomicBool::new(false), marks, recorder, doorbell })
+        Arc::new(Self {
+            puts: RwLock::new(()),
+            turn: Mutex::new(()),
+            is_closed: AtomicBool::new(false),
+            marks,
+            recorder,
+            doorbell,
+        })
     }
 
     /// The journal, where there is one.
@@ -112,6 +148,11 @@ impl Gate {
         let _alone = self.puts.write().await;
     }
 
+    /// Keeps all puts and reads away, so that the embedded stream can be worked on from within.
+    pub(super) async fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.puts.write().await
+    }
+
     fn ring(&self) {
         self.doorbell.send_modify(|rung| *rung = rung.wrapping_add(1));
     }
@@ -128,7 +169,7 @@ fn kind(request: &Request) -> Kind {
     let target = request.headers().get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or("");
     match target.rsplit('.').next().unwrap_or("") {
         "PutRecord" | "PutRecords" => Kind::Put,
-        "GetRecords" => Kind::Read,
+        "GetRecords" | "GetShardIterator" => Kind::Read,
         "CreateStream" => Kind::Making(Making::Stream),
         "SplitShard" | "MergeShards" | "UpdateShardCount" => Kind::Making(Making::Reshard),
         _ => Kind::Other,
@@ -170,10 +211,25 @@ async fn put(gate: Arc<Gate>, request: Request, next: Next) -> Response {
         let message = "The stream is about to stop and takes no more records";
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message);
     }
-    let mut response = next.run(request).await;
-    if let Some(recorder) = &gate.recorder {
-        response = recorder.record(response).await;
-    }
+    let turn = gate.turn.lock().await;
+    let response = next.run(request).await;
+    let response = match &gate.recorder {
+        None => response,
+        Some(recorder) => {
+            let answer = recorder.find(response).await;
+            // Others may put meanwhile, so that one write to the disk serves them all.
+            drop(turn);
+            match recorder.write(answer).await {
+                Ok(response) => response,
+                Err(places) => {
+                    let _turn = gate.turn.lock().await;
+                    accepted::remove(&recorder.store, &recorder.stream, &places).await;
+                    let message = "The records could not be made durable";
+                    refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", message)
+                }
+            }
+        }
+    };
     gate.ring();
     response
 }

@@ -275,3 +275,31 @@ async fn a_record_of_the_journal_came_when_its_readers_were_told_it_did() {
     assert_eq!((told.len(), told), (200, kept));
     again.stop().await;
 }
+
+/// The embedded stream blocks a thread for a lock that another reader of it holds while it waits: two threads are soon used
+/// up, unless one at a time is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_puts_at_once_are_written_down_and_none_stands_still() {
+    let dir = tempfile::tempdir().unwrap();
+    let stream = Stream::start(kept_in(dir.path(), 2)).await.unwrap();
+    let mut producers = tokio::task::JoinSet::new();
+    for producer in 0..8 {
+        let client = clients::kinesis(&stream.endpoint());
+        producers.spawn(async move {
+            for put in 0..25 {
+                let entry = |n| {
+                    let key = format!("{producer}-{put}-{n}");
+                    PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new("x")).build().unwrap()
+                };
+                let put = client.put_records().stream_name("events").set_records(Some((0..100).map(entry).collect()));
+                assert_eq!(put.send().await.unwrap().failed_record_count(), Some(0));
+            }
+        });
+    }
+    tokio::time::timeout(PATIENCE, producers.join_all()).await.expect("no put stands still");
+    stream.stop().await;
+    let mut again = Stream::start(kept_in(dir.path(), 2)).await.unwrap();
+    let kept: usize = again.take_backlog().lanes.iter().map(|lane| lane.records.len()).sum();
+    assert_eq!(kept, 8 * 25 * 100);
+    again.stop().await;
+}
