@@ -5,10 +5,10 @@
 //! `GetRecords` waits for the puts that have begun, and puts that come meanwhile wait for it. (`SubscribeToShard` reads by
 //! itself and is not held back: read with `GetRecords` where nothing may be missed.)
 //!
-//! **What is accepted lasts.** With a journal, a put is answered with success only when its records are in it. A put that
-//! cannot be written there is answered as an internal failure: its records may be counted all the same, as after every
-//! put whose outcome is not known, and who sends them again under the same event ids sends duplicates. Only records of
-//! the stream that this process made are written down; other streams, which clients make, live in memory.
+//! **What is accepted lasts.** With a journal, a put is answered with success, and its records can be read, only when they
+//! are in it. A put that cannot be written there is answered as an internal failure, and its records are taken out of
+//! the stream again. Only records of the stream that this process made are written down; other streams, which clients
+//! make, live in memory.
 //!
 //! **A lane never goes back in its sequence**: see [`super::marks`].
 
