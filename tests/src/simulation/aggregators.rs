@@ -5,13 +5,12 @@ use std::sync::Arc;
 use headcount_aggregator::{AggregateError, Compute, Deps, RollUp, Settings, rebuild, roll_up, verify};
 use headcount_core::partial::Partial;
 use headcount_store::clock::Clock;
-use headcount_store::faulty::Faulty;
-use headcount_store::memory::MemoryStore;
 use headcount_store::retry::Jitter;
 use headcount_store::traits::AggregatorStore;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep};
 
+use super::faults::FaultyStore;
 use super::scenario::Cause;
 use super::source;
 use super::tally::Kind;
@@ -135,6 +134,3 @@ pub(super) fn deps<S: AggregatorStore>(world: &World, store: S, seed: u64) -> De
     };
     Deps { store, clock: Clock::from_fn(move || time.now_ms()), jitter: Jitter::from_seed(seed), settings }
 }
-
-/// So that nobody forgets what kind of store faults come from.
-pub(super) type FaultyStore = Faulty<MemoryStore>;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use headcount_core::partial::{Partial, PartialRecord};
+use headcount_store::faulty::Faulty;
 use headcount_store::faulty::plan::{Decision, Fault, FaultPlan, Operation, Request};
 use headcount_store::faulty::seeded::{Rates, SeededFaults};
 use headcount_store::memory::MemoryStore;
@@ -17,6 +18,9 @@ use super::time::Time;
 
 /// The aggregator whose writes take very long, calm or not.
 pub(super) const SLOW: &str = "slow aggregator";
+
+/// The store as one kind of process sees it.
+pub(super) type FaultyStore = Faulty<MemoryStore>;
 
 /// The faults of one kind of process: consumers, or aggregators.
 pub(super) struct Faults {

@@ -17,7 +17,7 @@ use super::tally::Kind;
 use super::time::{HOUR_MS, MINUTE_MS, between};
 use super::world::World;
 
-/// Reads every shard of the stream, those to come as well, until all are closed or `world` says that no more comes.
+/// Reads a shard once its parents are done, until it is closed and processed to its end.
 pub(super) fn read(world: &Arc<World>, shard: usize) -> JoinHandle<()> {
     let world = Arc::clone(world);
     tokio::spawn(async move { read_shard(&world, shard).await })

@@ -14,8 +14,7 @@ use headcount_store::faulty::Faulty;
 use headcount_store::faulty::plan::FaultKind;
 use headcount_store::memory::{MemoryStore, PartialPart};
 
-use super::aggregators::FaultyStore;
-use super::faults::{Faults, SLOW, Weather};
+use super::faults::{Faults, FaultyStore, SLOW, Weather};
 use super::functions::Fleet;
 use super::history::History;
 use super::redrive::Kept;
