@@ -1,5 +1,6 @@
-//! The developer commands: `cargo xtask check`, `cargo xtask test`, `cargo xtask simulate`.
+//! The developer commands: `cargo xtask check`, `cargo xtask test`, `cargo xtask simulate`, `cargo xtask bench`.
 
+mod bench;
 mod python;
 mod simulate;
 mod step;
@@ -16,6 +17,9 @@ use step::Steps;
 /// Where tests find the Python that has what `tests/python/requirements.txt` names.
 const PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_PYTHON";
 
+/// Names what the tests' Python has.
+const REQUIREMENTS: &str = "tests/python/requirements.txt";
+
 /// Where tests find the built binaries of all rooms (`headcount` and the Lambda functions).
 const BINARIES_VARIABLE: &str = "HEADCOUNT_TEST_BINARIES";
 
@@ -27,7 +31,8 @@ const BINARIES_VARIABLE: &str = "HEADCOUNT_TEST_BINARIES";
     after_help = "Examples:
   cargo xtask check    before every commit: format, lints, documents
   cargo xtask test     what CI runs: the checks, then every test
-  cargo xtask simulate --seeds 2000    many worlds full of faults, each compared with a naive model"
+  cargo xtask simulate --seeds 2000    many worlds full of faults, each compared with a naive model
+  cargo xtask bench    what is measured, and its goals"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -68,6 +73,15 @@ enum Commands {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measures, and holds each figure against its goal.
+    ///
+    /// Builds with optimisation, and installs what it needs of others under the target directory. Goals that are missed
+    /// are marked; the exit code is 1 where something could not be measured, and with --strict where a goal is missed.
+    #[command(after_help = "Examples:
+  cargo xtask bench
+  cargo xtask bench cold-start --json
+  cargo xtask bench --strict")]
+    Bench(bench::BenchArguments),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +100,9 @@ fn run(command: Commands) -> Result<bool> {
     let root = root()?;
     if let Commands::Simulate { arguments } = command {
         return simulate::run(cargo(&root), &arguments);
+    }
+    if let Commands::Bench(arguments) = command {
+        return bench::run(root, target()?, &arguments);
     }
     let mut steps = Steps::default();
     check(&mut steps, &root);
@@ -106,7 +123,7 @@ fn check(steps: &mut Steps, root: &Path) {
 
 fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let binaries = binaries()?;
-    let python = steps.make("python", || python::provide(root, &binaries.with_file_name("test-python")));
+    let python = steps.make("python", || python::provide(root, REQUIREMENTS, &target()?.join("test-python")));
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
     let for_tests = |arguments: &[&str]| {
         let mut command = cargo(root);
@@ -148,6 +165,11 @@ fn root() -> Result<PathBuf> {
 fn binaries() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where the built binaries are")?;
     own.parent().map(Path::to_owned).context("cannot tell where the built binaries are")
+}
+
+/// The target directory, which the built binaries lie in.
+fn target() -> Result<PathBuf> {
+    binaries()?.parent().map(Path::to_owned).context("cannot tell where the target directory is")
 }
 
 #[cfg(test)]

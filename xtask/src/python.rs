@@ -1,4 +1,4 @@
-//! The Python that tests run foreign clients with: a virtual environment of its own, everything in it pinned.
+//! The Python that tests and benches run foreign tools with: virtual environments of its own, everything in them pinned.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,17 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// Names what goes into the environment.
-const REQUIREMENTS: &str = "tests/python/requirements.txt";
-
 /// Tells which requirements the environment was made from. Written last: where it is missing, something was cut short.
 const STAMP: &str = "made-from.txt";
 
-/// The interpreter of an environment in `folder` that has all of [`REQUIREMENTS`]; made anew only when they changed.
-pub(crate) fn provide(root: &Path, folder: &Path) -> Result<PathBuf> {
-    let path = root.join(REQUIREMENTS);
-    let wanted = fs::read_to_string(&path).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
+/// The interpreter of an environment in `folder` that has all of the file `requirements` (path from the root); made anew
+/// only when that changed.
+pub(crate) fn provide(root: &Path, requirements: &str, folder: &Path) -> Result<PathBuf> {
+    let path = root.join(requirements);
+    let wanted = fs::read_to_string(&path).with_context(|| format!("cannot read {requirements}"))?;
     let python = interpreter(folder);
     if is_current(folder, &wanted) {
-        println!("there already");
+        eprintln!("there already");
         return Ok(python);
     }
     if folder.exists() {
@@ -29,7 +27,7 @@ pub(crate) fn provide(root: &Path, folder: &Path) -> Result<PathBuf> {
         install(Command::new(&python).args(["-m", "pip"]), &path, None)?;
     } else {
         // Debian's python3 comes without ensurepip; its pip, if there, can fill an environment from outside.
-        println!("`{system} -m venv` cannot bring pip along: using the pip that is there");
+        eprintln!("`{system} -m venv` cannot bring pip along: using the pip that is there");
         make_without_pip(system, folder)?;
         install(Command::new(system).args(["-m", "pip"]), &path, Some(&packages(&python)?))?;
     }
@@ -82,7 +80,10 @@ fn install(pip: &mut Command, requirements: &Path, target: Option<&Path>) -> Res
         pip.arg("--target").arg(target);
     }
     if !try_run(pip) {
-        bail!("pip could not install {REQUIREMENTS}: see its message above; it needs the package index or a mirror");
+        bail!(
+            "pip could not install {}: see its message above; it needs the package index or a mirror",
+            requirements.display()
+        );
     }
     Ok(())
 }
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn missing_requirements_are_named() {
         let root = tempfile::tempdir().unwrap();
-        let error = provide(root.path(), &root.path().join("python")).unwrap_err();
-        assert!(error.to_string().contains(REQUIREMENTS), "{error}");
+        let error = provide(root.path(), "what/is.txt", &root.path().join("python")).unwrap_err();
+        assert!(error.to_string().contains("what/is.txt"), "{error}");
     }
 }
