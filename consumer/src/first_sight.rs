@@ -62,18 +62,19 @@ pub async fn see<S: UserStore>(
     failed.into_iter().flatten().min()
 }
 
-/// Of every user the earliest event, and the first record. In order of the ids, so that equal chunks make equal
+/// Of every user the earliest event, and the first record; anonymous ids are no users. In order of the ids, so that equal chunks make equal
 /// requests.
 fn earliest<'a>(owned: &[Owned<'a>]) -> BTreeMap<&'a str, Sight> {
     let mut users: BTreeMap<&str, Sight> = BTreeMap::new();
     for one in owned {
+        let Some(user) = one.row.event.user() else { continue };
         let seen = Sight {
             date: one.row.date,
             shards: one.row.shards,
             seen_ms: one.row.event.timestamp_ms,
             record: one.record,
         };
-        let known = users.entry(&one.row.event.user_id).or_insert(seen);
+        let known = users.entry(user).or_insert(seen);
         let record = known.record.min(seen.record);
         if seen.seen_ms < known.seen_ms {
             *known = seen;

@@ -4,6 +4,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+/// What the `userId` of an event begins with whose person is not known. Such an event counts in every counter and in
+/// its session, and its person is no user.
+pub const ANONYMOUS_PREFIX: &str = "anonymous:";
+
 /// A JSON object.
 pub type Object = Map<String, Value>;
 
@@ -65,7 +69,7 @@ impl fmt::Display for EventType {
 pub struct Event {
     /// The event's id, 1 to 128 bytes: with the timestamp, what makes it count once.
     pub id: String,
-    /// Whose event it is.
+    /// Whose event it is. An anonymous id has [`ANONYMOUS_PREFIX`] in front: ask [`Self::user`] for what counts as a user.
     pub user_id: String,
     /// The session that it belongs to.
     pub session_id: String,
@@ -95,6 +99,11 @@ pub struct AiUse {
 }
 
 impl Event {
+    /// The user that this event counts for; none where it is anonymous.
+    pub fn user(&self) -> Option<&str> {
+        (!self.user_id.starts_with(ANONYMOUS_PREFIX)).then_some(&*self.user_id)
+    }
+
     /// `eventData.feature`.
     pub fn feature(&self) -> Option<&str> {
         text(&self.event_data, "feature")

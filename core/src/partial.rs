@@ -57,7 +57,9 @@ impl Partial {
     /// Counts one event. The fence is moved by [`Self::advance`], once its whole record was folded.
     pub fn fold(&mut self, event: &Event, zone: Tz) {
         self.counters.add(event, zone);
-        self.users.insert(&event.user_id);
+        if let Some(user) = event.user() {
+            self.users.insert(user);
+        }
         self.sessions.insert(&event.session_id, event.timestamp_ms);
     }
 
@@ -174,6 +176,28 @@ mod tests {
         let mut read = Partial::decode(&record).unwrap();
         assert_eq!(read.encode(), record);
         assert_eq!((read.counters.events, read.users.estimate().round(), read.sessions.sessions()), (1, 1.0, 1.0));
+    }
+
+    #[test]
+    fn an_anonymous_event_counts_for_no_user() {
+        let mut partial = folded();
+        let mut event = Event {
+            id: "f".into(),
+            user_id: "anonymous:a".into(),
+            session_id: "t".into(),
+            event_type: EventType::PageView,
+            timestamp_ms: 1_772_323_200_000,
+            event_data: crate::event::Object::new(),
+            metadata: crate::event::Object::new(),
+        };
+        partial.fold(&event, Tz::UTC);
+        assert_eq!(
+            (partial.counters.events, partial.users.estimate().round(), partial.sessions.sessions()),
+            (2, 1.0, 2.0)
+        );
+        event.user_id = "anonymous".into();
+        partial.fold(&event, Tz::UTC);
+        assert_eq!((partial.counters.events, partial.users.estimate().round()), (3, 2.0), "a user of that very name");
     }
 
     #[test]

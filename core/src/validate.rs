@@ -1,8 +1,8 @@
 //! From the text of one event to an accepted [`Event`], or to every rule that it breaks.
 //!
 //! Of a name that an object repeats, the last value stands, as with most readers of JSON. `null` is as good as
-//! absent. Unknown fields at the top are dropped and counted; `v`, `project`, `anonymousId` and `name` are reserved
-//! for later: neither stored nor counted.
+//! absent. Unknown fields at the top are dropped and counted; `v`, `project` and `name` are reserved for later: neither
+//! stored nor counted. An `anonymousId` stands in for a `userId` that is not there, and means nothing beside one.
 
 mod fields;
 mod glance;
@@ -88,7 +88,7 @@ pub(crate) fn check(text: &str, arrival: &Arrival, index: u32, rules: &Rules) ->
     let Some(mut fields) = parse::object(text, &mut problems) else { return Err(problems) };
 
     let event_id = fields.identifier("eventId", MAX_EVENT_ID_BYTES, &mut problems);
-    let user_id = fields.required_identifier("userId", MAX_IDENTITY_BYTES, &mut problems);
+    let user_id = fields.person(&mut problems);
     let session_id = fields.required_identifier("sessionId", MAX_IDENTITY_BYTES, &mut problems);
     let event_type = event_type(&mut fields, rules, &mut problems);
     let timestamp = fields.take("timestamp");

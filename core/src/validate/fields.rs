@@ -2,16 +2,17 @@
 
 use serde_json::Value;
 
-use crate::event::{EventType, Object, whole_number};
-use crate::limits::{MAX_COST_USD, MAX_TOKENS};
+use crate::event::{ANONYMOUS_PREFIX, EventType, Object, whole_number};
+use crate::limits::{MAX_COST_USD, MAX_IDENTITY_BYTES, MAX_TOKENS};
 use crate::rejection::Problems;
 use crate::sanitize::sanitize;
 
 /// Fields at the top that the rules speak of.
-const KNOWN: [&str; 7] = ["eventId", "userId", "sessionId", "eventType", "timestamp", "eventData", "metadata"];
+const KNOWN: [&str; 8] =
+    ["eventId", "userId", "anonymousId", "sessionId", "eventType", "timestamp", "eventData", "metadata"];
 
 /// Fields at the top that later versions may give a meaning: neither stored nor counted as unknown.
-const RESERVED: [&str; 4] = ["v", "project", "anonymousId", "name"];
+const RESERVED: [&str; 3] = ["v", "project", "name"];
 
 /// Fields of `metadata` that every event must bring.
 const REQUIRED_METADATA: [&str; 3] = ["userAgent", "ipAddress", "platform"];
@@ -107,6 +108,23 @@ impl Fields {
     ) -> Option<String> {
         let given = self.identifier(name, max_bytes, problems);
         required(name, given, problems)
+    }
+
+    /// Whose event it is: `userId`, or else `anonymousId` behind [`ANONYMOUS_PREFIX`].
+    pub(super) fn person(&mut self, problems: &mut Problems) -> Option<String> {
+        match self.identifier("userId", MAX_IDENTITY_BYTES, problems) {
+            Given::Value(id) => return Some(id),
+            Given::Wrong => return None,
+            Given::Absent => {}
+        }
+        match self.identifier("anonymousId", MAX_IDENTITY_BYTES - ANONYMOUS_PREFIX.len(), problems) {
+            Given::Value(id) => Some(format!("{ANONYMOUS_PREFIX}{id}")),
+            Given::Wrong => None,
+            Given::Absent => {
+                problems.add("userId", "is required, or an anonymousId in its place");
+                None
+            }
+        }
     }
 
     /// `eventData`, sanitized; empty where it is absent.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::ANONYMOUS_PREFIX;
 use crate::limits::*;
 use proptest::prelude::*;
 use serde_json::json;
@@ -206,11 +207,35 @@ fn an_event_has_a_size() {
 #[test]
 fn unknown_fields_are_counted_and_reserved_ones_are_not() {
     let event = event_with(json!({
-        "v": 1, "project": "p", "anonymousId": "a", "name": "n", "EventId": "x", "extra": { "deep": [1] }, "none": null,
+        "v": 1, "project": "p", "name": "n", "EventId": "x", "extra": { "deep": [1] }, "none": null,
     }));
     let taken = accepted_by(&event, &Rules::default());
     assert_eq!(taken.unknown_fields, 3);
     assert_eq!(taken.event, accepted(json!({})));
+}
+
+#[test]
+fn an_anonymous_id_stands_in_for_a_user_that_is_not_there() {
+    let longest = "é".repeat((MAX_IDENTITY_BYTES - ANONYMOUS_PREFIX.len()) / 2);
+    for (given, stored, user) in [
+        (json!({ "userId": null, "anonymousId": " a-1 " }), "anonymous:a-1".to_owned(), None),
+        (json!({ "userId": null, "anonymousId": longest }), format!("anonymous:{longest}"), None),
+        (json!({ "anonymousId": "a-1" }), "u-1".to_owned(), Some("u-1")),
+        (json!({ "anonymousId": 7 }), "u-1".to_owned(), Some("u-1")),
+        // What an anonymous event looks like once it was accepted.
+        (json!({ "userId": "anonymous:a-1" }), "anonymous:a-1".to_owned(), None),
+    ] {
+        let event = accepted(given);
+        assert_eq!((&event.user_id, event.user()), (&stored, user));
+    }
+    let long = format!("{longest}x");
+    check_problems(
+        json!({ "userId": null, "anonymousId": long }),
+        &["anonymousId has 247 bytes: at most 246 are allowed"],
+    );
+    check_problems(json!({ "userId": null, "anonymousId": " " }), &["anonymousId must not be empty"]);
+    check_problems(json!({ "userId": " ", "anonymousId": "a" }), &["userId must not be empty"]);
+    check_problems(json!({ "userId": null }), &["userId is required, or an anonymousId in its place"]);
 }
 
 #[test]

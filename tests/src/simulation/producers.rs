@@ -13,6 +13,9 @@ use super::time::{HOUR_MS, MINUTE_MS};
 use super::truth::{Content, Said, What};
 use super::world::World;
 
+/// Of so many people one stays anonymous.
+const ANONYMOUS_OF: u8 = 5;
+
 /// One thing that a producer sends: a record, when, and what comes of it.
 struct Send {
     at_ms: i64,
@@ -156,7 +159,8 @@ fn said(world: &World, at_ms: i64, (number, index): (u32, u32), random: &mut fas
     };
     let session = format!("session-{user}-{}", detail.u8(0..3));
     let platform = ["web", "ios", "android"][detail.usize(0..3)];
-    Said { id, timestamp_ms, user: format!("user-{user}"), session, what, platform, breaks_a_rule }
+    let user = (user % ANONYMOUS_OF != 1).then(|| format!("user-{user}"));
+    Said { id, timestamp_ms, user, session, what, platform, breaks_a_rule }
 }
 
 /// The record's bytes, in one of the forms that the wire knows.
@@ -185,8 +189,9 @@ fn json_of(said: &Said) -> Value {
             json!({"model": model, "tokens": tokens, "cost": *cost_cents as f64 / 100.0})
         }
     };
+    let (name, person) = said.user.as_ref().map_or(("anonymousId", &said.session), |user| ("userId", user));
     let mut event = json!({
-        "userId": said.user, "sessionId": said.session, "eventType": said.what.event_type(), "eventData": data,
+        name: person, "sessionId": said.session, "eventType": said.what.event_type(), "eventData": data,
         "metadata": {"userAgent": "simulated", "ipAddress": "203.0.113.9", "platform": said.platform},
     });
     if let Some(id) = &said.id {

@@ -12,7 +12,8 @@ use headcount_core::origin::Origin;
 pub(super) struct Said {
     pub(super) id: Option<String>,
     pub(super) timestamp_ms: Option<i64>,
-    pub(super) user: String,
+    /// None of what is anonymous.
+    pub(super) user: Option<String>,
     pub(super) session: String,
     pub(super) what: What,
     pub(super) platform: &'static str,
@@ -135,15 +136,16 @@ impl Truth {
     /// Users of the days from the first to the last.
     pub(super) fn users(&self, from: NaiveDate, to: NaiveDate, rules: &TimeRules) -> BTreeSet<&str> {
         let of_days = |key: &Key| (from..=to).contains(&rules.day(key.timestamp_ms));
-        self.events.iter().filter(|(key, _)| of_days(key)).map(|(_, said)| said.user.as_str()).collect()
+        self.events.iter().filter(|(key, _)| of_days(key)).filter_map(|(_, said)| said.user.as_deref()).collect()
     }
 
     /// Each user's first day.
     pub(super) fn first_days(&self, rules: &TimeRules) -> BTreeMap<&str, NaiveDate> {
         let mut first: BTreeMap<&str, NaiveDate> = BTreeMap::new();
         for (key, said) in &self.events {
+            let Some(user) = &said.user else { continue };
             let day = rules.day(key.timestamp_ms);
-            first.entry(&said.user).and_modify(|known| *known = day.min(*known)).or_insert(day);
+            first.entry(user).and_modify(|known| *known = day.min(*known)).or_insert(day);
         }
         first
     }
