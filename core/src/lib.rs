@@ -20,6 +20,7 @@ pub mod wire;
 
 pub mod record;
 
+mod bits;
 pub mod frame;
 pub mod hash;
 

@@ -80,8 +80,8 @@ pub const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Sessions that a day's sample keeps.
 pub const SESSION_SAMPLE_SIZE: usize = 1_024;
 
-/// Precision of a new deployment's user sketches (2^14 registers, standard error 0.81 %).
-pub const DEFAULT_SKETCH_PRECISION: u8 = 14;
+/// Precision of a new deployment's user sketches (2^16 registers, standard error 0.41 %).
+pub const DEFAULT_SKETCH_PRECISION: u8 = 16;
 
 /// Most write shards of a day.
 pub const MAX_WRITE_SHARDS: u32 = 100;

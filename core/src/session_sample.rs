@@ -2,8 +2,11 @@
 //!
 //! It keeps the [`SESSION_SAMPLE_SIZE`] sessions whose ids have the smallest hashes, each with its first and last time.
 //! Which sessions these are depends on the ids alone, so samples join without error, and **a session that is in the
-//! sample has been in it since its first event**: its duration is exact. Hashes have 64 bits; among a million sessions
-//! two collide with a chance of one in 37 million.
+//! sample has been in it since its first event**: its duration is exact. Of the hash's 64 bits the first 48 are kept: the
+//! chance that any of the kept sessions shares its hash with another is one in half a million on a day of a
+//! million sessions.
+
+mod stored;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +15,10 @@ use crate::hash::hash64;
 use crate::limits::SESSION_SAMPLE_SIZE;
 
 /// The version of the stored form that this build writes.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
+
+/// Bits of a session's hash.
+const HASH_BITS: u32 = 48;
 
 /// A sample of a day's sessions.
 ///
@@ -36,19 +42,21 @@ pub struct SessionSample {
 impl SessionSample {
     /// Adds an event of a session.
     pub fn insert(&mut self, session_id: &str, at_ms: i64) {
-        self.add(hash64(session_id.as_bytes()), (at_ms, at_ms));
+        self.add(hash64(session_id.as_bytes()) >> (u64::BITS - HASH_BITS), (at_ms, at_ms));
     }
 
     fn add(&mut self, hash: u64, (first, last): (i64, i64)) {
+        let has_room = self.spans.len() < SESSION_SAMPLE_SIZE;
+        if !has_room && self.spans.last_key_value().is_some_and(|(largest, _)| *largest < hash) {
+            self.is_full = true;
+            return;
+        }
         if let Some(span) = self.spans.get_mut(&hash) {
             *span = (span.0.min(first), span.1.max(last));
             return;
         }
-        if self.spans.len() >= SESSION_SAMPLE_SIZE {
+        if !has_room {
             self.is_full = true;
-            if self.spans.last_key_value().is_some_and(|(largest, _)| *largest < hash) {
-                return;
-            }
             self.spans.pop_last();
         }
         self.spans.insert(hash, (first, last));
@@ -67,7 +75,7 @@ impl SessionSample {
     pub fn sessions(&self) -> f64 {
         match self.spans.last_key_value() {
             Some((largest, _)) if self.is_full => {
-                let estimate = (self.spans.len() - 1) as f64 / ((*largest as f64 + 1.0) / 2f64.powi(64));
+                let estimate = (self.spans.len() - 1) as f64 / ((*largest as f64 + 1.0) / 2f64.powi(HASH_BITS as i32));
                 // So many there were at least: those kept, and one that was not.
                 estimate.max((self.spans.len() + 1) as f64)
             }
@@ -109,64 +117,21 @@ impl SessionSample {
 
     /// The stored form. Equal samples have equal bytes.
     pub fn encode(&self) -> Vec<u8> {
-        frame::encode(Kind::Sessions, VERSION, &self.payload())
+        frame::encode(Kind::Sessions, VERSION, &stored::version2::write(self))
     }
 
-    fn payload(&self) -> Vec<u8> {
-        let earliest = self.spans.values().map(|span| span.0).min().unwrap_or(0);
-        let mut last_hash = 0;
-        let spans: Vec<(u64, u64, u64)> = self
-            .spans
-            .iter()
-            .map(|(hash, (first, last))| {
-                let step = hash - std::mem::replace(&mut last_hash, *hash);
-                (step, first.abs_diff(earliest), last.abs_diff(*first))
-            })
-            .collect();
-        postcard::to_allocvec(&(self.is_full, earliest, spans)).expect("memory takes all")
-    }
-
-    /// The sample that was stored.
+    /// The sample that was stored, by this version or an older one.
     ///
     /// # Errors
     ///
-    /// [`SampleError`], where the bytes are not exactly what [`Self::encode`] makes.
+    /// [`SampleError`], where the bytes are not exactly what [`Self::encode`] of their version makes.
     pub fn decode(bytes: &[u8]) -> Result<Self, SampleError> {
-        let (_, payload) = frame::decode(Kind::Sessions, VERSION, bytes)?;
-        let ((is_full, earliest, stored), rest): (Stored, _) =
-            postcard::take_from_bytes(payload).map_err(|_| SampleError::Malformed("its fields are cut"))?;
-        if !rest.is_empty() {
-            return Err(SampleError::Malformed("bytes follow its sessions"));
-        }
-        if stored.len() > SESSION_SAMPLE_SIZE || (is_full && stored.len() < SESSION_SAMPLE_SIZE) {
-            return Err(SampleError::Malformed("the number of its sessions is impossible"));
-        }
-        let mut spans = BTreeMap::new();
-        let mut hash = 0u64;
-        for (n, (step, after_earliest, duration)) in stored.into_iter().enumerate() {
-            let ascends = n == 0 || step > 0;
-            hash =
-                hash.checked_add(step).filter(|_| ascends).ok_or(SampleError::Malformed("its hashes do not ascend"))?;
-            let first = earliest.checked_add_unsigned(after_earliest);
-            let span = first.and_then(|first| Some((first, first.checked_add_unsigned(duration)?)));
-            spans.insert(hash, span.ok_or(SampleError::Malformed("a session's time is out of range"))?);
-        }
-        if spans.values().map(|(first, _)| *first).min().unwrap_or(0) != earliest {
-            return Err(SampleError::Malformed("its earliest time is not a session's"));
-        }
-        let sample = Self { spans, is_full };
-        // A sample is written in one way only: padded numbers show here.
-        if sample.payload() == payload {
-            Ok(sample)
-        } else {
-            Err(SampleError::Malformed("its fields are not as they are written"))
+        match frame::decode(Kind::Sessions, VERSION, bytes)? {
+            (1, payload) => stored::version1::read(payload),
+            (_, payload) => stored::version2::read(payload),
         }
     }
 }
-
-/// Whether there were more sessions than are kept; the earliest time of all; and of each session, by ascending hash, the
-/// difference of its hash to the one before, of its first time to the earliest, and of its last time to its first.
-type Stored = (bool, i64, Vec<(u64, u64, u64)>);
 
 /// Why bytes are no sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

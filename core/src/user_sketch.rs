@@ -1,23 +1,28 @@
 //! How many different users: a HyperLogLog++ sketch.
 //!
-//! In memory it is the crate `hyperloglogplus` over [`hash64`], with a hasher that passes the hash through. The crate
-//! merges sketches of different hashers without a word, keeps its hasher in its serialized form, and may panic on foreign
-//! bytes; so what is stored is its parts in a frame of ours, checked before it becomes a sketch again.
+//! While it is sparse, users are added to a sketch of the crate `hyperloglogplus` over [`hash64`], with a hasher that passes
+//! the hash through. The crate merges sketches of different hashers without a word, keeps its hasher in its serialized
+//! form, may panic on foreign bytes, and hides its registers; so a dense sketch is plain registers of ours, sketches are
+//! joined and estimated by their codes and registers, and what is stored are these, in a frame, checked on the way back.
 
-mod parts;
+mod codes;
+mod estimate;
+mod growing;
+mod registers;
+mod settled;
+mod stored;
+mod varint;
 
+use std::borrow::Cow;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
-
-use hyperloglogplus::{HyperLogLog as _, HyperLogLogPlus};
-use serde::{Deserialize, Serialize};
 
 use crate::frame::{self, FrameError, Kind};
 use crate::hash::hash64;
-use parts::Parts;
+use growing::Growing;
+use settled::Settled;
 
 /// The version of the stored form that this build writes.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Smallest precision of a sketch.
 pub const MIN_PRECISION: u8 = 4;
@@ -39,11 +44,16 @@ pub const MAX_PRECISION: u8 = 18;
 /// ```
 #[derive(Clone)]
 pub struct UserSketch {
-    registers: Registers,
     precision: u8,
+    content: Content,
 }
 
-type Registers = HyperLogLogPlus<u64, PassThrough>;
+#[derive(Clone)]
+enum Content {
+    /// Few users, to which some are being added.
+    Growing(Growing),
+    Settled(Settled),
+}
 
 impl UserSketch {
     /// An empty sketch of 2^`precision` registers.
@@ -55,8 +65,7 @@ impl UserSketch {
         if !(MIN_PRECISION..=MAX_PRECISION).contains(&precision) {
             return Err(SketchError::Precision(precision));
         }
-        let registers = HyperLogLogPlus::new(precision, PassThrough).map_err(|_| SketchError::Precision(precision))?;
-        Ok(Self { registers, precision })
+        Ok(Self { precision, content: Content::Settled(Settled::empty()) })
     }
 
     /// Adds a user.
@@ -66,24 +75,42 @@ impl UserSketch {
 
     /// Adds a user by [`hash64`] of the id.
     pub fn insert_hash(&mut self, hash: u64) {
-        self.registers.insert(&hash);
+        match &mut self.content {
+            Content::Settled(Settled::Dense(registers)) => registers.insert_hash(hash),
+            Content::Growing(growing) => growing.insert_hash(hash),
+            Content::Settled(Settled::Sparse(codes)) => {
+                let mut growing = Growing::of(codes, self.precision);
+                growing.insert_hash(hash);
+                self.content = Content::Growing(growing);
+            }
+        }
     }
 
     /// Becomes the union of both. Where their precisions differ, the union has the lower one.
     pub fn merge(&mut self, other: &Self) {
-        if self.precision == other.precision && self.registers.merge(&other.registers).is_ok() {
-            return;
-        }
         let precision = self.precision.min(other.precision);
-        let mut folded = other.clone();
-        for sketch in [&mut *self, &mut folded] {
-            if sketch.precision > precision {
-                *sketch = Parts::of(sketch).fold_to(precision).into_sketch();
-            }
+        let others = match &other.content {
+            Content::Settled(settled) => Cow::Borrowed(settled),
+            Content::Growing(growing) => Cow::Owned(Settled::of_grown(&mut growing.clone(), other.precision)),
+        };
+        let others = if other.precision > precision { Cow::Owned(others.fold_to(precision)) } else { others };
+        let from = std::mem::replace(&mut self.precision, precision);
+        let settled = self.settle_at(from);
+        if from > precision {
+            *settled = settled.fold_to(precision);
         }
-        // Both have the same precision now, the only thing that the crate asks for.
-        let merged = self.registers.merge(&folded.registers);
-        debug_assert!(merged.is_ok(), "sketches of one precision merge");
+        settled.merge(&others, precision);
+    }
+
+    /// Its content when what was added last is sorted.
+    fn settle_at(&mut self, precision: u8) -> &mut Settled {
+        if let Content::Growing(growing) = &mut self.content {
+            self.content = Content::Settled(Settled::of_grown(growing, precision));
+        }
+        match &mut self.content {
+            Content::Settled(settled) => settled,
+            Content::Growing(_) => unreachable!("it was settled"),
+        }
     }
 
     /// The logarithm to base 2 of the number of registers.
@@ -91,9 +118,9 @@ impl UserSketch {
         self.precision
     }
 
-    /// The number of different users, never negative. It needs `&mut` because the crate sorts what was inserted last.
+    /// The number of different users, never negative. It needs `&mut` because what was added last is sorted first.
     pub fn estimate(&mut self) -> f64 {
-        self.registers.count().max(0.0)
+        self.settle_at(self.precision).estimate()
     }
 
     /// The standard error of [`Self::estimate`], as a share of it, once the sketch is dense: 1.04 / sqrt(2^precision)
@@ -104,17 +131,30 @@ impl UserSketch {
 
     /// The stored form. Equal sets of users have equal bytes.
     pub fn encode(&mut self) -> Vec<u8> {
-        frame::encode(Kind::Users, VERSION, &Parts::of(self).to_bytes())
+        let payload = match &mut self.content {
+            Content::Settled(settled) => stored::write(self.precision, settled),
+            Content::Growing(growing) => {
+                let settled = Settled::of_grown(growing, self.precision);
+                let payload = stored::write(self.precision, &settled);
+                // What grows is likely to go on: only what has become dense is settled for good.
+                if matches!(settled, Settled::Dense(_)) {
+                    self.content = Content::Settled(settled);
+                }
+                payload
+            }
+        };
+        frame::encode(Kind::Users, VERSION, &payload)
     }
 
-    /// The sketch that was stored.
+    /// The sketch that was stored, by this version or an older one.
     ///
     /// # Errors
     ///
-    /// [`SketchError`], where the bytes are not exactly what [`Self::encode`] makes.
+    /// [`SketchError`], where the bytes are not exactly what [`Self::encode`] of their version makes.
     pub fn decode(bytes: &[u8]) -> Result<Self, SketchError> {
-        let (_, payload) = frame::decode(Kind::Users, VERSION, bytes)?;
-        Ok(Parts::from_bytes(payload)?.into_sketch())
+        let (version, payload) = frame::decode(Kind::Users, VERSION, bytes)?;
+        let (precision, settled) = stored::read(version, payload)?;
+        Ok(Self { precision, content: Content::Settled(settled) })
     }
 }
 
@@ -138,34 +178,6 @@ pub enum SketchError {
     /// The frame is whole, but what is in it is no sketch.
     #[error("it holds no sketch: {0}")]
     Malformed(&'static str),
-}
-
-/// Hands a 64-bit hash through. Serialized it is nothing.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct PassThrough;
-
-impl BuildHasher for PassThrough {
-    type Hasher = PassedThrough;
-
-    fn build_hasher(&self) -> PassedThrough {
-        PassedThrough(0)
-    }
-}
-
-struct PassedThrough(u64);
-
-impl Hasher for PassedThrough {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = hash64(bytes);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
 }
 
 #[cfg(test)]

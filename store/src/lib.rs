@@ -14,8 +14,6 @@ mod batch;
 pub mod clock;
 pub mod retry;
 
-pub mod telemetry;
-
 pub mod deployment;
 
 pub mod dynamo;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::StoreError;
-use crate::telemetry;
 
 /// The longest first pause.
 pub const BASE_PAUSE: Duration = Duration::from_millis(50);
@@ -44,7 +43,6 @@ impl Jitter {
         if wake >= deadline {
             return false;
         }
-        metrics::counter!(telemetry::RETRIES).increment(1);
         tokio::time::sleep_until(wake).await;
         true
     }

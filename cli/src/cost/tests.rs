@@ -15,7 +15,7 @@ fn load(rate: f64, window_s: f64) -> Load {
         window_s,
         lanes: 1,
         peak: 1.0,
-        precision: 14,
+        precision: headcount_core::limits::DEFAULT_SKETCH_PRECISION,
     }
 }
 

@@ -46,13 +46,20 @@ fn nothing_is_zero() {
 
 #[test]
 fn a_full_sample_fits() {
-    let sample = of((0..100_000u64).flat_map(|n| [(n, n as i64 * 800), (n, n as i64 * 800 + 600_000)]));
-    assert!(sample.encode().len() < 16 << 10, "{}", sample.encode().len());
+    let day = crate::limits::DAY_MS;
+    // Times that are even over the day, and durations up to a day: the longest that there can be.
+    for (sessions, longest) in [(1_030u64, 600_000), (1_030, day / 2), (100_000, 600_000), (100_000, day / 2)] {
+        let begins = |n: u64| (n as i64).wrapping_mul(7_919_317).rem_euclid(day / 2);
+        let lasts = |n: u64| (n as i64).wrapping_mul(104_729_977).rem_euclid(longest);
+        let sample = of((0..sessions).flat_map(|n| [(n, begins(n)), (n, begins(n) + lasts(n))]));
+        let bytes = sample.encode().len();
+        assert!(bytes <= 13 << 10, "{sessions} sessions of up to {longest} ms take {bytes} bytes");
+    }
 }
 
 #[test]
 fn a_whole_frame_around_nonsense_is_refused() {
-    let check = |fields: Stored, rest: &[u8]| {
+    let check = |fields: stored::version1::Fields, rest: &[u8]| {
         let payload = [&postcard::to_allocvec(&fields).unwrap()[..], rest].concat();
         let error = SessionSample::decode(&frame::encode(Kind::Sessions, 1, &payload)).unwrap_err();
         assert!(matches!(error, SampleError::Malformed(_)), "{error}");
@@ -92,9 +99,31 @@ proptest! {
     #[test]
     fn any_bytes_decode_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = SessionSample::decode(&bytes);
-        let framed = frame::encode(Kind::Sessions, 1, &bytes);
-        if let Ok(sample) = SessionSample::decode(&framed) {
-            prop_assert_eq!(SessionSample::decode(&sample.encode()).unwrap(), sample);
+        for version in [1, 2] {
+            let framed = frame::encode(Kind::Sessions, version, &bytes);
+            if let Ok(sample) = SessionSample::decode(&framed) {
+                prop_assert_eq!(SessionSample::decode(&sample.encode()).unwrap(), sample);
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_payload_is_refused_or_is_another_sample(
+        events in proptest::collection::vec((0u64..2_000, any::<i64>()), 0..3_000),
+        flip in any::<prop::sample::Index>(),
+        length in any::<prop::sample::Index>(),
+    ) {
+        let sample = of(events);
+        let mut payload = sample.encode()[frame::HEADER_BYTES..].to_vec();
+        prop_assert_eq!(&SessionSample::decode(&sample.encode()).unwrap(), &sample);
+        let cut = &payload[..length.index(payload.len())];
+        prop_assert!(SessionSample::decode(&frame::encode(Kind::Sessions, 2, cut)).is_err());
+        prop_assert!(SessionSample::decode(&frame::encode(Kind::Sessions, 2, &[&payload[..], &[0]].concat())).is_err());
+        let bit = flip.index(payload.len() * 8);
+        payload[bit / 8] ^= 1 << (bit % 8);
+        let damaged = frame::encode(Kind::Sessions, 2, &payload);
+        if let Ok(other) = SessionSample::decode(&damaged) {
+            prop_assert_eq!(other.encode(), damaged);
         }
     }
 }
