@@ -8,6 +8,8 @@
 
 pub mod limits;
 
+pub mod backoff;
+
 pub mod calendar;
 pub mod event;
 pub mod origin;

@@ -84,15 +84,66 @@ pub fn validate(text: &str, arrival: &Arrival, index: u32, rules: &Rules) -> Res
 
 /// [`validate`] without the payload, which of thousands of rejected events only some keep.
 pub(crate) fn check(text: &str, arrival: &Arrival, index: u32, rules: &Rules) -> Result<Accepted, Problems> {
-    let mut problems = Problems::default();
-    let Some(mut fields) = parse::object(text, &mut problems) else { return Err(problems) };
+    check_text(text, arrival.arrived_ms, rules, || derived_id(&arrival.origin(index)))
+}
 
+/// Validates and sanitizes the text of one event before it is sent: what [`validate`] will make of it should it arrive
+/// at `now_ms`, milliseconds since the epoch. An event without an `eventId` gets the one that `new_id` makes, and one without
+/// `timestamp` and `eventId` the time `now_ms`.
+///
+/// # Errors
+/// The event breaks a rule: all its problems at once.
+///
+/// ```
+/// use headcount_core::validate::{Rules, validate_new};
+/// let text = r#"{"userId":"u","sessionId":"s","eventType":"page_view",
+///     "metadata":{"userAgent":"curl","ipAddress":"203.0.113.7","platform":"web"}}"#;
+/// let event = validate_new(text, 1_772_323_200_000, &Rules::default(), || "e-1".into()).unwrap().event;
+/// assert_eq!((event.id.as_str(), event.timestamp_ms), ("e-1", 1_772_323_200_000));
+/// ```
+pub fn validate_new(
+    text: &str,
+    now_ms: i64,
+    rules: &Rules,
+    new_id: impl FnOnce() -> String,
+) -> Result<Accepted, Problems> {
+    check_text(text, now_ms, rules, new_id)
+}
+
+/// As [`validate_new`], of an event that is no text yet.
+///
+/// # Errors
+/// The event breaks a rule: all its problems at once.
+pub fn validate_object(
+    object: Object,
+    now_ms: i64,
+    rules: &Rules,
+    new_id: impl FnOnce() -> String,
+) -> Result<Accepted, Problems> {
+    check_fields(Fields::new(object), None, now_ms, rules, new_id, Problems::default())
+}
+
+fn check_text(text: &str, arrived_ms: i64, rules: &Rules, id: impl FnOnce() -> String) -> Result<Accepted, Problems> {
+    let mut problems = Problems::default();
+    let Some(fields) = parse::object(text, &mut problems) else { return Err(problems) };
+    check_fields(fields, Some(text.len()), arrived_ms, rules, id, problems)
+}
+
+/// The rules, of fields that came from a text of so many bytes, if they came from one.
+fn check_fields(
+    mut fields: Fields,
+    text_bytes: Option<usize>,
+    arrived_ms: i64,
+    rules: &Rules,
+    absent_id: impl FnOnce() -> String,
+    mut problems: Problems,
+) -> Result<Accepted, Problems> {
     let event_id = fields.identifier("eventId", MAX_EVENT_ID_BYTES, &mut problems);
     let user_id = fields.person(&mut problems);
     let session_id = fields.required_identifier("sessionId", MAX_IDENTITY_BYTES, &mut problems);
     let event_type = event_type(&mut fields, rules, &mut problems);
     let timestamp = fields.take("timestamp");
-    let timestamp_ms = time::resolve(timestamp, &event_id, arrival.arrived_ms, rules, &mut problems);
+    let timestamp_ms = time::resolve(timestamp, &event_id, arrived_ms, rules, &mut problems);
     let event_data = fields.data(event_type.as_ref(), &mut problems);
     let metadata = fields.metadata(&mut problems);
     let unknown_fields = fields.unknown();
@@ -104,10 +155,10 @@ pub(crate) fn check(text: &str, arrival: &Arrival, index: u32, rules: &Rules) ->
     };
     let id = match event_id {
         Given::Value(id) => id,
-        Given::Absent | Given::Wrong => derived_id(&arrival.origin(index)),
+        Given::Absent | Given::Wrong => absent_id(),
     };
     let mut event = Event { id, user_id, session_id, event_type, timestamp_ms, event_data, metadata };
-    check_size(text, &event, &mut problems);
+    check_size(text_bytes, &event, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -136,8 +187,8 @@ const MAX_GROWTH: usize = 5;
 /// Bytes of JSON that an event may have beside what its text held: field names, a derived id, a timestamp.
 const MAX_ADDED_BYTES: usize = 512;
 
-fn check_size(text: &str, event: &Event, problems: &mut Problems) {
-    if text.len() * MAX_GROWTH + MAX_ADDED_BYTES <= MAX_EVENT_BYTES {
+fn check_size(text_bytes: Option<usize>, event: &Event, problems: &mut Problems) {
+    if text_bytes.is_some_and(|bytes| bytes * MAX_GROWTH + MAX_ADDED_BYTES <= MAX_EVENT_BYTES) {
         return;
     }
     let bytes = json_len(event);

@@ -4,15 +4,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use headcount_core::backoff;
 use tokio::time::Instant;
 
 use crate::error::StoreError;
-
-/// The longest first pause.
-pub const BASE_PAUSE: Duration = Duration::from_millis(50);
-
-/// The longest pause.
-pub const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Draws pauses. Clones share one source of randomness, which a test seeds.
 #[derive(Clone, Debug)]
@@ -29,12 +24,9 @@ impl Jitter {
         Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
     }
 
-    /// The pause after attempt number `attempt` (from 0) failed: anything up to `BASE_PAUSE * 2^attempt`, which is
-    /// itself at most [`MAX_PAUSE`] ("full jitter": many that failed together do not come back together).
+    /// The pause after attempt number `attempt` (from 0) failed, as [`backoff::pause`] has it.
     pub fn pause(&self, attempt: u32) -> Duration {
-        let longest = BASE_PAUSE.saturating_mul(1 << attempt.min(16)).min(MAX_PAUSE);
-        let drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner).f64();
-        longest.mul_f64(drawn)
+        backoff::pause(attempt, self.0.lock().unwrap_or_else(PoisonError::into_inner).f64())
     }
 
     /// Sleeps the pause after attempt number `attempt`; `false`, without sleeping, where it would end after `deadline`.
@@ -89,6 +81,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use headcount_core::backoff::{BASE_PAUSE, MAX_PAUSE};
+
     use super::*;
 
     #[test]

@@ -146,7 +146,7 @@ pub struct FailurePolicy {
 
 impl FailurePolicy {
     /// Tries again until the function succeeds, as the service does by default: a batch that never passes blocks its
-    /// shard. Pauses grow up to [`headcount_store::retry::MAX_PAUSE`].
+    /// shard. Pauses grow up to [`headcount_core::backoff::MAX_PAUSE`].
     pub fn retry_without_end(jitter: Jitter) -> Self {
         Self { bisect: false, max_retries: None, max_record_age: None, destination: None, jitter }
     }
