@@ -21,6 +21,9 @@ pub const PARALLEL_REQUESTS: &str = "PARALLEL_REQUESTS";
 /// The reporting time zone; it must be the deployment's own.
 pub const REPORTING_ZONE: &str = "REPORTING_ZONE";
 
+/// The project's name, which its metrics go under.
+pub const PROJECT: &str = "PROJECT";
+
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// A setting that cannot be used.
@@ -38,6 +41,8 @@ pub struct ConfigError {
 pub struct Config {
     /// The tables.
     pub tables: Tables,
+    /// The project's name.
+    pub project: String,
     /// What the roll-up needs to know.
     pub settings: Settings,
 }
@@ -90,7 +95,8 @@ impl Config {
             };
             settings.zone = Some(name.parse::<Tz>().map_err(problem)?);
         }
-        Ok(Self { tables: Tables::new(&events, &metrics), settings })
+        let project = set(PROJECT).unwrap_or_else(|| "headcount".to_owned());
+        Ok(Self { tables: Tables::new(&events, &metrics), project, settings })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the Lambda function does with an event.
 
 use chrono::NaiveDate;
+use headcount_store::telemetry;
 use headcount_store::traits::AggregatorStore;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
@@ -26,7 +27,10 @@ pub async fn handle<S: AggregatorStore>(
 ) -> Result<RollUp, AggregateError> {
     let dates = named_dates(event)?;
     let deadline = Instant::now() + left.saturating_sub(DEADLINE_MARGIN);
+    let began = Instant::now();
     let rolled_up = roll_up(deps, dates.as_deref(), deadline).await?;
+    metrics::histogram!(telemetry::RUN_TIME).record(began.elapsed().as_secs_f64());
+    rolled_up.measure();
     let failure = rolled_up.failed().next().map(|(date, error)| (date, error.to_owned()));
     match failure {
         Some((date, error)) => {

@@ -11,6 +11,7 @@ use headcount_store::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::retry::Jitter;
+use headcount_store::telemetry::Telemetry;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
@@ -20,6 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
     let config = Config::read(|name| std::env::var(name).ok()).context("the aggregator cannot start")?;
+    let telemetry = Telemetry::start(&config.project)?;
     let connection = connect(&ConnectOptions::default()).await;
     let store = DynamoStore::new(connection, config.tables);
     let (clock, jitter) = (Clock::system(), Jitter::from_entropy());
@@ -28,7 +30,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let deps = deps.clone();
         async move {
             let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-            handle(&deps, &event.payload, left).await
+            let handled = handle(&deps, &event.payload, left).await;
+            telemetry.flush();
+            handled
         }
     }))
     .await

@@ -11,6 +11,7 @@ use headcount_store::defects::Defect;
 use headcount_store::error::StoreError;
 use headcount_store::retry::Jitter;
 use headcount_store::rows::{Claim, EventRow, Lookup};
+use headcount_store::telemetry;
 use headcount_store::traits::{EventStore, MAX_BATCH_WRITES};
 use tokio::time::Instant;
 
@@ -174,6 +175,7 @@ impl<'a, S: EventStore> Claiming<'a, S> {
         }
         // In order again: answers come in the order of the rows that were asked for.
         undecided.sort_unstable();
+        metrics::counter!(telemetry::UNPROCESSED_ITEMS).increment(undecided.len() as u64);
         Ok(undecided)
     }
 

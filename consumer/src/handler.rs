@@ -15,6 +15,7 @@ use headcount_core::record::refused;
 use headcount_store::defects::Defect;
 use headcount_store::deployment::OpenError;
 use headcount_store::rows::{EventRow, RejectedRow};
+use headcount_store::telemetry;
 use headcount_store::traits::ConsumerStore;
 use tokio::time::Instant;
 
@@ -89,6 +90,10 @@ pub async fn consume_batch<S: ConsumerStore>(
     batch: &Batch,
     deadline: Instant,
 ) -> Result<Outcome, HandleError> {
+    if let Some(newest) = batch.records.iter().map(|record| record.arrived_ms).max() {
+        let lag_ms = deps.clock.now_ms().saturating_sub(newest).max(0);
+        metrics::histogram!(telemetry::ITERATOR_LAG).record(lag_ms as f64);
+    }
     let mut outcome = Outcome { records: batch.records.len() as u64, ..Outcome::default() };
     let deadlines = Deadlines::before(deadline);
     let deployment = deps.deployment(deadlines.claims).await?;
@@ -108,6 +113,7 @@ pub async fn consume_batch<S: ConsumerStore>(
         rest = &rest[decoded..];
     }
     outcome.log(&batch.lane);
+    outcome.measure();
     Ok(outcome)
 }
 
@@ -126,11 +132,13 @@ impl<S: ConsumerStore> Invocation<'_, S> {
         if Defect::FoldBeforeStore.is_on() {
             self.fold_unstored(&mut taken, outcome).await;
         }
+        let began = Instant::now();
         let standings = claim(&self.deps.store, &self.deps.jitter, &taken.rows, self.deadlines.claims).await;
         for (occurrence, standing) in taken.occurrences.iter_mut().zip(standings) {
             occurrence.standing = standing;
         }
         self.keep_rejects(&mut taken).await;
+        record_time(telemetry::WRITE_TIME, began);
 
         let settled = checkpoint(&taken.records, &taken.occurrences);
         let ours = owned(&taken.rows, &taken.occurrences, settled);
@@ -140,8 +148,15 @@ impl<S: ConsumerStore> Invocation<'_, S> {
 
         let counted = if Defect::UnsettledFolded.is_on() { taken.records.len() } else { checkpoint };
         let by_date = shares(&taken.records, &taken.rows, &taken.occurrences, counted);
+        let began = Instant::now();
         let unfolded = self.fold_all(&by_date, outcome).await;
+        record_time(telemetry::FOLD_TIME, began);
         outcome.count(&taken.records, &taken.occurrences, checkpoint);
+        for (row, record) in taken.rejects.iter().zip(&taken.rejected_of) {
+            if *record < checkpoint {
+                *outcome.rejected_by_reason.entry(row.rejection.reason()).or_default() += row.rejection.count;
+            }
+        }
         let unfolded = unfolded.filter(|_| !Defect::FailedFoldAnswered.is_on());
         let failed = unfolded.unwrap_or(checkpoint).min(checkpoint);
         (failed < taken.records.len()).then_some(failed)
@@ -263,6 +278,11 @@ impl<S: ConsumerStore> Invocation<'_, S> {
     fn expiry(&self, date: NaiveDate, days: i64) -> i64 {
         self.deps.settings.feed.expiry_s(end_of(self.deployment.zone, date), self.deps.clock.now_ms(), days)
     }
+}
+
+/// Milliseconds since `began`.
+fn record_time(name: &'static str, began: Instant) {
+    metrics::histogram!(name).record(began.elapsed().as_secs_f64() * 1_000.0);
 }
 
 /// A chunk taken apart.

@@ -13,6 +13,7 @@ use headcount_store::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::retry::Jitter;
+use headcount_store::telemetry::Telemetry;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
@@ -22,6 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
     let config = Config::read(|name| std::env::var(name).ok()).context("the consumer cannot start")?;
+    let telemetry = Telemetry::start(&config.settings.project)?;
     let connection = connect(&ConnectOptions::default()).await;
     let store = DynamoStore::new(connection, config.tables);
     let deps = Arc::new(Deps::new(store, Clock::system(), Jitter::from_entropy(), config.settings));
@@ -32,7 +34,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             // Without its type: together with the runtime's own it would be too deep for the compiler.
             let handled: Pin<Box<dyn Future<Output = _> + Send>> =
                 Box::pin(async move { handle(&deps, event.payload, Instant::now() + left).await });
-            handled.await.map_err(|error: HandleError| Diagnostic {
+            let handled = handled.await;
+            telemetry.flush();
+            handled.map_err(|error: HandleError| Diagnostic {
                 error_type: "HandleError".to_owned(),
                 error_message: error.to_string(),
             })

@@ -1,6 +1,9 @@
 //! What one invocation did, in numbers.
 
+use std::collections::BTreeMap;
+
 use headcount_core::origin::{Lane, SequenceNumber};
+use headcount_store::telemetry;
 
 use crate::claim::Standing;
 use crate::settle::{Occurrence, RecordWork};
@@ -20,6 +23,8 @@ pub struct Outcome {
     pub duplicates: u64,
     /// Occurrences that broke a rule.
     pub rejected: u64,
+    /// The same, apart by [`headcount_core::rejection::Rejection::reason`].
+    pub rejected_by_reason: BTreeMap<&'static str, u64>,
     /// Top-level fields that were dropped.
     pub unknown_fields: u64,
     /// Partials that were written.
@@ -41,6 +46,24 @@ impl Outcome {
                 Standing::Duplicate => self.duplicates += 1,
                 Standing::Refused(_) | Standing::Unknown => {}
             }
+        }
+    }
+
+    /// Adds it to the process's metrics.
+    pub fn measure(&self) {
+        metrics::histogram!(telemetry::BATCH_SIZE).record(self.records as f64);
+        for (name, count) in [
+            (telemetry::EVENTS, self.inserted),
+            (telemetry::REDELIVERED, self.redelivered),
+            (telemetry::DUPLICATES, self.duplicates),
+            (telemetry::REJECTED, self.rejected),
+            (telemetry::FAILED_FOLDS, self.failed_folds),
+            (telemetry::DAMAGED_PARTIALS, self.damaged),
+        ] {
+            metrics::counter!(name).increment(count);
+        }
+        for (reason, count) in &self.rejected_by_reason {
+            metrics::counter!(telemetry::REJECTED_BY_REASON, telemetry::REASON => *reason).increment(*count);
         }
     }
 

@@ -5,6 +5,7 @@ use headcount_core::rejection::Payload;
 use headcount_store::error::StoreError;
 use headcount_store::retry::Jitter;
 use headcount_store::rows::RejectedRow;
+use headcount_store::telemetry;
 use headcount_store::traits::{MAX_BATCH_WRITES, RejectedStore};
 use tokio::time::Instant;
 
@@ -73,6 +74,7 @@ async fn put_batch<S: RejectedStore>(
             }
             next += asked.len();
         }
+        metrics::counter!(telemetry::UNPROCESSED_ITEMS).increment(unwritten.len() as u64);
         open = unwritten;
         if open.is_empty() || !jitter.pause_until(attempt, deadline).await {
             return written;

@@ -38,6 +38,33 @@ pub struct Rejection {
     pub count: u64,
 }
 
+/// Fields that rejections are told apart by; each may cost something by the month.
+const REASONS: [&str; 7] = ["eventId", "userId", "sessionId", "eventType", "timestamp", "eventData", "metadata"];
+
+impl Rejection {
+    /// The top-level field of the first problem, for counting: one of few, whatever producers send. `record` where the
+    /// whole event or record is meant.
+    ///
+    /// ```
+    /// use headcount_core::rejection::{Payload, Problem, Rejection};
+    /// let reason = |field: &str| {
+    ///     let problems = vec![Problem::new(field, "must not be empty")];
+    ///     Rejection { problems, payload: Payload::Withheld, count: 1 }.reason()
+    /// };
+    /// assert_eq!(reason("metadata.platform"), "metadata");
+    /// assert_eq!((reason(""), reason("shoe size")), ("record", "other"));
+    /// ```
+    pub fn reason(&self) -> &'static str {
+        let field = self.problems.first().map_or("", |problem| &*problem.field);
+        let top = field.split(['.', '[']).next().unwrap_or_default();
+        match REASONS.into_iter().find(|reason| *reason == top) {
+            Some(reason) => reason,
+            None if top.is_empty() => "record",
+            None => "other",
+        }
+    }
+}
+
 /// A rejected payload as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {

@@ -14,6 +14,8 @@ mod batch;
 pub mod clock;
 pub mod retry;
 
+pub mod telemetry;
+
 pub mod deployment;
 
 pub mod dynamo;

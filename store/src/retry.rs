@@ -8,6 +8,7 @@ use headcount_core::backoff;
 use tokio::time::Instant;
 
 use crate::error::StoreError;
+use crate::telemetry;
 
 /// Draws pauses. Clones share one source of randomness, which a test seeds.
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ impl Jitter {
         if wake >= deadline {
             return false;
         }
+        metrics::counter!(telemetry::RETRIES).increment(1);
         tokio::time::sleep_until(wake).await;
         true
     }

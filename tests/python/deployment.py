@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import WaiterError
 
 # What the stand-in lacks, and so is left out of the stack there.
-LACKING = {"AggregatorLate": "alarms over an expression of several metrics"}
+LACKING = dict.fromkeys(["AggregatorLate", "RejectedShare"], "alarms over an expression of several metrics")
 
 # Records that one PutRecords takes.
 MOST_RECORDS = 500

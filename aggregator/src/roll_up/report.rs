@@ -1,6 +1,7 @@
 //! What a roll-up did, date by date.
 
 use chrono::NaiveDate;
+use headcount_store::telemetry;
 use serde::Serialize;
 
 use crate::merge::SetAside;
@@ -15,6 +16,21 @@ pub struct RollUp {
 }
 
 impl RollUp {
+    /// Adds it to the process's metrics.
+    pub fn measure(&self) {
+        let sum = |of: fn(&DayRollUp) -> usize| self.days.iter().map(of).sum::<usize>() as u64;
+        let unverified = self.days.iter().filter(|day| day.verification_error.is_some()).count();
+        for (name, count) in [
+            (telemetry::DAYS, self.days.len() as u64),
+            (telemetry::FAILED_DAYS, (self.failed().count() + unverified) as u64),
+            (telemetry::LANES, sum(|day| day.lanes)),
+            (telemetry::LANES_RECOUNTED, sum(|day| day.lanes_recounted.len())),
+            (telemetry::LANES_SET_ASIDE, sum(|day| day.lanes_set_aside.len())),
+        ] {
+            metrics::counter!(name).increment(count);
+        }
+    }
+
     /// The dates that failed, each with its error.
     pub fn failed(&self) -> impl Iterator<Item = (NaiveDate, &str)> {
         self.days.iter().filter_map(|day| match &day.outcome {

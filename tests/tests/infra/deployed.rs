@@ -20,7 +20,7 @@ const STACK: &str = "headcount";
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What the stand-in lacks, each left out there and nowhere else.
-const LEFT_OUT: [&str; 1] = ["AggregatorLate"];
+const LEFT_OUT: [&str; 2] = ["AggregatorLate", "RejectedShare"];
 
 struct Stack {
     stand_in: StandIn,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use headcount_store::telemetry;
 use serde_json::{Value, json};
 
 use crate::scripts::root;
@@ -161,6 +162,35 @@ fn every_alarm_is_heard() {
     for (name, alarm) in template.all("AWS::CloudWatch::Alarm") {
         assert_eq!(alarm["AlarmActions"], json!([{"Ref": "AlarmTopic"}]), "{name}");
         assert!(alarm["TreatMissingData"].is_string(), "{name} does not say what silence means");
+    }
+}
+
+#[test]
+fn what_watches_our_own_metrics_names_those_that_exist() {
+    let template = Expanded::new();
+    let known = telemetry::METRICS.map(|(name, _)| name);
+    let alarm = template.properties("RejectedShare")["Metrics"].as_array().expect("metrics");
+    let metrics: Vec<_> = alarm.iter().filter_map(|one| one["MetricStat"].get("Metric")).collect();
+    assert_eq!(metrics.len(), 3);
+    for metric in metrics {
+        assert_eq!(metric["Namespace"], telemetry::NAMESPACE);
+        assert!(known.contains(&metric["MetricName"].as_str().expect("a name")), "{metric}");
+        assert_eq!(metric["Dimensions"], json!([{"Name": telemetry::PROJECT, "Value": {"Ref": "ProjectName"}}]));
+    }
+    let body = template.properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().expect("a text");
+    let body: Value = serde_json::from_str(body).expect("the dashboard is JSON");
+    let mut shown = 0;
+    let widgets = body["widgets"].as_array().expect("widgets").iter();
+    for metric in widgets.flat_map(|widget| widget["properties"]["metrics"].as_array().expect("metrics")) {
+        if metric[0] == telemetry::NAMESPACE {
+            assert!(known.contains(&metric[1].as_str().expect("a name")), "{metric}");
+            shown += 1;
+        }
+    }
+    assert!(shown > 10, "{shown} of our metrics are shown");
+    let document = std::fs::read_to_string(root().join("docs/aws.md")).expect("the document is there");
+    for name in known {
+        assert!(document.contains(&format!("`{name}`")), "docs/aws.md does not explain the metric {name}");
     }
 }
 
