@@ -1,12 +1,14 @@
 //! One record's data, decoded: its valid events and its rejected ones. It never fails: whatever the bytes are, the
 //! shard goes on.
 
+use std::fmt::Display;
+
 use crate::event::Event;
 use crate::ip_policy::IpPolicy;
-use crate::limits::MAX_REJECTED_ITEMS_PER_RECORD;
+use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_REJECTED_ITEMS_PER_RECORD};
 use crate::rejection::{Payload, Problem, Problems, Rejection};
 use crate::validate::{Arrival, Rules, check};
-use crate::wire::{Raw, RecordError, decompress, split, to_json};
+use crate::wire::{Opened, Raw, RecordError, open, split, to_json};
 
 /// What one record held.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,14 +35,66 @@ pub struct DecodedRecord {
 /// assert_eq!((decoded.events.len(), decoded.rejections.len()), (0, 1));
 /// ```
 pub fn decode_record(data: &[u8], arrival: &Arrival, rules: &Rules) -> DecodedRecord {
-    let plain = match decompress(data) {
-        Ok(plain) => plain,
+    let opened = match open(data) {
+        Ok(opened) => opened,
         Err(error) => return undecodable(&error, data, data.len(), rules.ip_policy()),
     };
-    match split(&plain) {
-        Ok(raws) => DecodedRecord { bytes: plain.len(), ..validate_all(&raws, arrival, rules) },
-        Err(error) => undecodable(&error, &plain, plain.len(), rules.ip_policy()),
+    match pieces(&opened) {
+        Ok(pieces) => DecodedRecord { bytes: opened.bytes, ..validate_all(&pieces, arrival, rules) },
+        Err(error) => {
+            // Of several parts no single one is to blame.
+            let payload = match &*opened.parts {
+                [Ok(part)] => part,
+                _ => data,
+            };
+            undecodable(&error, payload, opened.bytes, rules.ip_policy())
+        }
     }
+}
+
+/// What stands in an event's place in a record, at an index of its own.
+enum Piece<'a> {
+    /// What may be an event.
+    Raw(Raw<'a>),
+    /// A part of an aggregated record that cannot be taken apart.
+    Spoilt(&'a RecordError, &'a [u8]),
+    /// A part of an aggregated record that holds no event.
+    Empty,
+}
+
+/// The pieces of all parts, in order: an event's index does not depend on what is wrong with those before it.
+///
+/// # Errors
+/// Too many events, and how many; or the only part cannot be taken apart.
+fn pieces<'a>(opened: &'a Opened<'a>) -> Result<Vec<Piece<'a>>, RecordError> {
+    let is_aggregate = opened.parts.len() != 1;
+    let (mut pieces, mut count) = (Vec::new(), 0_u64);
+    for part in &opened.parts {
+        let raws = match part {
+            Ok(plain) => split(plain),
+            Err((error, bytes)) => {
+                pieces.push(Piece::Spoilt(error, bytes));
+                count += 1;
+                continue;
+            }
+        };
+        match raws {
+            Ok(raws) => {
+                count += raws.len() as u64;
+                // Counted to the end, kept as far as they may be.
+                if count <= MAX_EVENTS_PER_RECORD as u64 {
+                    pieces.extend(raws.into_iter().map(Piece::Raw));
+                }
+            }
+            Err(RecordError::TooManyEvents { count: more }) => count += more,
+            Err(RecordError::Empty) if is_aggregate => {
+                pieces.push(Piece::Empty);
+                count += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if count > MAX_EVENTS_PER_RECORD as u64 { Err(RecordError::TooManyEvents { count }) } else { Ok(pieces) }
 }
 
 /// An event that the table itself refused as invalid, for the reason `detail`, as a rejection.
@@ -57,21 +111,22 @@ fn undecodable(error: &RecordError, data: &[u8], bytes: usize, policy: IpPolicy)
         | RecordError::TooLarge
         | RecordError::Corrupt { .. }
         | RecordError::Nested { .. }
-        | RecordError::Aggregated => 1,
+        | RecordError::Aggregate { .. } => 1,
     };
-    let mut problems = Problems::default();
-    problems.add("", error);
-    let rejection = Rejection { problems: problems.into_vec(), payload: Payload::of_bytes(data, policy), count };
+    let problems = problem(error).into_vec();
+    let rejection = Rejection { problems, payload: Payload::of_bytes(data, policy), count };
     DecodedRecord { rejections: vec![(0, rejection)], bytes, ..DecodedRecord::default() }
 }
 
-fn validate_all(raws: &[Raw<'_>], arrival: &Arrival, rules: &Rules) -> DecodedRecord {
+fn validate_all(pieces: &[Piece<'_>], arrival: &Arrival, rules: &Rules) -> DecodedRecord {
     let mut decoded = DecodedRecord::default();
     let mut unlisted: Option<(u32, u64)> = None;
-    for (index, raw) in (0..).zip(raws) {
-        let checked = match raw {
-            Raw::Text(text) => check(text, arrival, index, rules),
-            Raw::NotText(_) => Err(not_text()),
+    for (index, piece) in (0..).zip(pieces) {
+        let checked = match piece {
+            Piece::Raw(Raw::Text(text)) => check(text, arrival, index, rules),
+            Piece::Raw(Raw::NotText(_)) => Err(problem("the event is not valid JSON: its bytes are not UTF-8")),
+            Piece::Spoilt(error, _) => Err(problem(error)),
+            Piece::Empty => Err(problem(&RecordError::Empty)),
         };
         match checked {
             Ok(accepted) => {
@@ -79,9 +134,12 @@ fn validate_all(raws: &[Raw<'_>], arrival: &Arrival, rules: &Rules) -> DecodedRe
                 decoded.events.push((index, accepted.event));
             }
             Err(problems) if decoded.rejections.len() < MAX_REJECTED_ITEMS_PER_RECORD => {
-                let payload = match raw {
-                    Raw::Text(text) => Payload::of_text(text, rules.ip_policy()),
-                    Raw::NotText(bytes) => Payload::of_bytes(bytes, rules.ip_policy()),
+                let payload = match piece {
+                    Piece::Raw(Raw::Text(text)) => Payload::of_text(text, rules.ip_policy()),
+                    Piece::Raw(Raw::NotText(bytes)) | Piece::Spoilt(_, bytes) => {
+                        Payload::of_bytes(bytes, rules.ip_policy())
+                    }
+                    Piece::Empty => Payload::of_text("", rules.ip_policy()),
                 };
                 decoded.rejections.push((index, Rejection { problems: problems.into_vec(), payload, count: 1 }));
             }
@@ -94,9 +152,9 @@ fn validate_all(raws: &[Raw<'_>], arrival: &Arrival, rules: &Rules) -> DecodedRe
     decoded
 }
 
-fn not_text() -> Problems {
+fn problem(problem: impl Display) -> Problems {
     let mut problems = Problems::default();
-    problems.add("", "the event is not valid JSON: its bytes are not UTF-8");
+    problems.add("", problem);
     problems
 }
 

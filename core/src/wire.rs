@@ -1,7 +1,9 @@
 //! The forms a record's data may take, taken apart into the texts of single events; and an event in wire form again.
 //!
-//! The first bytes tell the form: gzip, zstd and KPL records have magic numbers; `[` begins an array of events; all
+//! The first bytes tell the form: gzip, zstd and KPL records have magic numbers, and the last hold records of any other form; `[` begins an array of events; all
 //! else is one event object or newline-delimited events. A UTF-8 byte order mark in front is skipped.
+
+pub mod kpl;
 
 mod split;
 
@@ -18,6 +20,10 @@ pub use split::{Raw, split};
 /// The largest window of a zstd frame, as a power of two: 8 MiB, what RFC 8878 asks every decoder to support. The
 /// window is memory that a frame of a few bytes can demand.
 pub const MAX_ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Parts of an aggregated record that may be spoilt before all of it is refused: each may cost as much to decompress as a
+/// whole record.
+pub const MAX_SPOILT_PARTS: usize = 100;
 
 /// How a record's data is wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,29 +88,89 @@ pub enum RecordError {
         /// What the decompressor said.
         detail: String,
     },
-    /// Compressed twice.
-    #[error("the record is {outer} of {inner}: compress events only once")]
+    /// Compressed or aggregated twice.
+    #[error("the record is {outer} of {inner}: compress or aggregate events only once")]
     Nested {
         /// The outer form.
         outer: &'static str,
         /// The inner form.
         inner: &'static str,
     },
-    /// A KPL aggregated record.
-    #[error("the record is a KPL aggregated record, which this build does not read: switch aggregation off")]
-    Aggregated,
+    /// A KPL aggregated record that cannot be taken apart.
+    #[error("the record begins as a KPL aggregated record but is damaged: {damage}")]
+    Aggregate {
+        /// What is wrong with it.
+        damage: kpl::Damage,
+    },
 }
 
-/// The record's data without its compression.
+/// A record's data without its compression: of an aggregated record, what each of its records holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened<'a> {
+    /// Every part.
+    pub parts: Vec<Part<'a>>,
+    /// Bytes of all parts.
+    pub bytes: usize,
+}
+
+/// A part decompressed, or why it is not, with its bytes as they came.
+pub type Part<'a> = Result<Cow<'a, [u8]>, (RecordError, Vec<u8>)>;
+
+/// Opens a record's data, aggregated or not. A part that does not open spoils only itself.
 ///
 /// # Errors
-/// The data is larger than [`MAX_RECORD_BYTES`], does not decompress, is compressed twice, or is aggregated.
+/// The aggregated record is damaged, or all parts together have more than [`MAX_RECORD_BYTES`].
+pub fn open(data: &[u8]) -> Result<Opened<'_>, RecordError> {
+    if Form::of(data) != Form::Kpl {
+        let plain = decompress(data)?;
+        return Ok(Opened { bytes: plain.len(), parts: vec![Ok(plain)] });
+    }
+    let mut opened = Opened { parts: Vec::new(), bytes: 0 };
+    let mut spoilt = 0;
+    for part in kpl::take_apart(data)? {
+        match open_part(part) {
+            Ok(plain) => {
+                opened.bytes += plain.len();
+                opened.parts.push(Ok(Cow::Owned(plain)));
+            }
+            // As much work as all that is allowed; there may be thousands of these.
+            Err((RecordError::TooLarge, _)) => return Err(RecordError::TooLarge),
+            Err((error, part)) => {
+                opened.bytes += part.len();
+                opened.parts.push(Err((error, part)));
+                spoilt += 1;
+            }
+        }
+        if opened.bytes > MAX_RECORD_BYTES {
+            return Err(RecordError::TooLarge);
+        }
+        if spoilt > MAX_SPOILT_PARTS {
+            return Err(RecordError::Aggregate { damage: kpl::Damage::Parts });
+        }
+    }
+    Ok(opened)
+}
+
+fn open_part(part: Vec<u8>) -> Result<Vec<u8>, (RecordError, Vec<u8>)> {
+    if Form::of(&part) == Form::Plain {
+        return Ok(part);
+    }
+    match decompress(&part) {
+        Ok(plain) => Ok(plain.into_owned()),
+        Err(error) => Err((error, part)),
+    }
+}
+
+/// Data without its compression.
+///
+/// # Errors
+/// The data is larger than [`MAX_RECORD_BYTES`], does not decompress, is compressed twice, or is aggregated where it cannot be.
 pub fn decompress(data: &[u8]) -> Result<Cow<'_, [u8]>, RecordError> {
     let form = Form::of(data);
     let plain = match form {
         Form::Plain if data.len() > MAX_RECORD_BYTES => return Err(RecordError::TooLarge),
         Form::Plain => return Ok(Cow::Borrowed(data)),
-        Form::Kpl => return Err(RecordError::Aggregated),
+        Form::Kpl => return Err(RecordError::Nested { outer: form.name(), inner: form.name() }),
         Form::Gzip => read_bounded(form, flate2::bufread::MultiGzDecoder::new(data))?,
         Form::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(data).map_err(|error| corrupt(form, &error))?;

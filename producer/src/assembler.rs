@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use headcount_core::limits::MAX_EVENTS_PER_RECORD;
+use headcount_core::wire::kpl::Aggregate;
 use tokio::time::Instant;
 
 use crate::limits::MAX_PACKED_BYTES;
 use crate::packing::{Compressor, Group, Packing};
 use crate::put_records::Record;
 use crate::ticket::Ticket;
-use headcount_core::limits::MAX_EVENTS_PER_RECORD;
 
 /// Plain records that are gathered before they go: a request's worth.
 const MAX_GATHERED_RECORDS: usize = crate::limits::MAX_REQUEST_RECORDS;
@@ -60,7 +61,12 @@ pub(crate) struct Assembler {
 
 #[derive(Default)]
 struct Buffer {
+    /// For zstd, the events one a line.
     lines: Vec<u8>,
+    /// For KPL, the events with their partition keys.
+    records: Vec<(String, String)>,
+    /// Bytes of the record, before compression.
+    bytes: usize,
     events: usize,
     room_bytes: usize,
     tickets: Vec<(usize, Ticket)>,
@@ -76,8 +82,10 @@ impl Assembler {
     pub(crate) fn push(&mut self, item: Item, out: &mut Vec<Outgoing>) {
         self.due = Some(self.due.map_or(item.due, |due| due.min(item.due)));
         match self.packing {
-            Packing::Zstd if !item.is_alone && item.line.len() < MAX_PACKED_BYTES => self.pack(item, out),
-            Packing::Off | Packing::Zstd => {
+            Packing::Zstd | Packing::Kpl if !item.is_alone && item.line.len() < MAX_PACKED_BYTES / 2 => {
+                self.pack(item, out);
+            }
+            Packing::Off | Packing::Zstd | Packing::Kpl => {
                 self.plain.push(plain(item));
                 if self.plain.len() >= MAX_GATHERED_RECORDS {
                     out.append(&mut self.plain);
@@ -102,16 +110,24 @@ impl Assembler {
 
     fn pack(&mut self, item: Item, out: &mut Vec<Outgoing>) {
         let group = Group::of(&item.partition_key, self.groups);
+        let cost = match self.packing {
+            Packing::Kpl => Aggregate::cost(&item.partition_key, item.line.len()),
+            Packing::Off | Packing::Zstd => item.line.len() + 1,
+        };
         let buffer = self.open.entry(group).or_default();
-        let is_full =
-            buffer.lines.len() + item.line.len() + 1 > MAX_PACKED_BYTES || buffer.events >= MAX_EVENTS_PER_RECORD;
+        let is_full = buffer.bytes + cost > MAX_PACKED_BYTES || buffer.events >= MAX_EVENTS_PER_RECORD;
         let full = is_full.then(|| std::mem::take(buffer));
-        if buffer.events > 0 {
-            buffer.lines.push(b'\n');
+        if self.packing == Packing::Kpl {
+            buffer.records.push((item.partition_key, item.line));
+        } else {
+            if buffer.events > 0 {
+                buffer.lines.push(b'\n');
+            }
+            buffer.lines.extend_from_slice(item.line.as_bytes());
         }
-        buffer.lines.extend_from_slice(item.line.as_bytes());
         buffer.tickets.extend(item.ticket.map(|ticket| (buffer.events, ticket)));
         buffer.events += 1;
+        buffer.bytes += cost;
         buffer.room_bytes += item.room_bytes;
         if let Some(full) = full {
             out.push(self.seal(group, full));
@@ -119,11 +135,18 @@ impl Assembler {
     }
 
     fn seal(&mut self, group: Group, buffer: Buffer) -> Outgoing {
-        let record = Record {
-            partition_key: group.partition_key(self.groups),
-            explicit_hash_key: Some(group.explicit_hash_key(self.groups)),
-            data: self.compressor.compress(buffer.lines),
+        let explicit_hash_key = group.explicit_hash_key(self.groups);
+        let data = if self.packing == Packing::Kpl {
+            let mut aggregate = Aggregate::new(&explicit_hash_key);
+            for (partition_key, line) in buffer.records {
+                aggregate.push(&partition_key, line.into_bytes());
+            }
+            aggregate.finish()
+        } else {
+            self.compressor.compress(buffer.lines)
         };
+        let partition_key = group.partition_key(self.groups);
+        let record = Record { partition_key, explicit_hash_key: Some(explicit_hash_key), data };
         let Buffer { events, room_bytes, tickets, .. } = buffer;
         Outgoing { record, events, room_bytes, tickets, tries: 0, first_try: None, epoch: 0 }
     }

@@ -1,7 +1,7 @@
 //! Many events in one record: which belong together, and how they are written.
 
 use headcount_core::hash::{hash64, hash128};
-use headcount_core::wire::{Form, Raw, decompress, split};
+use headcount_core::wire::{Form, Raw, open, split};
 
 use crate::limits::MAX_PARTITION_KEY_CHARS;
 
@@ -12,6 +12,8 @@ pub enum Packing {
     Off,
     /// The events of a partition group as newline-delimited JSON, compressed with zstd: a tenth of the bytes.
     Zstd,
+    /// The events of a partition group as a KPL aggregated record, for readers that know that format.
+    Kpl,
 }
 
 /// How hard zstd tries.
@@ -68,19 +70,20 @@ impl Compressor {
 /// The events in a record that we made, as JSON, in order.
 pub(crate) fn unpack(data: &[u8]) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match Form::of(data) {
-        Form::Plain => vec![text(data)],
-        Form::Gzip | Form::Zstd | Form::Kpl => {
-            let Ok(plain) = decompress(data) else { return Vec::new() };
-            let raws = split(&plain).unwrap_or_default();
-            raws.into_iter()
-                .map(|raw| match raw {
-                    Raw::Text(line) => line.to_owned(),
-                    Raw::NotText(bytes) => text(bytes),
-                })
-                .collect()
+    if Form::of(data) == Form::Plain {
+        return vec![text(data)];
+    }
+    let opened = open(data).map(|opened| opened.parts).unwrap_or_default();
+    let mut lines = Vec::new();
+    for part in opened.into_iter().flatten() {
+        for raw in split(&part).unwrap_or_default() {
+            lines.push(match raw {
+                Raw::Text(line) => line.to_owned(),
+                Raw::NotText(bytes) => text(bytes),
+            });
         }
     }
+    lines
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@ use std::io::Write as _;
 use super::*;
 use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_RECORD_BYTES, MAX_REJECTED_PAYLOAD_BYTES};
 use crate::origin::Lane;
+use crate::wire::MAX_SPOILT_PARTS;
+use crate::wire::kpl::Aggregate;
 use proptest::prelude::*;
 
 const VALID: &str = r#"{"userId":"u","sessionId":"s","eventType":"page_view","extra":1,"metadata":{"userAgent":"x","ipAddress":"203.0.113.7","platform":"x"}}"#;
@@ -57,7 +59,7 @@ fn a_line_that_is_no_text_is_rejected_alone() {
 fn an_undecodable_record_is_one_rejection() {
     for (data, problem) in [
         (&b""[..], "the record is empty: it must hold an event, an array of events, or events one a line"),
-        (&[0xf3, 0x89, 0x9a, 0xc2], "the record is a KPL aggregated record"),
+        (&[0xf3, 0x89, 0x9a, 0xc2], "the record begins as a KPL aggregated record but is damaged: it is too short"),
         (&[0x1f, 0x8b, 8, 0], "the record begins as gzip but does not decompress"),
         (&vec![b' '; MAX_RECORD_BYTES + 1], "the record holds more than 4194304 bytes"),
         (b"\xff\xfe{\0}\0", "the event is not valid JSON: its bytes are not UTF-8"),
@@ -69,6 +71,64 @@ fn an_undecodable_record_is_one_rejection() {
         assert!(rejection.problems[0].to_string().starts_with(problem), "{rejection:?}");
         assert_ne!(rejection.payload, Payload::Withheld);
     }
+}
+
+fn aggregate(parts: &[&[u8]]) -> Vec<u8> {
+    let mut aggregate = Aggregate::new("0");
+    for part in parts {
+        aggregate.push("k", part.to_vec());
+    }
+    aggregate.finish()
+}
+
+#[test]
+fn the_records_of_an_aggregated_one_may_have_any_form_and_one_count_of_indexes() {
+    let two = format!("{VALID}\n{VALID}");
+    let nested = aggregate(&[VALID.as_bytes()]);
+    let array = format!("[{VALID}]");
+    let parts = [VALID.as_bytes(), &gzip(two.as_bytes()), b"", &[0x1f, 0x8b, 8, 0], &nested, b"{}", array.as_bytes()];
+    let decoded = decode(&aggregate(&parts));
+    assert_eq!(decoded.events.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 7]);
+    let mut ids: Vec<_> = decoded.events.iter().map(|(_, event)| event.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4, "each event without an id gets one of its own");
+    let rejected: Vec<_> =
+        decoded.rejections.iter().map(|(index, one)| (*index, one.problems[0].to_string())).collect();
+    for (at, (index, problem)) in [
+        (3, "the record is empty"),
+        (4, "the record begins as gzip but does not decompress"),
+        (5, "the record is KPL of KPL"),
+        (6, "userId"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(rejected[at].0 == index && rejected[at].1.starts_with(problem), "{rejected:?}");
+    }
+    assert_eq!(decode(&aggregate(&parts)), decoded, "a redelivery derives the same");
+}
+
+#[test]
+fn the_records_of_an_aggregated_one_share_its_bounds() {
+    let half = "{}\n".repeat(MAX_EVENTS_PER_RECORD / 2);
+    let decoded = decode(&aggregate(&[half.as_bytes(), half.as_bytes()]));
+    assert_eq!(decoded.rejections.iter().map(|(_, one)| one.count).sum::<u64>(), MAX_EVENTS_PER_RECORD as u64);
+    let decoded = decode(&aggregate(&[half.as_bytes(), half.as_bytes(), b"{}"]));
+    let [(0, rejection)] = &*decoded.rejections else { panic!("one rejection at 0") };
+    assert_eq!(rejection.count, MAX_EVENTS_PER_RECORD as u64 + 1);
+    let bomb = gzip(&vec![b' '; MAX_RECORD_BYTES / 2 + 1]);
+    let decoded = decode(&aggregate(&[&bomb, &bomb]));
+    let [(0, rejection)] = &*decoded.rejections else { panic!("one rejection at 0") };
+    assert!(rejection.problems[0].to_string().starts_with("the record holds more than 4194304 bytes"));
+    assert_eq!(decode(&aggregate(&[])), DecodedRecord::default());
+    // Thousands of bombs cost no more than a few.
+    let bombs = vec![&*bomb; 5_000];
+    assert_eq!(decode(&aggregate(&bombs)).rejections.len(), 1);
+    let spoilt = vec![&[0x1f_u8, 0x8b, 8][..]; MAX_SPOILT_PARTS + 1];
+    assert_eq!(decode(&aggregate(&spoilt[1..])).rejections.len(), MAX_SPOILT_PARTS);
+    let decoded = decode(&aggregate(&spoilt));
+    assert!(decoded.rejections[0].1.problems[0].to_string().contains("more than 100 of its records"));
 }
 
 #[test]

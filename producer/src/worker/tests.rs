@@ -230,6 +230,22 @@ async fn submitted_events_are_packed_and_each_has_its_fate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_aggregated_record_holds_each_event_and_stays_within_its_bound() {
+    let (producer, seen) =
+        producer(Producer::builder().queue_packing(Packing::Kpl).partition_groups(2), |_, _| Ok(accept()));
+    for number in 0..6_000 {
+        let event = event(&format!("u{}", number % 50), number).data("text", "x".repeat(400));
+        producer.queue_wait(event).await.unwrap();
+    }
+    assert_eq!(producer.close(LONG).await, Ok(()));
+    let events = seen.events();
+    assert_eq!((events.len(), events.iter().collect::<BTreeSet<_>>().len()), (6_000, 6_000));
+    let accepted = seen.accepted.lock().unwrap();
+    assert!(accepted.len() > 2 && accepted.iter().all(|record| record.bytes() <= crate::limits::MAX_RECORD_BYTES));
+    assert!(accepted.iter().all(|record| record.data.starts_with(&[0xf3, 0x89, 0x9a, 0xc2])));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_packed_is_passed_on_alone() {
     let (producer, seen) = producer(Producer::builder(), |_, _| Ok(accept()));
     let lines = ["{\"a\":1}", "[{},{}]", "no JSON", "{\n}", "{\"b\":2}"];
