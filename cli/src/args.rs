@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod check;
 mod cost;
 mod demo;
 mod generate;
@@ -19,6 +20,7 @@ mod connection;
 mod rules;
 mod values;
 
+pub(crate) use check::Check;
 pub(crate) use connection::{
     DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs, WEB_PORT,
 };
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Create the stream and the table, or say what is different of those that exist
     Init(Init),
+    /// Say what of a deployment breaks a promise or wastes money
+    Check(Check),
     /// Write generated events, one JSON object a line, to standard output
     Generate(Generate),
     /// Send events, one JSON object a line, to the stream

@@ -4,6 +4,7 @@ use crate::args::Command;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 
+mod check;
 mod cost;
 mod demo;
 mod generate;
@@ -21,6 +22,7 @@ mod verify;
 pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Ending, Failure> {
     match command {
         Command::Init(args) => init::run(args, interrupt).await,
+        Command::Check(args) => check::run(args, interrupt).await,
         Command::Generate(args) => generate::run(&args, interrupt),
         Command::Send(args) => send::run(args, interrupt).await,
         Command::Import(args) => import::run(args, interrupt).await,

@@ -2,6 +2,7 @@
 
 mod aggregation;
 mod args;
+mod check;
 mod commands;
 mod connect;
 mod consumption;

@@ -3,6 +3,7 @@
     deployment.py deploy ENDPOINT STACK BINARIES < template.yaml    prints the stack's outputs and resources
     deployment.py put ENDPOINT STREAM < records                     one a line: {"key": ..., "data": base64}
     deployment.py invoke ENDPOINT FUNCTION                          prints what the function answered
+    deployment.py spoil ENDPOINT STACK < changes                    of its mapping and table, as the API names them
     deployment.py describe ENDPOINT STACK                           prints what became of the stream, tables and mapping
 """
 
@@ -102,6 +103,21 @@ def invoke(endpoint: str, function: str) -> dict:
     return {"error": answer.get("FunctionError"), "payload": json.load(answer["Payload"])}
 
 
+def spoil(endpoint: str, stack: str) -> dict:
+    """Changes what was deployed by hand, as somebody might in the console."""
+    of_stack = client("cloudformation", endpoint).describe_stack_resources(StackName=stack)["StackResources"]
+    names = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in of_stack}
+    changes = json.load(sys.stdin)
+    functions = client("lambda", endpoint)
+    if mapping := changes.get("mapping"):
+        functions.update_event_source_mapping(UUID=names["ConsumerStream"], **mapping)
+    if variables := changes.get("aggregator"):
+        told = functions.get_function_configuration(FunctionName=names["Aggregator"])["Environment"]["Variables"]
+        environment = {"Variables": told | variables}
+        functions.update_function_configuration(FunctionName=names["Aggregator"], Environment=environment)
+    return {}
+
+
 def describe(endpoint: str, stack: str) -> dict:
     of_stack = client("cloudformation", endpoint).describe_stack_resources(StackName=stack)["StackResources"]
     names = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in of_stack}
@@ -126,7 +142,7 @@ def describe(endpoint: str, stack: str) -> dict:
 
 def main() -> None:
     command, *arguments = sys.argv[1:]
-    answer = {"deploy": deploy, "put": put, "invoke": invoke, "describe": describe}[command](*arguments)
+    answer = {"deploy": deploy, "put": put, "invoke": invoke, "spoil": spoil, "describe": describe}[command](*arguments)
     json.dump(answer, sys.stdout, default=str)
 
 

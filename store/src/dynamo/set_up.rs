@@ -70,6 +70,31 @@ pub async fn set_up(
     Ok(reports)
 }
 
+/// What of existing tables is not as it would have been made. Nothing is made or changed.
+///
+/// # Errors
+/// [`StoreError`], where a table does not exist, or the service cannot be asked or refuses.
+pub async fn compare(
+    connection: &Connection,
+    tables: &Tables,
+    deadline: Instant,
+) -> Result<Vec<TableReport>, StoreError> {
+    let wanted = SetUp { recovery: true, fix: false };
+    let work = Work { connection, tables, wanted, jitter: Jitter::from_entropy(), deadline };
+    let mut reports = Vec::new();
+    for table in tables.distinct() {
+        let described = retry(&work.jitter, deadline, || async {
+            let answer = connection.client.describe_table().table_name(table).send().await;
+            answer.map_err(|error| sort(&error, &connection.place, table))
+        });
+        let description = described.await?.table.unwrap_or_else(|| TableDescription::builder().build());
+        let report =
+            TableReport { table: table.to_owned(), created: false, fixed: Vec::new(), differences: Vec::new() };
+        reports.push(work.compare(table, &description, report).await?);
+    }
+    Ok(reports)
+}
+
 struct Work<'a> {
     connection: &'a Connection,
     tables: &'a Tables,
@@ -89,8 +114,18 @@ impl Work<'_> {
             description = self.first_look(table).await?;
         }
         let description = description.unwrap_or_else(|| TableDescription::builder().build());
+        self.compare(table, &description, report).await
+    }
+
+    /// Compares, and switches on what may be.
+    async fn compare(
+        &self,
+        table: &str,
+        description: &TableDescription,
+        mut report: TableReport,
+    ) -> Result<TableReport, StoreError> {
         let has_events = table == self.tables.events;
-        let shape = shape(&description, has_events);
+        let shape = shape(description, has_events);
         let is_ours = shape.iter().all(|difference| !difference.breaks);
         report.differences.extend(shape);
         // A table with other keys is somebody else's: nothing is changed of it.

@@ -37,9 +37,11 @@ const ROOMS: [Room; 11] = [
 ];
 
 /// Crates that speak to AWS, by the beginning of their names, and the rooms that may use them.
-const AWS: [(&str, &[&str]); 6] = [
+const AWS: [(&str, &[&str]); 8] = [
     ("aws-sdk-dynamodb", &["store", "local", "tests"]),
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
+    ("aws-sdk-cloudformation", &["cli"]),
+    ("aws-sdk-lambda", &["cli"]),
     ("aws-config", &["store", "producer", "local", "cli", "tests"]),
     ("aws-credential-types", &["store", "producer", "local", "cli", "tests"]),
     ("aws-smithy-", &["store", "producer", "local", "cli", "tests"]),

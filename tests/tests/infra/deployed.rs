@@ -129,6 +129,56 @@ fn figures_of_the_deployed_stack_equal_the_truth() {
     }
 }
 
+/// What `headcount check` says of the stack: the severity and the beginning of each finding.
+fn check(stack: &Stack, code: i32) -> Vec<(String, String)> {
+    let mut command = Command::new(binaries().join("headcount"));
+    command.args(["check", "--stack", STACK, "--json"]).env("AWS_ENDPOINT_URL", &stack.stand_in.endpoint);
+    command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
+    let output = command.output().expect("the command runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let findings = answer["findings"].as_array().expect("findings").iter();
+    let text = |finding: &Value, name: &str| finding[name].as_str().expect("a text").to_owned();
+    findings.map(|finding| (text(finding, "severity"), text(finding, "what"))).collect()
+}
+
+#[test]
+fn check_says_what_somebody_spoiled_of_the_stack_and_nothing_of_a_good_one() {
+    let stack = Stack::deploy();
+    let breaks = |found: Vec<(String, String)>| -> Vec<String> {
+        found.into_iter().filter(|(severity, _)| severity == "breaksPromise").map(|(_, what)| what).collect()
+    };
+    let good = check(&stack, 1);
+    // The stand-in never switches expiry on.
+    assert!(good[0].1.starts_with("expiry of items of the table headcount: off"), "{good:#?}");
+    let rest: Vec<_> = good[1..].iter().map(|(severity, _)| &**severity).collect();
+    assert!(rest.iter().all(|severity| *severity == "note"), "{good:#?}");
+    let spoil = |changes: Value| {
+        let arguments = ["spoil", &stack.stand_in.endpoint, STACK];
+        ask("deployment.py", &arguments, changes.to_string().as_bytes());
+    };
+    spoil(json!({"mapping": {
+        "ParallelizationFactor": 10,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": -1,
+        "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:failures"}},
+        "FunctionResponseTypes": [],
+    }, "aggregator": {"RETENTION_HOURS": "48"}}));
+    let spoiled = breaks(check(&stack, 1));
+    for says in [
+        "ParallelizationFactor is 10",
+        "MaximumRetryAttempts has no bound",
+        "MaximumRecordAgeInSeconds is without a bound",
+        "the failure destination is arn:aws:sqs",
+        "lacks ReportBatchItemFailures",
+        "RETENTION_HOURS of the aggregator headcount-aggregator is 48, not 24",
+    ] {
+        assert!(spoiled.iter().any(|what| what.contains(says)), "{says}: {spoiled:#?}");
+    }
+    assert_eq!(spoiled.len(), 7, "with the expiry: {spoiled:#?}");
+}
+
 /// Equal; numbers with a fraction to a thousandth.
 fn is_same(found: &Value, expected: &Value) -> bool {
     match (found.as_f64(), expected.as_f64()) {

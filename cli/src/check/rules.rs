@@ -1,0 +1,277 @@
+//! The rules: each a function of what was seen.
+
+use headcount_aggregator::config as aggregator;
+use headcount_consumer::config as consumer;
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, EVENT_TTL_DAYS};
+
+use super::finding::Finding;
+use super::finding::Severity::{BreaksPromise, Note, WastesMoney};
+use super::seen::{Function, Load, Mapping, Seen, Stream};
+
+/// Events a second that one write shard of a day serves: a key takes 1,000 write units, and an event is two.
+pub(crate) const RATE_OF_SHARD: f64 = 500.0;
+
+/// Records a second that one shard of a stream takes.
+const RECORDS_OF_SHARD: f64 = 1_000.0;
+
+/// Days before its events expire from which a day is not counted again: expiry is not punctual.
+const EXPIRY_MARGIN_DAYS: i64 = 2;
+
+/// Seconds that the consumer should have, to wait an outage of the table out.
+const PATIENT_TIMEOUT_S: i64 = 300;
+
+/// Batches of fewer records at most, or gathered for fewer seconds, rewrite the counters too often.
+const SMALL_BATCH: i64 = 1_000;
+const SHORT_WINDOW_S: i64 = 5;
+
+/// Everything that is wrong, what matters most first.
+pub(crate) fn findings(seen: &Seen) -> Vec<Finding> {
+    let mut findings = of_stream(&seen.stream);
+    if let Some(mappings) = &seen.mappings {
+        findings.extend(of_mappings(mappings, seen));
+    }
+    if let Some(load) = &seen.load {
+        findings.extend(of_load(load, &seen.stream));
+    }
+    findings.sort_by_key(|finding| finding.severity);
+    findings
+}
+
+fn of_stream(stream: &Stream) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let name = &stream.name;
+    if stream.retention_hours <= 24 {
+        findings.push(Finding::new(
+            Note,
+            format!("the stream {name} keeps records for {} hours", stream.retention_hours),
+            "an outage that nobody mends within a day loses what was not read",
+            "raise the retention (RetentionHours of the template) where nobody looks at alarms at weekends; it costs",
+        ));
+    }
+    if !stream.is_encrypted {
+        findings.push(Finding::new(
+            Note,
+            format!("the stream {name} is not encrypted with a key of KMS"),
+            "it holds personal data",
+            "switch its encryption on",
+        ));
+    }
+    findings
+}
+
+/// What is wrong with those mappings that write into the table.
+fn of_mappings(all: &[Mapping], seen: &Seen) -> Vec<Finding> {
+    let writes = |mapping: &&Mapping| mapping.function.variable(consumer::EVENTS_TABLE) == Some(&*seen.table);
+    let mappings: Vec<&Mapping> = all.iter().filter(writes).collect();
+    let mut findings = Vec::new();
+    if mappings.is_empty() {
+        findings.push(Finding::new(
+            BreaksPromise,
+            format!(
+                "no event source mapping of the stream {} has a function that writes to {}",
+                seen.stream.name, seen.table
+            ),
+            "nothing is counted",
+            "deploy the template, or name the right --stream and --table",
+        ));
+    }
+    if mappings.len() > 1 {
+        findings.push(Finding::new(
+            BreaksPromise,
+            format!("{} event source mappings of one stream write to {}", mappings.len(), seen.table),
+            "two batches of a shard may be handled at once: events are passed that nobody counted",
+            "delete all but one of them",
+        ));
+    }
+    for mapping in mappings {
+        findings.extend(of_mapping(mapping, &seen.stream));
+        findings.extend(of_functions(&mapping.function, seen));
+    }
+    findings
+}
+
+fn of_mapping(mapping: &Mapping, stream: &Stream) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |severity, what: String, why: &str, remedy: &str| {
+        let what = format!("the mapping {}: {what}", mapping.id);
+        findings.push(Finding::new(severity, what, why, remedy));
+    };
+    if mapping.state != "Enabled" {
+        let severity = if mapping.state.starts_with("Disabl") { BreaksPromise } else { Note };
+        add(severity, format!("it is {}", mapping.state), "nothing is counted meanwhile", "enable it");
+    }
+    if mapping.parallelization > 1 {
+        add(
+            BreaksPromise,
+            format!("ParallelizationFactor is {}", mapping.parallelization),
+            "batches of a shard are handled at once: events are passed that nobody counted",
+            "set it to 1, then rebuild the days since it was more; scale with shards instead",
+        );
+    }
+    if !mapping.reports_failures {
+        add(
+            BreaksPromise,
+            "FunctionResponseTypes lacks ReportBatchItemFailures".to_owned(),
+            "what the consumer answers as not stored is taken for done, and lost",
+            "set FunctionResponseTypes to ReportBatchItemFailures",
+        );
+    }
+    if mapping.max_retries.is_none() {
+        add(
+            BreaksPromise,
+            "MaximumRetryAttempts has no bound".to_owned(),
+            "a batch that never passes blocks its shard until the stream forgets all that follows",
+            "set it to 100",
+        );
+    }
+    let retention_s = stream.retention_hours * 3_600;
+    if mapping.max_age_s.is_none_or(|age| age >= retention_s) {
+        let age = mapping.max_age_s.map_or_else(|| "without a bound".to_owned(), |age| format!("{age} s"));
+        add(
+            BreaksPromise,
+            format!("MaximumRecordAgeInSeconds is {age}, the stream keeps records for {retention_s} s"),
+            "records are forgotten before they are given up, so that they reach no failure destination",
+            "set it two hours below the stream's retention",
+        );
+    }
+    match mapping.destination.as_deref() {
+        Some(arn) if arn.contains(":s3:") => {}
+        Some(arn) => add(
+            BreaksPromise,
+            format!("the failure destination is {arn}"),
+            "it is sent a note of the records, not the records: they are lost when the stream forgets them",
+            "set it to a bucket of S3, which keeps them whole for headcount redrive",
+        ),
+        None => add(
+            BreaksPromise,
+            "it has no failure destination".to_owned(),
+            "what is given up is lost",
+            "set DestinationConfig.OnFailure to a bucket of S3",
+        ),
+    }
+    if !mapping.bisects {
+        add(
+            Note,
+            "BisectBatchOnFunctionError is off".to_owned(),
+            "one record that fails its batch takes the good ones along to the failure destination",
+            "switch it on",
+        );
+    }
+    if mapping.batch_size < SMALL_BATCH || mapping.window_s < SHORT_WINDOW_S {
+        add(
+            WastesMoney,
+            format!("batches of at most {} records, gathered for {} s", mapping.batch_size, mapping.window_s),
+            "every batch rewrites its shard's counters, up to 40 write units each",
+            "set BatchSize to 10000 and the window to 10 s or more; headcount cost --window shows what it saves",
+        );
+    }
+    findings
+}
+
+/// Whether consumer and aggregator agree, with each other and with the stream.
+fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if function.timeout_s < PATIENT_TIMEOUT_S {
+        findings.push(Finding::new(
+            Note,
+            format!("the function {} is stopped after {} s", function.name, function.timeout_s),
+            "an outage of the table is not waited out inside an invocation, and uses up the retries",
+            "set its Timeout to 300",
+        ));
+    }
+    let default_lateness = DEFAULT_LATENESS_MS / DAY_MS;
+    let lateness = |function: &Function, name| {
+        function.variable(name).map_or(Some(default_lateness), |days| days.parse::<i64>().ok())
+    };
+    let late = lateness(function, consumer::LATENESS_DAYS);
+    let open_days = late.map(|late| late + seen.stream.retention_hours.div_euclid(24) + 1);
+    if let Some(open) = open_days.filter(|open| *open > EVENT_TTL_DAYS - EXPIRY_MARGIN_DAYS) {
+        findings.push(Finding::new(
+            BreaksPromise,
+            format!("a day stays open for {open} days (LATENESS_DAYS, the stream's retention and one), its events live {EVENT_TTL_DAYS}"),
+            "events expire before their day is closed and proved",
+            "lower LATENESS_DAYS or the stream's retention",
+        ));
+    }
+    let kept: Vec<String> = [
+        (consumer::IP_POLICY, "--ip-policy"),
+        (consumer::EVENT_TYPES, "--event-types"),
+        (consumer::LATENESS_DAYS, "--lateness-days"),
+    ]
+    .into_iter()
+    .filter_map(|(name, option)| Some(format!("{option} {}", function.variable(name)?)))
+    .collect();
+    if !kept.is_empty() {
+        findings.push(Finding::new(
+            Note,
+            "headcount redrive does the consumer's work with rules of its own".to_owned(),
+            "with other rules it would keep addresses that the consumer does not, or refuse what it takes",
+            format!("redrive with {}", kept.join(" ")),
+        ));
+    }
+    let Some(other) = &seen.aggregator else { return findings };
+    let mut differ = |what: &str, ours: Option<String>, theirs: Option<String>, why: &str| {
+        if ours != theirs {
+            let told = |value: Option<String>| value.unwrap_or_else(|| "not set".to_owned());
+            findings.push(Finding::new(
+                BreaksPromise,
+                format!("{what} of the aggregator {} is {}, not {}", other.name, told(theirs), told(ours)),
+                why,
+                format!("set {what} of both functions to the same"),
+            ));
+        }
+    };
+    let of = |function: &Function, name: &str| function.variable(name).map(str::to_owned);
+    for (ours, theirs) in [
+        (consumer::EVENTS_TABLE, aggregator::EVENTS_TABLE),
+        (consumer::METRICS_TABLE, aggregator::METRICS_TABLE),
+        (consumer::REPORTING_ZONE, aggregator::REPORTING_ZONE),
+    ] {
+        differ(theirs, of(function, ours), of(other, theirs), "it makes figures of something else than was counted");
+    }
+    let days = |days: Option<i64>| days.map(|days| days.to_string());
+    let too_early = "days close before their last events are in, or stay open for nothing";
+    differ(aggregator::LATENESS_DAYS, days(late), days(lateness(other, aggregator::LATENESS_DAYS)), too_early);
+    let told = of(other, aggregator::RETENTION_HOURS).unwrap_or_else(|| "24".to_owned());
+    differ(aggregator::RETENTION_HOURS, Some(seen.stream.retention_hours.to_string()), Some(told), too_early);
+    findings
+}
+
+fn of_load(load: &Load, stream: &Stream) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let served = f64::from(load.write_shards) * RATE_OF_SHARD;
+    let needed = (load.peak_rate / RATE_OF_SHARD).ceil().max(1.0);
+    if load.peak_rate > served * 0.7 {
+        let severity = if load.peak_rate > served { BreaksPromise } else { Note };
+        findings.push(Finding::new(
+            severity,
+            format!(
+                "{:.0} events/s in the busiest hour, {} write shards serve {served:.0}",
+                load.peak_rate, load.write_shards
+            ),
+            "one key takes 1,000 write units a second: the consumer falls behind, until the stream forgets",
+            format!("set the write shards of a future date to {:.0}", needed + 1.0),
+        ));
+    }
+    let shards_needed = (load.peak_rate * 2.0 / RECORDS_OF_SHARD).ceil().max(1.0);
+    if stream.is_on_demand && load.peak_rate > 0.0 && load.peak_rate < RECORDS_OF_SHARD {
+        findings.push(Finding::new(
+            WastesMoney,
+            format!("the stream {} is on demand, the busiest hour had {:.0} events/s", stream.name, load.peak_rate),
+            "below 1,000 events/s provisioned shards cost less",
+            format!("make it provisioned, with {shards_needed:.0} shards; headcount cost compares"),
+        ));
+    }
+    if !stream.is_on_demand && stream.open_shards as f64 > shards_needed * 2.0 {
+        findings.push(Finding::new(
+            WastesMoney,
+            format!("the stream {} has {} shards, {shards_needed:.0} would do", stream.name, stream.open_shards),
+            "each costs by the hour, and each has counters of its own to rewrite",
+            "lower ShardCount",
+        ));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests;

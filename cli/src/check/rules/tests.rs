@@ -1,0 +1,118 @@
+use super::*;
+use crate::check::finding::Severity;
+
+/// As the template deploys it.
+fn good() -> Seen {
+    let set = |variables: &[(&str, &str)]| {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let shared = [("EVENTS_TABLE", "shop"), ("METRICS_TABLE", "shop"), ("REPORTING_ZONE", "UTC")];
+    let mapping = Mapping {
+        id: "m".into(),
+        state: "Enabled".into(),
+        parallelization: 1,
+        max_retries: Some(100),
+        max_age_s: Some(46 * 3_600),
+        destination: Some("arn:aws:s3:::shop-failures".into()),
+        reports_failures: true,
+        bisects: true,
+        batch_size: 10_000,
+        window_s: 10,
+        function: Function { name: "shop-consumer".into(), timeout_s: 300, variables: set(&shared) },
+    };
+    let aggregator = [&shared[..], &[("RETENTION_HOURS", "48"), ("LATENESS_DAYS", "7")]].concat();
+    Seen {
+        stream: Stream {
+            name: "shop-events".into(),
+            retention_hours: 48,
+            is_on_demand: false,
+            open_shards: 1,
+            is_encrypted: true,
+        },
+        table: "shop".into(),
+        mappings: Some(vec![mapping]),
+        aggregator: Some(Function { name: "shop-aggregator".into(), timeout_s: 900, variables: set(&aggregator) }),
+        load: Some(Load { peak_rate: 20.0, write_shards: 1 }),
+    }
+}
+
+#[test]
+fn what_the_template_deploys_is_good() {
+    assert_eq!(findings(&good()), []);
+}
+
+#[test]
+fn each_spoiled_setting_is_found_and_nothing_else() {
+    type Spoil = fn(&mut Seen);
+    fn mapping(seen: &mut Seen) -> &mut Mapping {
+        &mut seen.mappings.as_mut().unwrap()[0]
+    }
+    fn consumer(seen: &mut Seen, name: &str, value: &str) {
+        mapping(seen).function.variables.insert(name.into(), value.into());
+    }
+    fn aggregator(seen: &mut Seen, name: &str, value: &str) {
+        seen.aggregator.as_mut().unwrap().variables.insert(name.into(), value.into());
+    }
+    let cases: [(Severity, &str, Spoil); 27] = [
+        (BreaksPromise, "ParallelizationFactor is 2", |seen| mapping(seen).parallelization = 2),
+        (BreaksPromise, "MaximumRetryAttempts has no bound", |seen| mapping(seen).max_retries = None),
+        (BreaksPromise, "is without a bound", |seen| mapping(seen).max_age_s = None),
+        (BreaksPromise, "is 172800 s, the stream keeps records for 172800 s", |seen| {
+            mapping(seen).max_age_s = Some(48 * 3_600);
+        }),
+        (BreaksPromise, "no failure destination", |seen| mapping(seen).destination = None),
+        (BreaksPromise, "destination is arn:aws:sqs:", |seen| mapping(seen).destination = Some("arn:aws:sqs:x".into())),
+        (BreaksPromise, "destination is arn:aws:sns:", |seen| mapping(seen).destination = Some("arn:aws:sns:x".into())),
+        (BreaksPromise, "ReportBatchItemFailures", |seen| mapping(seen).reports_failures = false),
+        (Note, "BisectBatchOnFunctionError is off", |seen| mapping(seen).bisects = false),
+        (WastesMoney, "at most 100 records", |seen| mapping(seen).batch_size = 100),
+        (WastesMoney, "gathered for 0 s", |seen| mapping(seen).window_s = 0),
+        (BreaksPromise, "it is Disabled", |seen| mapping(seen).state = "Disabled".into()),
+        (Note, "it is Updating", |seen| mapping(seen).state = "Updating".into()),
+        (BreaksPromise, "2 event source mappings", |seen| {
+            let again = mapping(seen).clone();
+            seen.mappings.as_mut().unwrap().push(again);
+        }),
+        (BreaksPromise, "no event source mapping", |seen| seen.mappings = Some(Vec::new())),
+        (BreaksPromise, "no event source mapping", |seen| consumer(seen, "EVENTS_TABLE", "other")),
+        (Note, "stopped after 60 s", |seen| mapping(seen).function.timeout_s = 60),
+        (Note, "headcount redrive", |seen| consumer(seen, "IP_POLICY", "truncate")),
+        (BreaksPromise, "METRICS_TABLE of the aggregator", |seen| aggregator(seen, "METRICS_TABLE", "old")),
+        (BreaksPromise, "REPORTING_ZONE of the aggregator", |seen| aggregator(seen, "REPORTING_ZONE", "Asia/Tokyo")),
+        (BreaksPromise, "LATENESS_DAYS of the aggregator", |seen| aggregator(seen, "LATENESS_DAYS", "3")),
+        (BreaksPromise, "RETENTION_HOURS of the aggregator", |seen| aggregator(seen, "RETENTION_HOURS", "24")),
+        (Note, "not encrypted", |seen| seen.stream.is_encrypted = false),
+        (Note, "400 events/s in the busiest hour", |seen| seen.load.as_mut().unwrap().peak_rate = 400.0),
+        (BreaksPromise, "600 events/s in the busiest hour", |seen| {
+            seen.stream.open_shards = 2;
+            seen.load.as_mut().unwrap().peak_rate = 600.0;
+        }),
+        (WastesMoney, "on demand", |seen| seen.stream.is_on_demand = true),
+        (WastesMoney, "has 8 shards, 1 would do", |seen| seen.stream.open_shards = 8),
+    ];
+    for (severity, says, spoil) in cases {
+        let mut seen = good();
+        spoil(&mut seen);
+        let found = findings(&seen);
+        let named = found.iter().find(|finding| finding.what.contains(says));
+        let named = named.unwrap_or_else(|| panic!("{says}: {found:#?}"));
+        assert_eq!(named.severity, severity, "{says}");
+        // Two of the same break every setting of the second one just as well, and rules for redrive go with some.
+        let same = found.iter().filter(|other| other.severity < Note).count();
+        assert!(same <= 1, "{says}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_day_may_not_stay_open_longer_than_its_events_live() {
+    let mut seen = good();
+    seen.stream.retention_hours = 8_760;
+    let found = findings(&seen);
+    assert!(found.iter().any(|finding| finding.what.contains("stays open for 373 days")), "{found:#?}");
+}
+
+#[test]
+fn on_one_machine_there_is_no_mapping_to_look_at() {
+    let seen = Seen { mappings: None, aggregator: None, ..good() };
+    assert_eq!(findings(&seen), []);
+}

@@ -1,0 +1,64 @@
+//! What was seen of a deployment. A bound of -1 in Lambda's words is none, as is one that is not told.
+
+use std::collections::BTreeMap;
+
+/// All of it, each as far as it could be seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) stream: Stream,
+    /// The table of the events.
+    pub(crate) table: String,
+    /// Mappings of the stream to functions; `None` where there is no Lambda to ask, as on one machine.
+    pub(crate) mappings: Option<Vec<Mapping>>,
+    /// The aggregator, where it is known which function it is.
+    pub(crate) aggregator: Option<Function>,
+    pub(crate) load: Option<Load>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Stream {
+    pub(crate) name: String,
+    pub(crate) retention_hours: i64,
+    pub(crate) is_on_demand: bool,
+    pub(crate) open_shards: i64,
+    pub(crate) is_encrypted: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Mapping {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) parallelization: i64,
+    pub(crate) max_retries: Option<i64>,
+    pub(crate) max_age_s: Option<i64>,
+    /// The failure destination's ARN.
+    pub(crate) destination: Option<String>,
+    pub(crate) reports_failures: bool,
+    pub(crate) bisects: bool,
+    pub(crate) batch_size: i64,
+    pub(crate) window_s: i64,
+    pub(crate) function: Function,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) timeout_s: i64,
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// The busiest hour of the last days, as the daily figures have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Load {
+    /// Events a second, on average over that hour.
+    pub(crate) peak_rate: f64,
+    /// The write shards of today.
+    pub(crate) write_shards: u32,
+}
+
+impl Function {
+    /// A variable that is set to something.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+}

@@ -1,0 +1,98 @@
+//! `headcount check`: what of a deployment breaks a promise or wastes money.
+
+mod aws;
+mod load;
+
+use std::time::Duration;
+
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::connect;
+use headcount_store::dynamo::schema::Tables;
+use headcount_store::dynamo::set_up::compare;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::args::{Check, DYNAMODB_PORT, KINESIS_PORT};
+use crate::check::finding::{Finding, Severity};
+use crate::check::rules::findings;
+use crate::check::seen::Seen;
+use crate::connect;
+use crate::failure::{Ending, Failure};
+use crate::interrupt::Interrupt;
+use crate::output;
+
+/// How long the services may take to answer, all in all.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Names {
+    stream: String,
+    tables: Tables,
+    /// Known only of a stack.
+    aggregator: Option<String>,
+}
+
+/// Runs it.
+pub(crate) async fn run(args: Check, interrupt: &Interrupt) -> Result<Ending, Failure> {
+    let Some(found) = interrupt.or(look(&args)).await else { return Ok(Ending::Interrupted) };
+    let found = found?;
+    if args.json {
+        output::json(&json!({"findings": found}))?;
+    } else {
+        output::line(&text(&found))?;
+    }
+    let breaks = found.iter().any(|finding| finding.severity == Severity::BreaksPromise);
+    Ok(if breaks { Ending::Differences } else { Ending::Fine })
+}
+
+async fn look(args: &Check) -> Result<Vec<Finding>, Failure> {
+    let metrics = args.metrics_table.as_deref().unwrap_or(&args.table);
+    let given = || Names { stream: args.stream.clone(), tables: Tables::new(&args.table, metrics), aggregator: None };
+    let aws = connect::options(&args.services, None, KINESIS_PORT);
+    let names = match &args.stack {
+        Some(stack) => aws::names(&aws, stack).await?,
+        None => given(),
+    };
+    let kinesis = connect::options(&args.services, args.kinesis_endpoint.as_deref(), KINESIS_PORT);
+    let dynamodb = connect::options(&args.services, args.dynamodb_endpoint.as_deref(), DYNAMODB_PORT);
+    let (stream, arn) = aws::stream(&kinesis, &names.stream).await?;
+    let mut seen = Seen { stream, table: names.tables.events.clone(), ..Seen::default() };
+    if !args.services.local {
+        seen.mappings = Some(aws::mappings(&aws, &arn).await?);
+        if let Some(name) = &names.aggregator {
+            seen.aggregator = Some(aws::function(&aws, name).await?);
+        }
+    }
+    let connection = connect(&dynamodb).await;
+    let reports = compare(&connection, &names.tables, Instant::now() + PATIENCE).await.map_err(Failure::said)?;
+    let of_tables = reports.into_iter().flat_map(|report| {
+        let table = report.table;
+        report.differences.into_iter().map(move |difference| Finding::of_table(&table, difference))
+    });
+    let of_tables: Vec<_> = of_tables.collect();
+    // A table of other keys has no figures of ours.
+    if of_tables.iter().all(|finding| finding.severity != Severity::BreaksPromise) {
+        seen.load = load::of(&DynamoStore::new(connection, names.tables)).await?;
+    }
+    let mut all = of_tables;
+    all.extend(findings(&seen));
+    all.sort_by_key(|finding| finding.severity);
+    Ok(all)
+}
+
+fn text(found: &[Finding]) -> String {
+    if found.is_empty() {
+        return "nothing breaks a promise or wastes money".to_owned();
+    }
+    let mut lines = Vec::new();
+    for Finding { severity, what, why, remedy } in found {
+        let sign = match severity {
+            Severity::BreaksPromise => "BREAKS A PROMISE",
+            Severity::WastesMoney => "wastes money",
+            Severity::Note => "note",
+        };
+        lines.push(format!("{sign}: {what}\n  why: {why}\n  what to do: {remedy}"));
+    }
+    lines.join("\n")
+}
