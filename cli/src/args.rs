@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod check;
+mod consume;
 mod cost;
 mod demo;
 mod generate;
@@ -24,6 +25,7 @@ pub(crate) use check::Check;
 pub(crate) use connection::{
     DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs, WEB_PORT,
 };
+pub(crate) use consume::Consume;
 pub(crate) use cost::Cost;
 pub(crate) use demo::Demo;
 pub(crate) use generate::Generate;
@@ -81,6 +83,8 @@ pub(crate) enum Command {
     Send(Send),
     /// Bring in history: events of a file, however old
     Import(Import),
+    /// Do the work of the mapping and its function on this machine, for any stream and table
+    Consume(Consume),
     /// Handle again what an event source mapping gave up on
     Redrive(Redrive),
     /// Aggregate days now instead of waiting for the schedule

@@ -5,6 +5,7 @@ use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 
 mod check;
+mod consume;
 mod cost;
 mod demo;
 mod generate;
@@ -26,6 +27,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Generate(args) => generate::run(&args, interrupt),
         Command::Send(args) => send::run(args, interrupt).await,
         Command::Import(args) => import::run(args, interrupt).await,
+        Command::Consume(args) => consume::run(args, interrupt).await,
         Command::Redrive(args) => redrive::run(args, interrupt).await,
         Command::Rollup(args) => rollup::run(args, interrupt).await,
         Command::Verify(args) => verify::run(args, interrupt).await,

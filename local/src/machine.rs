@@ -31,10 +31,10 @@ use crate::schedule::{Schedule, ScheduleOptions};
 use crate::stream::{Stream, StreamOptions};
 use crate::table::{TTL_INTERVAL, Table, TableOptions};
 
-pub use functions::Functions;
+pub use functions::{Consumer, Functions};
 pub use options::MachineOptions;
 
-use functions::{Consumer, aggregate};
+use functions::aggregate;
 
 /// How long making the table and reading its record may take.
 const START_TIMEOUT: Duration = Duration::from_mins(1);

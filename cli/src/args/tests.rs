@@ -17,8 +17,8 @@ fn every_command_explains_itself_with_examples() {
     root.build();
     let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     for name in [
-        "demo", "serve", "init", "check", "cost", "generate", "send", "import", "redrive", "rollup", "verify",
-        "rebuild", "metrics",
+        "demo", "serve", "init", "check", "consume", "cost", "generate", "send", "import", "redrive", "rollup",
+        "verify", "rebuild", "metrics",
     ] {
         assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
     }

@@ -109,7 +109,7 @@ fn variables(options: &MachineOptions) -> Result<Vec<(&'static str, String)>, Lo
 }
 
 /// What the mapping hands its batches to.
-pub(super) enum Consumer {
+pub enum Consumer {
     /// The handler and all it remembers; one for all shards, as one warm function would be.
     InProcess(Box<Deps<DynamoStore>>),
     /// Processes, one for each shard in flight.
