@@ -1,6 +1,7 @@
 //! The developer commands: `cargo xtask check`, `cargo xtask test`, `cargo xtask simulate`, `cargo xtask bench`.
 
 mod bench;
+mod node;
 mod python;
 mod simulate;
 mod step;
@@ -16,6 +17,9 @@ use step::Steps;
 
 /// Where tests find the Python that has what `tests/python/requirements.txt` names.
 const PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_PYTHON";
+
+/// Where tests find the servers of `tests/node`.
+const NODE_VARIABLE: &str = "HEADCOUNT_TEST_NODE";
 
 /// Names what the tests' Python has.
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
@@ -124,12 +128,16 @@ fn check(steps: &mut Steps, root: &Path) {
 fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let binaries = binaries()?;
     let python = steps.make("python", || python::provide(root, REQUIREMENTS, &target()?.join("test-python")));
+    let node = steps.make("node", || node::provide(root, "tests/node", &target()?.join("test-node")));
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
     let for_tests = |arguments: &[&str]| {
         let mut command = cargo(root);
         command.args(arguments).env(BINARIES_VARIABLE, &binaries);
         if let Some(python) = &python {
             command.env(PYTHON_VARIABLE, python);
+        }
+        if let Some(node) = &node {
+            command.env(NODE_VARIABLE, node);
         }
         command
     };

@@ -180,7 +180,7 @@ fn check_says_what_somebody_spoiled_of_the_stack_and_nothing_of_a_good_one() {
 }
 
 /// Equal; numbers with a fraction to a thousandth.
-fn is_same(found: &Value, expected: &Value) -> bool {
+pub(crate) fn is_same(found: &Value, expected: &Value) -> bool {
     match (found.as_f64(), expected.as_f64()) {
         (Some(found), Some(expected)) => (found - expected).abs() < 0.001,
         _ => found == expected,

@@ -3,6 +3,7 @@
 
 mod deployed;
 mod events;
+mod independent;
 mod lint;
 mod policies;
 mod roles;
