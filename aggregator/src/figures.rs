@@ -5,7 +5,7 @@ use headcount_core::user_sketch::UserSketch;
 
 use crate::closing::Closing;
 use crate::ledger::Reach;
-use crate::merge::Merged;
+use headcount_core::merged::Merged;
 
 /// What of a day's figures other days decide.
 #[derive(Debug)]

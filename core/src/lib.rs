@@ -32,5 +32,6 @@ pub mod user_sketch;
 
 pub mod deployment;
 pub mod keys;
+pub mod merged;
 pub mod metrics;
 pub mod partial;

@@ -14,6 +14,7 @@ pub use build::{DayInput, total};
 
 /// The figures of one day: the `Data` of its `DAILY` item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DailyMetrics {
     /// The day, of the reporting zone.
     pub date: NaiveDate,
@@ -24,6 +25,7 @@ pub struct DailyMetrics {
 
 /// The figures of a day or of a range of days.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
     /// Different users of the day, or of the whole range.
@@ -72,6 +74,7 @@ pub struct Figures {
 
 /// Sessions of a day or a range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionFigures {
     /// How many.
     pub count: u64,
@@ -83,6 +86,7 @@ pub struct SessionFigures {
 
 /// A total and what it is made of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Breakdown {
     /// In all.
@@ -93,6 +97,7 @@ pub struct Breakdown {
 
 /// Use of language models.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AiUsage {
     /// Requests.
@@ -109,6 +114,7 @@ pub struct AiUsage {
 
 /// Use of one model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ModelFigures {
     /// Requests.
@@ -123,6 +129,7 @@ pub struct ModelFigures {
 
 /// How exact figures are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Estimate {
     /// The standard error of user figures, as a share of them; small numbers are nearly exact.

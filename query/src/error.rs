@@ -2,10 +2,12 @@
 
 use chrono::NaiveDate;
 use headcount_core::deployment::DeploymentError;
+use headcount_core::limits::MAX_IDENTITY_BYTES;
 use headcount_store::deployment::OpenError;
 use headcount_store::error::StoreError;
 
-use crate::platform::MAX_RANGE_DAYS;
+use crate::page::MAX_PAGE_ITEMS;
+use crate::range::MAX_RANGE_DAYS;
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +32,18 @@ pub enum QueryError {
         /// Its days.
         days: u64,
     },
+    /// A page of too many items, or of none.
+    #[error("limit must be 1 to {MAX_PAGE_ITEMS}, not {limit}")]
+    Limit {
+        /// The items asked for.
+        limit: usize,
+    },
+    /// The page is none that a page before named.
+    #[error("page must be what the page before called next, unchanged")]
+    Page,
+    /// No user has such an id.
+    #[error("a user's id has 1 to {MAX_IDENTITY_BYTES} bytes")]
+    UserId,
     /// The table has no `META` record.
     #[error(
         "the table has no record META / DEPLOYMENT, so no event was ever stored in it: check the table's name, or send \
@@ -50,6 +64,12 @@ pub enum QueryError {
         /// `DAILY` or `SKETCHES`.
         item: &'static str,
         /// What is wrong.
+        detail: String,
+    },
+    /// An answer could not be made of what was read.
+    #[error("the answer cannot be made, which is a defect of Headcount: {detail}")]
+    Defect {
+        /// What happened.
         detail: String,
     },
 }

@@ -1,114 +1,140 @@
-//! The figures of a range of days.
-
-use std::collections::BTreeMap;
-use std::time::Duration;
+//! The figures of a range of days, and their change against the days before.
 
 use chrono::NaiveDate;
-use headcount_core::calendar::days;
-use headcount_core::metrics::{DailyMetrics, Figures, total};
-use headcount_core::session_sample::SessionSample;
-use headcount_core::user_sketch::UserSketch;
-use headcount_store::deployment;
-use headcount_store::error::StoreError;
-use headcount_store::retry::Jitter;
-use headcount_store::rows::{DailyRow, SketchesRow};
-use headcount_store::traits::{DailyStore, DeploymentStore};
+use headcount_core::metrics::Figures;
+use headcount_store::traits::QueryStore;
+use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::Instant;
 
+use crate::day::Day;
+use crate::deps::Deps;
 use crate::error::QueryError;
-use crate::lookup::look_up;
-
-/// Days of one range.
-pub const MAX_RANGE_DAYS: u64 = 400;
-
-/// How long one question may wait for the table.
-pub const QUERY_TIME: Duration = Duration::from_secs(30);
+use crate::estimate::UsersError;
+use crate::gather::{Depth, ask};
+use crate::range::Range;
 
 /// The figures of a range of days.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct PlatformMetrics {
     /// The first day.
     pub from: NaiveDate,
     /// The last day.
     pub to: NaiveDate,
+    /// The day that it is.
+    pub today: NaiveDate,
+    /// The IANA zone whose days are counted.
+    pub time_zone: String,
     /// Of the whole range.
     pub total: Figures,
-    /// Of each day, in order: the `Data` of its `DAILY` item, or all zero and open where there is none.
-    pub days: Vec<DailyMetrics>,
+    /// How far the range's active users may be off.
+    pub users_error: UsersError,
+    /// Of each day, in order.
+    pub days: Vec<Day>,
+    /// As many days directly before, where they were asked for.
+    pub previous: Option<Previous>,
 }
 
-/// The figures of the days from `from` to `to`, both included, at most [`MAX_RANGE_DAYS`].
+/// The days before a range, and what changed since.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Previous {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub to: NaiveDate,
+    /// Of all these days.
+    pub total: Figures,
+    /// What changed from these days to the range.
+    pub change: Changes,
+}
+
+/// Changes as shares: 0.5 is half as much again, -1 is nothing left; null where there was nothing before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Changes {
+    /// Of different users of the range.
+    pub active_users: Option<f64>,
+    /// Of the mean of the days' users.
+    pub daily_active_users: Option<f64>,
+    /// Of users ever seen.
+    pub total_users: Option<f64>,
+    /// Of new users.
+    pub new_signups: Option<f64>,
+    /// Of sessions.
+    pub sessions: Option<f64>,
+    /// Of the mean duration of sessions.
+    pub average_session_duration: Option<f64>,
+    /// Of events.
+    pub events: Option<f64>,
+    /// Of requests to language models.
+    pub ai_requests: Option<f64>,
+    /// Of their cost.
+    pub ai_cost: Option<f64>,
+    /// Of errors.
+    pub errors: Option<f64>,
+    /// Of rejected occurrences.
+    pub rejected: Option<f64>,
+}
+
+impl Changes {
+    /// What changed from one period to the next.
+    pub fn between(before: &Figures, after: &Figures) -> Self {
+        let whole = |of: fn(&Figures) -> u64| share(of(before) as f64, of(after) as f64);
+        Self {
+            active_users: whole(|figures| figures.active_users),
+            daily_active_users: whole(|figures| figures.daily_active_users),
+            total_users: whole(|figures| figures.total_users),
+            new_signups: whole(|figures| figures.new_signups_24h),
+            sessions: whole(|figures| figures.sessions.count),
+            average_session_duration: share(before.average_session_duration, after.average_session_duration),
+            events: whole(|figures| figures.events_by_type.values().sum()),
+            ai_requests: whole(|figures| figures.ai_usage.total_requests),
+            ai_cost: whole(|figures| figures.ai_usage.total_cost_nanos),
+            errors: whole(|figures| figures.errors.total),
+            rejected: whole(|figures| figures.rejected),
+        }
+    }
+}
+
+fn share(before: f64, after: f64) -> Option<f64> {
+    (before > 0.0).then(|| (after - before) / before)
+}
+
+/// The figures of a range, and where `compare` asks for it of as many days before.
 ///
 /// # Errors
 ///
-/// [`QueryError`] where the range is none or too long, where the table has no deployment or does not answer within
-/// [`QUERY_TIME`], or where an item of a day is damaged.
-pub async fn platform_metrics<S: DailyStore + DeploymentStore>(
-    store: &S,
-    from: NaiveDate,
-    to: NaiveDate,
+/// [`QueryError`]: the table has no deployment, does not answer within [`crate::deps::QUERY_TIME`], or an item of a day is
+/// damaged.
+pub async fn get_platform_metrics<S: QueryStore>(
+    deps: &Deps<S>,
+    range: Range,
+    compare: bool,
 ) -> Result<PlatformMetrics, QueryError> {
-    let dates = range(from, to)?;
-    let (jitter, deadline) = (Jitter::from_entropy(), Instant::now() + QUERY_TIME);
-    let deployment = Box::pin(deployment::read(store, &jitter, deadline)).await?.ok_or(QueryError::NoDeployment)?;
-    let dailies = look_up(&dates, &jitter, deadline, |dates| async move { store.dailies(&dates).await });
-    let dailies = Box::pin(dailies).await?;
-    let sketches = look_up(&dates, &jitter, deadline, |dates| async move { store.sketches(&dates).await });
-    let sketches = Box::pin(sketches).await?;
-
-    let days = in_order(&dates, &dailies)?;
-    let (mut users, sessions) = unite(&sketches, deployment.precision)?;
-    let total = total(&days, &mut users, &sessions);
-    Ok(PlatformMetrics { from, to, total, days })
-}
-
-/// The days of the range.
-fn range(from: NaiveDate, to: NaiveDate) -> Result<Vec<NaiveDate>, QueryError> {
-    if from > to {
-        return Err(QueryError::Backwards { from, to });
-    }
-    let count = (to - from).num_days().unsigned_abs() + 1;
-    if count > MAX_RANGE_DAYS {
-        return Err(QueryError::TooLong { from, to, days: count });
-    }
-    Ok(days(from, to).collect())
-}
-
-fn in_order(dates: &[NaiveDate], rows: &[DailyRow]) -> Result<Vec<DailyMetrics>, QueryError> {
-    let rows: BTreeMap<_, _> = rows.iter().map(|row| (row.date, row)).collect();
-    let day = |date: &NaiveDate| match rows.get(date) {
-        Some(row) => DailyMetrics::from_object(&row.data).map_err(|error| damaged(*date, "DAILY", error)),
-        None => Ok(DailyMetrics::empty(*date)),
-    };
-    dates.iter().map(day).collect()
-}
-
-/// The users and sessions of all these days. A union folds to the lowest precision among them.
-fn unite(rows: &[SketchesRow], precision: u8) -> Result<(UserSketch, SessionSample), QueryError> {
-    let mut union: Option<UserSketch> = None;
-    let mut sessions = SessionSample::default();
-    for row in rows {
-        let of_day = UserSketch::decode(&row.users).map_err(|error| damaged(row.date, "SKETCHES", error))?;
-        match &mut union {
-            Some(union) => union.merge(&of_day),
-            None => union = Some(of_day),
-        }
-        let of_day = SessionSample::decode(&row.sessions).map_err(|error| damaged(row.date, "SKETCHES", error))?;
-        sessions.merge(&of_day);
-    }
-    let users = match union {
-        Some(users) => users,
-        None => UserSketch::new(precision).map_err(|error| {
-            let detail = format!("its sketch precision is none: {error}");
-            StoreError::Malformed { pk: "META".into(), sk: "DEPLOYMENT".into(), detail }
-        })?,
-    };
-    Ok((users, sessions))
-}
-
-fn damaged(date: NaiveDate, item: &'static str, error: impl std::fmt::Display) -> QueryError {
-    QueryError::Damaged { date, item, detail: error.to_string() }
+    let before = range.previous();
+    let ranges: &[Range] = if compare { &[before, range] } else { &[range] };
+    ask(deps, ranges, Depth::Users, move |gathered| {
+        let total = gathered.total(range)?;
+        let previous = if compare {
+            let before_total = gathered.total(before)?;
+            let change = Changes::between(&before_total, &total);
+            Some(Previous { from: before.from, to: before.to, total: before_total, change })
+        } else {
+            None
+        };
+        Ok(PlatformMetrics {
+            from: range.from,
+            to: range.to,
+            today: gathered.today,
+            time_zone: gathered.zone.name().to_owned(),
+            users_error: UsersError::of(&total),
+            total,
+            days: gathered.days(range),
+            previous,
+        })
+    })
+    .await
 }
 
 #[cfg(test)]

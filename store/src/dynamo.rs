@@ -12,6 +12,7 @@ mod item;
 mod refusal;
 mod request;
 
+mod browse;
 mod dailies;
 mod deployment;
 mod events;

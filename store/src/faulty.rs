@@ -21,6 +21,7 @@ pub mod plan;
 pub mod seeded;
 
 mod answers;
+mod browse;
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending, poll_fn};

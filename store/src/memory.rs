@@ -4,6 +4,7 @@
 //! numbers in their stored form, single inserts refused as invalid.
 
 mod answers;
+mod browse;
 mod refused;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use std::future::Future;
 
 use chrono::NaiveDate;
 use headcount_core::deployment::Deployment;
+use headcount_core::event::Event;
 use headcount_core::keys::{self, ItemKey, WriteShards};
 use headcount_core::origin::{Lane, Origin};
 use headcount_core::partial::PartialRecord;
@@ -184,6 +185,77 @@ pub trait DailyStore: Send + Sync {
     ) -> impl Future<Output = Result<Page<TotalRow>, StoreError>> + Send;
 }
 
+/// Partitions that one listing of partials names: the values that DynamoDB takes in an `IN` over a partition key.
+pub const MAX_LISTED_PARTITIONS: usize = 50;
+
+/// Single items for people to look at, and the partials of many dates at once.
+pub trait BrowseStore: Send + Sync {
+    /// One page of the partials in these partitions, read consistently, in no particular order. At most
+    /// [`MAX_LISTED_PARTITIONS`], none twice.
+    fn partials_of(
+        &self,
+        partitions: &[DatePartition],
+        after: Option<&Cursor>,
+    ) -> impl Future<Output = Result<Page<PartialRecord>, StoreError>> + Send;
+
+    /// One page of the keys of a user's events, the newest first, at most `limit`. The index behind it may be a moment
+    /// old. Events of one millisecond come in no particular order.
+    fn user_events_page(
+        &self,
+        span: &UserSpan,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page<ItemKey>, StoreError>> + Send;
+
+    /// The events under these keys, perhaps a moment old. At most [`MAX_BATCH_GETS`], no key twice. One answer a key,
+    /// in order.
+    fn events(&self, keys: &[ItemKey]) -> impl Future<Output = Result<Vec<Lookup<Event>>, StoreError>> + Send;
+
+    /// One page of the rejected items of an arrival day's partition, the newest first, at most `limit`; those whose
+    /// sort key is less than `before`, where one is given.
+    fn rejections_page(
+        &self,
+        partition: &DatePartition,
+        before: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page<RejectedRow>, StoreError>> + Send;
+}
+
+/// One of the partitions over which the items of a date are spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatePartition {
+    /// The date.
+    pub date: NaiveDate,
+    /// The date's write shards.
+    pub shards: WriteShards,
+    /// The number of the write shard, from 0.
+    pub shard: u32,
+}
+
+/// Which events of a user a listing reads: those from `from_ms` to `to_ms`, both included, in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSpan {
+    /// The user.
+    pub user_id: String,
+    /// Over how many partitions the user's events are spread.
+    pub shards: WriteShards,
+    /// The number of the write shard, from 0.
+    pub shard: u32,
+    /// From this millisecond on.
+    pub from_ms: i64,
+    /// Up to this millisecond, included.
+    pub to_ms: i64,
+}
+
+impl UserSpan {
+    /// The partition of the index, its first sort key and its last; `None` where there can be none.
+    pub(crate) fn bounds(&self) -> Result<Option<(String, String, String)>, StoreError> {
+        let (from, to) = (self.from_ms.clamp(0, MAX_KEY_MS), self.to_ms.clamp(0, MAX_KEY_MS));
+        let partition = partition_of(&keys::user(&self.user_id), self.shards, self.shard)?;
+        Ok((from <= to).then(|| (partition, keys::event_at(from), keys::event_at(to))))
+    }
+}
+
 /// The deployment's own record.
 pub trait DeploymentStore: Send + Sync {
     /// The record, read consistently.
@@ -197,6 +269,11 @@ pub trait DeploymentStore: Send + Sync {
 pub trait ConsumerStore: EventStore + RejectedStore + UserStore + PartialStore + DeploymentStore {}
 
 impl<S: EventStore + RejectedStore + UserStore + PartialStore + DeploymentStore> ConsumerStore for S {}
+
+/// All that questions need.
+pub trait QueryStore: DailyStore + DeploymentStore + BrowseStore + UserStore {}
+
+impl<S: DailyStore + DeploymentStore + BrowseStore + UserStore> QueryStore for S {}
 
 /// All that the aggregator needs.
 pub trait AggregatorStore: ConsumerStore + DailyStore {}

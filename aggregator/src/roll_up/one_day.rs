@@ -1,6 +1,7 @@
 //! One date of a roll-up, from its partials to its metrics.
 
 use chrono::NaiveDate;
+use headcount_core::merged::Merged;
 use headcount_core::metrics::DailyMetrics;
 use headcount_core::partial::PartialRecord;
 use headcount_core::user_sketch::UserSketch;
@@ -14,7 +15,7 @@ use crate::day::Run;
 use crate::error::AggregateError;
 use crate::figures::{Surroundings, of_known, of_merged};
 use crate::ledger::{Ledger, Reach};
-use crate::merge::{Merged, damaged, merge};
+use crate::merge::{damaged, merge};
 use crate::recount::recount;
 use crate::roll_up::report::{DayRollUp, Outcome};
 

@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 use headcount_store::telemetry;
 use serde::Serialize;
 
-use crate::merge::SetAside;
 use crate::recount::RecountedLane;
 use crate::verify::Verification;
+use headcount_core::merged::SetAside;
 
 /// What a roll-up did.
 #[derive(Clone, Debug, PartialEq, Serialize)]

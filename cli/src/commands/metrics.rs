@@ -1,7 +1,7 @@
 //! `headcount metrics`: the figures of a range of days.
 
 use headcount_core::event::Object;
-use headcount_query::{PlatformMetrics, platform_metrics};
+use headcount_query::{Deps, PlatformMetrics, Range, get_platform_metrics};
 use serde_json::Value;
 
 use crate::args::Metrics;
@@ -21,7 +21,8 @@ pub(crate) async fn run(args: Metrics, interrupt: &Interrupt) -> Result<Ending, 
     }
     let work = async {
         let store = connect::table(&args.table).await?;
-        platform_metrics(&store, args.from, args.to).await.map_err(Failure::said)
+        let range = Range::new(args.from, args.to).map_err(Failure::said)?;
+        get_platform_metrics(&Deps::new(store), range, false).await.map_err(Failure::said)
     };
     let Some(outcome) = interrupt.or(work).await else { return Ok(Ending::Interrupted) };
     let metrics = outcome?;
@@ -40,7 +41,8 @@ fn tables(metrics: &PlatformMetrics) -> Result<Vec<Table>, Failure> {
     let Ok(Value::Object(total)) = serde_json::to_value(&metrics.total) else {
         return Err(Failure::new("the figures cannot be shown", "report this"));
     };
-    let days: Vec<(String, Object)> = metrics.days.iter().map(|day| (day.date.to_string(), day.to_object())).collect();
+    let days: Vec<(String, Object)> =
+        metrics.days.iter().map(|day| &day.metrics).map(|day| (day.date.to_string(), day.to_object())).collect();
     Ok(days.chunks(DAYS_ABREAST).map(|days| table(days, &total)).collect())
 }
 
@@ -63,6 +65,8 @@ fn table(days: &[(String, Object)], total: &Object) -> Table {
 #[cfg(test)]
 mod tests {
     use headcount_core::metrics::{DailyMetrics, Figures};
+    use headcount_query::day::{Day, DayState};
+    use headcount_query::estimate::UsersError;
 
     use super::*;
 
@@ -72,12 +76,16 @@ mod tests {
             let mut day = DailyMetrics::empty(date.parse().unwrap());
             day.figures.active_users = users;
             day.figures.platforms.insert("web".into(), users);
-            day
+            Day { state: DayState::Stored, metrics: day }
         };
         let days: Vec<_> = (1..=9).map(|n| day(&format!("2026-03-{n:02}"), n)).collect();
         let metrics = PlatformMetrics {
-            from: days[0].date,
-            to: days[8].date,
+            from: days[0].metrics.date,
+            to: days[8].metrics.date,
+            today: days[8].metrics.date,
+            time_zone: "UTC".into(),
+            users_error: UsersError::default(),
+            previous: None,
             total: Figures { active_users: 20, ..Figures::default() },
             days,
         };

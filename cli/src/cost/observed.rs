@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use headcount_core::calendar::{day_of, days_before, end_of, start_of};
-use headcount_query::platform::platform_metrics;
+use headcount_query::{Deps, Range, get_platform_metrics};
 use headcount_store::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::traits::{DeploymentStore as _, EventSpan, EventStore as _, PartialStore as _};
@@ -30,10 +30,10 @@ pub(crate) struct Observed {
 pub(crate) async fn observe(store: &DynamoStore) -> Result<Observed, Failure> {
     let deployment = store.read_deployment().await.map_err(Failure::said)?.ok_or_else(no_events)?;
     let today = day_of(deployment.zone, Clock::system().now_ms()).ok_or_else(no_events)?;
-    let metrics = platform_metrics(store, days_before(today, DAYS), days_before(today, 1)).await;
-    let metrics = metrics.map_err(Failure::said)?;
+    let week = Range::ending(days_before(today, 1), DAYS).map_err(Failure::said)?;
+    let metrics = get_platform_metrics(&Deps::new(store.clone()), week, false).await.map_err(Failure::said)?;
     let (mut sums, mut days, mut last) = ([0.0; 4], 0, None);
-    for day in &metrics.days {
+    for day in metrics.days.iter().map(|day| &day.metrics) {
         let valid: u64 = day.figures.events_by_type.values().sum();
         if valid == 0 {
             continue;

@@ -1,14 +1,37 @@
+use chrono::NaiveDate;
 use headcount_core::counters::Counters;
 use headcount_core::deployment::Deployment;
 use headcount_core::event::{Event, EventType, Object};
-use headcount_core::metrics::DayInput;
+use headcount_core::keys::WriteShards;
+use headcount_core::metrics::{DailyMetrics, DayInput};
+use headcount_core::origin::Lane;
+use headcount_core::partial::Partial;
+use headcount_core::session_sample::SessionSample;
+use headcount_core::user_sketch::UserSketch;
+use headcount_store::clock::Clock;
+use headcount_store::error::StoreError;
 use headcount_store::faulty::Faulty;
 use headcount_store::faulty::plan::{Decision, Fault, ItemFault, Operation, Request};
 use headcount_store::memory::MemoryStore;
-use headcount_store::rows::MadeOf;
+use headcount_store::retry::Jitter;
+use headcount_store::rows::{DailyRow, MadeOf, SketchesRow, TotalRow};
+use headcount_store::traits::{DailyStore, DeploymentStore, PartialStore, QueryStore, Stamp};
 use serde_json::json;
 
 use super::*;
+use crate::day::DayState;
+use crate::range::MAX_RANGE_DAYS;
+
+/// 2026-06-10T12:00:00Z.
+const NOON: i64 = 1_781_092_800_000;
+
+fn deps<S>(store: S) -> Deps<S> {
+    Deps::with(store, Clock::from_fn(|| NOON), Jitter::from_seed(1))
+}
+
+async fn ask<S: QueryStore>(store: S, from: &str, to: &str) -> Result<PlatformMetrics, QueryError> {
+    get_platform_metrics(&deps(store), Range::new(date(from), date(to))?, false).await
+}
 
 fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
@@ -50,6 +73,7 @@ async fn store_day(store: &MemoryStore, date: NaiveDate, users: &[&str], is_fina
     store.put_daily(&row).await.unwrap();
     let (users, sessions) = (sketch.encode(), sessions.encode());
     store.put_sketches(&SketchesRow { date, users, sessions, made_of_day: 1, updated_ms: 1 }).await.unwrap();
+    store.put_total(&TotalRow { date, new_users: 1, made_of }).await.unwrap();
     day
 }
 
@@ -65,41 +89,126 @@ fn event(user: &str, at_ms: i64) -> Event {
     }
 }
 
+/// A lane's partial of the date, in which each of `users` looked at one page.
+async fn store_partial(store: &MemoryStore, date: NaiveDate, shard: &str, users: &[&str]) {
+    let mut partial = Partial::new(date, Lane::new("events", shard), 14).unwrap();
+    let start = date.and_hms_opt(9, 0, 0).unwrap().and_utc().timestamp_millis();
+    for user in users {
+        partial.fold(&event(user, start), chrono_tz::UTC);
+    }
+    partial.version = users.len() as u64;
+    let stamp = Stamp { now_ms: NOON, expires_s: 0 };
+    store.write_partial(&partial.encode(), WriteShards::ONE, 0, stamp).await.unwrap();
+}
+
 #[tokio::test]
 async fn users_are_united_and_counters_summed() {
     let store = deployed().await;
     let first = store_day(&store, date("2026-03-01"), &["ann", "bob"], true).await;
     let third = store_day(&store, date("2026-03-03"), &["bob", "eve", "joe"], true).await;
-    let found = platform_metrics(&store, date("2026-03-01"), date("2026-03-03")).await.unwrap();
+    let found = ask(store, "2026-03-01", "2026-03-03").await.unwrap();
 
-    assert_eq!(found.days, [first, DailyMetrics::empty(date("2026-03-02")), third]);
+    let states: Vec<_> = found.days.iter().map(|day| day.state).collect();
+    assert_eq!(states, [DayState::Stored, DayState::Missing, DayState::Stored]);
+    assert_eq!((&found.days[0].metrics, &found.days[2].metrics), (&first, &third));
+    let between = &found.days[1].metrics.figures;
+    assert_eq!((between.active_users, between.total_users), (0, 1), "nobody came, and the users stay known");
     assert_eq!(found.total.active_users, 4, "bob counts once");
+    assert_eq!(found.users_error.plus_minus, 1, "1.6 % of four");
     assert_eq!(found.total.daily_active_users, 2, "the mean of 2, 0 and 3");
     assert_eq!(found.total.events_by_type["page_view"], 5);
     assert_eq!(found.total.sessions.count, 4, "the same session of two days is one of the range");
-    assert_eq!((found.total.weekly_active_users, found.total.total_users, found.total.new_signups_24h), (7, 40, 2));
-    assert!(!found.total.is_final, "the day between is open");
+    let total = &found.total;
+    assert_eq!((total.weekly_active_users, total.monthly_active_users), (4, 4), "from the sketches");
+    assert_eq!((total.total_users, total.new_signups_24h), (2, 2));
+    assert!(!total.is_final, "the day between is open");
 }
 
 #[tokio::test]
 async fn the_answer_is_written_as_the_items_are() {
     let store = deployed().await;
     let day = store_day(&store, date("2026-03-01"), &["ann"], true).await;
-    let found = platform_metrics(&store, date("2026-03-01"), date("2026-03-01")).await.unwrap();
+    let found = ask(store, "2026-03-01", "2026-03-01").await.unwrap();
     let json = serde_json::to_value(&found).unwrap();
-    assert_eq!(json["from"], "2026-03-01");
-    assert_eq!(json["to"], "2026-03-01");
-    assert_eq!(json["days"], json!([day.to_object()]));
+    assert_eq!(
+        (&json["from"], &json["to"], &json["today"]),
+        (&json!("2026-03-01"), &json!("2026-03-01"), &json!("2026-06-10"))
+    );
+    let mut wanted = day.to_object();
+    wanted.insert("state".into(), json!("stored"));
+    assert_eq!(json["days"], json!([wanted]));
     assert_eq!(json["total"]["activeUsers"], 1);
     assert_eq!((&json["total"]["final"], &json["total"]["verified"]), (&json!(true), &json!(true)));
     assert!(json["total"].get("date").is_none());
-    assert_eq!(json.as_object().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn open_days_are_counted_from_the_live_partials() {
+    let store = deployed().await;
+    let (yesterday, today) = (date("2026-06-09"), date("2026-06-10"));
+    store_day(&store, date("2026-06-08"), &["old"], false).await;
+    store_day(&store, yesterday, &["ann"], false).await;
+    // As it was rolled up, and newer.
+    store_partial(&store, date("2026-06-08"), "shard-0", &["old"]).await;
+    store_partial(&store, yesterday, "shard-0", &["ann", "bob"]).await;
+    store_partial(&store, today, "shard-0", &["ann"]).await;
+    store_partial(&store, today, "shard-1", &["eve", "joe"]).await;
+    let found = ask(store.clone(), "2026-06-07", "2026-06-10").await.unwrap();
+    let states: Vec<_> = found.days.iter().map(|day| day.state).collect();
+    assert_eq!(states, [DayState::Missing, DayState::Stored, DayState::Live, DayState::Live]);
+    let users: Vec<_> = found.days.iter().map(|day| day.metrics.figures.active_users).collect();
+    assert_eq!(users, [0, 1, 2, 3]);
+    let [third, fourth] = [&found.days[2], &found.days[3]].map(|day| &day.metrics.figures);
+    assert_eq!((third.weekly_active_users, fourth.weekly_active_users), (3, 5), "old, ann, bob, eve, joe");
+    assert_eq!((found.total.active_users, found.total.monthly_active_users), (5, 5));
+    assert_eq!(found.total.events_by_type["page_view"], 6);
+
+    // A week that ends today sees what is live of days that were not asked for.
+    let only_today = ask(store.clone(), "2026-06-10", "2026-06-10").await.unwrap();
+    assert_eq!((only_today.total.active_users, only_today.total.weekly_active_users), (3, 5));
+
+    // A closed day has figures that partials cannot tell.
+    store_day(&store, date("2026-06-01"), &["ann"], true).await;
+    store_partial(&store, date("2026-06-01"), "shard-0", &["ann", "bob"]).await;
+    let closed = ask(store, "2026-06-01", "2026-06-01").await.unwrap();
+    assert_eq!((closed.days[0].state, closed.total.active_users), (DayState::Stored, 1));
+}
+
+#[tokio::test]
+async fn the_previous_period_is_as_long_and_directly_before() {
+    let store = deployed().await;
+    store_day(&store, date("2026-03-01"), &["ann", "bob"], true).await;
+    store_day(&store, date("2026-03-03"), &["bob", "eve", "joe"], true).await;
+    let range = Range::new(date("2026-03-03"), date("2026-03-04")).unwrap();
+    let found = get_platform_metrics(&deps(store), range, true).await.unwrap();
+    let previous = found.previous.unwrap();
+    assert_eq!((previous.from, previous.to), (date("2026-03-01"), date("2026-03-02")));
+    assert_eq!((previous.total.active_users, found.total.active_users), (2, 3));
+    assert_eq!(previous.change.active_users, Some(0.5));
+    assert_eq!((previous.change.events, previous.change.ai_cost), (Some(0.5), None));
+    assert_eq!(previous.change.total_users, Some(1.0));
+}
+
+#[tokio::test]
+async fn a_year_takes_few_requests_and_the_next_one_none() {
+    let store = deployed().await;
+    store_day(&store, date("2026-06-09"), &["ann"], false).await;
+    let store = Faulty::new(store, |_: &Request<'_>| Decision::default());
+    let deps = deps(store.clone());
+    let year = Range::ending(date("2026-06-10"), 365).unwrap();
+    crate::get_feature_usage(&deps, year).await.unwrap();
+    let count = || store.requests().values().sum::<u64>();
+    assert_eq!(count(), 6, "the deployment, 4 times 100 days, the open days at once: {:?}", store.requests());
+    let deps = self::deps(store.clone());
+    get_platform_metrics(&deps, year, false).await.unwrap();
+    assert_eq!(count(), 6 + 12, "as many again, 4 times 100 sketches, new users, totals: {:?}", store.requests());
+    get_platform_metrics(&deps, year, false).await.unwrap();
+    assert_eq!(count(), 6 + 12, "what was read a moment ago is not read again");
 }
 
 #[tokio::test]
 async fn nothing_stored_is_all_zero() {
-    let store = deployed().await;
-    let found = platform_metrics(&store, date("2026-03-01"), date("2026-03-02")).await.unwrap();
+    let found = ask(deployed().await, "2026-03-01", "2026-03-02").await.unwrap();
     assert_eq!(found.days.len(), 2);
     assert_eq!((found.total.active_users, found.total.sessions.count), (0, 0));
 }
@@ -108,15 +217,14 @@ async fn nothing_stored_is_all_zero() {
 async fn a_range_is_checked() {
     let store = deployed().await;
     let (from, to) = (date("2026-03-02"), date("2026-03-01"));
-    assert_eq!(platform_metrics(&store, from, to).await, Err(QueryError::Backwards { from, to }));
+    assert_eq!(Range::new(from, to), Err(QueryError::Backwards { from, to }));
     let from = date("2025-01-01");
     let longest = from + chrono::Days::new(MAX_RANGE_DAYS - 1);
-    assert_eq!(platform_metrics(&store, from, longest).await.unwrap().days.len() as u64, MAX_RANGE_DAYS);
+    let found = ask(store, "2025-01-01", &longest.to_string()).await.unwrap();
+    assert_eq!(found.days.len() as u64, MAX_RANGE_DAYS);
     let to = longest.succ_opt().unwrap();
-    let error = platform_metrics(&store, from, to).await.unwrap_err();
-    assert_eq!(error, QueryError::TooLong { from, to, days: MAX_RANGE_DAYS + 1 });
-    let nothing = platform_metrics(&MemoryStore::new(), from, from).await;
-    assert_eq!(nothing, Err(QueryError::NoDeployment));
+    assert_eq!(Range::new(from, to), Err(QueryError::TooLong { from, to, days: MAX_RANGE_DAYS + 1 }));
+    assert_eq!(ask(MemoryStore::new(), "2025-01-01", "2025-01-01").await, Err(QueryError::NoDeployment));
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,9 +242,9 @@ async fn what_was_left_out_is_asked_for_again() {
         _ => Decision::default(),
     };
     let store = Faulty::new(store, plan);
-    let found = platform_metrics(&store, date("2026-01-01"), date("2026-05-30")).await.unwrap();
+    let found = ask(store.clone(), "2026-01-01", "2026-05-30").await.unwrap();
     assert_eq!(found.days.len(), 150);
-    assert!(found.days.iter().all(|day| day.figures.active_users == 1));
+    assert!(found.days.iter().all(|day| day.metrics.figures.active_users == 1));
     assert!(!store.faults().is_empty());
 
     let never = |request: &Request<'_>| match request.operation {
@@ -144,7 +252,7 @@ async fn what_was_left_out_is_asked_for_again() {
         _ => Decision::default(),
     };
     let store = Faulty::new(store.inner().clone(), never);
-    let error = platform_metrics(&store, date("2026-01-01"), date("2026-01-02")).await.unwrap_err();
+    let error = ask(store, "2026-01-01", "2026-01-02").await.unwrap_err();
     assert!(matches!(error, QueryError::Store(StoreError::Throttled { .. })), "{error}");
 }
 
@@ -155,11 +263,11 @@ async fn a_damaged_item_is_named() {
     store_day(&store, day, &["ann"], false).await;
     let row = SketchesRow { date: day, users: vec![1, 2, 3], sessions: Vec::new(), made_of_day: 2, updated_ms: 2 };
     store.put_sketches(&row).await.unwrap();
-    let error = platform_metrics(&store, day, day).await.unwrap_err().to_string();
+    let error = ask(store.clone(), "2026-03-01", "2026-03-01").await.unwrap_err().to_string();
     assert!(error.contains("METRICS#2026-03-01 / SKETCHES") && error.contains("aggregate"), "{error}");
     let data = Object::from_iter([("date".to_owned(), json!("2026-03-01"))]);
     let row = DailyRow { date: day, data, made_of: MadeOf { day: 2, month: 2 }, created_ms: 1, updated_ms: 1 };
     store.put_daily(&row).await.unwrap();
-    let error = platform_metrics(&store, day, day).await.unwrap_err().to_string();
+    let error = ask(store, "2026-03-01", "2026-03-01").await.unwrap_err().to_string();
     assert!(error.contains("METRICS#2026-03-01 / DAILY"), "{error}");
 }

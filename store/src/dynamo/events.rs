@@ -59,7 +59,8 @@ fn data(event: &Event) -> AttributeValue {
     AttributeValue::M(data)
 }
 
-fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow, StoreError> {
+/// The event that an item holds.
+pub(super) fn read_event(attributes: Attributes<'_>) -> Result<Event, StoreError> {
     let data = attributes.map("Data")?;
     // Errors name the item, which the map inside it cannot.
     let inside = |error: StoreError| match error {
@@ -80,8 +81,12 @@ fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow, StoreE
     if keys::parse_event(attributes.text("SK")?) != Some((event.timestamp_ms, &event.id)) {
         return Err(attributes.malformed("its key does not say its event's time and id"));
     }
+    Ok(event)
+}
+
+fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow, StoreError> {
     Ok(EventRow {
-        event,
+        event: read_event(attributes)?,
         origin: attributes.parsed("Origin")?,
         date: span.date,
         shards: span.shards,

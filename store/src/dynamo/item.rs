@@ -106,6 +106,11 @@ impl<'a> Attributes<'a> {
         self.get(name, |value| value.as_m().ok())
     }
 
+    /// A list.
+    pub(crate) fn list(self, name: &str) -> Result<&'a [AttributeValue], StoreError> {
+        self.get(name, |value| value.as_l().ok().map(Vec::as_slice))
+    }
+
     /// A map that is JSON.
     pub(crate) fn object(self, name: &str) -> Result<Object, StoreError> {
         self.get(name, |value| to_object(value.as_m().ok()?))

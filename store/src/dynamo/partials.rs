@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::rows::{Cursor, Page, Put};
 use crate::traits::{PartialStore, Stamp, partition_of};
 
-fn read(item: Attributes<'_>, date: NaiveDate) -> Result<PartialRecord, StoreError> {
+pub(super) fn read(item: Attributes<'_>, date: NaiveDate) -> Result<PartialRecord, StoreError> {
     let lane = keys::parse_partial(item.text("SK")?);
     Ok(PartialRecord {
         date,

@@ -17,7 +17,7 @@ use crate::traits::{
 };
 
 /// The items that the request gets to.
-fn reached<T: Clone>(items: &[T], faults: &[ItemFault]) -> Vec<T> {
+pub(super) fn reached<T: Clone>(items: &[T], faults: &[ItemFault]) -> Vec<T> {
     let is_reached = |fault| match fault {
         ItemFault::Fine | ItemFault::UnknownAfter => true,
         ItemFault::Unprocessed | ItemFault::UnknownBefore => false,
@@ -26,7 +26,7 @@ fn reached<T: Clone>(items: &[T], faults: &[ItemFault]) -> Vec<T> {
 }
 
 /// An answer for each item: what the store said of it, or what the fault makes of it.
-fn weave<T>(answers: Vec<T>, faults: &[ItemFault], instead: impl Fn(ItemFault) -> T) -> Vec<T> {
+pub(super) fn weave<T>(answers: Vec<T>, faults: &[ItemFault], instead: impl Fn(ItemFault) -> T) -> Vec<T> {
     let mut answers = answers.into_iter();
     let one = |fault: &ItemFault| match fault {
         ItemFault::Fine => answers.next().unwrap_or_else(|| instead(ItemFault::Unprocessed)),
@@ -39,12 +39,12 @@ fn weave<T>(answers: Vec<T>, faults: &[ItemFault], instead: impl Fn(ItemFault) -
     faults.iter().map(one).collect()
 }
 
-fn unprocessed<T>(_fault: ItemFault) -> Lookup<T> {
+pub(super) fn unprocessed<T>(_fault: ItemFault) -> Lookup<T> {
     Lookup::Unprocessed
 }
 
 /// The key that stands for a listing of one partition.
-fn listing(prefix: &str, shards: WriteShards, shard: u32) -> Result<Vec<ItemKey>, StoreError> {
+pub(super) fn listing(prefix: &str, shards: WriteShards, shard: u32) -> Result<Vec<ItemKey>, StoreError> {
     Ok(vec![ItemKey { pk: partition_of(prefix, shards, shard)?, sk: String::new() }])
 }
 

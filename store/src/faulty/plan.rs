@@ -27,6 +27,10 @@ pub enum Operation {
     TotalsPage,
     ReadDeployment,
     CreateDeployment,
+    PartialsOf,
+    UserEventsPage,
+    Events,
+    RejectionsPage,
 }
 
 /// A request that is about to be made.

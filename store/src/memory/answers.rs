@@ -22,7 +22,7 @@ use crate::traits::{
     Stamp, UserStore, partition_of,
 };
 
-fn lookup<T>(found: Option<T>) -> Lookup<T> {
+pub(super) fn lookup<T>(found: Option<T>) -> Lookup<T> {
     found.map_or(Lookup::Absent, Lookup::Found)
 }
 
@@ -35,12 +35,12 @@ fn put_if(allowed: bool, write: impl FnOnce()) -> Put {
     }
 }
 
-fn cursor(key: &ItemKey) -> Cursor {
+pub(super) fn cursor(key: &ItemKey) -> Cursor {
     Cursor(vec![("PK".into(), key.pk.clone()), ("SK".into(), key.sk.clone())])
 }
 
 /// The value of one of the cursor's attributes.
-fn position(after: Option<&Cursor>, name: &str) -> Option<String> {
+pub(super) fn position(after: Option<&Cursor>, name: &str) -> Option<String> {
     let Cursor(attributes) = after?;
     attributes.iter().find(|(attribute, _)| attribute == name).map(|(_, value)| value.clone())
 }

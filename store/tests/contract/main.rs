@@ -4,6 +4,7 @@
 mod rows;
 mod subjects;
 
+mod browse;
 mod dailies;
 mod deployment;
 mod events;
@@ -60,6 +61,9 @@ contract! {
     dailies::the_first_creation_stays,
     dailies::look_ups_answer_in_order,
     dailies::totals_come_by_date_up_to_a_day,
+    browse::partials_of_many_dates_come_once,
+    browse::a_users_events_come_newest_first,
+    browse::rejected_items_are_shown_newest_first,
     deployment::the_first_record_stands,
     deployment::opening_at_once_agrees,
 }

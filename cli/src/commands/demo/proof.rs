@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use headcount_core::calendar::{day_of, days};
 use headcount_local::machine::Machine;
-use headcount_query::{PlatformMetrics, platform_metrics};
+use headcount_query::{Deps, PlatformMetrics, Range, get_platform_metrics};
 use headcount_store::clock::Clock;
 
 use super::compare::Bounds;
@@ -56,7 +56,9 @@ async fn compare(machine: &Machine, options: &GeneratorOptions, known: &Known) -
     let mut fine = rollup::ending(&rolled_up) == Ending::Fine;
 
     let (from, to) = range(options, known)?;
-    let metrics = platform_metrics(machine.store(), from, to).await.map_err(Failure::said)?;
+    let asked = Range::new(from, to).map_err(Failure::said)?;
+    let metrics =
+        get_platform_metrics(&Deps::new(machine.store().clone()), asked, false).await.map_err(Failure::said)?;
     let (tables, differing) = tables(&compared(&metrics, known));
     for table in tables {
         output::line(&format!("{table}\n"))?;
@@ -93,7 +95,7 @@ fn range(options: &GeneratorOptions, known: &Known) -> Result<(NaiveDate, NaiveD
 }
 
 fn compared(metrics: &PlatformMetrics, known: &Known) -> Vec<ComparedDay> {
-    let days = metrics.days.iter().map(|day| {
+    let days = metrics.days.iter().map(|day| &day.metrics).map(|day| {
         let truth = known.truth.day(day.date);
         ComparedDay {
             date: day.date.to_string(),

@@ -1,0 +1,71 @@
+//! A day's partials become one.
+
+use serde::Serialize;
+
+use crate::counters::Counters;
+use crate::partial::{Damaged, Partial, PartialRecord};
+use crate::session_sample::SessionSample;
+use crate::user_sketch::UserSketch;
+
+/// A partial that could not be read, and was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SetAside {
+    /// Its lane.
+    pub lane: String,
+    /// Which part is damaged, and how.
+    pub reason: String,
+}
+
+impl SetAside {
+    /// The partial that is damaged.
+    pub fn new(record: &PartialRecord, why: &Damaged) -> Self {
+        Self { lane: record.lane.to_string(), reason: why.to_string() }
+    }
+}
+
+/// What all readable partials of a day say together.
+#[derive(Clone, Debug, Default)]
+pub struct Merged {
+    /// The sum of the lanes' counters.
+    pub counters: Counters,
+    /// The users of all lanes; none where no partial was readable.
+    pub users: Option<UserSketch>,
+    /// The sessions of all lanes.
+    pub sessions: SessionSample,
+    /// The partials that could not be read.
+    pub set_aside: Vec<SetAside>,
+}
+
+impl Merged {
+    /// What one partial says; a damaged one is named.
+    pub fn of(record: &PartialRecord) -> Self {
+        match Partial::decode(record) {
+            Ok(partial) => partial.into(),
+            Err(why) => Self { set_aside: vec![SetAside::new(record, &why)], ..Self::default() },
+        }
+    }
+
+    /// What both say together. Joining is associative and commutative, so however the partials are split, the same
+    /// comes out.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Self {
+        self.counters.merge(&other.counters);
+        self.sessions.merge(&other.sessions);
+        self.users = match (self.users.take(), other.users) {
+            (Some(mut users), Some(others)) => {
+                users.merge(&others);
+                Some(users)
+            }
+            (users, others) => users.or(others),
+        };
+        self.set_aside.extend(other.set_aside);
+        self
+    }
+}
+
+impl From<Partial> for Merged {
+    fn from(partial: Partial) -> Self {
+        let Partial { counters, users, sessions, .. } = partial;
+        Self { counters, users: Some(users), sessions, set_aside: Vec::new() }
+    }
+}

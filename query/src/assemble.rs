@@ -1,0 +1,162 @@
+//! Days out of what was read: as stored, or merged from the live partials where these are newer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use headcount_core::calendar::days_before;
+use headcount_core::merged::Merged;
+use headcount_core::metrics::{DailyMetrics, DayInput};
+use headcount_core::partial::PartialRecord;
+use headcount_core::session_sample::SessionSample;
+use headcount_core::user_sketch::UserSketch;
+use headcount_store::rows::{DailyRow, MadeOf, SketchesRow, TotalRow};
+use rayon::prelude::*;
+
+use crate::day::{Day, DayState};
+use crate::error::QueryError;
+use crate::gather::{Decoded, Depth, Gathered, MONTH_DAYS, WEEK_DAYS, empty_sketch};
+
+/// What the table said.
+pub(crate) struct Read {
+    pub(crate) zone: Tz,
+    pub(crate) today: NaiveDate,
+    pub(crate) precision: u8,
+    /// The days that were asked for.
+    pub(crate) dates: BTreeSet<NaiveDate>,
+    pub(crate) dailies: BTreeMap<NaiveDate, Arc<Option<DailyRow>>>,
+    pub(crate) sketches: BTreeMap<NaiveDate, Arc<Option<SketchesRow>>>,
+    pub(crate) partials: BTreeMap<NaiveDate, Arc<Vec<PartialRecord>>>,
+    pub(crate) totals: Vec<TotalRow>,
+    /// Today's new users, where they were counted.
+    pub(crate) new_today: Option<u64>,
+    pub(crate) depth: Depth,
+}
+
+/// The days, and the sketches of all that may be united.
+pub(crate) fn assemble(read: Read) -> Result<Gathered, QueryError> {
+    let stored = stored_days(&read)?;
+    let mut live: BTreeMap<NaiveDate, Merged> = read
+        .partials
+        .par_iter()
+        .filter(|(date, records)| {
+            is_newer(records, read.dailies.get(date).and_then(|row| row.as_ref().as_ref()), stored.get(date))
+        })
+        .filter_map(|(date, records)| Some((*date, records.par_iter().map(Merged::of).reduce_with(Merged::join)?)))
+        .collect();
+    let decoded = decode(&read, &mut live)?;
+    let totals = totals(&read);
+    let mut gathered =
+        Gathered { zone: read.zone, today: read.today, precision: read.precision, days: stored, decoded, totals };
+    let first_live = live.keys().next().copied();
+    for (date, merged) in live.into_iter().filter(|(date, _)| read.dates.contains(date)) {
+        let day = live_day(&gathered, &read, date, &merged)?;
+        gathered.days.insert(date, day);
+    }
+    gathered.days.retain(|date, _| read.dates.contains(date));
+    settle_reach(&mut gathered, &read, first_live);
+    Ok(gathered)
+}
+
+fn stored_days(read: &Read) -> Result<BTreeMap<NaiveDate, Day>, QueryError> {
+    let rows: Vec<_> = read.dailies.values().filter_map(|row| row.as_ref().as_ref()).collect();
+    let one = |row: &&DailyRow| match DailyMetrics::from_object(&row.data) {
+        Ok(metrics) => Ok((row.date, Day { state: DayState::Stored, metrics })),
+        Err(error) => Err(damaged(row.date, "DAILY", error)),
+    };
+    rows.par_iter().map(one).collect()
+}
+
+/// Whether the partials say more than what the day's figures were made of. A closed day has figures that partials
+/// cannot tell.
+fn is_newer(records: &[PartialRecord], row: Option<&DailyRow>, day: Option<&Day>) -> bool {
+    let made_of = row.map_or(MadeOf::default(), |row| row.made_of);
+    let is_final = day.is_some_and(|day| day.metrics.figures.is_final);
+    !is_final && !records.is_empty() && records.iter().map(|record| record.version).sum::<u64>() != made_of.day
+}
+
+fn decode(read: &Read, live: &mut BTreeMap<NaiveDate, Merged>) -> Result<BTreeMap<NaiveDate, Decoded>, QueryError> {
+    if read.depth == Depth::Counters {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<_> = read
+        .sketches
+        .values()
+        .filter_map(|row| row.as_ref().as_ref())
+        .filter(|row| !live.contains_key(&row.date))
+        .collect();
+    let one = |row: &&SketchesRow| {
+        let users = UserSketch::decode(&row.users).map_err(|error| damaged(row.date, "SKETCHES", error))?;
+        let sessions = SessionSample::decode(&row.sessions).map_err(|error| damaged(row.date, "SKETCHES", error))?;
+        Ok((row.date, Decoded { users, sessions }))
+    };
+    let mut decoded: BTreeMap<_, _> = rows.par_iter().map(one).collect::<Result<_, QueryError>>()?;
+    for (date, merged) in live.iter() {
+        let users = merged.users.clone().map_or_else(|| empty_sketch(read.precision), Ok)?;
+        decoded.insert(*date, Decoded { users, sessions: merged.sessions.clone() });
+    }
+    Ok(decoded)
+}
+
+/// The numbers of new users, today's as it is now.
+fn totals(read: &Read) -> Vec<TotalRow> {
+    let mut totals: Vec<_> = read.totals.clone();
+    if let Some(new_users) = read.new_today {
+        totals.retain(|row| row.date != read.today);
+        totals.push(TotalRow { date: read.today, new_users, made_of: MadeOf::default() });
+    }
+    totals
+}
+
+fn live_day(gathered: &Gathered, read: &Read, date: NaiveDate, merged: &Merged) -> Result<Day, QueryError> {
+    let known = gathered.days.get(&date).map(|day| &day.metrics.figures);
+    let mut users = merged.users.clone().map_or_else(|| empty_sketch(read.precision), Ok)?;
+    let counted = read.new_today.filter(|_| date == read.today);
+    let metrics = DailyMetrics::of_day(&DayInput {
+        date,
+        counters: &merged.counters,
+        users: users.estimate().round() as u64,
+        users_relative_standard_error: users.relative_standard_error(),
+        sessions: &merged.sessions,
+        weekly_users: 0,
+        monthly_users: 0,
+        new_users: counted.or_else(|| known.map(|known| known.new_signups_24h)).unwrap_or(0),
+        total_users: 0,
+        lanes_set_aside: merged.set_aside.len() as u32,
+        is_final: false,
+        verified: false,
+    });
+    Ok(Day { state: DayState::Live, metrics })
+}
+
+/// The weekly, monthly and running figures of the days from the first live one on, which it changed; the running one of
+/// days without any figures.
+fn settle_reach(gathered: &mut Gathered, read: &Read, first_live: Option<NaiveDate>) {
+    if read.depth == Depth::Counters {
+        return;
+    }
+    let mut settled = Vec::new();
+    for date in &read.dates {
+        let month_changed =
+            first_live.is_some_and(|first| first <= *date && first >= days_before(*date, MONTH_DAYS - 1));
+        let is_stored = gathered.days.contains_key(date);
+        if is_stored && month_changed {
+            let users = [WEEK_DAYS, MONTH_DAYS].map(|count| gathered.users_before(*date, count));
+            settled.push((*date, Some(users), gathered.total_users(*date)));
+        } else if !is_stored || first_live.is_some_and(|first| first <= *date) {
+            settled.push((*date, None, gathered.total_users(*date)));
+        }
+    }
+    for (date, users, total_users) in settled {
+        let figures = &mut gathered.days.entry(date).or_insert_with(|| Day::missing(date)).metrics.figures;
+        figures.total_users = total_users;
+        if let Some([weekly, monthly]) = users {
+            (figures.weekly_active_users, figures.monthly_active_users) = (weekly, monthly);
+        }
+    }
+}
+
+fn damaged(date: NaiveDate, item: &'static str, error: impl std::fmt::Display) -> QueryError {
+    QueryError::Damaged { date, item, detail: error.to_string() }
+}

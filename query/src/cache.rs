@@ -1,0 +1,76 @@
+//! What was read a moment ago, so that many who look at the same page cost as one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use headcount_core::deployment::Deployment;
+use headcount_core::partial::PartialRecord;
+use headcount_store::rows::{DailyRow, SketchesRow, TotalRow};
+use tokio::time::Instant;
+
+/// How long what is read of an open day is taken for current.
+pub(crate) const OPEN_TIME: Duration = Duration::from_secs(5);
+
+/// How long what is read of other days is: only a rebuild or an import changes them.
+pub(crate) const CLOSED_TIME: Duration = Duration::from_mins(1);
+
+/// Days of which something is kept; a sketch has some 15 KB.
+const MAX_DAYS: usize = 1_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    deployment: Mutex<Option<(Instant, Arc<Deployment>)>>,
+    pub(crate) dailies: Shelf<Option<DailyRow>>,
+    pub(crate) sketches: Shelf<Option<SketchesRow>>,
+    pub(crate) partials: Shelf<Vec<PartialRecord>>,
+    pub(crate) new_users: Shelf<u64>,
+    /// The totals up to a day.
+    pub(crate) totals: Shelf<Vec<TotalRow>>,
+}
+
+impl Cache {
+    pub(crate) fn deployment(&self) -> Option<Arc<Deployment>> {
+        let kept = lock(&self.deployment);
+        kept.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, deployment)| deployment.clone())
+    }
+
+    pub(crate) fn keep_deployment(&self, deployment: Deployment) -> Arc<Deployment> {
+        let deployment = Arc::new(deployment);
+        *lock(&self.deployment) = Some((Instant::now() + CLOSED_TIME, deployment.clone()));
+        deployment
+    }
+}
+
+/// One kind of what is kept, by its day.
+#[derive(Debug)]
+pub(crate) struct Shelf<T>(Mutex<BTreeMap<NaiveDate, (Instant, Arc<T>)>>);
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Shelf<T> {
+    pub(crate) fn get(&self, date: NaiveDate) -> Option<Arc<T>> {
+        lock(&self.0).get(&date).filter(|(until, _)| Instant::now() < *until).map(|(_, kept)| kept.clone())
+    }
+
+    pub(crate) fn keep(&self, date: NaiveDate, value: T, time: Duration) -> Arc<T> {
+        let (now, value) = (Instant::now(), Arc::new(value));
+        let mut shelf = lock(&self.0);
+        if shelf.len() >= MAX_DAYS {
+            shelf.retain(|_, (until, _)| now < *until);
+        }
+        if shelf.len() < MAX_DAYS {
+            shelf.insert(date, (now + time, value.clone()));
+        }
+        value
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,85 @@
+//! What questions are asked with: handed in, so that a test decides all of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use headcount_core::calendar::day_of;
+use headcount_core::deployment::Deployment;
+use headcount_store::clock::Clock;
+use headcount_store::deployment;
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::schema::Tables;
+use headcount_store::retry::Jitter;
+use headcount_store::traits::DeploymentStore;
+use tokio::time::Instant;
+
+use crate::cache::Cache;
+use crate::error::QueryError;
+
+/// How long one question may wait for the table.
+pub const QUERY_TIME: Duration = Duration::from_secs(30);
+
+/// Store, clock, pauses, and what was read a moment ago. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Deps<S> {
+    /// The table.
+    pub store: S,
+    /// The wall clock: it decides which day it is.
+    pub clock: Clock,
+    /// Draws the pauses between attempts.
+    pub jitter: Jitter,
+    pub(crate) cache: Arc<Cache>,
+}
+
+impl<S> Deps<S> {
+    /// Over a store, with the machine's clock.
+    pub fn new(store: S) -> Self {
+        Self::with(store, Clock::system(), Jitter::from_entropy())
+    }
+
+    /// Over a store, with this clock and these pauses.
+    pub fn with(store: S, clock: Clock, jitter: Jitter) -> Self {
+        Self { store, clock, jitter, cache: Arc::default() }
+    }
+}
+
+impl Deps<DynamoStore> {
+    /// Over the tables of the AWS environment, as a function has it. Nothing is asked yet.
+    pub async fn from_environment(events: &str, metrics: &str) -> Self {
+        let connection = connect(&ConnectOptions::default()).await;
+        Self::new(DynamoStore::new(connection, Tables::new(events, metrics)))
+    }
+}
+
+impl<S: DeploymentStore> Deps<S> {
+    /// The table's deployment.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`]: there is none, this build must not use it, or the table does not answer.
+    pub async fn deployment(&self) -> Result<Arc<Deployment>, QueryError> {
+        if let Some(known) = self.cache.deployment() {
+            return Ok(known);
+        }
+        let found = deployment::read(&self.store, &self.jitter, deadline()).await?.ok_or(QueryError::NoDeployment)?;
+        Ok(self.cache.keep_deployment(found))
+    }
+
+    /// The zone whose days are counted, and the day that it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::deployment`].
+    pub async fn today(&self) -> Result<(Tz, NaiveDate), QueryError> {
+        let zone = self.deployment().await?.zone;
+        Ok((zone, day_of(zone, self.clock.now_ms()).unwrap_or_default()))
+    }
+}
+
+/// When a question that begins now must be answered.
+pub(crate) fn deadline() -> Instant {
+    Instant::now() + QUERY_TIME
+}

@@ -1,0 +1,181 @@
+//! What every question about a range begins with: its days, as stored or from the live partials, and their sketches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use futures_util::future::{try_join, try_join4};
+use headcount_core::calendar::{day_of, days, days_after, days_before};
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
+use headcount_core::metrics::{Figures, total};
+use headcount_core::session_sample::SessionSample;
+use headcount_core::user_sketch::UserSketch;
+use headcount_store::rows::TotalRow;
+use headcount_store::traits::QueryStore;
+use rayon::prelude::*;
+
+use crate::assemble::{Read, assemble};
+use crate::day::Day;
+use crate::deps::{Deps, deadline};
+use crate::error::QueryError;
+use crate::lookup::Reading;
+use crate::range::Range;
+
+/// Days before today that may still take events, and so are counted from the live partials: lateness, a day in the
+/// stream, and one more for whoever reads it then.
+pub(crate) const OPEN_DAYS: u64 = (DEFAULT_LATENESS_MS / DAY_MS) as u64 + 2;
+
+/// Days whose users a weekly figure unites: the day itself and those before it.
+pub(crate) const WEEK_DAYS: u64 = 7;
+
+/// Days whose users a monthly figure unites: the day itself and those before it.
+pub(crate) const MONTH_DAYS: u64 = 30;
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Counters only: no sketch is read.
+    Counters,
+    /// Users and sessions as well.
+    Users,
+}
+
+/// A day's users and sessions.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) users: UserSketch,
+    pub(crate) sessions: SessionSample,
+}
+
+/// All that the answer to a question about ranges is made of.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) zone: Tz,
+    pub(crate) today: NaiveDate,
+    pub(crate) precision: u8,
+    pub(crate) days: BTreeMap<NaiveDate, Day>,
+    pub(crate) decoded: BTreeMap<NaiveDate, Decoded>,
+    pub(crate) totals: Vec<TotalRow>,
+}
+
+/// Reads the days of `ranges` and answers, away from the threads that wait for requests: sketches are many.
+pub(crate) async fn ask<S: QueryStore, T: Send + 'static>(
+    deps: &Deps<S>,
+    ranges: &[Range],
+    depth: Depth,
+    answer: impl FnOnce(&Gathered) -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, QueryError> {
+    let read = Box::pin(read(deps, ranges, depth)).await?;
+    let computing = tokio::task::spawn_blocking(move || answer(&assemble(read)?));
+    computing.await.map_err(|error| QueryError::Defect { detail: error.to_string() })?
+}
+
+async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> Result<Read, QueryError> {
+    let deployment = deps.deployment().await?;
+    let zone = deployment.zone;
+    let today = day_of(zone, deps.clock.now_ms()).unwrap_or_default();
+    let open = Range { from: days_before(today, OPEN_DAYS), to: days_after(today, 1) };
+    let reading = Reading { deps, deployment: deployment.clone(), deadline: deadline(), open_from: open.from };
+
+    let dates: BTreeSet<NaiveDate> = ranges.iter().flat_map(|range| range.dates()).collect();
+    let united: BTreeSet<NaiveDate> = match depth {
+        Depth::Counters => BTreeSet::new(),
+        Depth::Users => {
+            // The months that end with a range, or with a day whose figures are not settled.
+            let ends = ranges.iter().map(|range| range.to);
+            let ends: BTreeSet<_> = ends.chain(dates.iter().copied().filter(|date| open.contains(*date))).collect();
+            ends.iter()
+                .flat_map(|end| days(days_before(*end, MONTH_DAYS - 1), *end))
+                .chain(dates.iter().copied())
+                .collect()
+        }
+    };
+    let live: Vec<_> = dates.union(&united).copied().filter(|date| open.contains(*date)).collect();
+    let (listed, united): (Vec<_>, Vec<_>) = (
+        dates.iter().chain(&live).copied().collect::<BTreeSet<_>>().into_iter().collect(),
+        united.into_iter().collect(),
+    );
+
+    let last = dates.last().copied().filter(|_| depth == Depth::Users);
+    let totals = async {
+        match last {
+            Some(last) => reading.totals(last).await.map(|totals| totals.to_vec()),
+            None => Ok(Vec::new()),
+        }
+    };
+    let new_today = async {
+        match depth {
+            Depth::Users if dates.contains(&today) => reading.new_users(today).await.map(Some),
+            _ => Ok(None),
+        }
+    };
+    let rows = try_join4(reading.dailies(&listed), reading.sketches(&united), reading.partials(&live), totals);
+    let ((dailies, sketches, partials, totals), new_today) = Box::pin(try_join(rows, new_today)).await?;
+    let precision = deployment.precision;
+    Ok(Read { zone, today, precision, dates, dailies, sketches, partials, totals, new_today, depth })
+}
+
+impl Gathered {
+    /// The days of a range, in order.
+    pub(crate) fn days(&self, range: Range) -> Vec<Day> {
+        range.dates().map(|date| self.days.get(&date).cloned().unwrap_or_else(|| Day::missing(date))).collect()
+    }
+
+    /// Different users and sessions of these days. A union folds to the lowest precision among them.
+    pub(crate) fn union(&self, range: Range) -> Result<Decoded, QueryError> {
+        let rows: Vec<_> = self.decoded.range(range.from..=range.to).map(|(_, decoded)| decoded).collect();
+        let users = rows.par_iter().map(|day| day.users.clone()).reduce_with(|mut users, others| {
+            users.merge(&others);
+            users
+        });
+        let sessions = rows.par_iter().map(|day| day.sessions.clone()).reduce_with(|mut sessions, others| {
+            sessions.merge(&others);
+            sessions
+        });
+        let users = match users {
+            Some(users) => users,
+            None => empty_sketch(self.precision)?,
+        };
+        Ok(Decoded { users, sessions: sessions.unwrap_or_default() })
+    }
+
+    /// Different users of the `count` days that end with `end`.
+    pub(crate) fn users_before(&self, end: NaiveDate, count: u64) -> u64 {
+        let from = days_before(end, count - 1);
+        let mut union: Option<UserSketch> = None;
+        for day in self.decoded.range(from..=end).map(|(_, decoded)| decoded) {
+            match &mut union {
+                Some(union) => union.merge(&day.users),
+                None => union = Some(day.users.clone()),
+            }
+        }
+        union.map_or(0, |mut union| union.estimate().round() as u64)
+    }
+
+    /// Users ever seen up to the end of `date`.
+    pub(crate) fn total_users(&self, date: NaiveDate) -> u64 {
+        self.totals.iter().filter(|row| row.date <= date).map(|row| row.new_users).sum()
+    }
+
+    /// The figures of a range: users and sessions of all of it, counters summed.
+    pub(crate) fn total(&self, range: Range) -> Result<Figures, QueryError> {
+        let mut union = self.union(range)?;
+        let days: Vec<_> = self.days(range).into_iter().map(|day| day.metrics).collect();
+        let mut sum = total(&days, &mut union.users, &union.sessions);
+        sum.weekly_active_users = self.users_before(range.to, WEEK_DAYS);
+        sum.monthly_active_users = self.users_before(range.to, MONTH_DAYS);
+        sum.total_users = self.total_users(range.to);
+        Ok(sum)
+    }
+
+    /// The counters of a range, summed; nothing of users and sessions.
+    pub(crate) fn counters(&self, range: Range) -> Result<Figures, QueryError> {
+        let days: Vec<_> = self.days(range).into_iter().map(|day| day.metrics).collect();
+        Ok(total(&days, &mut empty_sketch(self.precision)?, &SessionSample::default()))
+    }
+}
+
+pub(crate) fn empty_sketch(precision: u8) -> Result<UserSketch, QueryError> {
+    UserSketch::new(precision)
+        .map_err(|error| QueryError::Defect { detail: format!("the table's sketch precision is none: {error}") })
+}
