@@ -4,40 +4,54 @@ use clap::{Parser, Subcommand};
 
 mod check;
 mod consume;
+mod ai;
 mod cost;
+mod dashboard;
 mod demo;
+mod engagement;
+mod features;
 mod generate;
 mod import;
 mod init;
 mod metrics;
 mod rebuild;
 mod redrive;
+mod rejected;
 mod rollup;
 mod send;
 mod serve;
+mod user;
 mod verify;
 
 mod connection;
+mod range;
 mod rules;
 mod values;
 
 pub(crate) use check::Check;
+pub(crate) use ai::Ai;
 pub(crate) use connection::{
     DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs, WEB_PORT,
 };
 pub(crate) use consume::Consume;
 pub(crate) use cost::Cost;
+pub(crate) use dashboard::Dashboard;
 pub(crate) use demo::Demo;
+pub(crate) use engagement::Engagement;
+pub(crate) use features::Features;
 pub(crate) use generate::Generate;
 pub(crate) use import::Import;
 pub(crate) use init::Init;
 pub(crate) use metrics::Metrics;
+pub(crate) use range::{FormatArgs, PageArgs, RangeArgs};
 pub(crate) use rebuild::Rebuild;
 pub(crate) use redrive::Redrive;
+pub(crate) use rejected::Rejected;
 pub(crate) use rollup::Rollup;
 pub(crate) use rules::RuleArgs;
 pub(crate) use send::Send;
 pub(crate) use serve::Serve;
+pub(crate) use user::User;
 pub(crate) use values::{Moment, Programs, Source};
 pub(crate) use verify::Verify;
 
@@ -97,6 +111,18 @@ pub(crate) enum Command {
     Cost(Cost),
     /// Print the figures of a range of days
     Metrics(Metrics),
+    /// Print what people use, the most used first
+    Features(Features),
+    /// Print how many come, how often, and how long they stay
+    Engagement(Engagement),
+    /// Print the use of language models, and what it costs
+    Ai(Ai),
+    /// Print what one user did, the newest first
+    User(User),
+    /// Print what was rejected on a day, and why
+    Rejected(Rejected),
+    /// Show the figures of a table to browsers and programs
+    Dashboard(Dashboard),
 }
 
 #[cfg(test)]

@@ -4,19 +4,29 @@ use crate::args::Command;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 
+<<<<<<< HEAD
 mod check;
 mod consume;
+=======
+mod ai;
+mod asking;
+>>>>>>> 90824d7 (Show figures as JSON and comma-separated values to whom the read token lets, and on the command line)
 mod cost;
+mod dashboard;
 mod demo;
+mod engagement;
+mod features;
 mod generate;
 mod import;
 mod init;
 mod metrics;
 mod rebuild;
 mod redrive;
+mod rejected;
 mod rollup;
 mod send;
 mod serve;
+mod user;
 mod verify;
 
 /// Does what was asked for.
@@ -36,5 +46,11 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Serve(args) => serve::run(args, interrupt).await,
         Command::Cost(args) => cost::run(args, interrupt).await,
         Command::Metrics(args) => metrics::run(args, interrupt).await,
+        Command::Features(args) => features::run(args, interrupt).await,
+        Command::Engagement(args) => engagement::run(args, interrupt).await,
+        Command::Ai(args) => ai::run(args, interrupt).await,
+        Command::User(args) => user::run(args, interrupt).await,
+        Command::Rejected(args) => rejected::run(args, interrupt).await,
+        Command::Dashboard(args) => dashboard::run(args, interrupt).await,
     }
 }

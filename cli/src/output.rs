@@ -8,12 +8,19 @@ use crate::failure::Failure;
 
 pub(crate) mod figures;
 pub(crate) mod numbers;
+pub(crate) mod sparkline;
 pub(crate) mod table;
 
 /// Prints the text and a newline to standard output.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::writing(&error))
+}
+
+/// Prints the text as it is to standard output.
+pub(crate) fn text(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::writing(&error))
 }
 
 /// Prints `value` as indented JSON to standard output.

@@ -1,21 +1,20 @@
-//! The command's own small web server: `GET /healthz`.
+//! The command's own web server: figures, and `GET /healthz`.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
 
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::Value;
+use axum::Router;
+use headcount_dashboard::{Access, ReadToken};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
+use crate::output;
 
-/// The `status` of a health that is answered with 200; any other is with 503.
-pub(crate) const HEALTHY: &str = "ok";
+/// The variable that holds the read token.
+pub(crate) const TOKEN_VARIABLE: &str = "HEADCOUNT_READ_TOKEN";
 
 /// A running server.
 #[derive(Debug)]
@@ -26,17 +25,10 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Serves on `addr`; port 0 takes a free one. `health` is asked anew for each answer.
-    pub(crate) async fn start(
-        addr: SocketAddr,
-        health: impl Fn() -> Value + Send + Sync + 'static,
-    ) -> Result<Self, Failure> {
+    /// Serves on `addr`; port 0 takes a free one.
+    pub(crate) async fn start(addr: SocketAddr, router: Router) -> Result<Self, Failure> {
         let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, &error))?;
         let addr = listener.local_addr().map_err(|error| cannot_listen(addr, &error))?;
-        let health = Arc::new(health);
-        let router = Router::new()
-            .route("/healthz", get(move || std::future::ready(answer(health()))))
-            .fallback(|| std::future::ready((StatusCode::NOT_FOUND, "there is only /healthz\n")));
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             let stopped = async {
@@ -61,9 +53,27 @@ impl Web {
     }
 }
 
-fn answer(health: Value) -> (StatusCode, Json<Value>) {
-    let status = if health["status"] == HEALTHY { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(health))
+/// Who may read from a server on this address: the token is in the file, or in [`TOKEN_VARIABLE`], and never on a command
+/// line, where everybody on the machine would see it.
+pub(crate) fn access(addr: SocketAddr, token_file: Option<&Path>) -> Result<Access, Failure> {
+    let text = match token_file {
+        Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(
+                format!("the read token in {} cannot be read ({error})", file.display()),
+                "name a file that holds the token alone",
+            )
+        })?),
+        None => std::env::var(TOKEN_VARIABLE).ok().filter(|text| !text.is_empty()),
+    };
+    let token = text.map(|text| ReadToken::new(&text).map_err(Failure::said)).transpose()?;
+    let access = Access::at(addr, token);
+    if access.is_closed() {
+        output::note(&format!(
+            "other machines can connect to {addr}, so nobody may read figures there: give a read token by \
+             --read-token-file or {TOKEN_VARIABLE}"
+        ));
+    }
+    Ok(access)
 }
 
 fn cannot_listen(addr: SocketAddr, error: &io::Error) -> Failure {
@@ -77,6 +87,7 @@ fn cannot_listen(addr: SocketAddr, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -91,25 +102,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn health_is_asked_for_each_answer_until_it_stops() {
-        let asked = std::sync::atomic::AtomicU64::new(0);
-        let health = move || {
-            let n = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            serde_json::json!({"n": n, "status": if n < 2 { "ok" } else { "failing" }})
-        };
+    async fn it_serves_until_it_stops() {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let web = Web::start(any, health).await.unwrap();
+        let router = Router::new().route("/x", get(|| std::future::ready("hello")));
+        let web = Web::start(any, router).await.unwrap();
         assert_eq!(web.endpoint(), format!("http://{}", web.addr));
-        for n in 0..2 {
-            let answer = ask(&web, "/healthz").await;
-            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&format!("{{\"n\":{n},")), "{answer}");
-        }
-        assert!(ask(&web, "/healthz").await.starts_with("HTTP/1.1 503"));
-        assert!(ask(&web, "/").await.starts_with("HTTP/1.1 404"));
+        assert!(ask(&web, "/x").await.ends_with("hello"));
         let addr = web.addr;
-        let taken = Web::start(addr, || Value::Null).await.unwrap_err().to_string();
+        let taken = Web::start(addr, Router::new()).await.unwrap_err().to_string();
         assert!(taken.contains("is in use") && taken.contains("--port"), "{taken}");
         web.stop().await;
         assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+    }
+
+    #[test]
+    fn the_token_is_read_from_a_file_and_never_shown() {
+        let addr = SocketAddr::from(([0, 0, 0, 0], 1));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let missing = access(addr, Some(&file)).unwrap_err().to_string();
+        assert!(missing.contains("token") && missing.contains("name a file"), "{missing}");
+        std::fs::write(&file, "tooshort\n").unwrap();
+        let short = access(addr, Some(&file)).unwrap_err().to_string();
+        assert!(short.contains("16 to 512") && !short.contains("tooshort"), "{short}");
+        std::fs::write(&file, "0123456789abcdef\n").unwrap();
+        assert!(!access(addr, Some(&file)).unwrap().is_closed());
     }
 }

@@ -1,29 +1,29 @@
 //! `headcount metrics`: what can be asked for.
 
-use chrono::NaiveDate;
 use clap::Args;
 
 use super::connection::TableArgs;
-use super::values;
+use super::range::{FormatArgs, RangeArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  headcount metrics --local --from 2026-03-01 --to 2026-03-07
+  headcount metrics --local --last 7d
+  headcount metrics --from 2026-03-01 --to 2026-03-31 --compare
   headcount metrics --from 2026-03-01 --to 2026-03-31 --json | jq .total.activeUsers";
 
 /// `headcount metrics`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Metrics {
-    /// The first day, YYYY-MM-DD
-    #[arg(long, value_name = "DATE", value_parser = values::date)]
-    pub(crate) from: NaiveDate,
-    /// The last day, YYYY-MM-DD
-    #[arg(long, value_name = "DATE", value_parser = values::date)]
-    pub(crate) to: NaiveDate,
-    /// Print the figures as one JSON object
+    /// Show what changed against as many days directly before
     #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) compare: bool,
+    /// How.
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// When.
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
     /// Where.
     #[command(flatten)]
     pub(crate) table: TableArgs,

@@ -31,7 +31,7 @@ pub(crate) struct Serve {
     /// `failures` in the data directory; without one they are retried without end, for nothing could keep them]
     #[arg(long, value_name = "PLACE")]
     pub(crate) failures: Option<String>,
-    /// The address to listen on; there is no authentication, so think before you change it
+    /// The address to listen on; stream and table ask nobody who they are, so think before you change it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
     /// The port of Kinesis; 0 for any free one
@@ -40,9 +40,12 @@ pub(crate) struct Serve {
     /// The port of DynamoDB; 0 for any free one
     #[arg(long, value_name = "PORT", default_value_t = DYNAMODB_PORT)]
     pub(crate) dynamodb_port: u16,
-    /// The port of `/healthz`; 0 for any free one
+    /// The port of the figures and of `/healthz`; 0 for any free one
     #[arg(long, value_name = "PORT", default_value_t = WEB_PORT)]
     pub(crate) port: u16,
+    /// Who reads figures must give the token in this file [default: the variable `HEADCOUNT_READ_TOKEN`, if set]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) read_token_file: Option<PathBuf>,
     /// The stream's shards
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=MAX_SHARDS))]
     pub(crate) shards: u32,

@@ -17,8 +17,29 @@ fn every_command_explains_itself_with_examples() {
     root.build();
     let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     for name in [
+<<<<<<< HEAD
         "demo", "serve", "init", "check", "consume", "cost", "generate", "send", "import", "redrive", "rollup",
         "verify", "rebuild", "metrics",
+=======
+        "demo",
+        "serve",
+        "init",
+        "cost",
+        "generate",
+        "send",
+        "import",
+        "redrive",
+        "rollup",
+        "verify",
+        "rebuild",
+        "metrics",
+        "features",
+        "engagement",
+        "ai",
+        "user",
+        "rejected",
+        "dashboard",
+>>>>>>> 90824d7 (Show figures as JSON and comma-separated values to whom the read token lets, and on the command line)
     ] {
         assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
     }

@@ -32,6 +32,7 @@ use crate::lines::SystemIdentities;
 use crate::output;
 use crate::put_records::Sender;
 use crate::put_records::kinesis::KinesisStream;
+use crate::web::access;
 
 /// How often the figures are brought up to date while events trickle in.
 const ROLL_UP_INTERVAL: Duration = Duration::from_secs(15);
@@ -46,7 +47,7 @@ pub(crate) async fn run(args: Demo, interrupt: &Interrupt) -> Result<Ending, Fai
         None
     } else {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, WEB_PORT));
-        Some(serve::answer(&machine, addr).await.map_err(|_| port_in_use(WEB_PORT))?)
+        Some(serve::answer(&machine, addr, access(addr, None)?).await.map_err(|_| port_in_use(WEB_PORT))?)
     };
     let target = open_stream(&ConnectOptions::local(machine.kinesis_endpoint()), machine.stream_name()).await?;
     let mut sender = Sender::new(target, Jitter::from_entropy());

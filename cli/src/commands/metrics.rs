@@ -1,39 +1,49 @@
 //! `headcount metrics`: the figures of a range of days.
 
 use headcount_core::event::Object;
-use headcount_query::{Deps, PlatformMetrics, Range, get_platform_metrics};
+use headcount_query::platform::Previous;
+use headcount_query::{PlatformMetrics, get_platform_metrics};
 use serde_json::Value;
 
+use super::asking::{of_range, percent, print};
 use crate::args::Metrics;
-use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::figures::{at, figure, labels, paths};
-use crate::output::{self, table::Table};
+use crate::output::{numbers::whole, table::Table};
 
 /// Days that stand side by side.
 const DAYS_ABREAST: usize = 7;
 
 /// Runs it.
 pub(crate) async fn run(args: Metrics, interrupt: &Interrupt) -> Result<Ending, Failure> {
-    if args.from > args.to {
-        return Err(Failure::Usage(format!("--from {} lies after --to {}", args.from, args.to)));
+    let compare = args.compare;
+    let question = |deps, range| async move { get_platform_metrics(&deps, range, compare).await };
+    let answer = of_range(&args.range, &args.table, interrupt, question).await?;
+    print(answer, args.format, |metrics| {
+        let changes = metrics.previous.as_ref().map(|previous| changes(metrics, previous));
+        Ok(tables(metrics)?.iter().map(Table::to_string).chain(changes).collect())
+    })
+}
+
+/// The figures of the range beside those of as many days before.
+fn changes(metrics: &PlatformMetrics, previous: &Previous) -> String {
+    let (before, after, change) = (&previous.total, &metrics.total, &previous.change);
+    let cost = |dollars: f64| format!("${dollars:.2}");
+    let mut table = Table::new(["figure", "before", "now", "change"]);
+    for (name, before, after, change) in [
+        ("active users", whole(before.active_users), whole(after.active_users), change.active_users),
+        ("users ever", whole(before.total_users), whole(after.total_users), change.total_users),
+        ("new users", whole(before.new_signups_24h), whole(after.new_signups_24h), change.new_signups),
+        ("sessions", whole(before.sessions.count), whole(after.sessions.count), change.sessions),
+        ("AI cost", cost(before.ai_usage.total_cost), cost(after.ai_usage.total_cost), change.ai_cost),
+        ("errors", whole(before.errors.total), whole(after.errors.total), change.errors),
+        ("rejected", whole(before.rejected), whole(after.rejected), change.rejected),
+    ] {
+        let change = change.map_or_else(|| "-".to_owned(), percent);
+        table.row([name.to_owned(), before, after, change]);
     }
-    let work = async {
-        let store = connect::table(&args.table).await?;
-        let range = Range::new(args.from, args.to).map_err(Failure::said)?;
-        get_platform_metrics(&Deps::new(store), range, false).await.map_err(Failure::said)
-    };
-    let Some(outcome) = interrupt.or(work).await else { return Ok(Ending::Interrupted) };
-    let metrics = outcome?;
-    if args.json {
-        output::json(&metrics)?;
-    } else {
-        for table in tables(&metrics)? {
-            output::line(&format!("{table}\n"))?;
-        }
-    }
-    Ok(Ending::Fine)
+    format!("against {} to {}:\n\n{table}", previous.from, previous.to)
 }
 
 /// Every figure of every day, and of the range; a few days to a table.

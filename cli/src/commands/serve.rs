@@ -6,9 +6,11 @@ use std::time::Duration;
 use headcount_core::calendar::day_of;
 use headcount_core::limits::{DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
+use headcount_dashboard::{Access, Health, router};
 use headcount_local::error::LocalError;
 use headcount_local::machine::{Functions, Machine, MachineError, MachineOptions};
 use headcount_local::mapping::Progress;
+use headcount_query::Deps;
 use headcount_store::clock::Clock;
 use serde_json::{Value, json};
 
@@ -16,13 +18,15 @@ use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, Programs, Serve};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::web::{HEALTHY, Web};
+use crate::web::{Web, access};
 
 /// How long a stopping pipeline may take for the records that it has accepted.
 const DRAIN_PATIENCE: Duration = Duration::from_mins(2);
 
 /// Runs it.
 pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Failure> {
+    let addr = SocketAddr::new(args.bind, args.port);
+    let access = access(addr, args.read_token_file.as_deref())?;
     let rules = Rules::new(Vec::new(), Some(DEFAULT_LATENESS_MS), MAX_EARLINESS_MS, args.ip_policy);
     let machine = Machine::start(MachineOptions {
         data_dir: args.data_dir,
@@ -42,7 +46,7 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
     })
     .await
     .map_err(cannot_start)?;
-    let web = answer(&machine, SocketAddr::new(args.bind, args.port)).await?;
+    let web = answer(&machine, addr, access).await?;
     output::line(&endpoints(&machine, &web))?;
     interrupt.asked().await;
     close(machine, web).await?;
@@ -78,18 +82,18 @@ fn cannot_start(error: MachineError) -> Failure {
     }
 }
 
-/// Begins to answer `/healthz`.
-pub(super) async fn answer(machine: &Machine, addr: SocketAddr) -> Result<Web, Failure> {
+/// Begins to show figures, and to answer `/healthz`.
+pub(super) async fn answer(machine: &Machine, addr: SocketAddr, access: Access) -> Result<Web, Failure> {
     let (progress, consumer) = (machine.progress(), machine.consumer_fleet());
-    Web::start(addr, move || {
+    let health = Health::from_fn(move || {
         let mut health = health(&progress.borrow());
         if let Some(consumer) = &consumer {
             let processes = consumer.processes();
             health["functionProcesses"] = processes.iter().map(|process| process.id).collect();
         }
         health
-    })
-    .await
+    });
+    Web::start(addr, router(Deps::new(machine.store().clone()), access, health)).await
 }
 
 /// Counts what was accepted and stops everything.
@@ -105,7 +109,7 @@ fn health(progress: &Progress) -> Value {
     let of_shards = progress.shards.values().filter_map(|shard| shard.problem.as_deref());
     let problem = progress.problem.as_deref().or_else(|| of_shards.into_iter().next());
     json!({
-        "status": if problem.is_none() { HEALTHY } else { "failing" },
+        "status": if problem.is_none() { Health::OK } else { "failing" },
         "problem": problem,
         "records": progress.records,
         "batches": progress.batches,
@@ -128,6 +132,7 @@ Headcount serves. Ctrl-C counts what was accepted, and stops.
   Kinesis   {kinesis}   stream {stream}
   DynamoDB  {dynamodb}   table {DEFAULT_TABLE}, days of {zone}
   healthz   {health}/healthz
+  figures   {health}/   and as JSON: {health}/api/openapi.json
 
 From any AWS SDK, or the aws command:
   export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1

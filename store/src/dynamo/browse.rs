@@ -81,7 +81,7 @@ impl BrowseStore for DynamoStore {
             .scan_index_forward(false)
             .limit(page_limit(limit))
             .set_exclusive_start_key(start_key(after));
-        self.page(table, query, |item| item.key()).await
+        self.page(table, query, read_key).await
     }
 
     async fn events(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Event>>, StoreError> {
@@ -107,6 +107,10 @@ impl BrowseStore for DynamoStore {
         let items = answer.items().iter().map(read).collect::<Result<_, _>>()?;
         Ok(Page { items, next: cursor(answer.last_evaluated_key.as_ref())? })
     }
+}
+
+fn read_key(item: Attributes<'_>) -> Result<ItemKey, StoreError> {
+    item.key()
 }
 
 /// At least one item: DynamoDB refuses less.

@@ -1,0 +1,40 @@
+//! `headcount features`: what people use, the most used first.
+
+use headcount_query::features::{FeatureUsage, NamedCount};
+use headcount_query::get_feature_usage;
+
+use super::asking::{of_range, percent, print, shown};
+use crate::args::Features;
+use crate::failure::{Ending, Failure};
+use crate::interrupt::Interrupt;
+use crate::output::{numbers::whole, sparkline::sparkline, table::Table};
+
+/// Characters of a name.
+const NAME_WIDTH: usize = 40;
+
+/// Runs it.
+pub(crate) async fn run(args: Features, interrupt: &Interrupt) -> Result<Ending, Failure> {
+    let question = |deps, range| async move { get_feature_usage(&deps, range).await };
+    let answer = of_range(&args.range, &args.table, interrupt, question).await?;
+    print(answer, args.format, |usage| Ok(tables(usage)))
+}
+
+fn tables(usage: &FeatureUsage) -> Vec<String> {
+    let features = table("feature", &usage.features, |name| {
+        usage.days.iter().map(|day| day.features.get(name).copied().unwrap_or(0)).collect()
+    });
+    let content = table("content", &usage.content, |name| {
+        usage.days.iter().map(|day| day.content.get(name).copied().unwrap_or(0)).collect()
+    });
+    let head = format!("{} to {}: {} uses of features", usage.from, usage.to, whole(usage.total));
+    vec![head, features.to_string(), content.to_string()]
+}
+
+fn table(what: &str, ranked: &[NamedCount], series: impl Fn(&str) -> Vec<u64>) -> Table {
+    let mut table = Table::new([what, "count", "share", "by day"]).left(3);
+    for one in ranked {
+        let line = sparkline(series(&one.name).into_iter().map(|count| count as f64));
+        table.row([shown(&one.name, NAME_WIDTH), whole(one.count), percent(one.share), line]);
+    }
+    table
+}

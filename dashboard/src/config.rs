@@ -1,0 +1,76 @@
+//! What the function reads from its environment.
+
+use crate::access::Access;
+use crate::token::{ReadToken, TokenError};
+
+/// The environment of the function.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `TABLE_NAME`: events, partials, users.
+    pub table: String,
+    /// `METRICS_TABLE_NAME`: the figures; the same where there is none.
+    pub metrics_table: String,
+    /// `READ_TOKEN`, or `READ_ACCESS=iam`.
+    pub access: Access,
+}
+
+/// Why the function cannot start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The table is not named.
+    #[error("TABLE_NAME is not set: name the table of the events")]
+    NoTable,
+    /// The token is none.
+    #[error("READ_TOKEN: {0}")]
+    Token(#[from] TokenError),
+    /// Nobody could read, or everybody.
+    #[error("set READ_TOKEN, or READ_ACCESS=iam where the function's address is signed by IAM; exactly one of them")]
+    Access,
+}
+
+impl Config {
+    /// What the variables say.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`].
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let table = set("TABLE_NAME").ok_or(ConfigError::NoTable)?;
+        let metrics_table = set("METRICS_TABLE_NAME").unwrap_or_else(|| table.clone());
+        let access = match (set("READ_TOKEN"), set("READ_ACCESS").as_deref()) {
+            (Some(token), None) => Access::by_token(ReadToken::new(&token)?),
+            (None, Some("iam")) => Access::by_iam(),
+            _ => return Err(ConfigError::Access),
+        };
+        Ok(Self { table, metrics_table, access })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_read_must_be_said() {
+        let read = |set: &[(&str, &str)]| {
+            let variable =
+                |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            Config::read(variable).map(|config| (config.table, config.metrics_table)).map_err(|error| error.to_string())
+        };
+        let (table, token) = (("TABLE_NAME", "t"), ("READ_TOKEN", "0123456789abcdef"));
+        assert_eq!(read(&[table, token]), Ok(("t".into(), "t".into())));
+        let figures = ("METRICS_TABLE_NAME", "m");
+        assert_eq!(read(&[table, figures, ("READ_ACCESS", "iam")]), Ok(("t".into(), "m".into())));
+        for (set, says) in [
+            (&[token][..], "TABLE_NAME"),
+            (&[table][..], "exactly one"),
+            (&[table, token, ("READ_ACCESS", "iam")][..], "exactly one"),
+            (&[table, ("READ_ACCESS", "none")][..], "exactly one"),
+            (&[table, ("READ_TOKEN", "short")][..], "16 to 512"),
+        ] {
+            let error = read(set).unwrap_err();
+            assert!(error.contains(says) && !error.contains("short"), "{error}");
+        }
+    }
+}

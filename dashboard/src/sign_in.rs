@@ -1,0 +1,111 @@
+//! Signing in with a browser: the token once, in a form, and from then on a cookie that is of no use elsewhere.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::access::Access;
+use crate::problem::Problem;
+use crate::token::SESSION_SECONDS;
+
+/// Where to sign in.
+pub(crate) const SIGN_IN_PATH: &str = "/sign-in";
+
+/// Where to sign out.
+pub(crate) const SIGN_OUT_PATH: &str = "/sign-out";
+
+/// The cookie of a browser that has signed in.
+pub(crate) const COOKIE_NAME: &str = "headcount_session";
+
+/// Bytes of the form, at most.
+pub(crate) const MAX_FORM_BYTES: usize = 4 << 10;
+
+const FIRST: &str = "Enter the read token of this Headcount.";
+const AGAIN: &str = "That is not the read token. Try again.";
+const CLOSED: &str = "No read token is configured. Start Headcount with one to read from other machines.";
+
+pub(crate) async fn form(State(access): State<Arc<Access>>) -> Html<String> {
+    Html(page(if access.is_closed() { CLOSED } else { FIRST }))
+}
+
+pub(crate) async fn submit(State(access): State<Arc<Access>>, headers: HeaderMap, body: Bytes) -> Response {
+    let given = form_urlencoded::parse(&body).find(|(name, _)| name == "token").map(|(_, value)| value);
+    let token = access.token().filter(|token| given.is_some_and(|given| token.is(given.trim())));
+    let Some(token) = token else {
+        tracing::info!("a sign-in with a wrong read token was refused");
+        let text = if access.is_closed() { CLOSED } else { AGAIN };
+        return (StatusCode::UNAUTHORIZED, Html(page(text))).into_response();
+    };
+    let session = token.session(chrono::Utc::now().timestamp());
+    redirect("/", &cookie(&session, SESSION_SECONDS, &headers))
+}
+
+pub(crate) async fn sign_out(headers: HeaderMap) -> Response {
+    redirect(SIGN_IN_PATH, &cookie("", 0, &headers))
+}
+
+fn redirect(to: &'static str, cookie: &str) -> Response {
+    let mut response = (StatusCode::SEE_OTHER, [(LOCATION, to)]).into_response();
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Not for scripts, not for other sites, and only over TLS where this request came over it.
+fn cookie(value: &str, seconds: i64, headers: &HeaderMap) -> String {
+    let is_secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    let secure = if is_secure { "; Secure" } else { "" };
+    format!("{COOKIE_NAME}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// A refusal as who asks reads it.
+pub(crate) fn refusal(problem: Problem, headers: &HeaderMap) -> Response {
+    let is_person =
+        headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+    if is_person && problem.status == StatusCode::UNAUTHORIZED {
+        return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], Html(page(FIRST))).into_response();
+    }
+    problem.into_response()
+}
+
+fn page(text: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Headcount: sign in</title>\n\
+         <main>\n<h1>Headcount</h1>\n<p>{text}</p>\n\
+         <form method=\"post\" action=\"{SIGN_IN_PATH}\">\n<label>Read token\n\
+         <input type=\"password\" name=\"token\" autocomplete=\"current-password\" required autofocus></label>\n\
+         <button>Sign in</button>\n</form>\n</main>\n</html>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_is_for_this_site_alone() {
+        let mut headers = HeaderMap::new();
+        let plain = cookie("1.ab", 60, &headers);
+        assert_eq!(plain, "headcount_session=1.ab; Max-Age=60; Path=/; HttpOnly; SameSite=Strict");
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        assert_eq!(cookie("1.ab", 60, &headers), format!("{plain}; Secure"));
+    }
+
+    #[test]
+    fn people_get_the_form_and_programs_the_problem() {
+        let mut headers = HeaderMap::new();
+        let of = |headers: &HeaderMap| {
+            let response = refusal(Problem::unauthorized(true), headers);
+            (response.status().as_u16(), response.headers()["content-type"].to_str().unwrap().to_owned())
+        };
+        assert_eq!(of(&headers), (401, "application/problem+json".into()));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/html,*/*"));
+        assert_eq!(of(&headers), (401, "text/html; charset=utf-8".into()));
+    }
+}
