@@ -2,9 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
+mod ai;
 mod check;
 mod consume;
-mod ai;
 mod cost;
 mod dashboard;
 mod demo;
@@ -28,8 +28,8 @@ mod range;
 mod rules;
 mod values;
 
-pub(crate) use check::Check;
 pub(crate) use ai::Ai;
+pub(crate) use check::Check;
 pub(crate) use connection::{
     DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs, WEB_PORT,
 };

@@ -4,13 +4,10 @@ use crate::args::Command;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 
-<<<<<<< HEAD
-mod check;
-mod consume;
-=======
 mod ai;
 mod asking;
->>>>>>> 90824d7 (Show figures as JSON and comma-separated values to whom the read token lets, and on the command line)
+mod check;
+mod consume;
 mod cost;
 mod dashboard;
 mod demo;

@@ -17,13 +17,11 @@ fn every_command_explains_itself_with_examples() {
     root.build();
     let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     for name in [
-<<<<<<< HEAD
-        "demo", "serve", "init", "check", "consume", "cost", "generate", "send", "import", "redrive", "rollup",
-        "verify", "rebuild", "metrics",
-=======
         "demo",
         "serve",
         "init",
+        "check",
+        "consume",
         "cost",
         "generate",
         "send",
@@ -39,7 +37,6 @@ fn every_command_explains_itself_with_examples() {
         "user",
         "rejected",
         "dashboard",
->>>>>>> 90824d7 (Show figures as JSON and comma-separated values to whom the read token lets, and on the command line)
     ] {
         assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
     }
@@ -94,7 +91,14 @@ fn bad_values_are_usage_errors_that_name_the_rule() {
         ("headcount rebuild", "--date"),
         ("headcount verify --date 2026-2-1", "YYYY-MM-DD"),
         ("headcount verify --date 2026-02-30", "YYYY-MM-DD"),
-        ("headcount metrics --from 2026-03-01", "--to"),
+        ("headcount metrics --to 2026-03-01", "--from"),
+        ("headcount metrics --last 7", "7d"),
+        ("headcount features --last 401d", "400d"),
+        ("headcount ai --last 7d --from 2026-03-01", "cannot be used"),
+        ("headcount engagement --json --csv", "cannot be used"),
+        ("headcount user", "<ID>"),
+        ("headcount user ann --limit 101", "1..=100"),
+        ("headcount rejected --date 2026-2-1", "YYYY-MM-DD"),
         ("headcount generate", "--events"),
         ("headcount generate --events 0", "1..="),
         ("headcount generate --events 9 --invalid 0.6", "0 to 0.5"),

@@ -76,7 +76,10 @@ async fn days_without_events_are_empty_and_prove_themselves() {
     assert!(stdout(&output).contains("activeUsers") && stdout(&output).contains("total"), "{}", stdout(&output));
     let output = ask(&table.endpoint(), &[&range[..], &["--json"]].concat()).await;
     let metrics: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(metrics.as_object().unwrap().keys().collect::<Vec<_>>(), ["days", "from", "to", "total"]);
+    assert_eq!(
+        metrics.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["days", "from", "previous", "timeZone", "to", "today", "total", "usersError"]
+    );
     assert_eq!(metrics["days"][0]["date"], today.as_str());
     assert_eq!(metrics["total"]["activeUsers"], 0);
     table.stop().await;
