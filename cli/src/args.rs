@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod ai;
 mod check;
+mod collector;
 mod consume;
 mod cost;
 mod dashboard;
@@ -30,6 +31,7 @@ mod values;
 
 pub(crate) use ai::Ai;
 pub(crate) use check::Check;
+pub(crate) use collector::{Collector, PostingArgs};
 pub(crate) use connection::{
     DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs, WEB_PORT,
 };
@@ -87,6 +89,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run the pipeline on this machine: stream, consumer, table, aggregator
     Serve(Serve),
+    /// Take events over HTTP, from browsers and other languages, onto the stream
+    Collector(Collector),
     /// Create the stream and the table, or say what is different of those that exist
     Init(Init),
     /// Say what of a deployment breaks a promise or wastes money

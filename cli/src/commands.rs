@@ -7,6 +7,7 @@ use crate::interrupt::Interrupt;
 mod ai;
 mod asking;
 mod check;
+mod collector;
 mod consume;
 mod cost;
 mod dashboard;
@@ -29,6 +30,7 @@ mod verify;
 /// Does what was asked for.
 pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Ending, Failure> {
     match command {
+        Command::Collector(args) => collector::run(args, interrupt).await,
         Command::Init(args) => init::run(args, interrupt).await,
         Command::Check(args) => check::run(args, interrupt).await,
         Command::Generate(args) => generate::run(&args, interrupt),

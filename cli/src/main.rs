@@ -3,6 +3,7 @@
 mod aggregation;
 mod args;
 mod check;
+mod collecting;
 mod commands;
 mod connect;
 mod consumption;

@@ -19,6 +19,9 @@ pub(crate) const DYNAMODB_PORT: u16 = 8000;
 /// The port of Headcount's own web server.
 pub(crate) const WEB_PORT: u16 = 8600;
 
+/// The port of the collector.
+pub(crate) const COLLECTOR_PORT: u16 = 8700;
+
 /// Where the stream is, and as whom to ask.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]

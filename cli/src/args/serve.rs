@@ -7,7 +7,8 @@ use chrono_tz::Tz;
 use clap::Args;
 use headcount_core::ip_policy::IpPolicy;
 
-use super::connection::{DYNAMODB_PORT, KINESIS_PORT, WEB_PORT};
+use super::collector::PostingArgs;
+use super::connection::{COLLECTOR_PORT, DYNAMODB_PORT, KINESIS_PORT, WEB_PORT};
 use super::values::Programs;
 
 /// Most shards of an embedded stream.
@@ -18,6 +19,7 @@ Examples:
   headcount serve                       in memory, until Ctrl-C
   headcount serve --data-dir ./data     what was accepted outlives restarts and kills
   headcount serve --zone Europe/Berlin --window 5 --ip-policy drop
+  headcount serve --allow-origin http://localhost:3000     pages of this origin may post to the collector
   headcount serve --lambda              the functions as processes, as on AWS; RUST_LOG says what they log";
 
 /// `headcount serve`.
@@ -46,6 +48,12 @@ pub(crate) struct Serve {
     /// Who reads figures must give the token in this file [default: the variable `HEADCOUNT_READ_TOKEN`, if set]
     #[arg(long, value_name = "FILE")]
     pub(crate) read_token_file: Option<PathBuf>,
+    /// The port of the collector, which takes events over HTTP; 0 for any free one
+    #[arg(long, value_name = "PORT", default_value_t = COLLECTOR_PORT)]
+    pub(crate) collector_port: u16,
+    /// The address that the collector listens on; any but this machine's own needs write keys
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) collector_bind: IpAddr,
     /// The stream's shards
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=MAX_SHARDS))]
     pub(crate) shards: u32,
@@ -64,6 +72,9 @@ pub(crate) struct Serve {
     /// Close days without counting their events once more: their figures then never say `verified`
     #[arg(long)]
     pub(crate) no_verify_at_close: bool,
+    /// Who may post to the collector.
+    #[command(flatten)]
+    pub(crate) posting: PostingArgs,
     /// Run consumer and aggregator as the programs that Lambda runs, from this folder [default: beside this command]
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
     pub(crate) lambda: Option<Programs>,

@@ -19,6 +19,7 @@ fn every_command_explains_itself_with_examples() {
     for name in [
         "demo",
         "serve",
+        "collector",
         "init",
         "check",
         "consume",
@@ -111,6 +112,7 @@ fn bad_values_are_usage_errors_that_name_the_rule() {
         ("headcount serve --shards 0", "1..=64"),
         ("headcount serve --window 301", "0..=300"),
         ("headcount serve --ip-policy hide", "truncate"),
+        ("headcount collector --ip-policy hide", "truncate"),
         ("headcount cost", "--events-per-day"),
         ("headcount cost --events-per-day 0", "1..="),
         ("headcount cost --events-per-day 9 --window 301", "0..=300"),

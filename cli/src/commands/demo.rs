@@ -56,7 +56,7 @@ pub(crate) async fn run(args: Demo, interrupt: &Interrupt) -> Result<Ending, Fai
     let proven = proof::prove(&machine, &generator, &mut sender, interrupt).await;
     let ending = match (proven, web) {
         (Ok(ending), Some(web)) if ending != Ending::Interrupted => {
-            output::line(&serve::endpoints(&machine, &web))?;
+            output::line(&serve::endpoints(&machine, &web, None))?;
             output::note("a few events of now come in every second");
             let mut identities = SystemIdentities::new();
             let trickled = interrupt.or(trickle::trickle(&mut sender, users, args.seed, &mut identities)).await;

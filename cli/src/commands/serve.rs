@@ -10,11 +10,13 @@ use headcount_dashboard::{Access, Health, router};
 use headcount_local::error::LocalError;
 use headcount_local::machine::{Functions, Machine, MachineError, MachineOptions};
 use headcount_local::mapping::Progress;
+use headcount_producer::KinesisStream;
 use headcount_query::Deps;
 use headcount_store::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, Programs, Serve};
+use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, Programs, RuleArgs, Serve};
+use crate::collecting::{Collecting, settings};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output;
@@ -27,6 +29,8 @@ const DRAIN_PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let addr = SocketAddr::new(args.bind, args.port);
     let access = access(addr, args.read_token_file.as_deref())?;
+    let own_rules = RuleArgs { event_types: Some(String::new()), ip_policy: Some(args.ip_policy) };
+    let collector = settings(&args.posting, &own_rules)?;
     let rules = Rules::new(Vec::new(), Some(DEFAULT_LATENESS_MS), MAX_EARLINESS_MS, args.ip_policy);
     let machine = Machine::start(MachineOptions {
         data_dir: args.data_dir,
@@ -47,8 +51,13 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
     .await
     .map_err(cannot_start)?;
     let web = answer(&machine, addr, access).await?;
-    output::line(&endpoints(&machine, &web))?;
+    let client = headcount_local::clients::kinesis(&machine.kinesis_endpoint());
+    let stream = KinesisStream::new(&client, machine.stream_name(), &machine.kinesis_endpoint());
+    let collector_addr = SocketAddr::new(args.collector_bind, args.collector_port);
+    let collecting = Collecting::start(collector_addr, "--collector-port", collector, stream).await?;
+    output::line(&endpoints(&machine, &web, Some(&collecting)))?;
     interrupt.asked().await;
+    collecting.stop().await;
     close(machine, web).await?;
     Ok(Ending::Fine)
 }
@@ -121,8 +130,9 @@ fn health(progress: &Progress) -> Value {
 }
 
 /// How to reach everything, to be copied.
-pub(super) fn endpoints(machine: &Machine, web: &Web) -> String {
+pub(super) fn endpoints(machine: &Machine, web: &Web, collecting: Option<&Collecting>) -> String {
     let (kinesis, dynamodb, health) = (machine.kinesis_endpoint(), machine.dynamodb_endpoint(), web.endpoint());
+    let collector = collecting.map_or_else(String::new, |one| format!("\n  collector {}/v1/events", one.endpoint()));
     let stream = machine.stream_name();
     let zone = machine.deployment().zone;
     let today = day_of(zone, Clock::system().now_ms()).unwrap_or_default();
@@ -131,7 +141,7 @@ pub(super) fn endpoints(machine: &Machine, web: &Web) -> String {
 Headcount serves. Ctrl-C counts what was accepted, and stops.
   Kinesis   {kinesis}   stream {stream}
   DynamoDB  {dynamodb}   table {DEFAULT_TABLE}, days of {zone}
-  healthz   {health}/healthz
+  healthz   {health}/healthz{collector}
   figures   {health}/   and as JSON: {health}/api/openapi.json
 
 From any AWS SDK, or the aws command:

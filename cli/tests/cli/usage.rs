@@ -4,8 +4,20 @@ use std::io::Read as _;
 
 use super::*;
 
-const COMMANDS: [&str; 12] = [
-    "demo", "serve", "init", "cost", "generate", "send", "import", "redrive", "rollup", "verify", "rebuild", "metrics",
+const COMMANDS: [&str; 13] = [
+    "demo",
+    "serve",
+    "collector",
+    "init",
+    "cost",
+    "generate",
+    "send",
+    "import",
+    "redrive",
+    "rollup",
+    "verify",
+    "rebuild",
+    "metrics",
 ];
 
 #[test]

@@ -73,6 +73,12 @@ impl Rules {
         Self { lateness_ms: None, ..self }
     }
 
+    /// The same rules under another policy for addresses.
+    #[must_use]
+    pub fn with_ip_policy(self, ip_policy: IpPolicy) -> Self {
+        Self { ip_policy, ..self }
+    }
+
     /// Milliseconds before its arrival that an event may lie; `None` where there is no limit.
     pub fn lateness_ms(&self) -> Option<i64> {
         self.lateness_ms

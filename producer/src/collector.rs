@@ -1,0 +1,300 @@
+//! The HTTP collector: events from browsers and from other languages onto the stream.
+//!
+//! `POST /v1/events` takes one event, an array of events, or events one a line, plain or compressed. **202 means that every
+//! event of the request is on the stream.** Anything less is no success: 400 where events break rules (the others of the
+//! request are accepted, and the results say which), 429 and 503 where the stream does not take them. An event that is sent
+//! again under its id and timestamp counts once, so a client may always send a whole request again.
+
+mod accept;
+mod answer;
+mod body;
+mod budget;
+mod events;
+mod listener;
+mod origins;
+mod refusal;
+mod sender;
+mod snippet;
+mod stream;
+mod write_keys;
+
+pub mod config;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use bytes::Bytes;
+use headcount_core::ip_policy::IpPolicy;
+use headcount_core::validate::Rules;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body::Body;
+use tokio::sync::Semaphore;
+
+use answer::Outcome;
+use body::Encoding;
+use budget::Budget;
+use events::{Judged, Sender};
+use refusal::Refusal;
+use snippet::Snippet;
+
+use crate::identity::now_ms;
+
+pub use accept::{Accept, NotAccepted};
+pub use body::{BODY_TIMEOUT, MAX_BODY_BYTES, MAX_PLAIN_BYTES};
+pub use budget::MAX_BYTES_AT_WORK;
+pub use events::MAX_EVENTS;
+pub use listener::{ListenError, Listener, MAX_CONNECTIONS};
+pub use origins::{OriginError, Origins};
+pub use sender::{TrustedProxies, TrustedProxyError};
+pub use stream::RETRY_FOR;
+pub use write_keys::{MAX_KEY_BYTES, MAX_KEYS, MIN_KEY_BYTES, WriteKeys, WriteKeysError};
+
+/// Requests that are worked on at once, at most: beyond, 503.
+pub const MAX_REQUESTS: usize = 512;
+
+/// Milliseconds that the collector calls itself not ready after the stream failed it.
+const OUTAGE_MS: i64 = 10_000;
+
+/// Seconds that a browser may keep the script.
+const SCRIPT_CACHE: &str = "public, max-age=3600";
+
+/// Who may post, and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may post.
+    pub keys: WriteKeys,
+    /// Pages that may post.
+    pub origins: Origins,
+    /// Proxies that are believed about who is behind them.
+    pub proxies: TrustedProxies,
+    /// What makes an event acceptable, and what becomes of addresses before they reach the stream.
+    pub rules: Rules,
+}
+
+/// The collector, over what puts events onto the stream.
+#[derive(Debug)]
+pub struct Collector<A> {
+    settings: Settings,
+    /// The rules without their policy for addresses, which is applied to what the stream gets.
+    rules: Rules,
+    ip_policy: IpPolicy,
+    snippet: Snippet,
+    accept: A,
+    budget: Budget,
+    requests: Semaphore,
+    closing: AtomicBool,
+    failed_ms: AtomicI64,
+}
+
+impl<A: Accept> Collector<A> {
+    /// A collector that puts events onto the stream by `accept`.
+    pub fn new(accept: A, settings: Settings) -> Self {
+        Self {
+            rules: settings.rules.clone().with_ip_policy(IpPolicy::Keep),
+            ip_policy: settings.rules.ip_policy(),
+            snippet: Snippet::new(&settings.rules),
+            settings,
+            accept,
+            budget: Budget::new(MAX_BYTES_AT_WORK),
+            requests: Semaphore::new(MAX_REQUESTS),
+            closing: AtomicBool::new(false),
+            failed_ms: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// What puts events onto the stream.
+    pub fn into_accept(self) -> A {
+        self.accept
+    }
+
+    /// From now on `/readyz` says that nothing more should come.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers one request that came from `peer`.
+    pub async fn answer<B: Body>(&self, head: &Parts, body: B, peer: IpAddr) -> Response<Bytes> {
+        match head.uri.path() {
+            "/v1/events" => self.events(head, body, peer).await,
+            "/headcount.js" => asked(head).map_or_else(|refused| answer::refusal(&refused), |()| self.script(head)),
+            "/healthz" => {
+                asked(head).map_or_else(|refused| answer::refusal(&refused), |()| answer::state(StatusCode::OK, "ok"))
+            }
+            "/readyz" => asked(head).map_or_else(|refused| answer::refusal(&refused), |()| self.readiness()),
+            _ => {
+                body::discard(body).await;
+                answer::refusal(&Refusal::Path)
+            }
+        }
+    }
+
+    async fn events<B: Body>(&self, head: &Parts, body: B, peer: IpAddr) -> Response<Bytes> {
+        let from = self.settings.origins.judge(&head.headers);
+        if head.method == Method::OPTIONS {
+            let mut answer = Response::new(Bytes::new());
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            from.grant_preflight(answer.headers_mut());
+            return answer;
+        }
+        let mut answer = match self.admit(head, from) {
+            Ok(encoding) => match self.take(head, encoding, body, peer).await {
+                Ok(outcomes) => answer::outcomes(&outcomes),
+                Err(refused) => answer::refusal(&refused),
+            },
+            Err(refused) => {
+                body::discard(body).await;
+                answer::refusal(&refused)
+            }
+        };
+        from.grant(answer.headers_mut());
+        answer
+    }
+
+    /// Whether the body is worth reading, and how.
+    fn admit(&self, head: &Parts, from: origins::From<'_>) -> Result<Encoding, Refusal> {
+        if head.method != Method::POST {
+            return Err(Refusal::Method("POST, OPTIONS"));
+        }
+        if from == origins::From::Forbidden {
+            return Err(Refusal::Origin);
+        }
+        if !self.settings.keys.allow(write_key(head).as_deref()) {
+            return Err(Refusal::WriteKey);
+        }
+        Encoding::of(&head.headers)
+    }
+
+    /// Reads the body and takes its events.
+    async fn take<B: Body>(
+        &self,
+        head: &Parts,
+        encoding: Encoding,
+        body: B,
+        peer: IpAddr,
+    ) -> Result<Vec<Outcome>, Refusal> {
+        let Ok(_permit) = self.requests.try_acquire() else {
+            body::discard(body).await;
+            return Err(Refusal::Busy);
+        };
+        let (body, mut charge) = body::read(body, &self.budget).await?;
+        let plain = encoding.open(body)?;
+        if encoding != Encoding::Plain && !charge.add(plain.len()) {
+            return Err(Refusal::Busy);
+        }
+        let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let address = self.settings.proxies.address_behind(peer, &head.headers);
+        let sender = Sender { address, user_agent: agent, now_ms: now_ms() };
+        let judged = events::judge(&plain, &sender, &self.rules, self.ip_policy)?;
+        drop(plain);
+        Ok(self.put(judged).await)
+    }
+
+    /// Puts the valid events onto the stream.
+    async fn put(&self, judged: Vec<Judged>) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(judged.len());
+        let mut valid = Vec::with_capacity(judged.len());
+        for (index, one) in judged.into_iter().enumerate() {
+            outcomes.push(match one {
+                Ok(event) => {
+                    // Until the stream has said that it has it.
+                    let later =
+                        Outcome::Later { id: event.id.clone(), timestamp_ms: event.timestamp_ms, throttled: false };
+                    valid.push((index, event));
+                    later
+                }
+                Err(problems) => Outcome::Invalid(events::listed(problems)),
+            });
+        }
+        if valid.is_empty() {
+            return outcomes;
+        }
+        let (places, valid): (Vec<usize>, Vec<_>) = valid.into_iter().unzip();
+        let results = self.accept.accept(valid).await;
+        for (place, result) in places.into_iter().zip(results) {
+            self.settle(&mut outcomes[place], result);
+        }
+        outcomes
+    }
+
+    fn settle(&self, outcome: &mut Outcome, result: Result<(), NotAccepted>) {
+        let Outcome::Later { id, throttled, .. } = outcome else { return };
+        match result {
+            Ok(()) => *outcome = Outcome::Accepted { id: std::mem::take(id) },
+            Err(NotAccepted::Throttled) => *throttled = true,
+            Err(NotAccepted::Unavailable) => self.failed_ms.store(now_ms(), Ordering::Relaxed),
+        }
+    }
+
+    fn readiness(&self) -> Response<Bytes> {
+        let said = if self.closing.load(Ordering::Relaxed) {
+            "closing"
+        } else if self.requests.available_permits() == 0 {
+            "busy"
+        } else if now_ms().saturating_sub(self.failed_ms.load(Ordering::Relaxed)) < OUTAGE_MS {
+            "the stream failed lately"
+        } else {
+            return answer::state(StatusCode::OK, "ready");
+        };
+        answer::state(StatusCode::SERVICE_UNAVAILABLE, said)
+    }
+
+    fn script(&self, head: &Parts) -> Response<Bytes> {
+        let etag = &self.snippet.etag;
+        let known = head.headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).unwrap_or_default();
+        let is_known = known.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag);
+        let mut answer = Response::new(if is_known { Bytes::new() } else { self.snippet.script.clone() });
+        if is_known {
+            *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(SCRIPT_CACHE));
+        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        // A page that checks the script's integrity asks for it as another origin's.
+        headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
+        if let Ok(etag) = HeaderValue::from_str(etag) {
+            headers.insert(ETAG, etag);
+        }
+        answer
+    }
+}
+
+/// What only can be asked for.
+fn asked(head: &Parts) -> Result<(), Refusal> {
+    if head.method == Method::GET || head.method == Method::HEAD { Ok(()) } else { Err(Refusal::Method("GET, HEAD")) }
+}
+
+/// The write key that a request brings: in its `Authorization`, or else in its address, since a browser's beacon has no
+/// headers of its own.
+fn write_key(head: &Parts) -> Option<String> {
+    let header = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer =
+        header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    if let Some((_, key)) = bearer {
+        return Some(key.trim().to_owned());
+    }
+    let pairs = head.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find(|(name, _)| *name == "key").map(|(_, key)| unescaped(key))
+}
+
+/// A text of an address without its percent signs.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = after.get(..2).and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+        if let (b'%', Some(byte)) = (first, escaped) {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! A request's body: read within its bounds of size, time and memory, and taken out of its compression.
+
+use std::io::{self, Read};
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use flate2::bufread::MultiGzDecoder;
+use headcount_core::limits::MAX_RECORD_BYTES;
+use headcount_core::wire::MAX_ZSTD_WINDOW_LOG;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::budget::{Budget, Charge};
+use super::refusal::Refusal;
+
+/// Bytes of a body as it is sent: 1 MiB.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// Bytes of a body after decompression: 4 MiB, as much as a record of the stream may hold.
+pub const MAX_PLAIN_BYTES: usize = MAX_RECORD_BYTES;
+
+/// What is read of a body that is refused, in bytes, so that its sender sees the answer: a connection that is closed on a
+/// sender takes the answer with it.
+const MAX_DRAINED_BYTES: usize = 4 << 20;
+
+/// The longest that a body may take to come.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+/// Media types that hold events. None at all and `text/plain` are what a browser's beacon sends.
+const MEDIA_TYPES: [&str; 7] = [
+    "application/json",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-json-stream",
+    "text/plain",
+    "application/octet-stream",
+];
+
+impl Encoding {
+    /// What the headers say of the body, before any of it is read.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        if let Some(given) = headers.get(CONTENT_TYPE) {
+            let media_type = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+            if !MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(media_type)) {
+                return Err(Refusal::MediaType);
+            }
+        }
+        let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if declared.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
+            return Err(Refusal::TooLarge);
+        }
+        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+        match (
+            encodings.next().map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase()),
+            encodings.next(),
+        ) {
+            (None, _) => Ok(Self::Plain),
+            (Some(name), None) => match &*name {
+                "" | "identity" => Ok(Self::Plain),
+                "gzip" | "x-gzip" => Ok(Self::Gzip),
+                "zstd" => Ok(Self::Zstd),
+                _ => Err(Refusal::Encoding),
+            },
+            (Some(_), Some(_)) => Err(Refusal::Encoding),
+        }
+    }
+
+    /// The body without its compression. Reads one byte more than is allowed at most, so that a bomb costs no more than an
+    /// honest body.
+    pub(super) fn open(self, body: Bytes) -> Result<Bytes, Refusal> {
+        match self {
+            Self::Plain => Ok(body),
+            Self::Gzip => read_bounded(MultiGzDecoder::new(&*body)),
+            Self::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(&*body).map_err(|error| corrupt(&error))?;
+                decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).map_err(|error| corrupt(&error))?;
+                read_bounded(decoder)
+            }
+        }
+    }
+}
+
+fn read_bounded(decoder: impl Read) -> Result<Bytes, Refusal> {
+    let mut plain = Vec::new();
+    decoder.take(MAX_PLAIN_BYTES as u64 + 1).read_to_end(&mut plain).map_err(|error| corrupt(&error))?;
+    if plain.len() > MAX_PLAIN_BYTES { Err(Refusal::TooLarge) } else { Ok(plain.into()) }
+}
+
+fn corrupt(error: &io::Error) -> Refusal {
+    Refusal::Corrupt(error.to_string())
+}
+
+/// Reads the whole body. What has come is charged as it comes, so that senders who declare much and send little hold little.
+pub(super) async fn read<B>(body: B, budget: &Budget) -> Result<(Bytes, Charge<'_>), Refusal>
+where
+    B: Body,
+{
+    let by = Instant::now() + BODY_TIMEOUT;
+    let mut body = pin!(body);
+    let mut charge = budget.open();
+    let mut read = Vec::new();
+    while let Some(frame) = timeout_at(by, body.frame()).await.map_err(|_| Refusal::TooSlow)? {
+        // Whoever breaks off hears no answer.
+        let frame = frame.map_err(|_| Refusal::BrokenOff)?;
+        let Ok(mut data) = frame.into_data() else { continue };
+        if read.len() + data.remaining() > MAX_BODY_BYTES {
+            drop(read);
+            drain(body, by).await;
+            return Err(Refusal::TooLarge);
+        }
+        if !charge.add(data.remaining()) {
+            drop(read);
+            drain(body, by).await;
+            return Err(Refusal::Busy);
+        }
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            read.extend_from_slice(chunk);
+            let length = chunk.len();
+            data.advance(length);
+        }
+    }
+    Ok((read.into(), charge))
+}
+
+/// Reads some of a body that nobody wants.
+pub(super) async fn discard<B: Body>(body: B) {
+    let by = Instant::now() + BODY_TIMEOUT;
+    drain(pin!(body), by).await;
+}
+
+async fn drain<B: Body>(mut body: std::pin::Pin<&mut B>, by: Instant) {
+    let mut drained = 0;
+    while let Ok(Some(Ok(frame))) = timeout_at(by, body.frame()).await {
+        drained += frame.data_ref().map_or(0, bytes::Buf::remaining);
+        if drained > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! The configuration of the Lambda function, from its environment.
+
+use headcount_core::ip_policy::IpPolicy;
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
+use headcount_core::validate::Rules;
+
+use super::{Origins, Settings, TrustedProxies, WriteKeys};
+
+/// The stream's name.
+pub const STREAM: &str = "STREAM";
+/// The keys that may post, by commas or one a line.
+pub const WRITE_KEYS: &str = "WRITE_KEYS";
+/// Origins whose pages may post, by commas; `*` is any.
+pub const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
+/// Networks of proxies that are believed about who is behind them, by commas.
+pub const TRUSTED_PROXIES: &str = "TRUSTED_PROXIES";
+/// What reaches the stream of addresses: `keep`, `truncate` or `drop`.
+pub const IP_POLICY: &str = "IP_POLICY";
+/// Event types beside the built-in ones, by commas, as the consumer has them.
+pub const EVENT_TYPES: &str = "EVENT_TYPES";
+/// Days that an event may lie before its arrival, as the consumer has them.
+pub const LATENESS_DAYS: &str = "LATENESS_DAYS";
+
+/// Most days of lateness, the consumer's own bound.
+const MAX_LATENESS_DAYS: i64 = 80;
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {name} {problem}")]
+pub struct ConfigError {
+    /// The variable.
+    pub name: &'static str,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+/// The configuration of the collector's function.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The stream's name.
+    pub stream: String,
+    /// Who may post, and what becomes of it.
+    pub settings: Settings,
+}
+
+impl Config {
+    /// Reads the configuration; `variable` is the environment. An empty variable counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the variable and the rule. Without a write key it is one: a function's address is known to all.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let stream = set(&variable, STREAM)
+            .ok_or_else(|| error(STREAM, "is not set: set it to the stream's name".to_owned()))?;
+        let settings = Settings::read(variable)?;
+        if settings.keys.is_empty() {
+            return Err(error(WRITE_KEYS, "is not set: set it to the keys that may post events".to_owned()));
+        }
+        Ok(Self { stream, settings })
+    }
+}
+
+impl Settings {
+    /// The settings in the variables of this module. Without [`WRITE_KEYS`] everybody may post.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the variable and the rule; it shows no key.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let list = |name| set(&variable, name).unwrap_or_default();
+        let keys = WriteKeys::parse(&list(WRITE_KEYS))
+            .map_err(|problem| error(WRITE_KEYS, format!("holds no usable keys: {problem}")))?;
+        let origins = Origins::parse(list(ALLOWED_ORIGINS).split(','))
+            .map_err(|problem| error(ALLOWED_ORIGINS, format!("names what is none: {problem}")))?;
+        let proxies = TrustedProxies::parse(list(TRUSTED_PROXIES).split(','))
+            .map_err(|problem| error(TRUSTED_PROXIES, format!("names what is none: {problem}")))?;
+        let ip_policy = match set(&variable, IP_POLICY) {
+            Some(name) => name.parse().map_err(|problem| error(IP_POLICY, format!("cannot be used: {problem}")))?,
+            None => IpPolicy::Keep,
+        };
+        let lateness_ms = match set(&variable, LATENESS_DAYS) {
+            None => DEFAULT_LATENESS_MS,
+            Some(days) => {
+                let days = days.parse::<i64>().ok().filter(|days| (0..=MAX_LATENESS_DAYS).contains(days));
+                let rule = || error(LATENESS_DAYS, format!("must be a number from 0 to {MAX_LATENESS_DAYS}"));
+                DAY_MS * days.ok_or_else(rule)?
+            }
+        };
+        let types = list(EVENT_TYPES);
+        let types = types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let rules = Rules::new(types, Some(lateness_ms), MAX_EARLINESS_MS, ip_policy)
+            .map_err(|problem| error(EVENT_TYPES, format!("cannot be used: {problem}")))?;
+        Ok(Self { keys, origins, proxies, rules })
+    }
+}
+
+fn set(variable: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+fn error(name: &'static str, problem: String) -> ConfigError {
+    ConfigError { name, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "wk_0123456789abcdef";
+
+    fn read(set: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn all_of_it_is_taken_over() {
+        let config = read(&[
+            (STREAM, "events"),
+            (WRITE_KEYS, KEY),
+            (ALLOWED_ORIGINS, "https://a.test, https://b.test"),
+            (IP_POLICY, "truncate"),
+            (EVENT_TYPES, "signup, ,trial"),
+            (LATENESS_DAYS, "1"),
+        ])
+        .unwrap();
+        let rules = &config.settings.rules;
+        assert_eq!(
+            (config.stream.as_str(), rules.ip_policy(), rules.lateness_ms()),
+            ("events", IpPolicy::Truncate, Some(DAY_MS))
+        );
+        assert_eq!(rules.custom_types().collect::<Vec<_>>(), ["signup", "trial"]);
+        assert!(config.settings.keys.allow(Some(KEY)) && !config.settings.keys.allow(None));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (set, name) in [
+            (vec![], STREAM),
+            (vec![(STREAM, "events")], WRITE_KEYS),
+            (vec![(STREAM, "events"), (WRITE_KEYS, "short")], WRITE_KEYS),
+            (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (ALLOWED_ORIGINS, "a.test")], ALLOWED_ORIGINS),
+            (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (TRUSTED_PROXIES, "proxy")], TRUSTED_PROXIES),
+            (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (IP_POLICY, "hide")], IP_POLICY),
+            (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (LATENESS_DAYS, "81")], LATENESS_DAYS),
+        ] {
+            let error = read(&set).unwrap_err();
+            assert_eq!(error.name, name);
+            assert!(!error.to_string().contains("short"), "no key is shown: {error}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A body, taken apart into events that may go onto the stream and others that may not.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use headcount_core::event::Event;
+use headcount_core::ip_policy::{IpPolicy, WITHHELD};
+use headcount_core::rejection::{Problem, Problems};
+use headcount_core::validate::{Rules, validate_new};
+use headcount_core::wire::{Raw, RecordError, split};
+use serde_json::value::RawValue;
+
+use super::refusal::Refusal;
+use crate::identity::new_event_id;
+
+/// Events in one request.
+pub const MAX_EVENTS: usize = 1_000;
+
+/// What a request says of all its events.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender<'a> {
+    /// Where it came from.
+    pub(super) address: IpAddr,
+    /// Its `User-Agent`, if it names one.
+    pub(super) user_agent: Option<&'a str>,
+    /// When it came, milliseconds since the epoch.
+    pub(super) now_ms: i64,
+}
+
+/// One event, or what is wrong with it.
+pub(super) type Judged = Result<Event, Problems>;
+
+/// Judges every event of a body. `rules` keep addresses: `ip_policy` is applied here, to what the stream gets.
+pub(super) fn judge(
+    plain: &[u8],
+    sender: &Sender<'_>,
+    rules: &Rules,
+    ip_policy: IpPolicy,
+) -> Result<Vec<Judged>, Refusal> {
+    let raws = split(plain).map_err(|error| match error {
+        RecordError::TooManyEvents { count } => Refusal::TooManyEvents(count),
+        RecordError::Empty => Refusal::Empty,
+        other => Refusal::Corrupt(other.to_string()),
+    })?;
+    if raws.len() > MAX_EVENTS {
+        return Err(Refusal::TooManyEvents(raws.len() as u64));
+    }
+    Ok(raws.into_iter().map(|raw| judge_one(raw, sender, rules, ip_policy)).collect())
+}
+
+fn judge_one(raw: Raw<'_>, sender: &Sender<'_>, rules: &Rules, ip_policy: IpPolicy) -> Judged {
+    let Raw::Text(text) = raw else {
+        let mut problems = Problems::default();
+        problems.add("", "the event is not valid JSON: its bytes are not UTF-8");
+        return Err(problems);
+    };
+    let filled = fill(text, sender, ip_policy);
+    validate_new(&filled, sender.now_ms, rules, || new_event_id(sender.now_ms)).map(|accepted| accepted.event)
+}
+
+/// An object's fields as their raw texts, so that filling in changes nothing else: no number, no name, no order of digits.
+type RawFields<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The event with `metadata.ipAddress` and `metadata.userAgent` of the request where it has none, and its address as the
+/// policy wants it. A text that is no object stays as it is, for the rules to refuse.
+fn fill<'a>(text: &'a str, sender: &Sender<'_>, ip_policy: IpPolicy) -> Cow<'a, str> {
+    let Some(mut fields) = object(text) else { return Cow::Borrowed(text) };
+    let metadata = match given(&fields, "metadata") {
+        None => RawFields::new(),
+        Some(raw) => match object(raw.get()) {
+            Some(metadata) => metadata,
+            None => return Cow::Borrowed(text),
+        },
+    };
+    let address = match given(&metadata, "ipAddress").map(|raw| serde_json::from_str::<String>(raw.get())) {
+        None => Some(sender.address.to_string()),
+        // An empty address, or none, is for the rules to refuse.
+        Some(Ok(text)) if text.trim().is_empty() => None,
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) => None,
+    };
+    let address = address.map(|address| quoted(&ip_policy.apply(&address).unwrap_or_else(|| WITHHELD.to_owned())));
+    let agent = match given(&metadata, "userAgent") {
+        None => sender.user_agent.map(quoted),
+        Some(_) => None,
+    };
+    let mut filled = String::with_capacity(text.len() + 200);
+    for (name, value) in [("ipAddress", &address), ("userAgent", &agent)] {
+        if let Some(value) = value {
+            push(&mut filled, &quoted(name), value);
+        }
+    }
+    for (name, raw) in &metadata {
+        let is_filled = (name == "ipAddress" && address.is_some()) || (name == "userAgent" && agent.is_some());
+        if !is_filled {
+            push(&mut filled, &quoted(name), raw.get());
+        }
+    }
+    close(&mut filled);
+    fields.remove("metadata");
+    let mut event = String::with_capacity(text.len() + 200);
+    for (name, raw) in &fields {
+        push(&mut event, &quoted(name), raw.get());
+    }
+    push(&mut event, "\"metadata\"", &filled);
+    close(&mut event);
+    Cow::Owned(event)
+}
+
+fn object(text: &str) -> Option<RawFields<'_>> {
+    text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok())?
+}
+
+/// A field that is there: null is as good as absent.
+fn given<'a>(fields: &RawFields<'a>, name: &str) -> Option<&'a RawValue> {
+    fields.get(name).copied().filter(|raw| raw.get() != "null")
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn push(object: &mut String, name: &str, value: &str) {
+    object.push(if object.is_empty() { '{' } else { ',' });
+    object.push_str(name);
+    object.push(':');
+    object.push_str(value);
+}
+
+fn close(object: &mut String) {
+    object.push_str(if object.is_empty() { "{}" } else { "}" });
+}
+
+/// The problems, and whether that were all.
+pub(super) fn listed(problems: Problems) -> Vec<Problem> {
+    problems.into_vec()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+use std::sync::Mutex;
+
+use headcount_core::event::Event;
+use http::Request;
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::*;
+
+const KEY: &str = "wk_0123456789abcdef";
+
+/// Takes events, or does not, as it is told.
+#[derive(Default)]
+struct Scripted {
+    taken: Mutex<Vec<Event>>,
+    refuse: Mutex<Option<NotAccepted>>,
+}
+
+impl Accept for Scripted {
+    async fn accept(&self, events: Vec<Event>) -> Vec<Result<(), NotAccepted>> {
+        let refuse = *self.refuse.lock().unwrap();
+        let outcomes = events.iter().map(|event| match refuse {
+            Some(why) if event.user_id.ends_with("refused") => Err(why),
+            _ => Ok(()),
+        });
+        let outcomes = outcomes.collect();
+        self.taken.lock().unwrap().extend(events);
+        outcomes
+    }
+}
+
+fn collector(keys: &str) -> Collector<Scripted> {
+    let settings = Settings {
+        keys: WriteKeys::parse(keys).unwrap(),
+        origins: Origins::parse(["https://app.test"]).unwrap(),
+        proxies: TrustedProxies::default(),
+        rules: Rules::default(),
+    };
+    Collector::new(Scripted::default(), settings)
+}
+
+fn event(user: &str) -> Value {
+    json!({"userId": user, "sessionId": "s", "eventType": "page_view", "metadata": {"platform": "web"}})
+}
+
+async fn send(
+    collector: &Collector<Scripted>,
+    request: http::request::Builder,
+    body: impl Into<Bytes>,
+) -> Response<Bytes> {
+    let request = request.header(USER_AGENT, "test").body(Full::new(body.into())).unwrap();
+    let (head, body) = request.into_parts();
+    collector.answer(&head, body, [203, 0, 113, 7].into()).await
+}
+
+fn post() -> http::request::Builder {
+    Request::post("/v1/events").header(AUTHORIZATION, format!("Bearer {KEY}"))
+}
+
+fn told(answer: &Response<Bytes>) -> Value {
+    serde_json::from_slice(answer.body()).unwrap()
+}
+
+#[tokio::test]
+async fn accepted_means_handed_to_the_stream_with_what_the_request_tells() {
+    let collector = collector(KEY);
+    let answer = send(&collector, post(), format!("[{},{}]", event("u-1"), event("u-2"))).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED, "{answer:?}");
+    let taken = collector.accept.taken.lock().unwrap();
+    let ids: Vec<_> = taken.iter().map(|event| json!({"index": event.user_id == "u-2", "id": event.id})).collect();
+    let body = told(&answer);
+    for (index, id) in ids.iter().enumerate() {
+        assert_eq!(body["events"][index]["eventId"], id["id"]);
+    }
+    assert_eq!(
+        (&taken[0].metadata["ipAddress"], &taken[0].metadata["userAgent"]),
+        (&json!("203.0.113.7"), &json!("test"))
+    );
+}
+
+#[tokio::test]
+async fn only_who_brings_a_write_key_may_post() {
+    let collector = collector(KEY);
+    for (request, status) in [
+        (Request::post("/v1/events"), 401),
+        (Request::post("/v1/events").header(AUTHORIZATION, "Bearer wk_0123456789abcdee"), 401),
+        (Request::post("/v1/events").header(AUTHORIZATION, format!("Basic {KEY}")), 401),
+        (Request::post("/v1/events?key=wk"), 401),
+        (Request::post(format!("/v1/events?a=b&key={KEY}")), 202),
+        (Request::post(format!("/v1/events?key={}", KEY.replace('_', "%5F"))), 202),
+        (Request::post("/v1/events").header(AUTHORIZATION, format!("bearer {KEY}")), 202),
+    ] {
+        let shown = format!("{request:?}");
+        let answer = send(&collector, request, event("u").to_string()).await;
+        assert_eq!(answer.status().as_u16(), status, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn only_pages_of_named_origins_may_post() {
+    let collector = collector("");
+    let from = |origin: &str| Request::post("/v1/events").header("origin", origin);
+    let allowed = send(&collector, from("https://app.test"), event("u").to_string()).await;
+    assert_eq!(allowed.status(), StatusCode::ACCEPTED);
+    assert_eq!(allowed.headers()["access-control-allow-origin"], "https://app.test");
+    let refused = send(&collector, from("https://other.test"), event("u").to_string()).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(!refused.headers().contains_key("access-control-allow-origin"));
+    let preflight = Request::options("/v1/events").header("origin", "https://app.test");
+    let answer = send(&collector, preflight, "").await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    assert!(answer.headers()["access-control-allow-headers"].to_str().unwrap().contains("authorization"));
+    assert_eq!(collector.accept.taken.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_that_the_stream_did_not_take_is_called_a_success() {
+    let collector = collector(KEY);
+    for (why, status, after) in [(NotAccepted::Throttled, 429, "1"), (NotAccepted::Unavailable, 503, "5")] {
+        *collector.accept.refuse.lock().unwrap() = Some(why);
+        let body = format!("{}\n{}", event("u"), event("refused"));
+        let answer = send(&collector, post(), body).await;
+        assert_eq!(answer.status().as_u16(), status);
+        assert_eq!(answer.headers()["retry-after"], after);
+        assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = told(&answer);
+        assert_eq!((&body["events"][0]["accepted"], &body["events"][1]["accepted"]), (&json!(true), &json!(false)));
+        // What is sent again under the id and time that were given is the same event.
+        assert!(body["events"][1]["eventId"].is_string() && body["events"][1]["timestamp"].is_i64());
+    }
+    let ready = send(&collector, Request::get("/readyz"), "").await;
+    assert_eq!(
+        (ready.status(), told(&ready)["status"].as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, Some("the stream failed lately"))
+    );
+}
+
+#[tokio::test]
+async fn of_a_mixed_batch_the_good_events_are_accepted_and_the_bad_ones_listed() {
+    let collector = collector(KEY);
+    let answer = send(&collector, post(), format!("[{},{{\"userId\":7}},{}]", event("a"), event("b"))).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let body = told(&answer);
+    assert_eq!(body["accepted"], 2);
+    let problems = body["events"][1]["problems"].as_array().unwrap();
+    let fields: Vec<_> = problems.iter().map(|problem| problem["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["userId", "sessionId", "eventType", "metadata.platform"]);
+    assert_eq!(collector.accept.taken.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_refused_with_what_to_do() {
+    let collector = collector(KEY);
+    let many = vec!["{}"; MAX_EVENTS + 1].join("\n");
+    let large = " ".repeat(MAX_BODY_BYTES + 1);
+    let good = event("u").to_string();
+    for (request, body, status, says) in [
+        (Request::get("/v1/events"), "", 405, "POST, OPTIONS"),
+        (Request::post("/headcount.js"), "", 405, "GET, HEAD"),
+        (Request::get("/other"), "", 404, "/v1/events"),
+        (post().header(CONTENT_TYPE, "text/xml"), &*good, 415, "application/json"),
+        (post().header("content-encoding", "br"), &*good, 415, "gzip or zstd"),
+        (post().header("content-encoding", "gzip"), &*good, 400, "does not decompress"),
+        (post(), "", 400, "empty"),
+        (post(), &*many, 413, "1000 events"),
+        (post(), &*large, 413, "1048576 bytes"),
+    ] {
+        let shown = format!("{request:?}");
+        let answer = send(&collector, request, body.to_owned()).await;
+        assert_eq!(answer.status().as_u16(), status, "{shown}");
+        let told = told(&answer);
+        assert_eq!((&told["status"], &told["type"]), (&json!(status), &json!("about:blank")));
+        assert!(told["detail"].as_str().unwrap().contains(says), "{told}");
+    }
+    assert!(collector.accept.taken.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_script_is_served_once_and_then_known() {
+    let collector = collector(KEY);
+    let first = send(&collector, Request::get("/headcount.js"), "").await;
+    assert_eq!(first.status(), StatusCode::OK);
+    assert!(first.headers()[CONTENT_TYPE].to_str().unwrap().starts_with("text/javascript"));
+    assert!(first.headers()[CACHE_CONTROL].to_str().unwrap().contains("max-age"));
+    let etag = first.headers()[ETAG].to_str().unwrap();
+    for tags in [etag.to_owned(), format!("\"other\", W/{etag}"), "*".to_owned()] {
+        let again = send(&collector, Request::get("/headcount.js").header(IF_NONE_MATCH, tags), "").await;
+        assert_eq!((again.status(), again.body().len()), (StatusCode::NOT_MODIFIED, 0));
+    }
+    let other = send(&collector, Request::get("/headcount.js").header(IF_NONE_MATCH, "\"other\""), "").await;
+    assert_eq!(other.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn it_says_when_it_is_closing() {
+    let collector = collector(KEY);
+    assert_eq!(send(&collector, Request::get("/readyz"), "").await.status(), StatusCode::OK);
+    collector.close();
+    assert_eq!(send(&collector, Request::get("/readyz"), "").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(send(&collector, Request::get("/healthz"), "").await.status(), StatusCode::OK);
+}
+
+#[test]
+fn what_is_escaped_in_an_address_is_read() {
+    for (text, read) in [("a%5Fb", "a_b"), ("%", "%"), ("%5", "%5"), ("%zz%41", "%zzA"), ("a+b", "a+b")] {
+        assert_eq!(unescaped(text), read);
+    }
+}

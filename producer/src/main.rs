@@ -1,0 +1,46 @@
+//! The collector as a Lambda function behind a function URL: wires requests to the collector, and it to the stream.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use headcount_producer::collector::config::Config;
+use headcount_producer::collector::{Collector, RETRY_FOR};
+use headcount_producer::{Producer, connect};
+use http_body_util::Full;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt as _, Response, run, service_fn};
+use tracing_subscriber::EnvFilter;
+
+/// How long the events of a request wait for each other, so that they share a record. Nothing outlives a request here.
+const LINGER: Duration = Duration::from_millis(2);
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
+    let config = Config::read(|name| std::env::var(name).ok()).context("the collector cannot start")?;
+    let settings = Producer::builder().submit_linger(LINGER).retry_for(RETRY_FOR);
+    let producer =
+        settings.build(&connect::kinesis(None).await, &config.stream).context("the collector cannot start")?;
+    let collector = Arc::new(Collector::new(producer, config.settings));
+    run(service_fn(move |request: Request| {
+        let collector = Arc::clone(&collector);
+        async move { Ok::<_, lambda_http::Error>(answer(&collector, request).await) }
+    }))
+    .await
+}
+
+async fn answer(collector: &Collector<Producer>, request: Request) -> Response<Body> {
+    let source = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref().and_then(|ip| ip.parse().ok()),
+        _ => None,
+    };
+    let (head, body) = request.into_parts();
+    let body = Full::new(Bytes::from(body.to_vec()));
+    let peer = source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    // All answers are text; as bytes they would travel in base64.
+    collector.answer(&head, body, peer).await.map(|answer| Body::from(String::from_utf8_lossy(&answer).into_owned()))
+}
