@@ -31,7 +31,7 @@ impl Stack {
     fn deploy() -> Self {
         let stand_in = StandIn::start();
         let binaries = binaries();
-        for name in ["headcount", "headcount-consumer", "headcount-aggregator"] {
+        for name in ["headcount", "headcount-consumer", "headcount-aggregator", "headcount-collector"] {
             let binary = binaries.join(name);
             assert!(binary.is_file(), "{} is not there: run `cargo build --workspace` first", binary.display());
         }

@@ -133,7 +133,7 @@ fn logs_of_every_function_end_some_day() {
 #[test]
 fn functions_have_the_size_time_and_runtime_that_the_documents_promise() {
     let template = Expanded::new();
-    for (name, memory, timeout) in [("Consumer", 512, 300), ("Aggregator", 1_024, 900)] {
+    for (name, memory, timeout) in [("Consumer", 512, 300), ("Aggregator", 1_024, 900), ("Collector", 512, 30)] {
         let function = template.properties(name);
         assert_eq!((&function["MemorySize"], &function["Timeout"]), (&json!(memory), &json!(timeout)), "{name}");
         assert_eq!(function["Runtime"], "provided.al2023");
@@ -211,8 +211,13 @@ fn the_document_explains_every_alarm_and_parameter() {
 #[test]
 fn each_function_is_told_exactly_what_its_configuration_reads() {
     let template = Expanded::new();
-    for (name, room) in [("Consumer", "consumer"), ("Aggregator", "aggregator")] {
-        let path = root().join(room).join("src/config.rs");
+    let configurations = [
+        ("Consumer", "consumer/src/config.rs"),
+        ("Aggregator", "aggregator/src/config.rs"),
+        ("Collector", "producer/src/collector/config.rs"),
+    ];
+    for (name, path) in configurations {
+        let path = root().join(path);
         let source = std::fs::read_to_string(path).expect("a room has a configuration");
         let told = template.properties(name)["Environment"]["Variables"].as_object().expect("variables").keys();
         assert_eq!(told.cloned().collect::<BTreeSet<_>>(), variables(&source), "{name}");
@@ -223,6 +228,31 @@ fn each_function_is_told_exactly_what_its_configuration_reads() {
 fn variables(source: &str) -> BTreeSet<String> {
     let constants = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \""));
     constants.map(|(_, value)| value.trim_end_matches("\";").to_owned()).collect()
+}
+
+#[test]
+fn nothing_is_open_to_the_internet_unless_somebody_decides_so() {
+    let template = Expanded::new();
+    assert_eq!(template.default_of("WithCollector"), "false");
+    assert_eq!(template.default_of("AllowedOrigins"), "");
+    for kind in ["AWS::Lambda::Url", "AWS::Lambda::Permission"] {
+        let of_kind: Vec<_> = template.resources().iter().filter(|(_, resource)| resource["Type"] == kind).collect();
+        assert!(!of_kind.is_empty(), "no {kind}");
+        for (name, resource) in of_kind {
+            assert_eq!(resource["Condition"], "HasCollector", "{name}");
+            let function =
+                &resource["Properties"][if kind.ends_with("Url") { "TargetFunctionArn" } else { "FunctionName" }];
+            assert_eq!(function["Ref"], "Collector", "{name} opens {function}");
+        }
+    }
+}
+
+#[test]
+fn write_keys_are_made_by_the_stack_and_stand_in_no_parameter() {
+    let template = Expanded::new();
+    assert_eq!(template.properties("WriteKeys")["GenerateSecretString"]["ExcludePunctuation"], true);
+    let told = &template.properties("Collector")["Environment"]["Variables"]["WRITE_KEYS"]["Fn::Sub"];
+    assert!(told.as_str().is_some_and(|text| text.starts_with("{{resolve:secretsmanager:${WriteKeys}:")), "{told}");
 }
 
 #[test]
@@ -246,10 +276,12 @@ fn every_parameter_and_output_says_what_it_is() {
 #[test]
 fn costs_can_be_told_by_project() {
     /// What bills nothing of its own, or takes no tags.
-    const UNTAGGED: [&str; 7] = [
+    const UNTAGGED: [&str; 9] = [
         "AWS::CloudWatch::Dashboard",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::EventSourceMapping",
+        "AWS::Lambda::Permission",
+        "AWS::Lambda::Url",
         "AWS::S3::BucketPolicy",
         "AWS::SNS::Subscription",
         "AWS::SQS::QueuePolicy",

@@ -112,6 +112,12 @@ fn the_aggregator_may_do_what_it_does_and_no_more() {
 }
 
 #[test]
+fn the_collector_may_put_events_and_no_more() {
+    let expected = ["kinesis:PutRecords", "logs:CreateLogStream", "logs:PutLogEvents"];
+    assert_eq!(actions(&Expanded::new(), "CollectorRole"), expected);
+}
+
+#[test]
 fn nobody_may_delete_an_item() {
     for (role, statement) in all_statements(&Expanded::new()) {
         for action in several(&statement["Action"]) {
