@@ -1,4 +1,6 @@
-//! What crosses rooms: the simulation of the whole pipeline, and a proxy full of faults before the real table.
+//! What crosses rooms: the simulation of the whole pipeline, a proxy full of faults before the real
+//! table, and a real browser.
 
+pub mod browser;
 pub mod fault_proxy;
 pub mod simulation;

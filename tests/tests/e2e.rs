@@ -2,6 +2,10 @@
 
 #[path = "e2e/bad_records.rs"]
 mod bad_records;
+#[path = "e2e/browser.rs"]
+mod browser;
+#[path = "e2e/collector.rs"]
+mod collector;
 #[path = "e2e/command.rs"]
 mod command;
 #[path = "e2e/damage.rs"]
@@ -12,8 +16,12 @@ mod demo;
 mod foreign_client;
 #[path = "e2e/history.rs"]
 mod history;
+#[path = "e2e/http.rs"]
+mod http;
 #[path = "e2e/lambda.rs"]
 mod lambda;
+#[path = "e2e/malformed.rs"]
+mod malformed;
 #[path = "e2e/pipeline.rs"]
 mod pipeline;
 #[path = "e2e/redrive.rs"]

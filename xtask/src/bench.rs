@@ -5,6 +5,7 @@
 //! ([`place::Place::measure`]); what a bench needs of others is installed under the target directory, pinned.
 
 mod cold_start;
+mod collector;
 mod line;
 mod place;
 mod table;
@@ -28,7 +29,8 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 1] = [Bench { name: "cold-start", run: cold_start::run }];
+const BENCHES: [Bench; 2] =
+    [Bench { name: "cold-start", run: cold_start::run }, Bench { name: "collector", run: collector::run }];
 
 #[derive(Args, Clone, PartialEq, Eq)]
 pub(crate) struct BenchArguments {

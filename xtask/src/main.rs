@@ -1,6 +1,7 @@
 //! The developer commands: `cargo xtask check`, `cargo xtask test`, `cargo xtask simulate`, `cargo xtask bench`.
 
 mod bench;
+mod chromium;
 mod node;
 mod python;
 mod simulate;
@@ -55,8 +56,8 @@ enum Commands {
     /// The checks, then every test: unit, property, integration, end to end, documentation.
     ///
     /// First provides what the tests need: a Python with the pinned clients of tests/python/requirements.txt, in the
-    /// target directory. Tests run by cargo-nextest where it is installed, else by cargo test. Every step runs even
-    /// if an earlier one failed; the exit code is 1 if any did.
+    /// target directory, and Chromium with its driver, by apt-get. Tests run by cargo-nextest where it is installed, else
+    /// by cargo test. Every step runs even if an earlier one failed; the exit code is 1 if any did.
     #[command(after_help = "Examples:
   cargo xtask test
   cargo nextest run -p headcount-core     one room alone
@@ -129,6 +130,7 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let binaries = binaries()?;
     let python = steps.make("python", || python::provide(root, REQUIREMENTS, &target()?.join("test-python")));
     let node = steps.make("node", || node::provide(root, "tests/node", &target()?.join("test-node")));
+    steps.make("browser", chromium::provide);
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
     let for_tests = |arguments: &[&str]| {
         let mut command = cargo(root);

@@ -111,6 +111,8 @@ pub(crate) struct Serve {
     pub(crate) dynamodb: String,
     /// Where `/healthz` answers.
     pub(crate) http: String,
+    /// Where the collector takes events.
+    pub(crate) collector: String,
 }
 
 impl Serve {
@@ -123,6 +125,7 @@ impl Serve {
     pub(crate) fn start_with(data_dir: Option<&Path>, options: &[&str]) -> Self {
         let ports = ["serve", "--kinesis-port", "0", "--dynamodb-port", "0", "--port", "0", "--window", "0"];
         let mut command = headcount(&ports);
+        command.args(["--collector-port", "0"]);
         command.args(options);
         if let Some(data_dir) = data_dir {
             command.arg("--data-dir").arg(data_dir);
@@ -133,12 +136,12 @@ impl Serve {
         // Goes on reading to the end, so that serve never waits for a full pipe.
         thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
         let mut said = String::new();
-        let mut endpoints = [None, None, None];
+        let mut endpoints = [const { None }; 4];
         while endpoints.iter().any(Option::is_none) {
             let line = receive
                 .recv_timeout(PATIENCE)
                 .unwrap_or_else(|error| panic!("serve did not print its endpoints: {error}\n{said}"));
-            for (name, endpoint) in ["Kinesis", "DynamoDB", "healthz"].iter().zip(&mut endpoints) {
+            for (name, endpoint) in ["Kinesis", "DynamoDB", "healthz", "collector"].iter().zip(&mut endpoints) {
                 if endpoint.is_none() && line.contains(name) {
                     *endpoint = url(&line);
                 }
@@ -146,8 +149,8 @@ impl Serve {
             said.push_str(&line);
             said.push('\n');
         }
-        let [kinesis, dynamodb, http] = endpoints.map(Option::unwrap_or_default);
-        Self { child, kinesis, dynamodb, http }
+        let [kinesis, dynamodb, http, collector] = endpoints.map(Option::unwrap_or_default);
+        Self { child, kinesis, dynamodb, http, collector }
     }
 
     /// Stops it as Ctrl-C would, and waits for its end.
@@ -167,6 +170,11 @@ impl Serve {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it is our child");
         self.child.wait().expect("it is our child");
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks over plain HTTP and takes the whole answer.

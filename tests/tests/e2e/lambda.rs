@@ -74,7 +74,18 @@ fn the_functions_do_not_outlive_a_serve_that_is_killed() {
 #[test]
 fn a_folder_without_the_programs_is_refused_with_what_builds_them() {
     let folder = tempfile::tempdir().unwrap();
-    let mut serve = headcount(&["serve", "--kinesis-port", "0", "--dynamodb-port", "0", "--port", "0", "--lambda"]);
+    let mut serve = headcount(&[
+        "serve",
+        "--kinesis-port",
+        "0",
+        "--dynamodb-port",
+        "0",
+        "--port",
+        "0",
+        "--collector-port",
+        "0",
+        "--lambda",
+    ]);
     serve.arg(folder.path());
     let output = run(serve, b"");
     let said = String::from_utf8_lossy(&output.stderr);
