@@ -173,7 +173,7 @@ impl Collector {
         for line in BufReader::new(out).lines() {
             let line = line?;
             if let Some((_, address)) = line.trim().split_once("events    http://") {
-                collector.host = address.trim_end_matches("/v1/events").to_owned();
+                address.trim_end_matches("/v1/events").clone_into(&mut collector.host);
                 return Ok(collector);
             }
         }

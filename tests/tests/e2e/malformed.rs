@@ -97,9 +97,10 @@ fn nested(endpoint: &str, random: &mut fastrand::Rng) -> u64 {
 
 fn packed_wrongly(endpoint: &str, random: &mut fastrand::Rng) -> u64 {
     let encoding = random.choice(["gzip", "zstd", "br", "gzip, zstd", "\u{7f}"]).unwrap_or("gzip");
-    let mut body = match random.bool() {
-        true => zstd::bulk::compress(event("e", "u").to_string().as_bytes(), 1).expect("memory takes all"),
-        false => vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3],
+    let mut body = if random.bool() {
+        zstd::bulk::compress(event("e", "u").to_string().as_bytes(), 1).expect("memory takes all")
+    } else {
+        vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3]
     };
     let at = random.usize(..body.len());
     body[at] ^= random.u8(1..);
@@ -115,9 +116,10 @@ fn bomb(endpoint: &str, random: &mut fastrand::Rng) -> u64 {
 
 fn oversized(endpoint: &str, random: &mut fastrand::Rng) -> u64 {
     let body = vec![b' '; (1 << 20) + random.usize(1..100_000)];
-    match random.bool() {
-        true => send(endpoint, "", &body),
-        false => raw(endpoint, head("", 5 << 30).as_bytes(), |socket| drop(socket.shutdown(Shutdown::Write))),
+    if random.bool() {
+        send(endpoint, "", &body)
+    } else {
+        raw(endpoint, head("", 5 << 30).as_bytes(), |socket| drop(socket.shutdown(Shutdown::Write)))
     }
 }
 
