@@ -170,10 +170,13 @@ impl Collector {
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let out = child.stdout.take().context("its output is piped")?;
         let mut collector = Self { child, host: String::new() };
-        for line in BufReader::new(out).lines() {
+        let mut lines = BufReader::new(out).lines();
+        for line in lines.by_ref() {
             let line = line?;
             if let Some((_, address)) = line.trim().split_once("events    http://") {
                 address.trim_end_matches("/v1/events").clone_into(&mut collector.host);
+                // A collector that nobody reads any more would stop.
+                std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
                 return Ok(collector);
             }
         }
