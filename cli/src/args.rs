@@ -18,6 +18,7 @@ mod metrics;
 mod rebuild;
 mod redrive;
 mod rejected;
+mod report;
 mod rollup;
 mod send;
 mod serve;
@@ -49,6 +50,7 @@ pub(crate) use range::{FormatArgs, PageArgs, RangeArgs};
 pub(crate) use rebuild::Rebuild;
 pub(crate) use redrive::Redrive;
 pub(crate) use rejected::Rejected;
+pub(crate) use report::Report;
 pub(crate) use rollup::Rollup;
 pub(crate) use rules::RuleArgs;
 pub(crate) use send::Send;
@@ -125,6 +127,8 @@ pub(crate) enum Command {
     User(User),
     /// Print what was rejected on a day, and why
     Rejected(Rejected),
+    /// Print the figures of files of events, without any server
+    Report(Report),
     /// Show the figures of a table to browsers and programs
     Dashboard(Dashboard),
 }

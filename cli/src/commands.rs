@@ -21,6 +21,7 @@ mod metrics;
 mod rebuild;
 mod redrive;
 mod rejected;
+mod report;
 mod rollup;
 mod send;
 mod serve;
@@ -50,6 +51,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Ai(args) => ai::run(args, interrupt).await,
         Command::User(args) => user::run(args, interrupt).await,
         Command::Rejected(args) => rejected::run(args, interrupt).await,
+        Command::Report(args) => report::run(args, interrupt).await,
         Command::Dashboard(args) => dashboard::run(args, interrupt).await,
     }
 }

@@ -16,6 +16,7 @@ mod lines;
 mod output;
 mod progress;
 mod put_records;
+mod report;
 mod web;
 
 use std::process::ExitCode;

@@ -3,12 +3,24 @@
 use crate::access::Access;
 use crate::token::{ReadToken, TokenError};
 
+/// The table of the events.
+pub const EVENTS_TABLE: &str = "EVENTS_TABLE";
+
+/// The table of the figures; that of the events where it is not set.
+pub const METRICS_TABLE: &str = "METRICS_TABLE";
+
+/// What a reader must know.
+pub const READ_TOKEN: &str = "READ_TOKEN";
+
+/// `iam` where IAM decides who reads.
+pub const READ_ACCESS: &str = "READ_ACCESS";
+
 /// The environment of the function.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `TABLE_NAME`: events, partials, users.
+    /// `EVENTS_TABLE`: events, partials, users.
     pub table: String,
-    /// `METRICS_TABLE_NAME`: the figures; the same where there is none.
+    /// `METRICS_TABLE`: the figures; the same where there is none.
     pub metrics_table: String,
     /// `READ_TOKEN`, or `READ_ACCESS=iam`.
     pub access: Access,
@@ -18,7 +30,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The table is not named.
-    #[error("TABLE_NAME is not set: name the table of the events")]
+    #[error("EVENTS_TABLE is not set: name the table of the events")]
     NoTable,
     /// The token is none.
     #[error("READ_TOKEN: {0}")]
@@ -36,9 +48,9 @@ impl Config {
     /// [`ConfigError`].
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let table = set("TABLE_NAME").ok_or(ConfigError::NoTable)?;
-        let metrics_table = set("METRICS_TABLE_NAME").unwrap_or_else(|| table.clone());
-        let access = match (set("READ_TOKEN"), set("READ_ACCESS").as_deref()) {
+        let table = set(EVENTS_TABLE).ok_or(ConfigError::NoTable)?;
+        let metrics_table = set(METRICS_TABLE).unwrap_or_else(|| table.clone());
+        let access = match (set(READ_TOKEN), set(READ_ACCESS).as_deref()) {
             (Some(token), None) => Access::by_token(ReadToken::new(&token)?),
             (None, Some("iam")) => Access::by_iam(),
             _ => return Err(ConfigError::Access),
@@ -58,12 +70,12 @@ mod tests {
                 |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
             Config::read(variable).map(|config| (config.table, config.metrics_table)).map_err(|error| error.to_string())
         };
-        let (table, token) = (("TABLE_NAME", "t"), ("READ_TOKEN", "0123456789abcdef"));
+        let (table, token) = (("EVENTS_TABLE", "t"), ("READ_TOKEN", "0123456789abcdef"));
         assert_eq!(read(&[table, token]), Ok(("t".into(), "t".into())));
-        let figures = ("METRICS_TABLE_NAME", "m");
+        let figures = ("METRICS_TABLE", "m");
         assert_eq!(read(&[table, figures, ("READ_ACCESS", "iam")]), Ok(("t".into(), "m".into())));
         for (set, says) in [
-            (&[token][..], "TABLE_NAME"),
+            (&[token][..], "EVENTS_TABLE"),
             (&[table][..], "exactly one"),
             (&[table, token, ("READ_ACCESS", "iam")][..], "exactly one"),
             (&[table, ("READ_ACCESS", "none")][..], "exactly one"),

@@ -13,6 +13,7 @@ use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
 use headcount_store::rows::{DailyRow, MadeOf, SketchesRow, TotalRow};
 use rayon::prelude::*;
+use serde_json::Value;
 
 use crate::day::{Day, DayState};
 use crate::error::QueryError;
@@ -29,8 +30,8 @@ pub(crate) struct Read {
     pub(crate) sketches: BTreeMap<NaiveDate, Arc<Option<SketchesRow>>>,
     pub(crate) partials: BTreeMap<NaiveDate, Arc<Vec<PartialRecord>>>,
     pub(crate) totals: Vec<TotalRow>,
-    /// Today's new users, where they were counted.
-    pub(crate) new_today: Option<u64>,
+    /// The new users of the days that are counted live.
+    pub(crate) new_users: BTreeMap<NaiveDate, u64>,
     pub(crate) depth: Depth,
 }
 
@@ -40,9 +41,7 @@ pub(crate) fn assemble(read: Read) -> Result<Gathered, QueryError> {
     let mut live: BTreeMap<NaiveDate, Merged> = read
         .partials
         .par_iter()
-        .filter(|(date, records)| {
-            is_newer(records, read.dailies.get(date).and_then(|row| row.as_ref().as_ref()), stored.get(date))
-        })
+        .filter(|(date, records)| is_newer(records, read.dailies.get(date).and_then(|row| row.as_ref().as_ref())))
         .filter_map(|(date, records)| Some((*date, records.par_iter().map(Merged::of).reduce_with(Merged::join)?)))
         .collect();
     let decoded = decode(&read, &mut live)?;
@@ -70,9 +69,9 @@ fn stored_days(read: &Read) -> Result<BTreeMap<NaiveDate, Day>, QueryError> {
 
 /// Whether the partials say more than what the day's figures were made of. A closed day has figures that partials
 /// cannot tell.
-fn is_newer(records: &[PartialRecord], row: Option<&DailyRow>, day: Option<&Day>) -> bool {
+pub(crate) fn is_newer(records: &[PartialRecord], row: Option<&DailyRow>) -> bool {
     let made_of = row.map_or(MadeOf::default(), |row| row.made_of);
-    let is_final = day.is_some_and(|day| day.metrics.figures.is_final);
+    let is_final = row.is_some_and(|row| row.data.get("final").and_then(Value::as_bool).unwrap_or_default());
     !is_final && !records.is_empty() && records.iter().map(|record| record.version).sum::<u64>() != made_of.day
 }
 
@@ -99,20 +98,21 @@ fn decode(read: &Read, live: &mut BTreeMap<NaiveDate, Merged>) -> Result<BTreeMa
     Ok(decoded)
 }
 
-/// The numbers of new users, today's as it is now.
+/// The numbers of new users, those of live days as they are now.
 fn totals(read: &Read) -> Vec<TotalRow> {
-    let mut totals: Vec<_> = read.totals.clone();
-    if let Some(new_users) = read.new_today {
-        totals.retain(|row| row.date != read.today);
-        totals.push(TotalRow { date: read.today, new_users, made_of: MadeOf::default() });
-    }
-    totals
+    let counted = read.new_users.iter().map(|(date, new_users)| TotalRow {
+        date: *date,
+        new_users: *new_users,
+        made_of: MadeOf::default(),
+    });
+    let stored = read.totals.iter().filter(|row| !read.new_users.contains_key(&row.date)).copied();
+    stored.chain(counted).collect()
 }
 
 fn live_day(gathered: &Gathered, read: &Read, date: NaiveDate, merged: &Merged) -> Result<Day, QueryError> {
     let known = gathered.days.get(&date).map(|day| &day.metrics.figures);
     let mut users = merged.users.clone().map_or_else(|| empty_sketch(read.precision), Ok)?;
-    let counted = read.new_today.filter(|_| date == read.today);
+    let counted = read.new_users.get(&date).copied();
     let metrics = DailyMetrics::of_day(&DayInput {
         date,
         counters: &merged.counters,

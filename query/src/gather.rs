@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{try_join_all, try_join4};
 use headcount_core::calendar::{day_of, days, days_after, days_before};
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
 use headcount_core::metrics::{Figures, total};
@@ -14,7 +14,7 @@ use headcount_store::rows::TotalRow;
 use headcount_store::traits::QueryStore;
 use rayon::prelude::*;
 
-use crate::assemble::{Read, assemble};
+use crate::assemble::{Read, assemble, is_newer};
 use crate::day::Day;
 use crate::deps::{Deps, deadline};
 use crate::error::QueryError;
@@ -103,16 +103,15 @@ async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> 
             None => Ok(Vec::new()),
         }
     };
-    let new_today = async {
-        match depth {
-            Depth::Users if dates.contains(&today) => reading.new_users(today).await.map(Some),
-            _ => Ok(None),
-        }
-    };
     let rows = try_join4(reading.dailies(&listed), reading.sketches(&united), reading.partials(&live), totals);
-    let ((dailies, sketches, partials, totals), new_today) = Box::pin(try_join(rows, new_today)).await?;
+    let (dailies, sketches, partials, totals) = Box::pin(rows).await?;
+    let counted = partials.iter().filter(|(date, records)| {
+        depth == Depth::Users && is_newer(records, dailies.get(date).and_then(|row| row.as_ref().as_ref()))
+    });
+    let counts = counted.map(|(date, _)| async { Ok::<_, QueryError>((*date, reading.new_users(*date).await?)) });
+    let new_users = Box::pin(try_join_all(counts)).await?.into_iter().collect();
     let precision = deployment.precision;
-    Ok(Read { zone, today, precision, dates, dailies, sketches, partials, totals, new_today, depth })
+    Ok(Read { zone, today, precision, dates, dailies, sketches, partials, totals, new_users, depth })
 }
 
 impl Gathered {

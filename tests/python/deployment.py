@@ -50,7 +50,8 @@ def deploy(endpoint: str, stack: str, binaries: str) -> dict:
     s3 = client("s3", endpoint)
     s3.create_bucket(Bucket=template.CODE_BUCKET)
     for name, resource in expanded["Resources"].items():
-        if resource["Type"] == "AWS::Lambda::Function":
+        # What is made only where it was asked for is not made here.
+        if resource["Type"] == "AWS::Lambda::Function" and "Condition" not in resource:
             code = zipped(Path(binaries) / f"headcount-{name.lower()}")
             s3.put_object(Bucket=template.CODE_BUCKET, Key=resource["Properties"]["Code"]["S3Key"], Body=code)
     cloudformation = client("cloudformation", endpoint)

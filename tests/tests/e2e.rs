@@ -1,5 +1,7 @@
 //! The real binary, end to end, over real sockets.
 
+#[path = "e2e/api.rs"]
+mod api;
 #[path = "e2e/bad_records.rs"]
 mod bad_records;
 #[path = "e2e/browser.rs"]
@@ -26,7 +28,11 @@ mod malformed;
 mod pipeline;
 #[path = "e2e/redrive.rs"]
 mod redrive;
+#[path = "e2e/report.rs"]
+mod report;
 #[path = "e2e/sample.rs"]
 mod sample;
+#[path = "e2e/schema.rs"]
+mod schema;
 #[path = "e2e/sigkill_serve.rs"]
 mod sigkill_serve;

@@ -8,6 +8,7 @@ mod cold_start;
 mod collector;
 mod line;
 mod place;
+mod query;
 mod table;
 
 use std::path::PathBuf;
@@ -29,8 +30,11 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 2] =
-    [Bench { name: "cold-start", run: cold_start::run }, Bench { name: "collector", run: collector::run }];
+const BENCHES: [Bench; 3] = [
+    Bench { name: "cold-start", run: cold_start::run },
+    Bench { name: "collector", run: collector::run },
+    Bench { name: "query", run: query::run },
+];
 
 #[derive(Args, Clone, PartialEq, Eq)]
 pub(crate) struct BenchArguments {

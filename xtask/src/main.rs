@@ -22,6 +22,12 @@ const PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_PYTHON";
 /// Where tests find the servers of `tests/node`.
 const NODE_VARIABLE: &str = "HEADCOUNT_TEST_NODE";
 
+/// Where tests find the Python that has what `tests/python/requirements-schemathesis.txt` names.
+const SCHEMATHESIS_VARIABLE: &str = "HEADCOUNT_TEST_SCHEMATHESIS";
+
+/// Names what that Python has.
+const SCHEMATHESIS: &str = "tests/python/requirements-schemathesis.txt";
+
 /// Names what the tests' Python has.
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
@@ -129,6 +135,8 @@ fn check(steps: &mut Steps, root: &Path) {
 fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let binaries = binaries()?;
     let python = steps.make("python", || python::provide(root, REQUIREMENTS, &target()?.join("test-python")));
+    let schemathesis =
+        steps.make("schemathesis", || python::provide(root, SCHEMATHESIS, &target()?.join("test-schemathesis")));
     let node = steps.make("node", || node::provide(root, "tests/node", &target()?.join("test-node")));
     steps.make("browser", chromium::provide);
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
@@ -140,6 +148,9 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
         }
         if let Some(node) = &node {
             command.env(NODE_VARIABLE, node);
+        }
+        if let Some(python) = &schemathesis {
+            command.env(SCHEMATHESIS_VARIABLE, python);
         }
         command
     };

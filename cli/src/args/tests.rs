@@ -37,6 +37,7 @@ fn every_command_explains_itself_with_examples() {
         "ai",
         "user",
         "rejected",
+        "report",
         "dashboard",
     ] {
         assert!(names.iter().any(|known| known == name), "{name} in {names:?}");

@@ -47,7 +47,7 @@ fn changes(metrics: &PlatformMetrics, previous: &Previous) -> String {
 }
 
 /// Every figure of every day, and of the range; a few days to a table.
-fn tables(metrics: &PlatformMetrics) -> Result<Vec<Table>, Failure> {
+pub(super) fn tables(metrics: &PlatformMetrics) -> Result<Vec<Table>, Failure> {
     let Ok(Value::Object(total)) = serde_json::to_value(&metrics.total) else {
         return Err(Failure::new("the figures cannot be shown", "report this"));
     };

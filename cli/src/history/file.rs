@@ -16,7 +16,7 @@ use crate::failure::Failure;
 const READ_BYTES: usize = 256 << 10;
 
 /// Bytes of a line that are kept: one more than a record may have, so that whoever decodes it sees that it is too long.
-const MAX_LINE_BYTES: usize = MAX_RECORD_BYTES + 1;
+pub(crate) const MAX_LINE_BYTES: usize = MAX_RECORD_BYTES + 1;
 
 /// A line with its number, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,18 +26,15 @@ pub(crate) struct Line {
     pub(crate) text: Vec<u8>,
 }
 
-/// A file that is read line by line.
-pub(crate) struct Lines {
-    path: PathBuf,
-    input: Box<dyn BufRead + Send>,
-    hasher: Hasher128,
-    numbers: u64,
+/// A file's content, decompressed, and how much of the file itself was read.
+pub(crate) struct Content {
+    pub(crate) input: Box<dyn BufRead + Send>,
     /// Bytes of the file itself that were read.
-    read: Arc<AtomicU64>,
-    size: u64,
+    pub(crate) read: Arc<AtomicU64>,
+    pub(crate) size: u64,
 }
 
-impl Lines {
+impl Content {
     /// Opens the file; its first bytes tell how it is compressed.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let cannot = |error: io::Error| {
@@ -62,7 +59,23 @@ impl Lines {
             }
             Form::Kpl => return Err(cannot(io::Error::other("it holds a record of the Kinesis Producer Library"))),
         };
-        Ok(Self { path: path.to_owned(), input, hasher: Hasher128::default(), numbers: 0, read, size: metadata.len() })
+        Ok(Self { input, read, size: metadata.len() })
+    }
+}
+
+/// A file that is read line by line.
+pub(crate) struct Lines {
+    path: PathBuf,
+    content: Content,
+    hasher: Hasher128,
+    numbers: u64,
+}
+
+impl Lines {
+    /// Opens the file.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let content = Content::open(path)?;
+        Ok(Self { path: path.to_owned(), content, hasher: Hasher128::default(), numbers: 0 })
     }
 
     /// The next line; none at the end. Of a line that no record can hold only the beginning is kept.
@@ -70,7 +83,7 @@ impl Lines {
         let mut text = Vec::new();
         let mut is_begun = false;
         loop {
-            let piece = match self.input.fill_buf() {
+            let piece = match self.content.input.fill_buf() {
                 Ok(piece) => piece,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.broken(&error)),
@@ -85,7 +98,7 @@ impl Lines {
             text.extend_from_slice(&piece[..end.unwrap_or(piece.len()).min(room)]);
             self.hasher.update(&piece[..taken]);
             let is_last = piece.is_empty();
-            self.input.consume(taken);
+            self.content.input.consume(taken);
             if end.is_some() || is_last {
                 self.numbers += 1;
                 return Ok(Some(Line { number: self.numbers, text }));
@@ -105,7 +118,7 @@ impl Lines {
 
     /// Bytes of the file itself that were read, and that there are.
     pub(crate) fn position(&self) -> (u64, u64) {
-        (self.read.load(Ordering::Relaxed), self.size)
+        (self.content.read.load(Ordering::Relaxed), self.content.size)
     }
 }
 

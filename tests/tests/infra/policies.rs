@@ -133,7 +133,9 @@ fn logs_of_every_function_end_some_day() {
 #[test]
 fn functions_have_the_size_time_and_runtime_that_the_documents_promise() {
     let template = Expanded::new();
-    for (name, memory, timeout) in [("Consumer", 512, 300), ("Aggregator", 1_024, 900), ("Collector", 512, 30)] {
+    for (name, memory, timeout) in
+        [("Consumer", 512, 300), ("Aggregator", 1_024, 900), ("Collector", 512, 30), ("Api", 512, 60)]
+    {
         let function = template.properties(name);
         assert_eq!((&function["MemorySize"], &function["Timeout"]), (&json!(memory), &json!(timeout)), "{name}");
         assert_eq!(function["Runtime"], "provided.al2023");
@@ -215,6 +217,7 @@ fn each_function_is_told_exactly_what_its_configuration_reads() {
         ("Consumer", "consumer/src/config.rs"),
         ("Aggregator", "aggregator/src/config.rs"),
         ("Collector", "producer/src/collector/config.rs"),
+        ("Api", "dashboard/src/config.rs"),
     ];
     for (name, path) in configurations {
         let path = root().join(path);
@@ -239,12 +242,33 @@ fn nothing_is_open_to_the_internet_unless_somebody_decides_so() {
         let of_kind: Vec<_> = template.resources().iter().filter(|(_, resource)| resource["Type"] == kind).collect();
         assert!(!of_kind.is_empty(), "no {kind}");
         for (name, resource) in of_kind {
+            if name.starts_with("Api") {
+                // Who reads there is looked at below.
+                assert!(["HasApi", "IsReadByToken"].contains(&resource["Condition"].as_str().expect("a condition")));
+                continue;
+            }
             assert_eq!(resource["Condition"], "HasCollector", "{name}");
             let function =
                 &resource["Properties"][if kind.ends_with("Url") { "TargetFunctionArn" } else { "FunctionName" }];
             assert_eq!(function["Ref"], "Collector", "{name} opens {function}");
         }
     }
+}
+
+#[test]
+fn nobody_reads_figures_at_an_address_unless_somebody_decides_who() {
+    let template = Expanded::new();
+    assert_eq!(template.default_of("ReadAccess"), "none");
+    for (name, resource) in template.resources() {
+        let is_of_the_api = name.starts_with("Api");
+        assert!(!is_of_the_api || !resource["Condition"].is_null(), "{name} is made in any case");
+    }
+    let open = json!({"Fn::If": ["IsReadByToken", "NONE", "AWS_IAM"]});
+    assert_eq!(template.properties("ApiUrl")["AuthType"], open);
+    let variables = &template.properties("Api")["Environment"]["Variables"];
+    assert_eq!(variables["READ_ACCESS"], json!({"Fn::If": ["IsReadByToken", "", "iam"]}));
+    let token = variables["READ_TOKEN"]["Fn::If"][1]["Fn::Sub"].as_str().expect("a text");
+    assert_eq!(token, "{{resolve:secretsmanager:${ReadToken}}}", "the token itself is in no template");
 }
 
 #[test]

@@ -118,6 +118,19 @@ fn the_collector_may_put_events_and_no_more() {
 }
 
 #[test]
+fn the_api_reads_and_no_more() {
+    let expected = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:PartiQLSelect",
+        "dynamodb:Query",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    ];
+    assert_eq!(actions(&Expanded::new(), "ApiRole"), expected);
+}
+
+#[test]
 fn nobody_may_delete_an_item() {
     for (role, statement) in all_statements(&Expanded::new()) {
         for action in several(&statement["Action"]) {

@@ -1,0 +1,136 @@
+//! A year's figures of a product with a million users a month, from a table of this machine, by a client that has asked
+//! nothing before.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use chrono::{NaiveDate, Utc};
+use clap::Parser;
+use headcount_core::calendar::{days, days_before};
+use headcount_core::counters::Counters;
+use headcount_core::deployment::Deployment;
+use headcount_core::metrics::{DailyMetrics, DayInput};
+use headcount_core::session_sample::SessionSample;
+use headcount_core::user_sketch::UserSketch;
+use headcount_local::table::{Table, TableOptions};
+use headcount_query::{Deps, Range, get_feature_usage, get_platform_metrics};
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::schema::{Tables, create_tables};
+use headcount_store::faulty::Faulty;
+use headcount_store::faulty::plan::Quiet;
+use headcount_store::rows::{DailyRow, MadeOf, SketchesRow, TotalRow};
+use headcount_store::traits::{DailyStore as _, DeploymentStore as _};
+use serde_json::{Value, json};
+
+/// Days of the range.
+const DAYS: u64 = 365;
+
+/// Users that come within a month, and on a day.
+const USERS: u64 = 1_000_000;
+const USERS_A_DAY: u64 = 100_000;
+
+/// How often each question is asked; the median is told.
+const ROUNDS: usize = 21;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Given by `cargo bench`; without it nothing is measured
+    #[arg(long)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    if !Arguments::parse().bench {
+        return Ok(());
+    }
+    let table = Table::start(TableOptions::default()).await?;
+    let connection = connect(&ConnectOptions::local(table.endpoint())).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+    create_tables(&connection, &Tables::one("headcount"), deadline).await?;
+    let store = DynamoStore::new(connection, Tables::one("headcount"));
+    store.create_deployment(&Deployment::new(chrono_tz::UTC, "bench")).await?;
+    let today = Utc::now().date_naive();
+    let year = Range::ending(today, DAYS)?;
+    let mut random = fastrand::Rng::with_seed(6);
+    for date in days(days_before(year.from, 29), today) {
+        fill(&store, date, &mut random).await?;
+    }
+    let store = Faulty::new(store, Quiet);
+    let requests = |store: &Faulty<DynamoStore>| store.requests().values().sum::<u64>();
+
+    let (before, mut times) = (requests(&store), Vec::new());
+    for _ in 0..ROUNDS {
+        let (deps, begun) = (Deps::new(store.clone()), Instant::now());
+        get_feature_usage(&deps, year).await?;
+        times.push(begun.elapsed());
+    }
+    let asked = (requests(&store) - before) as f64 / ROUNDS as f64;
+    print("query/counters", "a year's counters", "ms", median(times)?, 100.0);
+    print("query/counters-requests", "their requests", "requests", asked, 6.0);
+
+    let (before, mut times) = (requests(&store), Vec::new());
+    for _ in 0..ROUNDS {
+        let (deps, begun) = (Deps::new(store.clone()), Instant::now());
+        get_platform_metrics(&deps, year, false).await?;
+        times.push(begun.elapsed());
+    }
+    let asked = (requests(&store) - before) as f64 / ROUNDS as f64;
+    print("query/users", "a year's figures with its users", "ms", median(times)?, 300.0);
+    print("query/users-requests", "their requests, in 3 waits", "requests", asked, 12.0);
+    Ok(())
+}
+
+/// Stores a day's results as the aggregator does.
+async fn fill(store: &DynamoStore, date: NaiveDate, random: &mut fastrand::Rng) -> Result<()> {
+    let mut users = UserSketch::new(Deployment::new(chrono_tz::UTC, "").precision)?;
+    let mut sessions = SessionSample::default();
+    for _ in 0..USERS_A_DAY {
+        // A bijection on 64 bits, as good as a hash of the number.
+        let user = random.u64(..USERS).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        users.insert_hash((user ^ (user >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9));
+    }
+    let start = date.and_hms_opt(9, 0, 0).context("a morning")?.and_utc().timestamp_millis();
+    for n in 0..3_000 {
+        sessions.insert(&format!("{date}-{n}"), start);
+        sessions.insert(&format!("{date}-{n}"), start + random.i64(0..3_600_000));
+    }
+    let mut day = DailyMetrics::of_day(&DayInput {
+        date,
+        counters: &Counters::default(),
+        users: USERS_A_DAY,
+        users_relative_standard_error: users.relative_standard_error(),
+        sessions: &sessions,
+        weekly_users: USERS_A_DAY,
+        monthly_users: USERS,
+        new_users: 1,
+        total_users: USERS,
+        lanes_set_aside: 0,
+        is_final: false,
+        verified: false,
+    });
+    for n in 0..50 {
+        day.figures.feature_usage.insert(format!("feature-{n}"), random.u64(..10_000));
+        day.figures.platforms.insert(format!("platform-{n}"), random.u64(..10_000));
+    }
+    let made_of = MadeOf { day: 1, month: 1 };
+    let row = DailyRow { date, data: day.to_object(), made_of, created_ms: 1, updated_ms: 1 };
+    store.put_daily(&row).await?;
+    let (users, sessions) = (users.encode(), sessions.encode());
+    store.put_sketches(&SketchesRow { date, users, sessions, made_of_day: 1, updated_ms: 1 }).await?;
+    store.put_total(&TotalRow { date, new_users: 1, made_of }).await?;
+    Ok(())
+}
+
+fn median(mut times: Vec<Duration>) -> Result<f64> {
+    times.sort();
+    let middle = times.get(times.len() / 2).context("something was measured")?;
+    Ok(middle.as_secs_f64() * 1_000.0)
+}
+
+fn print(name: &str, measures: &str, unit: &str, ours: f64, at_most: f64) {
+    let line: Value =
+        json!({"name": name, "measures": measures, "unit": unit, "ours": ours, "goal": {"atMost": at_most}});
+    println!("{line}");
+}
