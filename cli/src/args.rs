@@ -14,6 +14,7 @@ mod features;
 mod generate;
 mod import;
 mod init;
+mod load;
 mod metrics;
 mod rebuild;
 mod redrive;
@@ -45,6 +46,7 @@ pub(crate) use features::Features;
 pub(crate) use generate::Generate;
 pub(crate) use import::Import;
 pub(crate) use init::Init;
+pub(crate) use load::Load;
 pub(crate) use metrics::Metrics;
 pub(crate) use range::{FormatArgs, PageArgs, RangeArgs};
 pub(crate) use rebuild::Rebuild;
@@ -101,6 +103,8 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Send events, one JSON object a line, to the stream
     Send(Send),
+    /// Send a steady load of made events, and measure how long they take to be accepted and counted
+    Load(Load),
     /// Bring in history: events of a file, however old
     Import(Import),
     /// Do the work of the mapping and its function on this machine, for any stream and table

@@ -17,6 +17,7 @@ mod features;
 mod generate;
 mod import;
 mod init;
+mod load;
 mod metrics;
 mod rebuild;
 mod redrive;
@@ -36,6 +37,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Check(args) => check::run(args, interrupt).await,
         Command::Generate(args) => generate::run(&args, interrupt),
         Command::Send(args) => send::run(args, interrupt).await,
+        Command::Load(args) => load::run(args, interrupt).await,
         Command::Import(args) => import::run(args, interrupt).await,
         Command::Consume(args) => consume::run(args, interrupt).await,
         Command::Redrive(args) => redrive::run(args, interrupt).await,

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use headcount_producer::KinesisStream;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect, sdk_config};
 use headcount_store::dynamo::schema::Tables;
 
 use crate::args::{DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs};
 use crate::failure::Failure;
-use crate::put_records::kinesis::KinesisStream;
+use crate::sender::failed;
 
 /// How long one `PutRecords` may take: 5 MiB over a slow line.
 const PUT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -33,8 +34,8 @@ pub(crate) async fn open_stream(options: &ConnectOptions, name: &str) -> Result<
     let config = sdk_config(options).await;
     let client = aws_sdk_kinesis::Client::new(&config);
     let place = place_of_stream(&config)?;
-    let stream = KinesisStream::new(client, name, &place);
-    stream.check().await?;
+    let stream = KinesisStream::new(&client, name, &place);
+    stream.check().await.map_err(|problem| failed(&problem))?;
     Ok(stream)
 }
 

@@ -4,25 +4,23 @@ use std::borrow::Cow;
 use std::fmt;
 
 use headcount_core::hash::hash128;
+use headcount_producer::Unchecked;
+use headcount_producer::identity::event_id;
+use headcount_producer::limits::MAX_RECORD_BYTES;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::put_records::{MAX_RECORD_BYTES, Record};
-
 pub(crate) mod reader;
-
-/// Characters of a partition key that Kinesis accepts.
-const MAX_PARTITION_KEY_CHARS: usize = 256;
 
 /// What one line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// Nothing but white space.
     Blank,
-    /// A record for the stream, and whether it was given an id.
+    /// An event for the stream, and whether it was given an id.
     Event {
-        /// The record.
-        record: Record,
+        /// The event.
+        event: Unchecked,
         /// Whether `eventId` was missing and made.
         minted: bool,
     },
@@ -50,6 +48,41 @@ impl SystemIdentities {
     /// Ready to use.
     pub(crate) fn new() -> Self {
         Self { clock: headcount_store::clock::Clock::system(), random: fastrand::Rng::new() }
+    }
+}
+
+/// Identities that a second run over the same input makes again: of a fixed time, a salt, and the number of the line.
+pub(crate) struct RepeatableIdentities {
+    now_ms: u64,
+    salt: u128,
+    line: u64,
+    drawn: u64,
+}
+
+impl RepeatableIdentities {
+    /// Those of a run that began at this time.
+    pub(crate) fn new(now_ms: u64, salt: u128) -> Self {
+        Self { now_ms, salt, line: 0, drawn: 0 }
+    }
+
+    /// What follows is this line's.
+    pub(crate) fn begin_line(&mut self, line: u64) {
+        (self.line, self.drawn) = (line, 0);
+    }
+}
+
+impl Identities for RepeatableIdentities {
+    fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    fn random(&mut self) -> [u8; 10] {
+        let mut from = self.salt.to_le_bytes().to_vec();
+        from.extend_from_slice(&self.line.to_le_bytes());
+        from.extend_from_slice(&self.drawn.to_le_bytes());
+        self.drawn += 1;
+        let [bytes @ .., _, _, _, _, _, _] = hash128(&from).to_le_bytes();
+        bytes
     }
 }
 
@@ -84,28 +117,21 @@ pub(crate) fn classify(line: &[u8], identities: &mut impl Identities) -> Line {
     };
     let addition = (seen.is_object && !seen.has_event_id).then(|| mint(&seen, identities));
     let minted = addition.is_some();
-    let data = match addition {
+    let json = match addition {
         Some(addition) => with_fields(text, &addition, seen.is_empty),
-        None => text.as_bytes().to_vec(),
+        None => text.to_owned(),
     };
-    let partition_key = partition_key(seen.user_id.as_deref(), text);
-    if data.len() + partition_key.len() > MAX_RECORD_BYTES {
+    // A longer user's id is no partition key, but a hash of the event is.
+    let user_id = seen.user_id.map(Cow::into_owned);
+    if json.len() + user_id.as_ref().map_or(0, String::len) > MAX_RECORD_BYTES {
         return Line::TooLong;
     }
-    Line::Event { record: Record { partition_key, data }, minted }
-}
-
-/// The user's id where Kinesis takes it, so that a user's events meet one shard; else a hash of the line.
-fn partition_key(user_id: Option<&str>, text: &str) -> String {
-    match user_id.map(str::trim) {
-        Some(user_id) if !user_id.is_empty() && user_id.chars().count() <= MAX_PARTITION_KEY_CHARS => user_id.into(),
-        _ => format!("{:032x}", hash128(text.as_bytes())),
-    }
+    Line::Event { event: Unchecked { user_id, json }, minted }
 }
 
 fn mint(seen: &Seen<'_>, identities: &mut impl Identities) -> String {
     let now_ms = identities.now_ms();
-    let id = uuid::Builder::from_unix_timestamp_millis(now_ms, &identities.random()).into_uuid();
+    let id = event_id(now_ms as i64, &identities.random());
     if seen.has_timestamp {
         format!(r#""eventId":"{id}""#)
     } else {
@@ -114,10 +140,10 @@ fn mint(seen: &Seen<'_>, identities: &mut impl Identities) -> String {
 }
 
 /// The object with further fields at its end, where they win over a `null` of the same name.
-fn with_fields(object: &str, fields: &str, is_empty: bool) -> Vec<u8> {
+fn with_fields(object: &str, fields: &str, is_empty: bool) -> String {
     let open = object.strip_suffix('}').unwrap_or(object).trim_end();
     let comma = if is_empty { "" } else { "," };
-    format!("{open}{comma}{fields}}}").into_bytes()
+    format!("{open}{comma}{fields}}}")
 }
 
 /// Where and why the parser stopped. Its own message never shows the text.

@@ -15,8 +15,8 @@ mod interrupt;
 mod lines;
 mod output;
 mod progress;
-mod put_records;
 mod report;
+mod sender;
 mod web;
 
 use std::process::ExitCode;

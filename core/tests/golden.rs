@@ -118,3 +118,11 @@ fn counters_of_version_1() {
     assert_eq!((read.events, read.duplicates, read.rejected, read.features.total()), (600, 7, 9, 100));
     assert_eq!((read.models.total().cost_nanos, read.platforms.get("web")), (100 * 250_000_000, Some(&300)));
 }
+
+#[test]
+fn aggregated_records_of_aws_kinesis_agg() {
+    // Made by PyPI's aws_kinesis_agg 1.2.3: four records, three partition keys, two explicit hash keys.
+    let data = include_bytes!("golden/kpl-aggregated.bin");
+    let wanted: Vec<Vec<u8>> = (0..4).map(|n| format!("{{\"n\":{n}}}").into_bytes()).collect();
+    assert_eq!(headcount_core::wire::kpl::take_apart(data).unwrap(), wanted);
+}

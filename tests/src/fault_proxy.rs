@@ -1,4 +1,4 @@
-//! A proxy between the real SDK and a DynamoDB endpoint, over real sockets, that does to requests what a service and a
+//! A proxy between the real SDK and an endpoint of DynamoDB or Kinesis, over real sockets, that does to requests what a service and a
 //! network do to them: throttles, answers with errors, closes connections before or after a request took effect, comes
 //! late. What strikes which request is drawn from a seed.
 //!

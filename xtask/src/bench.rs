@@ -8,6 +8,7 @@ mod cold_start;
 mod collector;
 mod line;
 mod place;
+mod producer;
 mod query;
 mod table;
 
@@ -30,9 +31,10 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 4] = [
     Bench { name: "cold-start", run: cold_start::run },
     Bench { name: "collector", run: collector::run },
+    Bench { name: "producer", run: producer::run },
     Bench { name: "query", run: query::run },
 ];
 

@@ -18,9 +18,9 @@ use headcount_core::validate::Rules;
 use headcount_local::error::LocalError;
 use headcount_local::machine::{Machine, MachineError, MachineOptions};
 use headcount_local::schedule::INTERVAL;
+use headcount_producer::Packing;
 use headcount_store::clock::Clock;
 use headcount_store::dynamo::connect::ConnectOptions;
-use headcount_store::retry::Jitter;
 
 use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, Demo, KINESIS_PORT, WEB_PORT};
 use crate::commands::generate::default_users;
@@ -30,8 +30,7 @@ use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::lines::SystemIdentities;
 use crate::output;
-use crate::put_records::Sender;
-use crate::put_records::kinesis::KinesisStream;
+use crate::sender::Sender;
 use crate::web::access;
 
 /// How often the figures are brought up to date while events trickle in.
@@ -50,7 +49,7 @@ pub(crate) async fn run(args: Demo, interrupt: &Interrupt) -> Result<Ending, Fai
         Some(serve::answer(&machine, addr, access(addr, None)?).await.map_err(|_| port_in_use(WEB_PORT))?)
     };
     let target = open_stream(&ConnectOptions::local(machine.kinesis_endpoint()), machine.stream_name()).await?;
-    let mut sender = Sender::new(target, Jitter::from_entropy());
+    let mut sender = Sender::over(target, Packing::Off)?;
     let users = args.users.unwrap_or_else(|| default_users(args.events));
     let generator = feed::options(args.events, users, args.days, args.seed, Clock::system().now_ms());
     let proven = proof::prove(&machine, &generator, &mut sender, interrupt).await;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
-use headcount_store::retry::Jitter;
+use headcount_producer::limits::MAX_RECORD_BYTES;
+use headcount_producer::{Packing, Producer};
 use serde::Serialize;
 
 use crate::args::{Send, Source};
@@ -13,10 +15,19 @@ use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::lines::reader::{self, RawLine};
-use crate::lines::{Line, SystemIdentities, classify};
+use crate::lines::{Line, classify};
 use crate::output::{self, numbers::whole, table::Table};
 use crate::progress::Progress;
-use crate::put_records::{MAX_RECORD_BYTES, Record, Sender, Target};
+use crate::sender::Sender;
+
+mod pace;
+mod resume;
+
+use pace::Pace;
+use resume::Position;
+
+/// How long a line waits for company while no other comes.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Lines that are reported one by one; the others are counted.
 const MAX_REPORTED_LINES: u64 = 20;
@@ -29,14 +40,22 @@ pub(crate) struct Summary {
     lines: u64,
     /// Blank lines, which were skipped.
     blank: u64,
-    /// Records that the stream has.
+    /// Events that the stream has.
     sent: u64,
     /// Events that were given an `eventId`.
     identified: u64,
-    /// Lines and records that did not reach the stream, by reason.
+    /// Lines and events that did not reach the stream, by reason.
     refused: BTreeMap<String, u64>,
+    /// Lines that an earlier run had sent already.
+    #[serde(skip_serializing_if = "is_zero")]
+    resumed: u64,
     /// Whether Ctrl-C ended it before the last line.
     interrupted: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Summary {
@@ -60,10 +79,15 @@ impl Summary {
 /// Runs it.
 pub(crate) async fn run(args: Send, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let input = open(&args.source)?;
-    let given_up = args.failed.as_deref().map(GivenUp::create).transpose()?;
+    let position = Position::open(args.resume.as_deref(), args.failed.is_some())?;
+    let given_up = args.failed.as_deref().map(|path| GivenUp::open(path, position.is_resumed())).transpose()?;
     let Some(stream) = interrupt.or(connect::stream(&args.stream)).await else { return Ok(Ending::Interrupted) };
     let progress = Progress::start("sending", None);
-    let mut sending = Sending::new(Sender::new(stream?, Jitter::from_entropy()), given_up, progress);
+    let packing = if args.pack { Packing::Zstd } else { Packing::Off };
+    let builder = Producer::builder().queue_packing(packing).concurrency(usize::from(args.concurrency));
+    let producer = builder.build_on(stream?).map_err(Failure::said)?;
+    let mut sending = Sending::new(Sender::new(producer, packing), given_up, progress, position);
+    sending.pace = args.rate.map(Pace::new);
     let outcome = sending.run(input, interrupt).await;
     let (summary, kept) = sending.end();
     report(&summary, args.json)?;
@@ -92,9 +116,10 @@ struct GivenUp {
 }
 
 impl GivenUp {
-    fn create(path: &Path) -> Result<Self, Failure> {
+    /// A resumed run adds to what is there.
+    fn open(path: &Path, adds: bool) -> Result<Self, Failure> {
         let path_text = path.display().to_string();
-        match File::create(path) {
+        match File::options().create(true).write(true).append(adds).truncate(!adds).open(path) {
             Ok(file) => Ok(Self { path: path_text, file: BufWriter::new(file) }),
             Err(error) => {
                 Err(Failure::new(format!("{path_text} cannot be written ({error})"), "give --failed another file"))
@@ -102,9 +127,9 @@ impl GivenUp {
         }
     }
 
-    fn keep(&mut self, records: &[Record]) -> Result<(), Failure> {
-        let written = records.iter().try_for_each(|record| {
-            self.file.write_all(&record.data)?;
+    fn keep(&mut self, events: &[String]) -> Result<(), Failure> {
+        let written = events.iter().try_for_each(|event| {
+            self.file.write_all(event.as_bytes())?;
             self.file.write_all(b"\n")
         });
         written.and_then(|()| self.file.flush()).map_err(|error| {
@@ -114,19 +139,19 @@ impl GivenUp {
 }
 
 /// The work between input and stream.
-struct Sending<T> {
-    sender: Sender<T>,
+struct Sending {
+    sender: Sender,
     given_up: Option<GivenUp>,
     progress: Progress,
-    identities: SystemIdentities,
+    position: Position,
+    pace: Option<Pace>,
     summary: Summary,
     reported: u64,
 }
 
-impl<T: Target> Sending<T> {
-    fn new(sender: Sender<T>, given_up: Option<GivenUp>, progress: Progress) -> Self {
-        let identities = SystemIdentities::new();
-        Self { sender, given_up, progress, identities, summary: Summary::default(), reported: 0 }
+impl Sending {
+    fn new(sender: Sender, given_up: Option<GivenUp>, progress: Progress, position: Position) -> Self {
+        Self { sender, given_up, progress, position, pace: None, summary: Summary::default(), reported: 0 }
     }
 
     /// Sends every line, or as far as it comes; what was begun is finished in any case.
@@ -134,7 +159,8 @@ impl<T: Target> Sending<T> {
         let outcome = self.send_lines(input, interrupt).await;
         let finished = self.sender.finish().await;
         let kept = self.keep_given_up();
-        outcome.and(finished).and(kept)
+        let remembered = self.position.keep(&self.sender, true);
+        outcome.and(finished).and(kept).and(remembered)
     }
 
     async fn send_lines(
@@ -144,7 +170,16 @@ impl<T: Target> Sending<T> {
     ) -> Result<(), Failure> {
         let mut lines = reader::spawn(input);
         loop {
-            let (number, line) = match interrupt.or(lines.recv()).await {
+            let next = match interrupt.or(tokio::time::timeout(LINGER, lines.recv())).await {
+                Some(Err(_)) => {
+                    self.sender.flush().await;
+                    self.position.keep(&self.sender, false)?;
+                    continue;
+                }
+                Some(Ok(next)) => Some(next),
+                None => None,
+            };
+            let (number, line) = match next {
                 None => {
                     self.summary.interrupted = true;
                     return Ok(());
@@ -156,14 +191,25 @@ impl<T: Target> Sending<T> {
                 }
                 Some(Some(Ok(line))) => line,
             };
+            if self.position.skips(number, &line)? {
+                self.summary.resumed += 1;
+                continue;
+            }
+            if let Some(pace) = &mut self.pace {
+                let Some(()) = interrupt.or(pace.next()).await else {
+                    self.summary.interrupted = true;
+                    return Ok(());
+                };
+            }
             self.take(number, line).await?;
         }
     }
 
     async fn take(&mut self, number: u64, line: RawLine) -> Result<(), Failure> {
         self.summary.lines += 1;
+        self.position.take(number, &line);
         let line = match line {
-            RawLine::Whole(bytes) => classify(&bytes, &mut self.identities),
+            RawLine::Whole(bytes) => classify(&bytes, self.position.identities(number)),
             RawLine::TooLong => Line::TooLong,
         };
         match line {
@@ -173,14 +219,14 @@ impl<T: Target> Sending<T> {
                 let rule = format!("longer than a record may be ({} bytes)", whole(MAX_RECORD_BYTES as u64));
                 self.refuse(number, "TooLong", &rule);
             }
-            Line::Event { record, minted } => {
+            Line::Event { event, minted } => {
                 self.summary.identified += u64::from(minted);
-                self.sender.push(record).await?;
+                self.sender.push(event, number).await?;
                 self.progress.set(self.sender.tally().settled());
                 self.keep_given_up()?;
             }
         }
-        Ok(())
+        self.position.keep(&self.sender, false)
     }
 
     fn refuse(&mut self, number: u64, reason: &str, problem: &str) {
@@ -196,9 +242,9 @@ impl<T: Target> Sending<T> {
     }
 
     fn keep_given_up(&mut self) -> Result<(), Failure> {
-        let records = self.sender.take_given_up();
+        let events = self.sender.take_given_up();
         match &mut self.given_up {
-            Some(given_up) if !records.is_empty() => given_up.keep(&records),
+            Some(given_up) if !events.is_empty() => given_up.keep(&events),
             _ => Ok(()),
         }
     }
@@ -230,6 +276,9 @@ fn table(summary: &Summary) -> Table {
     let mut table = Table::new(["what", "count"]);
     let mut count = |name: &str, count: u64| table.row([name.to_owned(), whole(count)]);
     count("lines", summary.lines);
+    if summary.resumed > 0 {
+        count("sent by an earlier run", summary.resumed);
+    }
     count("sent", summary.sent);
     if summary.identified > 0 {
         count("  of these given an eventId", summary.identified);

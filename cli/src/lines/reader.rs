@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use tokio::sync::mpsc;
 
-use crate::put_records::MAX_RECORD_BYTES;
+use headcount_producer::limits::MAX_RECORD_BYTES;
 
 /// Lines that wait between the reading thread and the sender.
 const MAX_LINES_AHEAD: usize = 2_000;

@@ -15,9 +15,9 @@ impl Identities for Fixed {
     }
 }
 
-fn event(line: &str) -> (Value, Record, bool) {
+fn event(line: &str) -> (Value, Unchecked, bool) {
     match classify(line.as_bytes(), &mut Fixed) {
-        Line::Event { record, minted } => (serde_json::from_slice(&record.data).unwrap(), record, minted),
+        Line::Event { event, minted } => (serde_json::from_str(&event.json).unwrap(), event, minted),
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -29,10 +29,10 @@ fn an_event_with_its_id_goes_as_it_is() {
         r#"  {"userId":"u", "eventId":"e"} "#,
         r#"{"userId":"u","eventId":7}"#,
     ] {
-        let (_, record, minted) = event(line);
+        let (_, event, minted) = event(line);
         assert!(!minted, "{line}");
-        assert_eq!(record.data, line.trim().as_bytes());
-        assert_eq!(record.partition_key, "u");
+        assert_eq!(event.json, line.trim());
+        assert_eq!(event.user_id.as_deref(), Some("u"));
     }
 }
 
@@ -54,25 +54,35 @@ fn what_is_missing_of_the_identity_is_made() {
 }
 
 #[test]
-fn the_partition_key_is_the_user_or_a_hash_of_the_line() {
-    assert_eq!(event(r#"{"userId":" u\u00fc "}"#).1.partition_key, "uü");
-    assert_eq!(event(r#"{"userId":"first","userId":"last"}"#).1.partition_key, "last");
-    let long = format!(r#"{{"userId":"{}"}}"#, "ü".repeat(257));
-    for line in [r#"{"userId":""}"#, r#"{"userId":7}"#, r#"{"userId":["u"]}"#, "{}", "[{}]", "7", &long] {
-        let key = event(line).1.partition_key;
-        assert_eq!(key.len(), 32, "{line}: {key}");
-        assert_eq!(key, event(line).1.partition_key, "the same line, the same shard");
+fn the_user_is_told_where_there_is_one() {
+    for (line, user) in [
+        (r#"{"userId":" u\u00fc "}"#, Some(" uü ")),
+        (r#"{"userId":"first","userId":"last"}"#, Some("last")),
+        (r#"{"userId":7}"#, None),
+        ("{}", None),
+        ("[{}]", None),
+    ] {
+        assert_eq!(event(line).1.user_id.as_deref(), user, "{line}");
     }
-    assert_ne!(event("7").1.partition_key, event("8").1.partition_key);
-    let longest = "ü".repeat(256);
-    assert_eq!(event(&format!(r#"{{"userId":"{longest}"}}"#)).1.partition_key, longest);
+}
+
+#[test]
+fn a_line_gets_the_same_identity_again_and_no_other_line_gets_it() {
+    let mut identities = RepeatableIdentities::new(1_772_323_200_000, 7);
+    let mut drawn = |line| {
+        identities.begin_line(line);
+        identities.random()
+    };
+    let first = drawn(1);
+    assert_ne!(first, drawn(2));
+    assert_eq!(first, drawn(1));
 }
 
 #[test]
 fn json_that_is_no_object_goes_as_it_is() {
     for line in [r#"[{"userId":"u"},{}]"#, "7", "-7", "1.5", "true", "null", r#""text""#] {
-        let (_, record, minted) = event(line);
-        assert_eq!((record.data, minted), (line.as_bytes().to_vec(), false));
+        let (_, event, minted) = event(line);
+        assert_eq!((event.json.as_str(), minted), (line, false));
     }
 }
 

@@ -5,8 +5,20 @@ use headcount_local::stream::{Stream, StreamOptions};
 
 use super::*;
 
-/// What a stream holds, all shards together.
+/// What a stream holds, all shards together, as text.
 async fn records(stream: &Stream) -> Vec<(String, String)> {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let mut found: Vec<_> = keyed_records(stream).await.into_iter().map(|(key, data)| (key, text(data))).collect();
+    found.sort();
+    found
+}
+
+async fn raw_records(stream: &Stream) -> Vec<Vec<u8>> {
+    keyed_records(stream).await.into_iter().map(|(_, data)| data).collect()
+}
+
+/// What a stream holds, all shards together.
+async fn keyed_records(stream: &Stream) -> Vec<(String, Vec<u8>)> {
     let client = clients::kinesis(&stream.endpoint());
     let mut found = Vec::new();
     let shards = client.list_shards().stream_name(stream.name()).send().await.unwrap();
@@ -16,12 +28,13 @@ async fn records(stream: &Stream) -> Vec<(String, String)> {
         let mut iterator = start.send().await.unwrap().shard_iterator;
         while let Some(at) = iterator {
             let page = client.get_records().shard_iterator(at).send().await.unwrap();
-            let data = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            found.extend(page.records.iter().map(|put| (put.partition_key.clone().unwrap(), data(put.data.as_ref()))));
-            iterator = page.next_shard_iterator.filter(|_| !page.records.is_empty());
+            let is_empty = page.records.is_empty();
+            let entry =
+                |put: aws_sdk_kinesis::types::Record| (put.partition_key.unwrap_or_default(), put.data.into_inner());
+            found.extend(page.records.into_iter().map(entry));
+            iterator = page.next_shard_iterator.filter(|_| !is_empty);
         }
     }
-    found.sort();
     found
 }
 
@@ -73,6 +86,47 @@ async fn a_whole_file_arrives() {
     wanted.sort();
     assert_eq!(put, wanted);
     std::fs::remove_file(path).unwrap();
+    stream.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_run_goes_on_where_the_first_one_stopped_with_the_same_events() {
+    let stream = Stream::start(StreamOptions::new("clicks", 2)).await.unwrap();
+    let (path, resume) = (scratch("resumed.ndjson"), scratch("resume.json"));
+    let _ = std::fs::remove_file(&resume);
+    let lines: Vec<String> = (0..1_200).map(|n| format!("{{\"userId\":\"u{n}\"}}\n")).collect();
+    std::fs::write(&path, lines.concat()).unwrap();
+    let args = [path.to_str().unwrap(), "--json", "--resume", resume.to_str().unwrap()];
+    let summary = |output: Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    let first = summary(send(&stream, "", &args).await);
+    assert_eq!((&first["sent"], &first["resumed"]), (&1_200.into(), &serde_json::Value::Null));
+    let whole = std::fs::read_to_string(&resume).unwrap();
+    let again = summary(send(&stream, "", &args).await);
+    assert_eq!((&again["sent"], &again["resumed"]), (&0.into(), &1_200.into()));
+
+    // As after a kill: what was written last lies behind what the stream has. What is sent again are the same events.
+    let digest = |lines: &[String]| format!("{:032x}", headcount_core::hash::hash128(lines.concat().as_bytes()));
+    let earlier = whole.replace("\"lines\":1200", "\"lines\":500").replace(&digest(&lines), &digest(&lines[..500]));
+    assert_ne!(earlier, whole);
+    std::fs::write(&resume, earlier).unwrap();
+    let again = summary(send(&stream, "", &[&args[..], &["--pack"]].concat()).await);
+    assert_eq!((&again["sent"], &again["resumed"]), (&700.into(), &500.into()));
+    let mut ids = std::collections::BTreeSet::new();
+    for shard in raw_records(&stream).await {
+        let plain = headcount_core::wire::decompress(&shard).unwrap().into_owned();
+        for line in String::from_utf8(plain).unwrap().lines() {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            ids.insert((event["eventId"].to_string(), event["timestamp"].to_string()));
+        }
+    }
+    assert_eq!(ids.len(), 1_200, "each line has one identity");
+
+    std::fs::write(&path, lines.concat().replace("u7\"", "u8\"")).unwrap();
+    let output = send(&stream, "", &args[..1].iter().chain(&args[2..]).copied().collect::<Vec<_>>()).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("the input is not the one"), "{}", stderr(&output));
+    std::fs::remove_file(path).unwrap();
+    std::fs::remove_file(resume).unwrap();
     stream.stop().await;
 }
 

@@ -10,6 +10,8 @@ use super::http::Message;
 pub(super) enum Split {
     /// Statements, by their places.
     Statements(Vec<Option<Refused>>),
+    /// Records of a stream, by their places: whether each was held back; and what decides how it is said.
+    Records(Vec<bool>, u64),
     /// Writes or keys, under the name that the answer has for them.
     Unprocessed {
         /// The field of the answer.
@@ -35,6 +37,7 @@ pub(super) fn split(request: &Message, random: u64) -> Option<(Message, Split)> 
     let mut body: Value = serde_json::from_slice(&request.body).ok()?;
     let split = match operation {
         "BatchExecuteStatement" => split_statements(&mut body, random)?,
+        "PutRecords" => split_records(&mut body, random)?,
         "BatchWriteItem" => {
             Split::Unprocessed { field: "UnprocessedItems", items: hold_back(&mut body, |table| Some(table), random)? }
         }
@@ -72,6 +75,20 @@ fn split_statements(body: &mut Value, random: u64) -> Option<Split> {
         places[place - 1] != Some(Refused::Throttled)
     });
     Some(Split::Statements(places))
+}
+
+/// Takes about half of the records away: one at least, and where there are several, not all.
+fn split_records(body: &mut Value, random: u64) -> Option<Split> {
+    let records = body["Records"].as_array_mut().filter(|records| records.len() > 1)?;
+    let last = records.len() - 1;
+    let places: Vec<_> =
+        (0..records.len()).map(|place| place == 0 || (place != last && draw(random, place, 2) == 0)).collect();
+    let mut place = 0;
+    records.retain(|_| {
+        place += 1;
+        !places[place - 1]
+    });
+    Some(Split::Records(places, random))
 }
 
 /// Takes about half of a table's items away, and returns them in the request's own form. `list` finds the items in what
@@ -116,6 +133,16 @@ impl Split {
                     })
                     .collect();
             }
+            Self::Records(places, random) => {
+                let Some(records) = body["Records"].as_array_mut() else { return answer };
+                let mut answered = std::mem::take(records).into_iter();
+                let held_back = places.iter().filter(|held| **held).count() as u64;
+                let said = |(place, held)| {
+                    if held { record_error(draw(random, place, 32) == 0) } else { answered.next().unwrap_or_default() }
+                };
+                *records = places.into_iter().enumerate().map(said).collect();
+                body["FailedRecordCount"] = (body["FailedRecordCount"].as_u64().unwrap_or(0) + held_back).into();
+            }
             Self::Unprocessed { field, items } => {
                 if body.get("__type").is_some() {
                     return answer;
@@ -126,6 +153,14 @@ impl Split {
         // A checksum of the body would no longer be one.
         let headers = answer.headers.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("x-amz-crc32"));
         Message { headers: headers.collect(), body: body.to_string().into_bytes(), ..answer }
+    }
+}
+
+fn record_error(is_throttled: bool) -> Value {
+    if is_throttled {
+        json!({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded for shard"})
+    } else {
+        json!({"ErrorCode": "InternalFailure", "ErrorMessage": "Internal service failure."})
     }
 }
 
@@ -192,6 +227,24 @@ mod tests {
         let answer = body(&split.complete(Message::answer(200, b"{}".to_vec())));
         let left = answer["UnprocessedItems"]["t"].as_array().unwrap().len();
         assert_eq!(left + body(&rest)["RequestItems"]["t"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn every_record_keeps_its_place() {
+        for random in 0..50 {
+            let records: Vec<_> = (0..30).map(|n| json!({"Data": n})).collect();
+            let (rest, split) = split(&request("PutRecords", &json!({"Records": records})), random).unwrap();
+            let passed = body(&rest)["Records"].as_array().unwrap().clone();
+            assert!(!passed.is_empty() && passed.len() < 30);
+            let answered: Vec<_> = passed.iter().map(|one| json!({"SequenceNumber": one["Data"]})).collect();
+            let whole = json!({"FailedRecordCount": 0, "Records": answered}).to_string().into_bytes();
+            let answer = body(&split.complete(Message::answer(200, whole)));
+            assert_eq!(answer["FailedRecordCount"], 30 - passed.len());
+            for (place, one) in answer["Records"].as_array().unwrap().iter().enumerate() {
+                let is_held = one["ErrorCode"].is_string();
+                assert!(is_held != passed.contains(&records[place]) && (is_held || one["SequenceNumber"] == place));
+            }
+        }
     }
 
     #[test]

@@ -23,6 +23,11 @@ impl Place {
         Self { root, target }
     }
 
+    /// The project's root.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The target directory.
     pub(crate) fn target(&self) -> &Path {
         &self.target

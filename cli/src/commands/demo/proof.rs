@@ -9,7 +9,7 @@ use headcount_store::clock::Clock;
 use super::compare::Bounds;
 use super::feed::{Known, feed};
 use super::report::{ComparedDay, tables};
-use super::{KinesisStream, Sender, expected};
+use super::{Sender, expected};
 use crate::commands::{rollup, verify};
 use crate::failure::{Ending, Failure};
 use crate::generate::GeneratorOptions;
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 pub(super) async fn prove(
     machine: &Machine,
     options: &GeneratorOptions,
-    sender: &mut Sender<KinesisStream>,
+    sender: &mut Sender,
     interrupt: &Interrupt,
 ) -> Result<Ending, Failure> {
     let mut progress = Progress::start("sending", Some(options.events));

@@ -11,10 +11,12 @@ use headcount_store::dynamo::set_up::Difference;
 use tokio::time::Instant;
 
 use super::Part;
+use headcount_producer::put_records::kinesis::{KinesisStream, is_denied};
+
 use crate::args::Init;
 use crate::connect::place_of_stream;
 use crate::failure::Failure;
-use crate::put_records::kinesis::{KinesisStream, is_denied};
+use crate::sender::failed;
 
 /// How long to wait before asking again whether the stream is ready.
 const POLL: Duration = Duration::from_millis(250);
@@ -117,7 +119,8 @@ impl Work<'_> {
             let what = format!("{} denies access to the stream {}", self.place, self.args.stream);
             return Failure::new(what, format!("give these credentials the permissions {PERMISSIONS}"));
         }
-        KinesisStream::new(self.client.clone(), &self.args.stream, &self.place).first_failure(error)
+        let stream = KinesisStream::new(&self.client, &self.args.stream, &self.place);
+        failed(&stream.first_failure(error))
     }
 }
 
