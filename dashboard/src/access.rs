@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::problem::Problem;
-use crate::sign_in::{self, COOKIE_NAME, SIGN_IN_PATH};
+use crate::sign_in::{self, COOKIE_NAME, SIGN_IN_PATH, STYLE_PATH};
 use crate::token::ReadToken;
 
 /// Where health is asked for; everybody may.
@@ -65,8 +65,8 @@ impl Access {
         if self.place == Place::Loopback && !is_loopback_name(headers) {
             return Err(Problem::foreign_host());
         }
-        let is_public =
-            path == HEALTH_PATH || (path == SIGN_IN_PATH && [Method::GET, Method::HEAD, Method::POST].contains(method));
+        let is_public = [HEALTH_PATH, STYLE_PATH].contains(&path)
+            || (path == SIGN_IN_PATH && [Method::GET, Method::HEAD, Method::POST].contains(method));
         if is_public {
             return Ok(());
         }

@@ -82,7 +82,8 @@ pub(crate) fn tagged(body: Vec<u8>, content_type: &'static str, headers: &Header
     (common, [(CONTENT_TYPE, content_type)], body).into_response()
 }
 
-fn is_known(tag: &str, headers: &HeaderMap) -> bool {
+/// Whether the client has what is under this tag.
+pub(crate) fn is_known(tag: &str, headers: &HeaderMap) -> bool {
     let listed = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = listed.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)

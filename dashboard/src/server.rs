@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::access::{Access, HEALTH_PATH, guard};
 use crate::answer::tagged;
 use crate::problem::Problem;
-use crate::sign_in::{self, MAX_FORM_BYTES, SIGN_IN_PATH, SIGN_OUT_PATH};
+use crate::sign_in::{self, MAX_FORM_BYTES, SIGN_IN_PATH, SIGN_OUT_PATH, STYLE_PATH};
 use crate::{endpoints, headers, openapi, site};
 
 /// How this program is: a JSON object whose `status` is `ok` where all is well. Asked anew for each answer.
@@ -47,9 +47,11 @@ impl Default for Health {
 /// Everything that is answered, by whom `access` lets read.
 pub fn router<S: QueryStore + Clone + 'static>(deps: Deps<S>, access: Access, health: Health) -> Router {
     let access = Arc::new(access);
+    let style = site::File::new(site::CSS, site::STYLE);
     let signing = Router::new()
         .route(SIGN_IN_PATH, get(sign_in::form).post(sign_in::submit))
         .route(SIGN_OUT_PATH, post(sign_in::sign_out))
+        .route(STYLE_PATH, get(move |headers: HeaderMap| std::future::ready(style.respond(&headers))))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
         .with_state(access.clone());
     Router::new()
@@ -61,7 +63,7 @@ pub fn router<S: QueryStore + Clone + 'static>(deps: Deps<S>, access: Access, he
         .route("/api/rejected", get(endpoints::rejected::<S>))
         .route("/api/openapi.json", get(document))
         .route(HEALTH_PATH, get(move || std::future::ready(health.response())))
-        .merge(site::site())
+        .merge(site::site(access.token().is_some()))
         .with_state(deps)
         .merge(signing)
         .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()))

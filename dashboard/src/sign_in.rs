@@ -18,6 +18,9 @@ pub(crate) const SIGN_IN_PATH: &str = "/sign-in";
 /// Where to sign out.
 pub(crate) const SIGN_OUT_PATH: &str = "/sign-out";
 
+/// The form's look.
+pub(crate) const STYLE_PATH: &str = "/sign-in/page.css";
+
 /// The cookie of a browser that has signed in.
 pub(crate) const COOKIE_NAME: &str = "headcount_session";
 
@@ -77,7 +80,8 @@ fn page(text: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Headcount: sign in</title>\n\
-         <main>\n<h1>Headcount</h1>\n<p>{text}</p>\n\
+         <link rel=\"stylesheet\" href=\"{STYLE_PATH}\">\n\
+         <main class=\"sign-in\">\n<h1>Headcount</h1>\n<p>{text}</p>\n\
          <form method=\"post\" action=\"{SIGN_IN_PATH}\">\n<label>Read token\n\
          <input type=\"password\" name=\"token\" autocomplete=\"current-password\" required autofocus></label>\n\
          <button>Sign in</button>\n</form>\n</main>\n</html>\n"

@@ -9,10 +9,13 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
+use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use url::{ParseError, Url};
 
 /// Longest wait for the browser, or for a condition in a page.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -63,7 +66,10 @@ impl Browser {
         let driver = Driver::start(&program)?;
         let kept = format!("--user-data-dir={}", profile.path().display());
         let arguments: Vec<&str> = ARGUMENTS.into_iter().chain([&*kept]).collect();
-        let wanted = json!({"goog:chromeOptions": {"args": arguments, "binary": browser}});
+        let wanted = json!({
+            "goog:chromeOptions": {"args": arguments, "binary": browser},
+            "goog:loggingPrefs": {"browser": "ALL"},
+        });
         let Value::Object(wanted) = wanted else { bail!("capabilities are an object") };
         let mut connecting = ClientBuilder::new(HttpConnector::new());
         let client = tokio::time::timeout(PATIENCE, connecting.capabilities(wanted).connect(&driver.endpoint)).await;
@@ -110,6 +116,28 @@ impl Browser {
         Ok(())
     }
 
+    /// What pages have written to the console since the last time, errors of theirs and of the browser included.
+    ///
+    /// # Errors
+    ///
+    /// The browser does not answer.
+    pub async fn console(&self) -> Result<Value> {
+        let command = Extension { path: "se/log", body: json!({"type": "browser"}) };
+        self.client.issue_cmd(command).await.context("the browser does not tell what is on its console")
+    }
+
+    /// Lets pages think that somebody prefers this colour scheme: `light` or `dark`.
+    ///
+    /// # Errors
+    ///
+    /// The browser does not answer.
+    pub async fn prefer(&self, scheme: &str) -> Result<()> {
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        let body = json!({"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}});
+        let command = Extension { path: "goog/cdp/execute", body };
+        self.client.issue_cmd(command).await.map(drop).context("the browser does not change its colour scheme")
+    }
+
     /// Ends the browser.
     ///
     /// # Errors
@@ -117,6 +145,24 @@ impl Browser {
     /// It does not answer any more; its processes end all the same.
     pub async fn stop(self) -> Result<()> {
         self.client.clone().close().await.context("the browser does not end by itself")
+    }
+}
+
+/// A command of chromedriver's own.
+#[derive(Debug)]
+struct Extension {
+    /// Below the session.
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
     }
 }
 

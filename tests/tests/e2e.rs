@@ -12,6 +12,8 @@ mod collector;
 mod command;
 #[path = "e2e/damage.rs"]
 mod damage;
+#[path = "e2e/dashboard.rs"]
+mod dashboard;
 #[path = "e2e/demo.rs"]
 mod demo;
 #[path = "e2e/foreign_client.rs"]

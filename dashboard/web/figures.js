@@ -1,0 +1,61 @@
+// The figures at the top, each with its change against as many days before.
+
+import { make } from "./dom.js";
+import * as format from "./format.js";
+
+const sum = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
+
+const FIGURES = [
+  {
+    name: "activeUsers",
+    title: "Active users",
+    of: (total) => total.activeUsers,
+    note: ({ usersError }) => (usersError.plusMinus > 0 ? `± ${format.number(usersError.plusMinus)} at most, in 95 of 100 cases` : "exact"),
+  },
+  { name: "totalUsers", title: "Total users", of: (total) => total.totalUsers },
+  { name: "newSignups", title: "New sign-ups", of: (total) => total.newSignups24h },
+  { name: "sessions", title: "Sessions", of: (total) => total.sessions.count },
+  {
+    name: "averageSessionDuration",
+    title: "Average session",
+    of: (total) => total.averageSessionDuration,
+    show: format.duration,
+    note: ({ total }) => `median ${format.duration(total.sessions.p50)}, p95 ${format.duration(total.sessions.p95)}`,
+  },
+  { name: "events", title: "Events", of: (total) => sum(total.eventsByType) },
+  { name: "aiCost", title: "AI cost", of: (total) => total.aiUsage.totalCost, show: format.money },
+  { name: "errors", title: "Errors", of: (total) => total.errors.total, bad: true },
+  { name: "rejected", title: "Rejected", of: (total) => total.rejected, bad: true },
+];
+
+export function draw(place, metrics) {
+  place.replaceChildren(...FIGURES.map((figure) => card(figure, metrics)));
+}
+
+function card(figure, metrics) {
+  const value = figure.of(metrics.total);
+  const show = figure.show ?? format.number;
+  const note = figure.note?.(metrics);
+  return make(
+    "article",
+    { className: figure.bad ? "bad" : "" },
+    make("h3", {}, figure.title),
+    make("p", { className: "value", data: { figure: figure.name, value } }, show(value)),
+    change(metrics.previous, figure, show),
+    ...(note ? [make("p", { className: "note" }, note)] : []),
+  );
+}
+
+function change(previous, figure, show) {
+  const by = previous?.change[figure.name];
+  if (by === undefined || by === null) return make("p", { className: "note change" }, "nothing before");
+  const before = `${show(figure.of(previous.total))} before`;
+  const [sign, kind] = by > 0 ? ["▲", "more"] : by < 0 ? ["▼", "less"] : ["", ""];
+  const words = by === 0 ? "unchanged" : `${sign} ${format.share(Math.abs(by))}`;
+  return make(
+    "p",
+    { className: "note" },
+    make("span", { className: `change ${kind}`, data: { change: by } }, words),
+    ` (${before})`,
+  );
+}
