@@ -12,7 +12,7 @@ Examples:
   headcount send --local events.ndjson                 to a running `headcount serve`
   zcat events.gz | headcount send --stream clicks -    to the stream `clicks` of your AWS account
   headcount send --failed left.ndjson events.ndjson    keeps what the stream refused, to send it again
-  headcount send --pack --resume sent.json big.ndjson  a tenth of the bytes; after Ctrl-C the same command goes on
+  headcount send --pack --resume sent.json big.ndjson  a ninth of the bytes; after Ctrl-C the same command goes on
 
 An event without `eventId` and `timestamp` gets both before the first try, one with a `timestamp` alone gets an
 `eventId`: a request that is repeated then counts once. Each line is one record, its `userId` the partition key, unless `--pack` is given.
@@ -36,7 +36,7 @@ pub(crate) struct Send {
     /// Requests on their way at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) concurrency: u8,
-    /// Pack many events into one record, compressed: a tenth of the bytes
+    /// Pack many events into one record, compressed: a ninth of the bytes
     #[arg(long, overrides_with = "no_pack")]
     pub(crate) pack: bool,
     /// One event a record; this is the default
