@@ -11,7 +11,7 @@ pub(crate) fn now_ms() -> i64 {
 ///
 /// ```
 /// let id = headcount_producer::identity::new_event_id(1_772_323_200_000);
-/// assert!(id.starts_with("019ca6db-8400-7"), "{id}");
+/// assert!(id.starts_with("019ca6b1-dc00-7"), "{id}");
 /// ```
 pub fn new_event_id(now_ms: i64) -> String {
     let mut random = [0; 10];

@@ -10,6 +10,7 @@ mod line;
 mod place;
 mod producer;
 mod query;
+mod sketch;
 mod table;
 
 use std::path::PathBuf;
@@ -31,11 +32,12 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 5] = [
     Bench { name: "cold-start", run: cold_start::run },
     Bench { name: "collector", run: collector::run },
     Bench { name: "producer", run: producer::run },
     Bench { name: "query", run: query::run },
+    Bench { name: "sketch", run: sketch::run },
 ];
 
 #[derive(Args, Clone, PartialEq, Eq)]

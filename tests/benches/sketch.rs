@@ -1,0 +1,155 @@
+//! User sketches: how big, how fast to join, and how exact, beside the crate that grows them.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use headcount_core::user_sketch::UserSketch;
+use hyperloglogplus::{HyperLogLog as _, HyperLogLogPlus};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+/// The crate, as its peer lines name it.
+const CRATE: &str = "hyperloglogplus 0.4.1";
+
+/// Sketches that are counted for each number of users.
+const TRIALS: u64 = 200;
+
+/// The numbers of users.
+const USERS: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// Days and lanes of the month that is merged.
+const MONTH: (usize, usize) = (30, 64);
+
+/// The precision of a new deployment.
+const PRECISION: u8 = headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Given by `cargo bench`; without it nothing is measured
+    #[arg(long)]
+    bench: bool,
+    /// Where the hashes begin
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if !arguments.bench {
+        return;
+    }
+    eprintln!("seed {}", arguments.seed);
+    sizes(arguments.seed);
+    joins(arguments.seed);
+    month(arguments.seed);
+    errors(arguments.seed);
+}
+
+fn print(line: &Value) {
+    println!("{line}");
+}
+
+fn ours(precision: u8, hashes: impl Iterator<Item = u64>) -> UserSketch {
+    let mut sketch = UserSketch::new(precision).expect("a usual precision");
+    hashes.for_each(|hash| sketch.insert_hash(hash));
+    sketch
+}
+
+type Theirs = HyperLogLogPlus<u64, std::hash::RandomState>;
+
+fn random(seed: u64, count: u64) -> impl Iterator<Item = u64> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    (0..count).map(move |_| rng.u64(..))
+}
+
+/// The crate's sketch of as many users; which ones makes no difference to its size or speed.
+fn theirs(precision: u8, builder: &std::hash::RandomState, seed: u64, count: u64) -> Theirs {
+    let mut sketch = Theirs::new(precision, builder.clone()).expect("a usual precision");
+    random(seed, count).for_each(|hash| sketch.insert(&hash));
+    sketch.count();
+    sketch
+}
+
+/// Stored bytes of a dense sketch. The crate keeps 6 bits a register, 5 in a word.
+fn sizes(seed: u64) {
+    for (precision, goal) in [(14, 6.2), (16, 23.7)] {
+        let stored = ours(precision, random(seed, 1_000_000)).encode().len() as f64 / 1e3;
+        let packed = f64::from((1u32 << precision).div_ceil(5) * 4) / 1e3;
+        print(&json!({
+            "name": format!("sketch/size-{precision}"), "measures": "stored, dense", "unit": "KB", "ours": stored,
+            "peer": {"name": format!("{CRATE}, its registers"), "figure": packed}, "goal": {"atMost": goal},
+        }));
+    }
+}
+
+/// The shortest of many runs: what the machine does besides only makes them longer.
+fn shortest(mut run: impl FnMut()) -> Duration {
+    let once = |()| {
+        let started = Instant::now();
+        run();
+        started.elapsed()
+    };
+    std::iter::repeat_n((), 1_000).map(once).min().unwrap_or_default()
+}
+
+fn joins(seed: u64) {
+    let builder = std::hash::RandomState::new();
+    for precision in [14, 16] {
+        let (mut union, other) =
+            (ours(precision, random(seed, 1_000_000)), ours(precision, random(seed + 1, 1_000_000)));
+        let mut read = UserSketch::decode(&other.clone().encode()).expect("what was written is read");
+        read.merge(&other);
+        let mine = shortest(|| black_box(&mut union).merge(black_box(&read)));
+        let (mut union, other) =
+            (theirs(precision, &builder, seed, 1_000_000), theirs(precision, &builder, seed + 1, 1_000_000));
+        let peer = shortest(|| drop(black_box(&mut union).merge(black_box(&other))));
+        print(&json!({
+            "name": format!("sketch/merge-{precision}"), "measures": "joining two dense sketches", "unit": "µs",
+            "ours": mine.as_secs_f64() * 1e6, "peer": {"name": CRATE, "figure": peer.as_secs_f64() * 1e6},
+            "goal": {"ratioAtMost": 0.05},
+        }));
+    }
+}
+
+/// A month of lanes from their stored bytes to its number of users, on one thread.
+fn month(seed: u64) {
+    let (days, lanes) = MONTH;
+    let stored: Vec<_> = (0..lanes as u64).map(|lane| ours(PRECISION, random(seed + lane, 200_000)).encode()).collect();
+    let mut union = UserSketch::new(PRECISION).expect("a usual precision");
+    let started = Instant::now();
+    for bytes in std::iter::repeat_n(&stored, days).flatten() {
+        union.merge(&UserSketch::decode(bytes).expect("what was written is read"));
+    }
+    black_box(union.estimate());
+    print(&json!({
+        "name": "sketch/month", "measures": format!("{days} days of {lanes} dense lanes, read and joined"), "unit": "s",
+        "ours": started.elapsed().as_secs_f64(), "goal": {"atMost": 0.25},
+    }));
+}
+
+/// How far the number of users is off: root mean square, the 99th of 100, and on the whole.
+fn errors(seed: u64) {
+    for users in USERS {
+        let off = |trial: u64| {
+            let estimate = ours(PRECISION, random(seed.wrapping_mul(1_000_003) + trial, users)).estimate();
+            (estimate - users as f64) / users as f64 * 100.0
+        };
+        let mut off: Vec<f64> = (0..TRIALS).into_par_iter().map(off).collect();
+        let count = off.len() as f64;
+        let bias = off.iter().sum::<f64>() / count;
+        let rms = (off.iter().map(|off| off * off).sum::<f64>() / count).sqrt();
+        off.sort_by(|one, other| one.abs().total_cmp(&other.abs()));
+        let p99 = off[off.len() * 99 / 100 - 1].abs();
+        let line = |what: &str, measures: &str, ours: f64, goal: f64| {
+            print(&json!({
+                "name": format!("sketch/{what}-{users}"), "measures": format!("{measures}, {users} users"), "unit": "%",
+                "ours": ours, "goal": {"atMost": goal},
+            }));
+        };
+        line("rms", "error, root mean square", rms, 0.45);
+        line("p99", "error, 99 of 100 below", p99, 1.1);
+        // The mean of so many trials is itself off by their deviation over its root: three of these are allowed.
+        line("bias", "error on the whole", bias.abs(), 0.05 + 3.0 * rms / count.sqrt());
+    }
+}
