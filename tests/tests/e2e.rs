@@ -18,6 +18,8 @@ mod dashboard;
 mod demo;
 #[path = "e2e/foreign_client.rs"]
 mod foreign_client;
+#[path = "e2e/function_url.rs"]
+mod function_url;
 #[path = "e2e/history.rs"]
 mod history;
 #[path = "e2e/http.rs"]

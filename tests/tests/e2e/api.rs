@@ -6,9 +6,11 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::{PATIENCE, Serve, headcount, signal};
+use crate::function_url::Function;
+use crate::sample::{days, event, lines, noon};
 
 const TOKEN: &str = "kEy-4f0e9d3c2b1a-never-shown";
 
@@ -187,4 +189,32 @@ fn on_loopback_answers_are_tagged_and_other_hosts_refused() {
         assert_eq!(ask(&addr, "GET", "/api/metrics", &[("Host", host)], "").status, 403, "{host}");
     }
     assert!(serve.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lambda_binary_answers_a_function_url() {
+    let serve = Serve::start(None);
+    serve.send(0, lines(&[event("e-1", "user-1", noon(days()[1]), "page_view", &json!({}))]).as_slice());
+    let variables =
+        [("EVENTS_TABLE", "headcount"), ("READ_TOKEN", TOKEN), ("AWS_ENDPOINT_URL_DYNAMODB", &serve.dynamodb)];
+    let dashboard = Function::start("headcount-dashboard", &variables);
+    let reader = json!({"authorization": format!("Bearer {TOKEN}"), "accept": "application/json"});
+
+    let refused = dashboard.ask("GET", "/api/metrics", json!({"accept": "*/*"}), "").await;
+    assert_eq!(refused["statusCode"], 401, "{refused:#}");
+    let counted = async {
+        loop {
+            let answer = dashboard.ask("GET", "/api/metrics", reader.clone(), "").await;
+            assert_eq!(answer["statusCode"], 200, "{answer:#}");
+            let metrics: Value = serde_json::from_str(answer["body"].as_str().expect("text")).expect("JSON");
+            if metrics["total"]["eventsByType"]["page_view"] == 1 {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, counted).await.expect("the event is counted");
+    let page = dashboard.ask("GET", "/", reader, "").await;
+    assert!(page["body"].as_str().is_some_and(|text| text.contains("Active users")), "{page:#}");
+    dashboard.stop().await;
+    assert!(tokio::task::spawn_blocking(|| serve.stop().success()).await.unwrap());
 }

@@ -1,13 +1,12 @@
 //! The collector of `serve`, and the one that Lambda runs: what they accept is counted, once.
 
 use std::io::Write as _;
-use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use headcount_local::lambda::fleet::{Fleet, FleetOptions};
 use serde_json::{Value, json};
 
-use crate::command::{Serve, binary, expect, wait_for};
+use crate::command::{Serve, expect, wait_for};
+use crate::function_url::Function;
 use crate::http::post;
 
 const KEY: &str = "wk_0123456789abcdef";
@@ -80,42 +79,20 @@ fn what_was_accepted_outlives_a_kill() {
     assert!(serve.stop().success());
 }
 
-/// A request as a function URL hands it over.
-fn request(method: &str, path: &str, headers: Value, body: &str) -> Value {
-    json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "", "headers": headers,
-        "requestContext": {
-            "accountId": "anonymous", "apiId": "url", "domainName": "url.lambda-url.us-east-1.on.aws",
-            "domainPrefix": "url", "requestId": "r", "routeKey": "$default", "stage": "$default",
-            "time": "25/Nov/2026:00:00:00 +0000", "timeEpoch": 0,
-            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.77", "userAgent": "x"},
-        },
-        "body": body, "isBase64Encoded": false,
-    })
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lambda_binary_takes_what_a_function_url_hands_over() {
     let serve = Serve::start(None);
-    let program = binary().with_file_name("headcount-collector");
-    assert!(program.is_file(), "{} is not there: run `cargo build -p headcount-producer` first", program.display());
-    let mut options = FleetOptions::new("collector", program);
     let variables = [("STREAM", "headcount-events"), ("WRITE_KEYS", KEY), ("AWS_ENDPOINT_URL_KINESIS", &serve.kinesis)];
-    options.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let fleet = Fleet::new(options);
-    let ask = async |request: Value| -> Value {
-        let by = tokio::time::Instant::now() + Duration::from_secs(30);
-        serde_json::from_slice(&fleet.invoke(request.to_string(), by).await.unwrap()).unwrap()
-    };
+    let collector = Function::start("headcount-collector", &variables);
     let headers = json!({"authorization": format!("Bearer {KEY}"), "user-agent": "Browser/7", "content-type": "application/json"});
     let events = Value::from(vec![event("e-1", "user-1"), event("e-2", "user-2")]).to_string();
-    let answer = ask(request("POST", "/v1/events", headers.clone(), &events)).await;
+    let answer = collector.ask("POST", "/v1/events", headers.clone(), &events).await;
     assert_eq!(answer["statusCode"], 202, "{answer:#}");
-    let refused = ask(request("POST", "/v1/events", json!({"user-agent": "x"}), &events)).await;
+    let refused = collector.ask("POST", "/v1/events", json!({"user-agent": "x"}), &events).await;
     assert_eq!(refused["statusCode"], 401, "{refused:#}");
-    let script = ask(request("GET", "/headcount.js", headers, "")).await;
+    let script = collector.ask("GET", "/headcount.js", headers, "").await;
     assert!(script["body"].as_str().is_some_and(|text| text.contains("sendBeacon")), "{script:#}");
-    fleet.stop().await;
+    collector.stop().await;
     tokio::task::spawn_blocking(move || {
         wait_for("both are counted", || total(&serve), |total| total["eventsByType"]["page_view"] == 2);
         assert!(serve.stop().success());
