@@ -25,8 +25,8 @@ pub(crate) async fn deps(args: &TableArgs) -> Result<Deps<DynamoStore>, Failure>
 /// The same over a table that is connected already.
 pub(crate) fn deps_over(store: DynamoStore, args: &TableArgs) -> Result<Deps<DynamoStore>, Failure> {
     let variable = |name: &str| match name {
-        EVENTS_TABLE => Some(args.table.clone()),
-        METRICS_TABLE => args.metrics_table.clone(),
+        EVENTS_TABLE => Some(args.tables.dynamodb.table.clone()),
+        METRICS_TABLE => args.tables.metrics_table.clone(),
         _ => std::env::var(name).ok(),
     };
     let settings = Config::read(variable).map_err(Failure::said)?.settings;

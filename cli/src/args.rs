@@ -35,7 +35,8 @@ pub(crate) use ai::Ai;
 pub(crate) use check::Check;
 pub(crate) use collector::{Collector, PostingArgs};
 pub(crate) use connection::{
-    DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs, WEB_PORT,
+    DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, DynamoArgs, KINESIS_PORT, KinesisArgs, ServiceArgs, StreamArgs,
+    TableArgs, TablesArgs, WEB_PORT,
 };
 pub(crate) use consume::Consume;
 pub(crate) use cost::Cost;

@@ -8,7 +8,9 @@ use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect, sdk_config};
 use headcount_store::dynamo::schema::Tables;
 
-use crate::args::{DYNAMODB_PORT, KINESIS_PORT, ServiceArgs, StreamArgs, TableArgs};
+use crate::args::{
+    DYNAMODB_PORT, DynamoArgs, KINESIS_PORT, KinesisArgs, ServiceArgs, StreamArgs, TableArgs, TablesArgs,
+};
 use crate::failure::Failure;
 use crate::sender::failed;
 
@@ -22,11 +24,8 @@ pub(crate) fn local_endpoint(port: u16) -> String {
 
 /// The stream, checked.
 pub(crate) async fn stream(args: &StreamArgs) -> Result<KinesisStream, Failure> {
-    let options = ConnectOptions {
-        operation_timeout: PUT_TIMEOUT,
-        ..options(&args.services, args.kinesis_endpoint.as_deref(), KINESIS_PORT)
-    };
-    open_stream(&options, &args.stream).await
+    let options = ConnectOptions { operation_timeout: PUT_TIMEOUT, ..kinesis(&args.services, &args.kinesis) };
+    open_stream(&options, &args.kinesis.stream).await
 }
 
 /// The stream of this name behind these options, checked.
@@ -50,11 +49,26 @@ pub(crate) fn place_of_stream(config: &SdkConfig) -> Result<String, Failure> {
 
 /// The table, checked.
 pub(crate) async fn table(args: &TableArgs) -> Result<DynamoStore, Failure> {
-    let options = options(&args.services, args.dynamodb_endpoint.as_deref(), DYNAMODB_PORT);
-    let metrics = args.metrics_table.as_deref().unwrap_or(&args.table);
-    let store = DynamoStore::new(connect(&options).await, Tables::new(&args.table, metrics));
+    let options = dynamodb(&args.services, &args.tables.dynamodb);
+    let store = DynamoStore::new(connect(&options).await, tables(&args.tables));
     store.check().await.map_err(Failure::said)?;
     Ok(store)
+}
+
+/// The names of the tables.
+pub(crate) fn tables(args: &TablesArgs) -> Tables {
+    let events = &args.dynamodb.table;
+    Tables::new(events, args.metrics_table.as_deref().unwrap_or(events))
+}
+
+/// How to reach Kinesis.
+pub(crate) fn kinesis(services: &ServiceArgs, args: &KinesisArgs) -> ConnectOptions {
+    options(services, args.kinesis_endpoint.as_deref(), KINESIS_PORT)
+}
+
+/// How to reach DynamoDB.
+pub(crate) fn dynamodb(services: &ServiceArgs, args: &DynamoArgs) -> ConnectOptions {
+    options(services, args.dynamodb_endpoint.as_deref(), DYNAMODB_PORT)
 }
 
 /// How to reach one of the services.

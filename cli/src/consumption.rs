@@ -62,8 +62,8 @@ pub(crate) fn settings(
     feed: Feed,
 ) -> Result<Settings, Failure> {
     let given = |name: &str| match name {
-        EVENTS_TABLE => Some(table.table.clone()),
-        METRICS_TABLE => table.metrics_table.clone(),
+        EVENTS_TABLE => Some(table.tables.dynamodb.table.clone()),
+        METRICS_TABLE => table.tables.metrics_table.clone(),
         EVENT_TYPES => rules.event_types.clone(),
         IP_POLICY => rules.ip_policy.map(|policy| policy.to_string()),
         LATENESS_DAYS => lateness_days.map(|days| days.to_string()),

@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use super::connection::{DEFAULT_STREAM, DEFAULT_TABLE, ServiceArgs};
-use super::values;
+use super::connection::{KinesisArgs, ServiceArgs, TablesArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,19 +26,10 @@ pub(crate) struct Check {
     /// Which services.
     #[command(flatten)]
     pub(crate) services: ServiceArgs,
-    /// Where Kinesis is [default: the AWS environment's]
-    #[arg(long, value_name = "URL", value_parser = values::endpoint)]
-    pub(crate) kinesis_endpoint: Option<String>,
-    /// The stream's name
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_STREAM)]
-    pub(crate) stream: String,
-    /// Where DynamoDB is [default: the AWS environment's]
-    #[arg(long, value_name = "URL", value_parser = values::endpoint)]
-    pub(crate) dynamodb_endpoint: Option<String>,
-    /// The table's name
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
-    pub(crate) table: String,
-    /// The table of the figures, where it is another [default: the same]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) metrics_table: Option<String>,
+    /// Which stream.
+    #[command(flatten)]
+    pub(crate) kinesis: KinesisArgs,
+    /// Which tables.
+    #[command(flatten)]
+    pub(crate) tables: TablesArgs,
 }

@@ -34,6 +34,39 @@ pub(crate) struct ServiceArgs {
     pub(crate) region: Option<String>,
 }
 
+/// A stream, wherever it is. Under whichever heading it is flattened.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KinesisArgs {
+    /// Where Kinesis is [default: the AWS environment's]
+    #[arg(long, value_name = "URL", value_parser = values::endpoint)]
+    pub(crate) kinesis_endpoint: Option<String>,
+    /// The stream's name
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_STREAM)]
+    pub(crate) stream: String,
+}
+
+/// A table, wherever it is. Under whichever heading it is flattened.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DynamoArgs {
+    /// Where DynamoDB is [default: the AWS environment's]
+    #[arg(long, value_name = "URL", value_parser = values::endpoint)]
+    pub(crate) dynamodb_endpoint: Option<String>,
+    /// The table's name
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
+    pub(crate) table: String,
+}
+
+/// The table, or both of them, wherever they are. Under whichever heading it is flattened.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TablesArgs {
+    /// That of the events.
+    #[command(flatten)]
+    pub(crate) dynamodb: DynamoArgs,
+    /// The table of the figures, where it is another [default: the same]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metrics_table: Option<String>,
+}
+
 /// The stream.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]
@@ -41,12 +74,9 @@ pub(crate) struct StreamArgs {
     /// Which services.
     #[command(flatten)]
     pub(crate) services: ServiceArgs,
-    /// Where Kinesis is [default: the AWS environment's]
-    #[arg(long, value_name = "URL", value_parser = values::endpoint)]
-    pub(crate) kinesis_endpoint: Option<String>,
-    /// The stream's name
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_STREAM)]
-    pub(crate) stream: String,
+    /// Which stream.
+    #[command(flatten)]
+    pub(crate) kinesis: KinesisArgs,
 }
 
 /// The table, or both of them.
@@ -56,13 +86,7 @@ pub(crate) struct TableArgs {
     /// Which services.
     #[command(flatten)]
     pub(crate) services: ServiceArgs,
-    /// Where DynamoDB is [default: the AWS environment's]
-    #[arg(long, value_name = "URL", value_parser = values::endpoint)]
-    pub(crate) dynamodb_endpoint: Option<String>,
-    /// The table's name
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
-    pub(crate) table: String,
-    /// The table of the figures, where it is another [default: the same]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) metrics_table: Option<String>,
+    /// Which tables.
+    #[command(flatten)]
+    pub(crate) tables: TablesArgs,
 }

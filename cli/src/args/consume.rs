@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use headcount_consumer::config::MAX_LATENESS_DAYS;
 
-use super::connection::{DEFAULT_STREAM, TableArgs};
-use super::{RuleArgs, values};
+use super::RuleArgs;
+use super::connection::{KinesisArgs, TableArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,12 +41,9 @@ pub(crate) struct Consume {
     /// Days before its arrival that an event may lie [default: the variable `LATENESS_DAYS`, or 7]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(0..=MAX_LATENESS_DAYS))]
     pub(crate) lateness_days: Option<i64>,
-    /// Where Kinesis is [default: the AWS environment's]
-    #[arg(long, value_name = "URL", value_parser = values::endpoint)]
-    pub(crate) kinesis_endpoint: Option<String>,
-    /// The stream's name
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_STREAM)]
-    pub(crate) stream: String,
+    /// Which stream.
+    #[command(flatten)]
+    pub(crate) kinesis: KinesisArgs,
     /// What is acceptable.
     #[command(flatten)]
     pub(crate) rules: RuleArgs,

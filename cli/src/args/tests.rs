@@ -134,7 +134,7 @@ fn bad_values_are_usage_errors_that_name_the_rule() {
 fn values_are_read() {
     let Command::Send(send) = parse("headcount send --local -").unwrap().command else { panic!() };
     assert!(send.stream.services.local);
-    assert_eq!((send.source, send.stream.stream.as_str()), (Source::Stdin, DEFAULT_STREAM));
+    assert_eq!((send.source, send.stream.kinesis.stream.as_str()), (Source::Stdin, DEFAULT_STREAM));
     let Command::Generate(generate) =
         parse("headcount generate --events 5 --end 1970-01-01T00:00:01Z").unwrap().command
     else {

@@ -12,7 +12,7 @@ use headcount_store::dynamo::set_up::compare;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::args::{Check, DYNAMODB_PORT, KINESIS_PORT};
+use crate::args::{Check, KINESIS_PORT};
 use crate::check::finding::{Finding, Severity};
 use crate::check::rules::findings;
 use crate::check::seen::Seen;
@@ -47,15 +47,15 @@ pub(crate) async fn run(args: Check, interrupt: &Interrupt) -> Result<Ending, Fa
 }
 
 async fn look(args: &Check) -> Result<Vec<Finding>, Failure> {
-    let metrics = args.metrics_table.as_deref().unwrap_or(&args.table);
-    let given = || Names { stream: args.stream.clone(), tables: Tables::new(&args.table, metrics), aggregator: None };
+    let given =
+        || Names { stream: args.kinesis.stream.clone(), tables: connect::tables(&args.tables), aggregator: None };
     let aws = connect::options(&args.services, None, KINESIS_PORT);
     let names = match &args.stack {
         Some(stack) => aws::names(&aws, stack).await?,
         None => given(),
     };
-    let kinesis = connect::options(&args.services, args.kinesis_endpoint.as_deref(), KINESIS_PORT);
-    let dynamodb = connect::options(&args.services, args.dynamodb_endpoint.as_deref(), DYNAMODB_PORT);
+    let kinesis = connect::kinesis(&args.services, &args.kinesis);
+    let dynamodb = connect::dynamodb(&args.services, &args.tables.dynamodb);
     let (stream, arn) = aws::stream(&kinesis, &names.stream).await?;
     let mut seen = Seen { stream, table: names.tables.events.clone(), ..Seen::default() };
     if !args.services.local {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use headcount_producer::KinesisStream;
 use headcount_store::dynamo::connect::sdk_config;
 
-use crate::args::{Collector, KINESIS_PORT};
+use crate::args::Collector;
 use crate::collecting::{Collecting, settings};
 use crate::connect;
 use crate::failure::{Ending, Failure};
@@ -15,15 +15,15 @@ use crate::output;
 /// Runs it.
 pub(crate) async fn run(args: Collector, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let settings = settings(&args.posting, &args.rules)?;
-    let options = connect::options(&args.stream.services, args.stream.kinesis_endpoint.as_deref(), KINESIS_PORT);
+    let options = connect::kinesis(&args.stream.services, &args.stream.kinesis);
     let config = sdk_config(&options).await;
     let place = connect::place_of_stream(&config)?;
-    let stream = KinesisStream::new(&aws_sdk_kinesis::Client::new(&config), &args.stream.stream, &place);
+    let stream = KinesisStream::new(&aws_sdk_kinesis::Client::new(&config), &args.stream.kinesis.stream, &place);
     let Some(checked) = interrupt.or(stream.check()).await else { return Ok(Ending::Interrupted) };
     checked.map_err(|problem| Failure::new(problem.problem, problem.remedy))?;
     let needs_key = !settings.keys.is_empty();
     let collecting = Collecting::start(SocketAddr::new(args.bind, args.port), "--port", settings, stream).await?;
-    output::line(&welcome(&collecting.endpoint(), &args.stream.stream, &place, needs_key))?;
+    output::line(&welcome(&collecting.endpoint(), &args.stream.kinesis.stream, &place, needs_key))?;
     interrupt.asked().await;
     output::note("stopping: answering what has come");
     collecting.stop().await;

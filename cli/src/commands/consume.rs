@@ -13,7 +13,7 @@ use headcount_store::retry::Jitter;
 use serde_json::json;
 
 use crate::aggregation::deadline;
-use crate::args::{Consume, KINESIS_PORT};
+use crate::args::Consume;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::{connect, consumption, output};
@@ -25,7 +25,7 @@ const MAX_RETRIES: u32 = 100;
 pub(crate) async fn run(args: Consume, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let Some(started) = interrupt.or(Box::pin(start(&args))).await else { return Ok(Ending::Interrupted) };
     let mapping = started?;
-    output::note(&format!("consuming {}; Ctrl-C stops after the batches under way", args.stream));
+    output::note(&format!("consuming {}; Ctrl-C stops after the batches under way", args.kinesis.stream));
     let ending = if args.once {
         match interrupt.or(mapping.drain()).await {
             Some(drained) => drained.map(|()| Ending::Fine).map_err(Failure::said)?,
@@ -44,7 +44,7 @@ async fn start(args: &Consume) -> Result<Mapping, Failure> {
     let deps = consumption::deps(&args.table, settings).await?;
     // A table that must not be used is told now, not by every batch.
     deps.deployment(deadline()).await.map_err(Failure::said)?;
-    let options = connect::options(&args.table.services, args.kinesis_endpoint.as_deref(), KINESIS_PORT);
+    let options = connect::kinesis(&args.table.services, &args.kinesis);
     let client = Client::new(&sdk_config(&options).await);
     let jitter = Jitter::from_entropy();
     let failure = match &args.failures {
@@ -56,7 +56,7 @@ async fn start(args: &Consume) -> Result<Mapping, Failure> {
         window: Duration::from_secs(args.window),
         failure,
         data_dir: args.data_dir.clone(),
-        ..MappingOptions::new(&args.stream)
+        ..MappingOptions::new(&args.kinesis.stream)
     };
     Mapping::start(client, options, Consumer::InProcess(Box::new(deps))).await.map_err(Failure::said)
 }

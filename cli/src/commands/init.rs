@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use headcount_store::dynamo::connect::connect;
-use headcount_store::dynamo::schema::Tables;
 use headcount_store::dynamo::set_up::{Difference, SetUp, TableReport, set_up};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::args::{DYNAMODB_PORT, Init, KINESIS_PORT};
+use crate::args::Init;
 use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
@@ -50,10 +49,10 @@ pub(crate) async fn run(args: Init, interrupt: &Interrupt) -> Result<Ending, Fai
 
 async fn all(args: &Init) -> Result<Vec<Part>, Failure> {
     let deadline = Instant::now() + PATIENCE;
-    let kinesis = connect::options(&args.services, args.kinesis_endpoint.as_deref(), KINESIS_PORT);
-    let dynamodb = connect::options(&args.services, args.dynamodb_endpoint.as_deref(), DYNAMODB_PORT);
+    let kinesis = connect::kinesis(&args.services, &args.kinesis);
+    let dynamodb = connect::dynamodb(&args.services, &args.tables.dynamodb);
     let mut parts = vec![stream::set_up(args, &kinesis, deadline).await?];
-    let tables = Tables::new(&args.table, args.metrics_table.as_deref().unwrap_or(&args.table));
+    let tables = connect::tables(&args.tables);
     let wanted = SetUp { recovery: !args.no_recovery, fix: args.fix };
     let reports = set_up(&connect(&dynamodb).await, &tables, wanted, deadline).await.map_err(Failure::said)?;
     parts.extend(reports.into_iter().map(Part::from));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::args::{Load, StreamArgs, TableArgs};
+use crate::args::{Load, StreamArgs, TableArgs, TablesArgs};
 use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
@@ -70,18 +70,11 @@ pub(crate) async fn run(args: Load, interrupt: &Interrupt) -> Result<Ending, Fai
 }
 
 fn places(args: &Load) -> (StreamArgs, TableArgs) {
-    let stream = StreamArgs {
-        services: args.services.clone(),
-        kinesis_endpoint: args.kinesis_endpoint.clone(),
-        stream: args.stream.clone(),
-    };
-    let table = TableArgs {
-        services: args.services.clone(),
-        dynamodb_endpoint: args.dynamodb_endpoint.clone(),
-        table: args.table.clone(),
-        metrics_table: None,
-    };
-    (stream, table)
+    let tables = TablesArgs { dynamodb: args.dynamodb.clone(), metrics_table: None };
+    (
+        StreamArgs { services: args.services.clone(), kinesis: args.kinesis.clone() },
+        TableArgs { services: args.services.clone(), tables },
+    )
 }
 
 async fn load(

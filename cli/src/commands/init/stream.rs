@@ -30,8 +30,13 @@ pub(super) async fn set_up(args: &Init, options: &ConnectOptions, deadline: Inst
     let config = sdk_config(options).await;
     let place = place_of_stream(&config)?;
     let work = Work { args, client: Client::new(&config), place, deadline };
-    let mut part =
-        Part { kind: "stream", name: args.stream.clone(), created: false, fixed: Vec::new(), differences: Vec::new() };
+    let mut part = Part {
+        kind: "stream",
+        name: args.kinesis.stream.clone(),
+        created: false,
+        fixed: Vec::new(),
+        differences: Vec::new(),
+    };
     if work.describe().await?.is_none() {
         part.created = work.create().await?;
     }
@@ -57,7 +62,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn describe(&self) -> Result<Option<StreamDescriptionSummary>, Failure> {
-        match self.client.describe_stream_summary().stream_name(&self.args.stream).send().await {
+        match self.client.describe_stream_summary().stream_name(&self.args.kinesis.stream).send().await {
             Ok(answer) => Ok(answer.stream_description_summary),
             Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(self.failure(&error)),
@@ -69,7 +74,7 @@ impl Work<'_> {
         let mode = if self.args.on_demand { StreamMode::OnDemand } else { StreamMode::Provisioned };
         let mode = StreamModeDetails::builder().stream_mode(mode).build().map_err(Failure::said)?;
         let shards = (!self.args.on_demand).then_some(self.args.shards);
-        let request = self.client.create_stream().stream_name(&self.args.stream).set_shard_count(shards);
+        let request = self.client.create_stream().stream_name(&self.args.kinesis.stream).set_shard_count(shards);
         match request.stream_mode_details(mode).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("ResourceInUseException") => Ok(false),
@@ -82,7 +87,7 @@ impl Work<'_> {
     }
 
     async fn lengthen(&self) -> Result<(), Failure> {
-        let request = self.client.increase_stream_retention_period().stream_name(&self.args.stream);
+        let request = self.client.increase_stream_retention_period().stream_name(&self.args.kinesis.stream);
         let answer = request.retention_period_hours(self.args.retention_hours).send().await;
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }
@@ -95,7 +100,7 @@ impl Work<'_> {
                 Some(summary) if *summary.stream_status() == StreamStatus::Active => return Ok(summary),
                 Some(summary) if *summary.stream_status() == StreamStatus::Deleting => {
                     return Err(Failure::new(
-                        format!("the stream {} at {} is being deleted", self.args.stream, self.place),
+                        format!("the stream {} at {} is being deleted", self.args.kinesis.stream, self.place),
                         "try again when it is gone; a stream of another name keeps its lanes apart from the old one's",
                     ));
                 }
@@ -103,7 +108,7 @@ impl Work<'_> {
             }
             if Instant::now() + POLL >= self.deadline {
                 return Err(Failure::new(
-                    format!("the stream {} at {} did not become ready in time", self.args.stream, self.place),
+                    format!("the stream {} at {} did not become ready in time", self.args.kinesis.stream, self.place),
                     "run headcount init again",
                 ));
             }
@@ -116,10 +121,10 @@ impl Work<'_> {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         if is_denied(error.code()) {
-            let what = format!("{} denies access to the stream {}", self.place, self.args.stream);
+            let what = format!("{} denies access to the stream {}", self.place, self.args.kinesis.stream);
             return Failure::new(what, format!("give these credentials the permissions {PERMISSIONS}"));
         }
-        let stream = KinesisStream::new(&self.client, &self.args.stream, &self.place);
+        let stream = KinesisStream::new(&self.client, &self.args.kinesis.stream, &self.place);
         failed(&stream.first_failure(error))
     }
 }
