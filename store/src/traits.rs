@@ -14,6 +14,7 @@ use headcount_core::keys::{self, ItemKey, WriteShards};
 use headcount_core::origin::{Lane, Origin};
 use headcount_core::partial::PartialRecord;
 
+use crate::batch;
 use crate::error::StoreError;
 use crate::rows::{
     Claim, Cursor, DailyRow, EventRow, FirstDay, Lookup, Page, Put, RejectedCount, RejectedRow, SketchesRow, TotalRow,
@@ -79,6 +80,14 @@ pub(crate) fn partition_of(prefix: &str, shards: WriteShards, shard: u32) -> Res
     shards.partitions(prefix).into_iter().nth(shard as usize).ok_or_else(|| StoreError::Invalid {
         detail: format!("there is no write shard {shard}: the date has {}", shards.count()),
     })
+}
+
+/// The partitions of partials, as many as one request may list, each once.
+pub(crate) fn partitions_of_partials(partitions: &[DatePartition]) -> Result<Vec<String>, StoreError> {
+    let name = |one: &DatePartition| partition_of(&keys::partials(one.date), one.shards, one.shard);
+    let names = partitions.iter().map(name).collect::<Result<Vec<_>, _>>()?;
+    batch::check(&names, MAX_LISTED_PARTITIONS)?;
+    Ok(names)
 }
 
 /// Rejected occurrences.

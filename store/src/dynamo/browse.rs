@@ -13,10 +13,9 @@ use super::partials;
 use super::refusal::sort;
 use super::request::{Wanted, cursor, read_found, start_key};
 use super::schema::INDEX;
-use crate::batch;
 use crate::error::StoreError;
 use crate::rows::{Cursor, Lookup, Page, RejectedRow};
-use crate::traits::{BrowseStore, DatePartition, MAX_LISTED_PARTITIONS, UserSpan, partition_of};
+use crate::traits::{BrowseStore, DatePartition, UserSpan, partition_of, partitions_of_partials};
 
 /// The cursor's attribute that carries the token of a statement.
 const TOKEN: &str = "NextToken";
@@ -27,11 +26,7 @@ impl BrowseStore for DynamoStore {
         partitions: &[DatePartition],
         after: Option<&Cursor>,
     ) -> Result<Page<PartialRecord>, StoreError> {
-        let names = partitions
-            .iter()
-            .map(|one| partition_of(&keys::partials(one.date), one.shards, one.shard))
-            .collect::<Result<Vec<_>, _>>()?;
-        batch::check(&names, MAX_LISTED_PARTITIONS)?;
+        let names = partitions_of_partials(partitions)?;
         if names.is_empty() {
             return Ok(Page { items: Vec::new(), next: None });
         }

@@ -9,7 +9,7 @@ use super::answers::{cursor, lookup, position};
 use crate::batch;
 use crate::error::StoreError;
 use crate::rows::{Cursor, EventRow, Lookup, Page, RejectedRow};
-use crate::traits::{BrowseStore, DatePartition, MAX_BATCH_GETS, MAX_LISTED_PARTITIONS, UserSpan, partition_of};
+use crate::traits::{BrowseStore, DatePartition, MAX_BATCH_GETS, UserSpan, partition_of, partitions_of_partials};
 
 impl BrowseStore for MemoryStore {
     async fn partials_of(
@@ -17,11 +17,7 @@ impl BrowseStore for MemoryStore {
         partitions: &[DatePartition],
         after: Option<&Cursor>,
     ) -> Result<Page<PartialRecord>, StoreError> {
-        let names = partitions
-            .iter()
-            .map(|one| partition_of(&keys::partials(one.date), one.shards, one.shard))
-            .collect::<Result<Vec<_>, _>>()?;
-        batch::check(&names, MAX_LISTED_PARTITIONS)?;
+        let names = partitions_of_partials(partitions)?;
         let after = position(after, "PK").zip(position(after, "SK")).map(|(pk, sk)| ItemKey { pk, sk });
         let items = self.items();
         let rest = items
