@@ -6,7 +6,6 @@ mod model;
 #[path = "world/state.rs"]
 mod state;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use headcount_local::clients;
 use headcount_local::lambda::fleet::FunctionProcess;
 use headcount_local::machine::{Functions, Machine, MachineOptions};
+use headcount_tests::binaries;
 use headcount_tests::fault_proxy::FaultProxy;
 use headcount_tests::fault_proxy::plan::{Burst, Rates, seed_of_run};
 use tokio::time::{Instant, timeout};
@@ -38,15 +38,6 @@ const HANGS: [u32; 2] = [9, 21];
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(6);
 
 const PATIENCE: Duration = Duration::from_mins(4);
-
-/// The folder of the binaries that `cargo xtask test` built, or of those beside this test.
-fn binaries() -> PathBuf {
-    let beside = || {
-        let test = std::env::current_exe().expect("a test has a path");
-        test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps").to_owned()
-    };
-    std::env::var_os("HEADCOUNT_TEST_BINARIES").map_or_else(beside, PathBuf::from)
-}
 
 async fn put(endpoint: &str, stream: &str, records: &[Record]) {
     let client = clients::kinesis(endpoint);
@@ -100,7 +91,7 @@ async fn nothing_is_lost_or_counted_twice_whenever_the_consumer_is_killed() {
     let longest_delay = Duration::from_millis(200);
     let rates = Rates { throttle: 0.01, delay: 0.03, longest_delay, ..Rates::default() };
     let proxy = FaultProxy::start(seed, rates, Some(Burst { every: 300, length: 25 })).await.unwrap();
-    let mut functions = Functions::in_folder(&binaries()).unwrap();
+    let mut functions = Functions::in_folder(&binaries::folder()).unwrap();
     if let Functions::Processes { dynamodb_endpoint, .. } = &mut functions {
         *dynamodb_endpoint = Some(proxy.endpoint());
     }

@@ -1,7 +1,6 @@
 //! What the functions' real programs write: JSON lines, metrics in `CloudWatch`'s embedded format, and nobody's data.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +11,7 @@ use headcount_local::table::{Table, TableOptions};
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::dynamo::schema::{Tables, create_tables};
 use headcount_store::telemetry::{METRICS, NAMESPACE, PROJECT, REASON};
+use headcount_tests::binaries;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -21,21 +21,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What must never be logged.
 const PRIVATE: [&str; 5] = ["secret-user", "secret-session", "secret-event", "203.0.113.77", "secret-agent"];
 
-/// The folder of the binaries that `cargo xtask test` built, or of those beside this test.
-fn binaries() -> PathBuf {
-    let beside = || {
-        let test = std::env::current_exe().expect("a test has a path");
-        test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps").to_owned()
-    };
-    std::env::var_os("HEADCOUNT_TEST_BINARIES").map_or_else(beside, PathBuf::from)
-}
-
 /// Runs a function's program once for each payload, and reads all that it wrote to its standard output.
 async fn output_of(program: &str, endpoint: &str, payloads: &[Value]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stdout");
     let mut options = FleetOptions::new(program, "/bin/sh");
-    let program = binaries().join(program);
+    let program = binaries::folder().join(program);
     assert!(program.is_file(), "{} is not there: run `cargo build --workspace` first", program.display());
     options.arguments = ["-c", r#"exec "$0" > "$1""#].map(str::to_owned).to_vec();
     options.arguments.extend([&program, &file].map(|path| path.display().to_string()));

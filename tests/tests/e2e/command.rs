@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use headcount_tests::binaries;
 use serde_json::Value;
 
 /// Longest wait for a program or a condition.
@@ -14,15 +15,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The binary that `cargo xtask test` built, or the one beside this test.
 pub(crate) fn binary() -> PathBuf {
-    let folder = std::env::var_os("HEADCOUNT_TEST_BINARIES").map_or_else(beside_this_test, PathBuf::from);
-    let binary = folder.join("headcount");
+    let binary = binaries::folder().join("headcount");
     assert!(binary.is_file(), "{} is not there: run `cargo build -p headcount` first", binary.display());
     binary
-}
-
-fn beside_this_test() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps").to_owned()
 }
 
 /// A command without this machine's AWS settings.

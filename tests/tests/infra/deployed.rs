@@ -7,10 +7,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{NaiveDate, Utc};
+use headcount_tests::binaries;
 use serde_json::{Value, json};
 
 use crate::events::{DUPLICATES, INVALID, OCCURRENCES, generate};
-use crate::scripts::{answer, ask, binaries};
+use crate::scripts::{answer, ask};
 use crate::stand_in::StandIn;
 use crate::template::source;
 
@@ -30,7 +31,7 @@ struct Stack {
 impl Stack {
     fn deploy() -> Self {
         let stand_in = StandIn::start();
-        let binaries = binaries();
+        let binaries = binaries::folder();
         for name in ["headcount", "headcount-consumer", "headcount-aggregator", "headcount-collector"] {
             let binary = binaries.join(name);
             assert!(binary.is_file(), "{} is not there: run `cargo build --workspace` first", binary.display());
@@ -70,7 +71,7 @@ impl Stack {
     }
 
     fn headcount(&self, arguments: &[&str]) -> Value {
-        let mut command = Command::new(binaries().join("headcount"));
+        let mut command = Command::new(binaries::folder().join("headcount"));
         command.args(arguments).args(["--dynamodb-endpoint", &self.stand_in.endpoint]);
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
         answer(command, b"")
@@ -131,7 +132,7 @@ fn figures_of_the_deployed_stack_equal_the_truth() {
 
 /// What `headcount check` says of the stack: the severity and the beginning of each finding.
 fn check(stack: &Stack, code: i32) -> Vec<(String, String)> {
-    let mut command = Command::new(binaries().join("headcount"));
+    let mut command = Command::new(binaries::folder().join("headcount"));
     command.args(["check", "--stack", STACK, "--json"]).env("AWS_ENDPOINT_URL", &stack.stand_in.endpoint);
     command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
     let output = command.output().expect("the command runs");

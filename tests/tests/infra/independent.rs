@@ -11,12 +11,13 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, StreamStatus};
 use chrono::Utc;
 use headcount_local::clients;
+use headcount_tests::binaries;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
 use crate::deployed::is_same;
 use crate::events::generate;
-use crate::scripts::{answer, binaries};
+use crate::scripts::answer;
 use crate::stand_in::StandIn;
 
 const STREAM: &str = "headcount-events";
@@ -62,7 +63,7 @@ impl Drop for Kinesalite {
 
 /// The command, between the two servers.
 fn headcount(table: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(binaries().join("headcount"));
+    let mut command = Command::new(binaries::folder().join("headcount"));
     command.args(arguments).args(["--dynamodb-endpoint", table]);
     command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
     command

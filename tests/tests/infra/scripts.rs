@@ -25,15 +25,6 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project").to_owned()
 }
 
-/// Where the built binaries of all rooms are.
-pub(crate) fn binaries() -> PathBuf {
-    let beside_this_test = || {
-        let test = std::env::current_exe().expect("a test has a path");
-        test.parent().and_then(Path::parent).expect("tests lie in <profile>/deps").to_owned()
-    };
-    std::env::var_os("HEADCOUNT_TEST_BINARIES").map_or_else(beside_this_test, PathBuf::from)
-}
-
 /// What a script answers; panics with all it said where it fails.
 pub(crate) fn ask(script: &str, arguments: &[&str], input: &[u8]) -> Value {
     let mut command = python();
