@@ -63,7 +63,7 @@ impl<S: AggregatorStore> Run<'_, S> {
     pub(crate) async fn fold_events<T, F>(&self, date: NaiveDate, fold: F) -> Result<Vec<T>, AggregateError>
     where
         T: Default + Send,
-        F: Fn(&mut T, EventRow) + Send + Sync,
+        F: Fn(&mut T, EventRow<'static>) + Send + Sync,
     {
         let fold = &fold;
         let listings = self.event_spans(date).into_iter().map(|span| self.fold_span(span, fold)).collect();
@@ -73,7 +73,7 @@ impl<S: AggregatorStore> Run<'_, S> {
     async fn fold_span<T, F>(&self, span: EventSpan, fold: &F) -> Result<T, AggregateError>
     where
         T: Default + Send,
-        F: Fn(&mut T, EventRow) + Send + Sync,
+        F: Fn(&mut T, EventRow<'static>) + Send + Sync,
     {
         let (mut folded, mut after) = (T::default(), None);
         loop {

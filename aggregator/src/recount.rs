@@ -113,9 +113,9 @@ async fn events_of<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
     fences: &Fences,
-) -> Result<BTreeMap<Lane, Vec<(Origin, Event)>>, AggregateError> {
+) -> Result<BTreeMap<Lane, Vec<(Origin, Event<'static>)>>, AggregateError> {
     let spans = run
-        .fold_events(date, |kept: &mut Vec<(Origin, Event)>, row| {
+        .fold_events(date, |kept: &mut Vec<(Origin, Event<'static>)>, row| {
             if is_folded(fences, &row.origin.lane, &row.origin.sequence) {
                 kept.push((row.origin, row.event));
             }
@@ -150,7 +150,7 @@ pub(crate) async fn counters_in_order<S: AggregatorStore>(
     .await
 }
 
-fn in_order(mut events: Vec<(Origin, Event)>) -> Vec<(Origin, Event)> {
+fn in_order(mut events: Vec<(Origin, Event<'static>)>) -> Vec<(Origin, Event<'static>)> {
     events.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     events
 }
@@ -158,7 +158,7 @@ fn in_order(mut events: Vec<(Origin, Event)>) -> Vec<(Origin, Event)> {
 /// `rejected` is none where its items may have expired: then what was counted stays, like the duplicates.
 fn count_lane(
     old: &PartialRecord,
-    events: Vec<(Origin, Event)>,
+    events: Vec<(Origin, Event<'static>)>,
     rejected: Option<u64>,
     zone: Tz,
     precision: u8,

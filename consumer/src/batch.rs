@@ -3,17 +3,19 @@
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use headcount_core::limits::MAX_RECORD_BYTES;
 use headcount_core::origin::{Lane, SequenceNumber};
-use headcount_core::record::{DecodedRecord, decode_record};
+use headcount_core::record::{DecodedRecord, OpenedRecord};
 use headcount_core::validate::{Arrival, Rules};
 use rayon::prelude::*;
 
-/// Events of one chunk: once a chunk holds this many, it is finished before more records are decoded. A batch of
-/// Lambda's largest size, one event a record, is one chunk.
-pub const CHUNK_EVENTS: usize = 10_000;
+/// Records of one chunk: a batch of Lambda's largest size, one event a record, is one chunk.
+pub const CHUNK_RECORDS: usize = 10_000;
 
-/// Bytes of decoded records of one chunk (16 MiB): what bounds the memory of an invocation, whatever its records were
-/// compressed to.
-pub const CHUNK_BYTES: usize = 16 << 20;
+/// Bytes of opened records (4 MiB, some 10,000 events of ordinary size): once a chunk holds this many, it is finished
+/// before more records are opened. It bounds the memory of an invocation, whatever its records were compressed to.
+pub const CHUNK_BYTES: usize = 4 << 20;
+
+/// Bytes of records that are opened at once (16 MiB), at most.
+const GROUP_BYTES: usize = 16 << 20;
 
 /// One record as it was delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,45 +109,69 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
+/// Records opened, in order.
+#[derive(Debug)]
+pub struct Chunk<'a> {
+    lane: &'a Lane,
+    records: &'a [Record],
+    opened: Vec<OpenedRecord<'a>>,
+}
+
 /// A record and what was in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decoded {
+pub struct Decoded<'a> {
     /// Where its events come from.
     pub arrival: Arrival,
     /// Its events and rejections.
-    pub content: DecodedRecord,
+    pub content: DecodedRecord<'a>,
 }
 
-/// Decodes records from the front of `records` until the chunk is full, in parallel, and says how many they are: at
-/// least one, if there is one.
-pub fn decode_chunk(lane: &Lane, records: &[Record], rules: &Rules) -> Vec<Decoded> {
-    let mut chunk = Vec::new();
-    let (mut events, mut bytes) = (0, 0);
-    while chunk.len() < records.len() && events < CHUNK_EVENTS && bytes < CHUNK_BYTES {
-        let rest = &records[chunk.len()..];
-        let group = &rest[..group_len(rest)];
-        let decoded: Vec<Decoded> = group
-            .par_iter()
-            .map(|record| {
-                let arrival =
-                    Arrival { lane: lane.clone(), sequence: record.sequence.clone(), arrived_ms: record.arrived_ms };
-                let content = decode_record(&record.data, &arrival, rules);
+impl<'a> Chunk<'a> {
+    /// Opens records from the front of `records` until the chunk is full, in parallel: at least one, if there is one.
+    pub fn open(lane: &'a Lane, records: &'a [Record]) -> Self {
+        let (mut opened, mut bytes) = (Vec::new(), 0);
+        while opened.len() < records.len().min(CHUNK_RECORDS) && bytes < CHUNK_BYTES {
+            let rest = &records[opened.len()..];
+            let group = &rest[..group_len(rest)];
+            opened.par_extend(group.par_iter().map(|record| OpenedRecord::open(&record.data)));
+            bytes += opened[opened.len() - group.len()..].iter().map(OpenedRecord::bytes).sum::<usize>();
+        }
+        Self { lane, records: &records[..opened.len()], opened }
+    }
+
+    /// How many records it holds.
+    pub fn len(&self) -> usize {
+        self.opened.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_empty()
+    }
+
+    /// Validates and sanitizes what the records hold, in parallel.
+    pub fn decode(&self, rules: &Rules) -> Vec<Decoded<'_>> {
+        let records = self.records.par_iter().zip(&self.opened);
+        records
+            .map(|(record, opened)| {
+                let arrival = Arrival {
+                    lane: self.lane.clone(),
+                    sequence: record.sequence.clone(),
+                    arrived_ms: record.arrived_ms,
+                };
+                let content = opened.decode(&arrival, rules);
                 Decoded { arrival, content }
             })
-            .collect();
-        events += decoded.iter().map(|one| one.content.events.len() + one.content.rejections.len()).sum::<usize>();
-        bytes += decoded.iter().map(|one| one.content.bytes).sum::<usize>();
-        chunk.extend(decoded);
+            .collect()
     }
-    chunk
 }
 
 /// How many records from the front may be decoded at once without knowing what is in them.
 fn group_len(records: &[Record]) -> usize {
     let mut bytes = 0;
-    let fitting = records.iter().take(CHUNK_EVENTS).take_while(|record| {
+    let fitting = records.iter().take(CHUNK_RECORDS).take_while(|record| {
         bytes += if looks_like_text(&record.data) { record.data.len() } else { MAX_RECORD_BYTES };
-        bytes <= CHUNK_BYTES
+        bytes <= GROUP_BYTES
     });
     fitting.count().max(1)
 }

@@ -38,11 +38,16 @@ pub enum Standing {
 
 /// Claims each occurrence; of those with equal keys the first stands for all, the next only where the table refuses
 /// it. One answer an occurrence, in order, at the latest at `deadline`.
-pub async fn claim<S: EventStore>(store: &S, jitter: &Jitter, rows: &[EventRow], deadline: Instant) -> Vec<Standing> {
+pub async fn claim<S: EventStore>(
+    store: &S,
+    jitter: &Jitter,
+    rows: &[EventRow<'_>],
+    deadline: Instant,
+) -> Vec<Standing> {
     let mut standings = vec![Standing::Unknown; rows.len()];
     let mut groups = equal_keys(rows);
     while !groups.is_empty() {
-        let candidates: Vec<EventRow> = groups.iter().map(|group| rows[group[0]].clone()).collect();
+        let candidates: Vec<EventRow<'_>> = groups.iter().map(|group| rows[group[0]].clone()).collect();
         let verdicts = claim_distinct(store, jitter, &candidates, deadline).await;
         let mut again = Vec::new();
         for (mut group, verdict) in groups.into_iter().zip(verdicts) {
@@ -68,7 +73,7 @@ pub async fn claim<S: EventStore>(store: &S, jitter: &Jitter, rows: &[EventRow],
 }
 
 /// The occurrences of each key, in their order.
-fn equal_keys(rows: &[EventRow]) -> Vec<Vec<usize>> {
+fn equal_keys(rows: &[EventRow<'_>]) -> Vec<Vec<usize>> {
     let mut group_of: HashMap<(i64, &str), usize> = HashMap::with_capacity(rows.len());
     let mut groups: Vec<Vec<usize>> = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
@@ -91,7 +96,7 @@ enum Verdict {
 async fn claim_distinct<S: EventStore>(
     store: &S,
     jitter: &Jitter,
-    rows: &[EventRow],
+    rows: &[EventRow<'_>],
     deadline: Instant,
 ) -> Vec<Verdict> {
     let mut requests = Vec::with_capacity(rows.len().div_ceil(MAX_BATCH_WRITES));
@@ -105,7 +110,7 @@ async fn claim_distinct<S: EventStore>(
 /// One batch on its way.
 struct Claiming<'a, S> {
     store: &'a S,
-    rows: &'a [EventRow],
+    rows: &'a [EventRow<'a>],
     /// What is decided.
     verdicts: Vec<Verdict>,
     /// Rows that a request whose outcome is unknown may have inserted.
@@ -115,7 +120,7 @@ struct Claiming<'a, S> {
 }
 
 impl<'a, S: EventStore> Claiming<'a, S> {
-    fn new(store: &'a S, rows: &'a [EventRow]) -> Self {
+    fn new(store: &'a S, rows: &'a [EventRow<'a>]) -> Self {
         Self {
             store,
             rows,
@@ -184,7 +189,7 @@ impl<'a, S: EventStore> Claiming<'a, S> {
             debug_assert!(asked.is_sorted(), "all rows, in their order");
             return answer_by(deadline, self.store.claim(self.rows)).await;
         }
-        let some: Vec<EventRow> = asked.iter().map(|row| self.rows[*row].clone()).collect();
+        let some: Vec<EventRow<'_>> = asked.iter().map(|row| self.rows[*row].clone()).collect();
         answer_by(deadline, self.store.claim(&some)).await
     }
 

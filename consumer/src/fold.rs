@@ -35,7 +35,7 @@ pub struct Share<'a> {
     /// The record's sequence number.
     pub sequence: &'a SequenceNumber,
     /// Its events of this date that are ours.
-    pub events: Vec<&'a Event>,
+    pub events: Vec<&'a Event<'a>>,
     /// Whether this invocation inserted one of them, or may have.
     pub fresh: bool,
     /// Its occurrences of events of this date whose origin is another.
@@ -47,7 +47,7 @@ pub struct Share<'a> {
 /// The shares of the records before `checkpoint`, by date, in the records' order.
 pub fn shares<'a>(
     records: &'a [RecordWork],
-    rows: &'a [EventRow],
+    rows: &'a [EventRow<'a>],
     occurrences: &[Occurrence],
     checkpoint: usize,
 ) -> BTreeMap<NaiveDate, Vec<Share<'a>>> {

@@ -19,7 +19,7 @@ use headcount_store::telemetry;
 use headcount_store::traits::ConsumerStore;
 use tokio::time::Instant;
 
-use crate::batch::{Batch, BatchError, Decoded, decode_chunk};
+use crate::batch::{Batch, BatchError, Chunk, Decoded};
 use crate::claim::{Standing, claim};
 use crate::deadlines::Deadlines;
 use crate::deps::Deps;
@@ -104,13 +104,12 @@ pub async fn consume_batch<S: ConsumerStore>(
             outcome.failed_from = Some(first.sequence.clone());
             break;
         }
-        let chunk = decode_chunk(&batch.lane, rest, &deps.settings.rules);
-        let decoded = chunk.len();
-        if let Some(failed) = invocation.chunk(chunk, &mut outcome).await {
+        let chunk = Chunk::open(&batch.lane, rest);
+        if let Some(failed) = invocation.chunk(chunk.decode(&deps.settings.rules), &mut outcome).await {
             outcome.failed_from = Some(rest[failed].sequence.clone());
             break;
         }
-        rest = &rest[decoded..];
+        rest = &rest[chunk.len()..];
     }
     outcome.log(&batch.lane);
     outcome.measure();
@@ -127,7 +126,7 @@ struct Invocation<'a, S> {
 
 impl<S: ConsumerStore> Invocation<'_, S> {
     /// Stores and counts a chunk. The index of its first record that must be delivered again.
-    async fn chunk(&self, chunk: Vec<Decoded>, outcome: &mut Outcome) -> Option<usize> {
+    async fn chunk(&self, chunk: Vec<Decoded<'_>>, outcome: &mut Outcome) -> Option<usize> {
         let mut taken = self.take_apart(chunk, outcome);
         if Defect::FoldBeforeStore.is_on() {
             self.fold_unstored(&mut taken, outcome).await;
@@ -163,7 +162,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
     }
 
     /// What [`Defect::FoldBeforeStore`] does: counts events of which nobody knows whose they are.
-    async fn fold_unstored(&self, taken: &mut Taken, outcome: &mut Outcome) {
+    async fn fold_unstored(&self, taken: &mut Taken<'_>, outcome: &mut Outcome) {
         for occurrence in &mut taken.occurrences {
             occurrence.standing = Standing::Ours { fresh: false };
         }
@@ -172,7 +171,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
     }
 
     /// Rows out of decoded records.
-    fn take_apart(&self, chunk: Vec<Decoded>, outcome: &mut Outcome) -> Taken {
+    fn take_apart<'c>(&self, chunk: Vec<Decoded<'c>>, outcome: &mut Outcome) -> Taken<'c> {
         let now_ms = self.deps.clock.now_ms();
         let mut taken = Taken::default();
         for (record, decoded) in chunk.into_iter().enumerate() {
@@ -213,7 +212,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
     }
 
     /// Keeps what broke a rule, and what the table itself refused.
-    async fn keep_rejects(&self, taken: &mut Taken) {
+    async fn keep_rejects(&self, taken: &mut Taken<'_>) {
         for (row, occurrence) in taken.rows.iter().zip(&taken.occurrences) {
             let Standing::Refused(detail) = &occurrence.standing else { continue };
             let record = &mut taken.records[occurrence.record];
@@ -287,11 +286,11 @@ fn record_time(name: &'static str, began: Instant) {
 
 /// A chunk taken apart.
 #[derive(Default)]
-struct Taken {
+struct Taken<'a> {
     records: Vec<RecordWork>,
     /// When each record arrived.
     arrived_ms: Vec<i64>,
-    rows: Vec<EventRow>,
+    rows: Vec<EventRow<'a>>,
     /// One for each row.
     occurrences: Vec<Occurrence>,
     rejects: Vec<RejectedRow>,

@@ -50,13 +50,13 @@ pub struct Owned<'a> {
     /// The index of its record in the chunk.
     pub record: usize,
     /// The event.
-    pub row: &'a EventRow,
+    pub row: &'a EventRow<'a>,
     /// Whether this invocation inserted it, or may have.
     pub fresh: bool,
 }
 
 /// The occurrences of the records before `checkpoint` that are ours, in order.
-pub fn owned<'a>(rows: &'a [EventRow], occurrences: &'a [Occurrence], checkpoint: usize) -> Vec<Owned<'a>> {
+pub fn owned<'a>(rows: &'a [EventRow<'a>], occurrences: &'a [Occurrence], checkpoint: usize) -> Vec<Owned<'a>> {
     rows.iter()
         .zip(occurrences)
         .filter(|(_, occurrence)| occurrence.record < checkpoint)

@@ -76,19 +76,19 @@ impl Weigh for ModelUse {
 
 impl Counters {
     /// Counts one event, in the hour of `zone`'s clock.
-    pub fn add(&mut self, event: &Event, zone: Tz) {
+    pub fn add(&mut self, event: &Event<'_>, zone: Tz) {
         Weigh::add(&mut self.events, &1);
         Weigh::add(&mut self.by_hour[hour_of(zone, event.timestamp_ms)], &1);
         self.by_type.add(event.event_type.as_str(), &1);
-        self.platforms.add(event.platform().unwrap_or(NONE), &1);
+        self.platforms.add(event.platform().as_deref().unwrap_or(NONE), &1);
         match &event.event_type {
-            EventType::FeatureUse => self.features.add(event.feature().unwrap_or(NONE), &1),
-            EventType::ContentCreate => self.content.add(event.content_type().unwrap_or(NONE), &1),
-            EventType::Error => self.errors.add(event.error_type().unwrap_or(NONE), &1),
+            EventType::FeatureUse => self.features.add(event.feature().as_deref().unwrap_or(NONE), &1),
+            EventType::ContentCreate => self.content.add(event.content_type().as_deref().unwrap_or(NONE), &1),
+            EventType::Error => self.errors.add(event.error_type().as_deref().unwrap_or(NONE), &1),
             EventType::AiRequest => {
                 let ai = event.ai_use();
                 let one = ModelUse { requests: 1, tokens: ai.tokens, cost_nanos: u128::from(ai.cost_nanos) };
-                self.models.add(event.model().unwrap_or(NONE), &one);
+                self.models.add(event.model().as_deref().unwrap_or(NONE), &one);
             }
             EventType::PageView | EventType::Custom(_) => {}
         }

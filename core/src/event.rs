@@ -1,8 +1,11 @@
 //! An accepted event: validated, sanitized, ready to be stored and folded.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
+
+use crate::json::Json;
 
 /// What the `userId` of an event begins with whose person is not known. Such an event counts in every counter and in
 /// its session, and its person is no user.
@@ -64,23 +67,23 @@ impl fmt::Display for EventType {
 }
 
 /// An event that passed every rule. Only [`crate::validate`] makes one from foreign bytes; the store reads back
-/// what it made.
+/// what it made. It borrows what it can of the bytes that it was read from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub struct Event<'a> {
     /// The event's id, 1 to 128 bytes: with the timestamp, what makes it count once.
-    pub id: String,
+    pub id: Cow<'a, str>,
     /// Whose event it is. An anonymous id has [`ANONYMOUS_PREFIX`] in front: ask [`Self::user`] for what counts as a user.
-    pub user_id: String,
+    pub user_id: Cow<'a, str>,
     /// The session that it belongs to.
-    pub session_id: String,
+    pub session_id: Cow<'a, str>,
     /// What happened.
     pub event_type: EventType,
     /// When it happened, milliseconds since the epoch.
     pub timestamp_ms: i64,
     /// `eventData`, sanitized; empty where it was absent.
-    pub event_data: Object,
+    pub event_data: Json<'a>,
     /// `metadata`, sanitized, its `ipAddress` as the deployment's policy wants it.
-    pub metadata: Object,
+    pub metadata: Json<'a>,
 }
 
 /// Tokens and money of one `ai_request`.
@@ -98,51 +101,68 @@ pub struct AiUse {
     pub cost_nanos: u64,
 }
 
-impl Event {
+impl Event<'_> {
+    /// The same, whatever it borrowed from.
+    pub fn into_owned(self) -> Event<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Event {
+            id: owned(self.id),
+            user_id: owned(self.user_id),
+            session_id: owned(self.session_id),
+            event_type: self.event_type,
+            timestamp_ms: self.timestamp_ms,
+            event_data: self.event_data.into_owned(),
+            metadata: self.metadata.into_owned(),
+        }
+    }
+
     /// The user that this event counts for; none where it is anonymous.
     pub fn user(&self) -> Option<&str> {
         (!self.user_id.starts_with(ANONYMOUS_PREFIX)).then_some(&*self.user_id)
     }
 
     /// `eventData.feature`.
-    pub fn feature(&self) -> Option<&str> {
-        text(&self.event_data, "feature")
+    pub fn feature(&self) -> Option<Cow<'_, str>> {
+        self.event_data.text("feature")
     }
 
     /// `eventData.contentType`.
-    pub fn content_type(&self) -> Option<&str> {
-        text(&self.event_data, "contentType")
+    pub fn content_type(&self) -> Option<Cow<'_, str>> {
+        self.event_data.text("contentType")
     }
 
     /// `eventData.model`.
-    pub fn model(&self) -> Option<&str> {
-        text(&self.event_data, "model")
+    pub fn model(&self) -> Option<Cow<'_, str>> {
+        self.event_data.text("model")
     }
 
     /// `eventData.errorType`.
-    pub fn error_type(&self) -> Option<&str> {
-        text(&self.event_data, "errorType")
+    pub fn error_type(&self) -> Option<Cow<'_, str>> {
+        self.event_data.text("errorType")
     }
 
     /// `metadata.platform`.
-    pub fn platform(&self) -> Option<&str> {
-        text(&self.metadata, "platform")
+    pub fn platform(&self) -> Option<Cow<'_, str>> {
+        self.metadata.text("platform")
     }
 
     /// Tokens and cost in `eventData`; zero where absent.
     pub fn ai_use(&self) -> AiUse {
-        let count = |name| self.event_data.get(name).and_then(whole_number);
-        let part = |name| count(name).unwrap_or(0);
-        let (input_tokens, output_tokens, cached_tokens) =
-            (part("inputTokens"), part("outputTokens"), part("cachedTokens"));
-        let sum = || input_tokens.saturating_add(output_tokens).saturating_add(cached_tokens);
-        AiUse {
-            tokens: count("tokens").unwrap_or_else(sum),
-            input_tokens,
-            output_tokens,
-            cached_tokens,
-            cost_nanos: self.event_data.get("cost").and_then(Value::as_f64).map_or(0, nano_dollars),
+        let (mut ai, mut stated) = (AiUse::default(), None);
+        for (name, value) in self.event_data.fields() {
+            let count = || whole_number(&value.to_value());
+            match &*name {
+                "tokens" => stated = count(),
+                "inputTokens" => ai.input_tokens = count().unwrap_or(0),
+                "outputTokens" => ai.output_tokens = count().unwrap_or(0),
+                "cachedTokens" => ai.cached_tokens = count().unwrap_or(0),
+                "cost" => ai.cost_nanos = value.to_value().as_f64().map_or(0, nano_dollars),
+                _ => {}
+            }
         }
+        let sum = || ai.input_tokens.saturating_add(ai.output_tokens).saturating_add(ai.cached_tokens);
+        ai.tokens = stated.unwrap_or_else(sum);
+        ai
     }
 }
 
@@ -164,20 +184,15 @@ pub fn whole_number(value: &Value) -> Option<u64> {
     })
 }
 
-fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
-    object.get(name).and_then(Value::as_str)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn ai_use(data: Value) -> AiUse {
-        let Value::Object(event_data) = data else { panic!("eventData is an object") };
-        let [id, user_id, session_id] = ["e", "u", "s"].map(String::from);
-        let event_type = EventType::AiRequest;
-        Event { id, user_id, session_id, event_type, timestamp_ms: 0, event_data, metadata: Object::new() }.ai_use()
+        let [id, user_id, session_id] = ["e", "u", "s"].map(Cow::from);
+        let (event_type, event_data) = (EventType::AiRequest, data.into());
+        Event { id, user_id, session_id, event_type, timestamp_ms: 0, event_data, metadata: Json::EMPTY }.ai_use()
     }
 
     #[test]

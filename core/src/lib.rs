@@ -15,6 +15,7 @@ pub mod event;
 pub mod origin;
 
 pub mod ip_policy;
+pub mod json;
 pub mod rejection;
 pub mod sanitize;
 pub mod validate;

@@ -55,7 +55,7 @@ impl Partial {
     }
 
     /// Counts one event. The fence is moved by [`Self::advance`], once its whole record was folded.
-    pub fn fold(&mut self, event: &Event, zone: Tz) {
+    pub fn fold(&mut self, event: &Event<'_>, zone: Tz) {
         self.counters.add(event, zone);
         if let Some(user) = event.user() {
             self.users.insert(user);
@@ -152,8 +152,8 @@ mod tests {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
-            event_data: crate::event::Object::new(),
-            metadata: crate::event::Object::new(),
+            event_data: crate::json::Json::EMPTY,
+            metadata: crate::json::Json::EMPTY,
         };
         partial.fold(&event, Tz::UTC);
         partial.advance(&9u64.into());
@@ -187,8 +187,8 @@ mod tests {
             session_id: "t".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
-            event_data: crate::event::Object::new(),
-            metadata: crate::event::Object::new(),
+            event_data: crate::json::Json::EMPTY,
+            metadata: crate::json::Json::EMPTY,
         };
         partial.fold(&event, Tz::UTC);
         assert_eq!(

@@ -10,44 +10,61 @@ use crate::rejection::{Payload, Problem, Problems, Rejection};
 use crate::validate::{Arrival, Rules, check};
 use crate::wire::{Opened, Raw, RecordError, open, split, to_json};
 
-/// What one record held.
+/// What one record held. Its events borrow from the record's data.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct DecodedRecord {
+pub struct DecodedRecord<'a> {
     /// The valid events, each with its index in the record, in order.
-    pub events: Vec<(u32, Event)>,
+    pub events: Vec<(u32, Event<'a>)>,
     /// What was rejected, each with an index in the record of its own, in order. At most
     /// [`MAX_REJECTED_ITEMS_PER_RECORD`] events, and then one that stands for all others, at the index of the first of
     /// these.
     pub rejections: Vec<(u32, Rejection)>,
     /// Unknown fields that were dropped from the valid events.
     pub unknown_fields: u64,
-    /// Bytes of the data, decompressed: what decoding it took in memory, about.
-    pub bytes: usize,
 }
 
-/// Decodes, validates and sanitizes one record's data. What cannot be taken apart is one rejection at index 0.
-///
-/// ```
-/// use headcount_core::{origin::Lane, record::decode_record, validate::{Arrival, Rules}};
-/// let lane = Lane::new("events", "shardId-000000000000");
-/// let arrival = Arrival { lane, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
-/// let decoded = decode_record(b"hello", &arrival, &Rules::default());
-/// assert_eq!((decoded.events.len(), decoded.rejections.len()), (0, 1));
-/// ```
-pub fn decode_record(data: &[u8], arrival: &Arrival, rules: &Rules) -> DecodedRecord {
-    let opened = match open(data) {
-        Ok(opened) => opened,
-        Err(error) => return undecodable(&error, data, data.len(), rules.ip_policy()),
-    };
-    match pieces(&opened) {
-        Ok(pieces) => DecodedRecord { bytes: opened.bytes, ..validate_all(&pieces, arrival, rules) },
-        Err(error) => {
-            // Of several parts no single one is to blame.
-            let payload = match &*opened.parts {
-                [Ok(part)] => part,
-                _ => data,
-            };
-            undecodable(&error, payload, opened.bytes, rules.ip_policy())
+/// One record's data, without its compression, or why it is not to be had.
+#[derive(Debug)]
+pub struct OpenedRecord<'a> {
+    data: &'a [u8],
+    opened: Result<Opened<'a>, RecordError>,
+}
+
+impl<'a> OpenedRecord<'a> {
+    /// Opens a record's data.
+    pub fn open(data: &'a [u8]) -> Self {
+        Self { data, opened: open(data) }
+    }
+
+    /// Bytes of the data, decompressed: what decoding it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        self.opened.as_ref().map_or(self.data.len(), |opened| opened.bytes)
+    }
+
+    /// Validates and sanitizes what the record holds. What cannot be taken apart is one rejection at index 0.
+    ///
+    /// ```
+    /// use headcount_core::{origin::Lane, record::OpenedRecord, validate::{Arrival, Rules}};
+    /// let lane = Lane::new("events", "shardId-000000000000");
+    /// let arrival = Arrival { lane, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
+    /// let decoded = OpenedRecord::open(b"hello").decode(&arrival, &Rules::default());
+    /// assert_eq!((decoded.events.len(), decoded.rejections.len()), (0, 1));
+    /// ```
+    pub fn decode(&self, arrival: &Arrival, rules: &Rules) -> DecodedRecord<'_> {
+        let opened = match &self.opened {
+            Ok(opened) => opened,
+            Err(error) => return undecodable(error, self.data, rules.ip_policy()),
+        };
+        match pieces(opened) {
+            Ok(pieces) => validate_all(&pieces, arrival, rules),
+            Err(error) => {
+                // Of several parts no single one is to blame.
+                let payload = match &*opened.parts {
+                    [Ok(part)] => part,
+                    _ => self.data,
+                };
+                undecodable(&error, payload, rules.ip_policy())
+            }
         }
     }
 }
@@ -98,13 +115,13 @@ fn pieces<'a>(opened: &'a Opened<'a>) -> Result<Vec<Piece<'a>>, RecordError> {
 }
 
 /// An event that the table itself refused as invalid, for the reason `detail`, as a rejection.
-pub fn refused(event: &Event, detail: &str, policy: IpPolicy) -> Rejection {
+pub fn refused(event: &Event<'_>, detail: &str, policy: IpPolicy) -> Rejection {
     let mut problems = Problems::default();
     problems.add("", format_args!("the table refused the event: {detail}"));
     Rejection { problems: problems.into_vec(), payload: Payload::of_text(&to_json(event), policy), count: 1 }
 }
 
-fn undecodable(error: &RecordError, data: &[u8], bytes: usize, policy: IpPolicy) -> DecodedRecord {
+fn undecodable(error: &RecordError, data: &[u8], policy: IpPolicy) -> DecodedRecord<'static> {
     let count = match error {
         RecordError::TooManyEvents { count } => *count,
         RecordError::Empty
@@ -115,10 +132,10 @@ fn undecodable(error: &RecordError, data: &[u8], bytes: usize, policy: IpPolicy)
     };
     let problems = problem(error).into_vec();
     let rejection = Rejection { problems, payload: Payload::of_bytes(data, policy), count };
-    DecodedRecord { rejections: vec![(0, rejection)], bytes, ..DecodedRecord::default() }
+    DecodedRecord { rejections: vec![(0, rejection)], ..DecodedRecord::default() }
 }
 
-fn validate_all(pieces: &[Piece<'_>], arrival: &Arrival, rules: &Rules) -> DecodedRecord {
+fn validate_all<'a>(pieces: &[Piece<'a>], arrival: &Arrival, rules: &Rules) -> DecodedRecord<'a> {
     let mut decoded = DecodedRecord::default();
     let mut unlisted: Option<(u32, u64)> = None;
     for (index, piece) in (0..).zip(pieces) {

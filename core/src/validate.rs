@@ -8,7 +8,10 @@ mod fields;
 mod glance;
 mod parse;
 mod rules;
+mod scan;
 mod time;
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
@@ -18,9 +21,10 @@ use crate::ip_policy::IpPolicy;
 use crate::limits::{MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES};
 use crate::origin::{Lane, Origin, SequenceNumber};
 use crate::rejection::{Payload, Problems, Rejection};
-use crate::wire::json_len;
+use crate::wire::to_json;
 
 use fields::{Fields, Given};
+use scan::Scanned;
 
 pub use glance::{Glance, glance};
 pub use rules::{Rules, RulesError};
@@ -45,9 +49,9 @@ impl Arrival {
 
 /// A valid event, and what was left out of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Accepted {
+pub struct Accepted<'a> {
     /// The event.
-    pub event: Event,
+    pub event: Event<'a>,
     /// Unknown fields at the top that were dropped.
     pub unknown_fields: u64,
 }
@@ -74,7 +78,7 @@ pub struct Accepted {
 /// let rejection = validate(r#"{"userId":" ","eventType":"click"}"#, &arrival, 0, &Rules::default()).unwrap_err();
 /// assert_eq!(rejection.problems.len(), 4, "user, session, type, metadata");
 /// ```
-pub fn validate(text: &str, arrival: &Arrival, index: u32, rules: &Rules) -> Result<Accepted, Rejection> {
+pub fn validate<'a>(text: &'a str, arrival: &Arrival, index: u32, rules: &Rules) -> Result<Accepted<'a>, Rejection> {
     check(text, arrival, index, rules).map_err(|problems| Rejection {
         problems: problems.into_vec(),
         payload: Payload::of_text(text, rules.ip_policy()),
@@ -83,7 +87,7 @@ pub fn validate(text: &str, arrival: &Arrival, index: u32, rules: &Rules) -> Res
 }
 
 /// [`validate`] without the payload, which of thousands of rejected events only some keep.
-pub(crate) fn check(text: &str, arrival: &Arrival, index: u32, rules: &Rules) -> Result<Accepted, Problems> {
+pub(crate) fn check<'a>(text: &'a str, arrival: &Arrival, index: u32, rules: &Rules) -> Result<Accepted<'a>, Problems> {
     check_text(text, arrival.arrived_ms, rules, || derived_id(&arrival.origin(index)))
 }
 
@@ -101,12 +105,12 @@ pub(crate) fn check(text: &str, arrival: &Arrival, index: u32, rules: &Rules) ->
 /// let event = validate_new(text, 1_772_323_200_000, &Rules::default(), || "e-1".into()).unwrap().event;
 /// assert_eq!((event.id.as_str(), event.timestamp_ms), ("e-1", 1_772_323_200_000));
 /// ```
-pub fn validate_new(
-    text: &str,
+pub fn validate_new<'a>(
+    text: &'a str,
     now_ms: i64,
     rules: &Rules,
     new_id: impl FnOnce() -> String,
-) -> Result<Accepted, Problems> {
+) -> Result<Accepted<'a>, Problems> {
     check_text(text, now_ms, rules, new_id)
 }
 
@@ -119,14 +123,45 @@ pub fn validate_object(
     now_ms: i64,
     rules: &Rules,
     new_id: impl FnOnce() -> String,
-) -> Result<Accepted, Problems> {
+) -> Result<Accepted<'static>, Problems> {
     check_fields(Fields::new(object), None, now_ms, rules, new_id, Problems::default())
 }
 
-fn check_text(text: &str, arrived_ms: i64, rules: &Rules, id: impl FnOnce() -> String) -> Result<Accepted, Problems> {
+fn check_text<'a>(
+    text: &'a str,
+    arrived_ms: i64,
+    rules: &Rules,
+    absent_id: impl FnOnce() -> String,
+) -> Result<Accepted<'a>, Problems> {
+    match scan::scan(text, arrived_ms, rules) {
+        Some(scanned) => Ok(accepted(scanned, absent_id)),
+        None => check_by_rules(text, arrived_ms, rules, absent_id),
+    }
+}
+
+fn accepted(scanned: Scanned<'_>, absent_id: impl FnOnce() -> String) -> Accepted<'_> {
+    let event = Event {
+        id: scanned.event_id.map_or_else(|| Cow::Owned(absent_id()), Cow::Borrowed),
+        user_id: scanned.user_id,
+        session_id: Cow::Borrowed(scanned.session_id),
+        event_type: scanned.event_type,
+        timestamp_ms: scanned.timestamp_ms,
+        event_data: scanned.event_data,
+        metadata: scanned.metadata,
+    };
+    Accepted { event, unknown_fields: scanned.unknown_fields }
+}
+
+/// The long way: every field by itself, so that every problem is found.
+fn check_by_rules(
+    text: &str,
+    arrived_ms: i64,
+    rules: &Rules,
+    absent_id: impl FnOnce() -> String,
+) -> Result<Accepted<'static>, Problems> {
     let mut problems = Problems::default();
     let Some(fields) = parse::object(text, &mut problems) else { return Err(problems) };
-    check_fields(fields, Some(text.len()), arrived_ms, rules, id, problems)
+    check_fields(fields, Some(text.len()), arrived_ms, rules, absent_id, problems)
 }
 
 /// The rules, of fields that came from a text of so many bytes, if they came from one.
@@ -137,7 +172,7 @@ fn check_fields(
     rules: &Rules,
     absent_id: impl FnOnce() -> String,
     mut problems: Problems,
-) -> Result<Accepted, Problems> {
+) -> Result<Accepted<'static>, Problems> {
     let event_id = fields.identifier("eventId", MAX_EVENT_ID_BYTES, &mut problems);
     let user_id = fields.person(&mut problems);
     let session_id = fields.required_identifier("sessionId", MAX_IDENTITY_BYTES, &mut problems);
@@ -148,7 +183,7 @@ fn check_fields(
     let metadata = fields.metadata(&mut problems);
     let unknown_fields = fields.unknown();
 
-    let (true, Some(user_id), Some(session_id), Some(event_type), Some(timestamp_ms), Some(metadata)) =
+    let (true, Some(user_id), Some(session_id), Some(event_type), Some(timestamp_ms), Some(mut metadata)) =
         (problems.is_empty(), user_id, session_id, event_type, timestamp_ms, metadata)
     else {
         return Err(problems);
@@ -157,12 +192,20 @@ fn check_fields(
         Given::Value(id) => id,
         Given::Absent | Given::Wrong => absent_id(),
     };
-    let mut event = Event { id, user_id, session_id, event_type, timestamp_ms, event_data, metadata };
+    apply_ip_policy(rules.ip_policy(), &mut metadata);
+    let event = Event {
+        id: id.into(),
+        user_id: user_id.into(),
+        session_id: session_id.into(),
+        event_type,
+        timestamp_ms,
+        event_data: event_data.into(),
+        metadata: metadata.into(),
+    };
     check_size(text_bytes, &event, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
-    apply_ip_policy(rules.ip_policy(), &mut event.metadata);
     Ok(Accepted { event, unknown_fields })
 }
 
@@ -187,11 +230,11 @@ const MAX_GROWTH: usize = 5;
 /// Bytes of JSON that an event may have beside what its text held: field names, a derived id, a timestamp.
 const MAX_ADDED_BYTES: usize = 512;
 
-fn check_size(text_bytes: Option<usize>, event: &Event, problems: &mut Problems) {
+fn check_size(text_bytes: Option<usize>, event: &Event<'_>, problems: &mut Problems) {
     if text_bytes.is_some_and(|bytes| bytes * MAX_GROWTH + MAX_ADDED_BYTES <= MAX_EVENT_BYTES) {
         return;
     }
-    let bytes = json_len(event);
+    let bytes = to_json(event).len();
     if bytes > MAX_EVENT_BYTES {
         let most = format_args!("the event has {bytes} bytes when sanitized: at most {MAX_EVENT_BYTES} are allowed");
         problems.add("", most);

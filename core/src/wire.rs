@@ -10,9 +10,7 @@ mod split;
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-use serde::Serialize;
-
-use crate::event::{Event, Object};
+use crate::event::Event;
 use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_RECORD_BYTES};
 
 pub use split::{Raw, split};
@@ -197,57 +195,34 @@ fn corrupt(form: Form, error: &io::Error) -> RecordError {
     RecordError::Corrupt { form: form.name(), detail: error.to_string() }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WireEvent<'a> {
-    event_id: &'a str,
-    user_id: &'a str,
-    session_id: &'a str,
-    event_type: &'a str,
-    timestamp: i64,
-    #[serde(skip_serializing_if = "Object::is_empty")]
-    event_data: &'a Object,
-    metadata: &'a Object,
-}
-
-impl<'a> From<&'a Event> for WireEvent<'a> {
-    fn from(event: &'a Event) -> Self {
-        Self {
-            event_id: &event.id,
-            user_id: &event.user_id,
-            session_id: &event.session_id,
-            event_type: event.event_type.as_str(),
-            timestamp: event.timestamp_ms,
-            event_data: &event.event_data,
-            metadata: &event.metadata,
-        }
-    }
-}
+/// Bytes of an event's line beside its objects, about.
+const LINE_BYTES: usize = 256;
 
 /// The event as one line of JSON. Validated again, it gives the same event, unless the policy for addresses took
 /// away an address that the wire requires.
-pub fn to_json(event: &Event) -> String {
-    // Names and values are all text, numbers and maps with text keys: nothing that JSON cannot write.
-    serde_json::to_string(&WireEvent::from(event)).unwrap_or_default()
-}
-
-/// Bytes of [`to_json`], without making it.
-pub fn json_len(event: &Event) -> usize {
-    let mut counter = ByteCounter(0);
-    serde_json::to_writer(&mut counter, &WireEvent::from(event)).map_or(usize::MAX, |()| counter.0)
-}
-
-struct ByteCounter(usize);
-
-impl io::Write for ByteCounter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
+pub fn to_json(event: &Event<'_>) -> String {
+    let (data, metadata) = (event.event_data.as_str(), event.metadata.as_str());
+    let mut line = Vec::with_capacity(LINE_BYTES + data.len() + metadata.len());
+    let texts = [
+        ("{\"eventId\":", &*event.id),
+        (",\"userId\":", &*event.user_id),
+        (",\"sessionId\":", &*event.session_id),
+        (",\"eventType\":", event.event_type.as_str()),
+    ];
+    for (name, value) in texts {
+        line.extend_from_slice(name.as_bytes());
+        serde_json::to_writer(&mut line, value).expect("a text is JSON, and memory takes all");
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    line.extend_from_slice(b",\"timestamp\":");
+    line.extend_from_slice(event.timestamp_ms.to_string().as_bytes());
+    if !event.event_data.is_empty() {
+        line.extend_from_slice(b",\"eventData\":");
+        line.extend_from_slice(data.as_bytes());
     }
+    line.extend_from_slice(b",\"metadata\":");
+    line.extend_from_slice(metadata.as_bytes());
+    line.push(b'}');
+    String::from_utf8(line).expect("it was put together of texts")
 }
 
 #[cfg(test)]

@@ -31,13 +31,13 @@ fn counters() -> Counters {
         let data =
             json!({"feature": name, "contentType": name, "model": name, "tokens": n, "cost": 0.25, "errorType": name});
         let event = Event {
-            id: n.to_string(),
+            id: n.to_string().into(),
             user_id: "u".into(),
             session_id: "s".into(),
             event_type: EventType::from_stored(types[n as usize % types.len()]),
             timestamp_ms: 1_772_323_200_000 + n * 100_000,
-            event_data: data.as_object().unwrap().clone(),
-            metadata: json!({"platform": if n % 2 == 0 { "web" } else { "ios" }}).as_object().unwrap().clone(),
+            event_data: data.into(),
+            metadata: json!({"platform": if n % 2 == 0 { "web" } else { "ios" }}).into(),
         };
         counters.add(&event, chrono_tz::UTC);
     }

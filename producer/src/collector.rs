@@ -199,8 +199,11 @@ impl<A: Accept> Collector<A> {
             outcomes.push(match one {
                 Ok(event) => {
                     // Until the stream has said that it has it.
-                    let later =
-                        Outcome::Later { id: event.id.clone(), timestamp_ms: event.timestamp_ms, throttled: false };
+                    let later = Outcome::Later {
+                        id: event.id.clone().into_owned(),
+                        timestamp_ms: event.timestamp_ms,
+                        throttled: false,
+                    };
                     valid.push((index, event));
                     later
                 }

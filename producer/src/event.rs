@@ -24,7 +24,7 @@ pub struct NewEvent(Source);
 enum Source {
     Fields(Object),
     Text(String),
-    Checked(Box<Event>),
+    Checked(Box<Event<'static>>),
 }
 
 impl NewEvent {
@@ -72,10 +72,13 @@ impl NewEvent {
     }
 
     /// The event, valid and sanitized. What it lacks of an identity is minted here, once.
-    pub(crate) fn check(self, now_ms: i64, rules: &Rules) -> Result<Event, Problems> {
+    pub(crate) fn check(self, now_ms: i64, rules: &Rules) -> Result<Event<'static>, Problems> {
         let accepted = match self.0 {
             Source::Checked(event) => return Ok(*event),
-            Source::Text(text) => validate_new(&text, now_ms, rules, || new_event_id(now_ms)),
+            Source::Text(text) => {
+                let accepted = validate_new(&text, now_ms, rules, || new_event_id(now_ms))?;
+                return Ok(accepted.event.into_owned());
+            }
             Source::Fields(fields) => validate_object(fields, now_ms, rules, || new_event_id(now_ms)),
         };
         accepted.map(|Accepted { event, .. }| event)
@@ -112,9 +115,9 @@ impl NewEvent {
     }
 }
 
-impl From<Event> for NewEvent {
+impl From<Event<'static>> for NewEvent {
     /// An event that was validated already.
-    fn from(event: Event) -> Self {
+    fn from(event: Event<'static>) -> Self {
         Self(Source::Checked(Box::new(event)))
     }
 }

@@ -76,7 +76,7 @@ impl Producer {
     ///
     /// # Errors
     /// [`ProducerError::Invalid`] with every problem.
-    pub fn check(&self, event: impl Into<NewEvent>) -> Result<Event, ProducerError> {
+    pub fn check(&self, event: impl Into<NewEvent>) -> Result<Event<'static>, ProducerError> {
         event.into().check(now_ms(), &self.0.settings.rules).map_err(|problems| {
             self.0.shared.counting.invalid();
             ProducerError::Invalid(problems.into_vec())
@@ -120,7 +120,7 @@ impl Producer {
     /// Sends events that were validated already, packed, and waits until the fate of each is known. Where the queue has no
     /// room, an event is refused at once. The answers are in the order of the events. Dropped while waiting, what was taken
     /// is sent all the same.
-    pub async fn submit(&self, events: Vec<Event>) -> Vec<Result<Receipt, ProducerError>> {
+    pub async fn submit(&self, events: Vec<Event<'static>>) -> Vec<Result<Receipt, ProducerError>> {
         let (batch, tickets) = Batch::tickets(events.len());
         let linger = self.0.settings.submit_linger;
         let outcomes = events.iter().zip(tickets).map(|(event, ticket)| {
@@ -234,7 +234,7 @@ impl Producer {
 
     async fn put_in_when_room(
         &self,
-        event: &Event,
+        event: &Event<'static>,
         ticket: Option<Ticket>,
         message: fn(Item) -> Message,
         linger: Duration,
@@ -282,13 +282,15 @@ impl Drop for Handle {
     }
 }
 
-fn validated(event: &Event) -> Item {
-    let line = if event.metadata.contains_key("ipAddress") {
+fn validated(event: &Event<'_>) -> Item {
+    let line = if event.metadata.get("ipAddress").is_some() {
         to_json(event)
     } else {
         // The policy for addresses took it away; the wire requires one.
         let mut event = event.clone();
-        event.metadata.insert("ipAddress".to_owned(), WITHHELD.into());
+        let mut metadata = event.metadata.to_object();
+        metadata.insert("ipAddress".to_owned(), WITHHELD.into());
+        event.metadata = metadata.into();
         to_json(&event)
     };
     item(line, partition_key(Some(&event.user_id), &event.id), false)
@@ -313,8 +315,8 @@ fn settle_unsent(ticket: Option<Ticket>) {
     }
 }
 
-fn receipt(event: &Event) -> Receipt {
-    Receipt { event_id: event.id.clone(), timestamp_ms: event.timestamp_ms }
+fn receipt(event: &Event<'_>) -> Receipt {
+    Receipt { event_id: event.id.clone().into_owned(), timestamp_ms: event.timestamp_ms }
 }
 
 fn outcome<T>(taken: T, fate: Fate) -> Result<T, ProducerError> {

@@ -51,15 +51,15 @@ pub struct UserEvent {
     pub metadata: Object,
 }
 
-impl From<Event> for UserEvent {
-    fn from(event: Event) -> Self {
+impl From<Event<'_>> for UserEvent {
+    fn from(event: Event<'_>) -> Self {
         Self {
             event_type: event.event_type.as_str().to_owned(),
-            event_id: event.id,
+            event_id: event.id.into_owned(),
             timestamp: event.timestamp_ms,
-            session_id: event.session_id,
-            event_data: event.event_data,
-            metadata: event.metadata,
+            session_id: event.session_id.into_owned(),
+            event_data: event.event_data.to_object(),
+            metadata: event.metadata.to_object(),
         }
     }
 }

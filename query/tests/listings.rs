@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use headcount_core::deployment::{Deployment, WriteShardPlan};
-use headcount_core::event::{Event, EventType, Object};
+use headcount_core::event::{Event, EventType};
+use headcount_core::json::Json;
 use headcount_core::keys::WriteShards;
 use headcount_core::origin::{Lane, Origin};
 use headcount_core::rejection::{Payload, Problem, Rejection};
@@ -45,8 +46,8 @@ async fn store_event(store: &MemoryStore, deployment: &Deployment, user: &str, i
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: at_ms,
-            event_data: Object::new(),
-            metadata: Object::new(),
+            event_data: Json::EMPTY,
+            metadata: Json::EMPTY,
         },
         origin: origin(0),
         date,

@@ -30,7 +30,7 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Items {
-    events: BTreeMap<ItemKey, EventRow>,
+    events: BTreeMap<ItemKey, EventRow<'static>>,
     rejected: BTreeMap<ItemKey, RejectedRow>,
     partials: BTreeMap<ItemKey, PartialRecord>,
     profiles: BTreeMap<String, FirstDay>,
@@ -69,7 +69,7 @@ impl MemoryStore {
     }
 
     /// Every event, in the order of keys.
-    pub fn all_events(&self) -> Vec<EventRow> {
+    pub fn all_events(&self) -> Vec<EventRow<'static>> {
         self.items().events.values().cloned().collect()
     }
 

@@ -8,9 +8,9 @@ use headcount_core::rejection::Rejection;
 
 /// An event with what its item carries beside it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EventRow {
+pub struct EventRow<'a> {
     /// The event.
-    pub event: Event,
+    pub event: Event<'a>,
     /// The occurrence that stored it. It never changes.
     pub origin: Origin,
     /// The date it belongs to.
@@ -23,7 +23,13 @@ pub struct EventRow {
     pub expires_s: i64,
 }
 
-impl EventRow {
+impl EventRow<'_> {
+    /// The same, whatever it borrowed from.
+    pub fn into_owned(self) -> EventRow<'static> {
+        let EventRow { event, origin, date, shards, created_ms, expires_s } = self;
+        EventRow { event: event.into_owned(), origin, date, shards, created_ms, expires_s }
+    }
+
     /// The item's key.
     pub fn key(&self) -> ItemKey {
         keys::event(self.date, self.shards, self.event.timestamp_ms, &self.event.id)

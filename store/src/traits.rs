@@ -31,7 +31,7 @@ pub trait EventStore: Send + Sync {
     /// Inserts each event if its key is free. At most [`MAX_BATCH_WRITES`], no key twice. One answer an event, in
     /// order. An error means that the whole request failed: where it is [`StoreError::Unknown`], any of them may have
     /// been inserted.
-    fn claim(&self, events: &[EventRow]) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
+    fn claim(&self, events: &[EventRow<'_>]) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
 
     /// The origins of what is stored under these keys, read consistently. At most [`MAX_BATCH_GETS`], no key twice.
     /// One answer a key, in order.
@@ -43,7 +43,7 @@ pub trait EventStore: Send + Sync {
         &self,
         span: &EventSpan,
         after: Option<&Cursor>,
-    ) -> impl Future<Output = Result<Page<EventRow>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Page<EventRow<'static>>, StoreError>> + Send;
 }
 
 /// Which events of a date a listing reads.
@@ -218,7 +218,7 @@ pub trait BrowseStore: Send + Sync {
 
     /// The events under these keys, perhaps a moment old. At most [`MAX_BATCH_GETS`], no key twice. One answer a key,
     /// in order.
-    fn events(&self, keys: &[ItemKey]) -> impl Future<Output = Result<Vec<Lookup<Event>>, StoreError>> + Send;
+    fn events(&self, keys: &[ItemKey]) -> impl Future<Output = Result<Vec<Lookup<Event<'static>>>, StoreError>> + Send;
 
     /// One page of the rejected items of an arrival day's partition, the newest first, at most `limit`; those whose
     /// sort key is less than `before`, where one is given.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::types::ShardIteratorType;
 use headcount_core::origin::Lane;
-use headcount_core::record::decode_record;
+use headcount_core::record::OpenedRecord;
 use headcount_core::validate::{Arrival, Rules};
 use headcount_local::clients;
 use headcount_local::stream::{Stream, StreamOptions};
@@ -42,10 +42,11 @@ async fn read(stream: &Stream) -> (BTreeMap<(String, i64), u32>, usize) {
                 let lane = Lane::new(stream.name(), shard.shard_id());
                 let arrival = Arrival { lane, sequence: record.sequence_number().parse().unwrap(), arrived_ms };
                 largest = largest.max(record.data().as_ref().len());
-                let decoded = decode_record(record.data().as_ref(), &arrival, &Rules::default());
+                let opened = OpenedRecord::open(record.data().as_ref());
+                let decoded = opened.decode(&arrival, &Rules::default());
                 assert_eq!(decoded.rejections, vec![]);
                 for (_, event) in decoded.events {
-                    *found.entry((event.id, event.timestamp_ms)).or_default() += 1;
+                    *found.entry((event.id.into_owned(), event.timestamp_ms)).or_default() += 1;
                 }
             }
             at = page.next_shard_iterator.filter(|_| !page.records.is_empty());

@@ -32,7 +32,7 @@ pub(crate) struct LaneTally {
 }
 
 impl DayTally {
-    pub(crate) fn add(&mut self, row: &EventRow, fences: &Fences, zone: Tz) {
+    pub(crate) fn add(&mut self, row: &EventRow<'_>, fences: &Fences, zone: Tz) {
         let origin = &row.origin;
         if !self.lanes.contains_key(&origin.lane) {
             self.lanes.insert(origin.lane.clone(), LaneTally::default());

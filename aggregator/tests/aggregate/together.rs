@@ -91,7 +91,7 @@ fn busy_world(seed: u64) -> World {
     let world = World::new("2026-03-10");
     let mut random = fastrand::Rng::with_seed(seed);
     for sequence in 0..30u64 {
-        let events: Vec<Event> = (0..random.usize(1..4))
+        let events: Vec<Event<'_>> = (0..random.usize(1..4))
             .map(|n| {
                 let visited = ["2026-03-08", "2026-03-09", "2026-03-10"][random.usize(0..3)];
                 let user = format!("u{}", random.u32(0..12));
@@ -111,7 +111,7 @@ fn expected(world: &World) -> Vec<(String, u64, u64, u64)> {
     let events = world.store.all_events();
     let users_from = |from: &str, to: &str| {
         let in_range = events.iter().filter(|row| (from..=to).contains(&row.date.to_string().as_str()));
-        in_range.map(|row| row.event.user_id.as_str()).collect::<std::collections::BTreeSet<_>>().len() as u64
+        in_range.map(|row| &*row.event.user_id).collect::<std::collections::BTreeSet<_>>().len() as u64
     };
     let day = |date: &str| {
         let of_day = events.iter().filter(|row| row.date.to_string() == date).count() as u64;

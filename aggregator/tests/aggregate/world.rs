@@ -11,7 +11,7 @@ use headcount_aggregator::roll_up::{DayRollUp, Outcome};
 use headcount_aggregator::{AggregateError, Compute, Deps, RollUp, Settings, Verification, roll_up, verify};
 use headcount_core::calendar::{day_of, start_of};
 use headcount_core::deployment::Deployment;
-use headcount_core::event::{Event, EventType, Object};
+use headcount_core::event::{Event, EventType};
 use headcount_core::metrics::{DailyMetrics, Figures};
 use headcount_core::origin::{Lane, Origin};
 use headcount_core::partial::Partial;
@@ -23,7 +23,7 @@ use headcount_store::rows::{Claim, EventRow, FirstDay, Put, RejectedRow};
 use headcount_store::traits::{
     AggregatorStore, DeploymentStore, EventStore, PartialStore, RejectedStore, Stamp, UserStore,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 pub(crate) const HOUR_MS: i64 = 60 * 60 * 1_000;
@@ -107,8 +107,8 @@ impl World {
     }
 
     /// What the consumer does with one record that holds these events: stores them, remembers their users, folds them.
-    pub(crate) fn deliver(&self, lane: &Lane, sequence: u64, events: &[Event]) {
-        let mut days: BTreeMap<NaiveDate, Vec<&Event>> = BTreeMap::new();
+    pub(crate) fn deliver(&self, lane: &Lane, sequence: u64, events: &[Event<'static>]) {
+        let mut days: BTreeMap<NaiveDate, Vec<&Event<'static>>> = BTreeMap::new();
         for event in self.store_events(lane, sequence, events) {
             days.entry(day_of(self.deployment.zone, event.timestamp_ms).unwrap()).or_default().push(event);
         }
@@ -123,7 +123,7 @@ impl World {
     }
 
     /// A redelivery behind the fence: stores the events and marks their lanes.
-    pub(crate) fn deliver_behind(&self, lane: &Lane, sequence: u64, events: &[Event]) {
+    pub(crate) fn deliver_behind(&self, lane: &Lane, sequence: u64, events: &[Event<'static>]) {
         for event in self.store_events(lane, sequence, events) {
             let day = day_of(self.deployment.zone, event.timestamp_ms).unwrap();
             self.change_partial(day, lane, |partial| partial.dirty = true);
@@ -131,7 +131,12 @@ impl World {
     }
 
     /// Only stores the events: they are in flight until somebody folds them.
-    pub(crate) fn store_events<'a>(&self, lane: &Lane, sequence: u64, events: &'a [Event]) -> Vec<&'a Event> {
+    pub(crate) fn store_events<'a>(
+        &self,
+        lane: &Lane,
+        sequence: u64,
+        events: &'a [Event<'static>],
+    ) -> Vec<&'a Event<'static>> {
         let mut ours = Vec::new();
         for (index, event) in events.iter().enumerate() {
             let day = day_of(self.deployment.zone, event.timestamp_ms).unwrap();
@@ -146,7 +151,12 @@ impl World {
             };
             let claims = self.store.claim(&[row]).now_or_never().unwrap().unwrap();
             assert_eq!(claims, [Claim::Inserted], "a test delivers each event once");
-            let first_day = FirstDay { user_id: event.user_id.clone(), date: day, shards, seen_ms: event.timestamp_ms };
+            let first_day = FirstDay {
+                user_id: event.user_id.clone().into_owned(),
+                date: day,
+                shards,
+                seen_ms: event.timestamp_ms,
+            };
             self.store.put_first_day(&first_day).now_or_never().unwrap().unwrap();
             ours.push(event);
         }
@@ -201,23 +211,23 @@ impl World {
 }
 
 /// A user looks at a page; each user has one session a day.
-pub(crate) fn page_view(id: &str, user: &str, at_ms: i64) -> Event {
-    event(EventType::PageView, id, user, at_ms, Object::new())
+pub(crate) fn page_view(id: &str, user: &str, at_ms: i64) -> Event<'static> {
+    event(EventType::PageView, id, user, at_ms, json!({}))
 }
 
-pub(crate) fn feature_use(id: &str, feature: &str, at_ms: i64) -> Event {
-    event(EventType::FeatureUse, id, "ann", at_ms, Object::from_iter([("feature".to_owned(), json!(feature))]))
+pub(crate) fn feature_use(id: &str, feature: &str, at_ms: i64) -> Event<'static> {
+    event(EventType::FeatureUse, id, "ann", at_ms, json!({"feature": feature}))
 }
 
-fn event(event_type: EventType, id: &str, user: &str, at_ms: i64, event_data: Object) -> Event {
+fn event(event_type: EventType, id: &str, user: &str, at_ms: i64, event_data: Value) -> Event<'static> {
     Event {
-        id: id.to_owned(),
-        user_id: user.to_owned(),
-        session_id: format!("session of {user}"),
+        id: id.to_owned().into(),
+        user_id: user.to_owned().into(),
+        session_id: format!("session of {user}").into(),
         event_type,
         timestamp_ms: at_ms,
-        event_data,
-        metadata: Object::from_iter([("platform".to_owned(), json!("web"))]),
+        event_data: event_data.into(),
+        metadata: json!({"platform": "web"}).into(),
     }
 }
 

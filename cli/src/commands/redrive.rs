@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_aggregator::{MAX_DATES, RollUp, roll_up};
-use headcount_consumer::batch::{Batch, decode_chunk};
+use headcount_consumer::batch::{Batch, Chunk};
 use headcount_consumer::deps::{Deps, Feed};
 use headcount_consumer::handler::HandleError;
 use headcount_core::calendar::day_of;
@@ -132,8 +132,9 @@ fn event_days(batch: &Batch, rules: &Rules, zone: Tz) -> BTreeSet<NaiveDate> {
     let mut days = BTreeSet::new();
     let mut rest = &batch.records[..];
     while !rest.is_empty() {
-        let chunk = decode_chunk(&batch.lane, rest, rules);
-        let events = chunk.iter().flat_map(|decoded| &decoded.content.events);
+        let chunk = Chunk::open(&batch.lane, rest);
+        let decoded = chunk.decode(rules);
+        let events = decoded.iter().flat_map(|decoded| &decoded.content.events);
         days.extend(events.filter_map(|(_, event)| day_of(zone, event.timestamp_ms)));
         rest = &rest[chunk.len()..];
     }

@@ -85,11 +85,11 @@ async fn lanes(
 }
 
 /// Bytes of the event as JSON, as a producer sends it.
-fn json_bytes(event: &headcount_core::event::Event) -> f64 {
+fn json_bytes(event: &headcount_core::event::Event<'_>) -> f64 {
     let json = json!({
         "eventId": event.id, "userId": event.user_id, "sessionId": event.session_id,
         "eventType": event.event_type.as_str(), "timestamp": event.timestamp_ms,
-        "eventData": event.event_data, "metadata": event.metadata,
+        "eventData": event.event_data.to_object(), "metadata": event.metadata.to_object(),
     });
     json.to_string().len() as f64
 }

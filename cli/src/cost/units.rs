@@ -237,7 +237,7 @@ impl Growing {
 pub(crate) const START_MS: i64 = 1_772_323_200_000;
 
 /// An event of a user, of a mix that has a dozen names of each kind.
-fn event(user: u64) -> Event {
+fn event(user: u64) -> Event<'static> {
     let kinds = ["page_view", "feature_use", "content_create", "ai_request", "error"];
     let kind = kinds[(user % 5) as usize];
     let name = |what: &str| serde_json::Value::from(format!("{what}-{}", user / 5 % 12));
@@ -252,12 +252,12 @@ fn event(user: u64) -> Event {
     let mut metadata = Object::new();
     metadata.insert("platform".into(), ["web", "ios", "android"][(user % 3) as usize].into());
     Event {
-        id: user.to_string(),
-        user_id: format!("user-{user}"),
-        session_id: format!("session-{user}-0"),
+        id: user.to_string().into(),
+        user_id: format!("user-{user}").into(),
+        session_id: format!("session-{user}-0").into(),
         event_type: EventType::from_stored(kind),
         timestamp_ms: START_MS + (user % 24) as i64 * 3_600_000,
-        event_data: data,
-        metadata,
+        event_data: data.into(),
+        metadata: metadata.into(),
     }
 }

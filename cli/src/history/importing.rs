@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use headcount_consumer::batch::{Batch, CHUNK_BYTES, CHUNK_EVENTS, Record};
+use headcount_consumer::batch::{Batch, CHUNK_BYTES, CHUNK_RECORDS, Record};
 use headcount_consumer::deps::Deps;
 use headcount_core::origin::Lane;
 use headcount_store::traits::ConsumerStore;
@@ -110,7 +110,7 @@ fn send_lots(
     loop {
         let (mut records, mut bytes) = (Vec::new(), 0);
         let mut is_over = false;
-        while records.len() < CHUNK_EVENTS && bytes < CHUNK_BYTES {
+        while records.len() < CHUNK_RECORDS && bytes < CHUNK_BYTES {
             let Some(line) = lines.next()? else {
                 is_over = true;
                 break;

@@ -12,7 +12,7 @@ use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
 use headcount_core::merged::Merged;
 use headcount_core::origin::Lane;
 use headcount_core::partial::Partial;
-use headcount_core::record::decode_record;
+use headcount_core::record::OpenedRecord;
 use headcount_core::validate::{Arrival, Rules};
 
 use super::chunks::{Chunk, Chunks};
@@ -141,7 +141,8 @@ fn work(shared: &Shared, waiting: &Mutex<Receiver<Chunk>>) -> Folded {
 fn count(shared: &Shared, line: &[u8], number: u64, counted: &mut Folded, partials: &mut BTreeMap<NaiveDate, Partial>) {
     counted.lines += 1;
     let arrival = Arrival { lane: shared.lane.clone(), sequence: number.into(), arrived_ms: shared.arrived_ms };
-    let decoded = decode_record(line, &arrival, &shared.rules);
+    let opened = OpenedRecord::open(line);
+    let decoded = opened.decode(&arrival, &shared.rules);
     for (_, event) in decoded.events {
         let Some(date) = day_of(shared.zone, event.timestamp_ms) else { continue };
         let partial = partial_of(shared, date, partials);

@@ -67,7 +67,7 @@ async fn storm(seed: u64) {
     }
     let store = store.inner();
     let stored: BTreeSet<_> =
-        store.all_events().into_iter().map(|row| (row.event.timestamp_ms, row.event.id)).collect();
+        store.all_events().into_iter().map(|row| (row.event.timestamp_ms, row.event.id.into_owned())).collect();
     assert_eq!(stored, truth, "seed {seed}: what is stored");
     let mut by_day: BTreeMap<_, u64> = BTreeMap::new();
     for row in store.all_events() {
@@ -82,7 +82,7 @@ async fn storm(seed: u64) {
     counted.retain(|_, count| *count > 0);
     assert_eq!(counted, by_day, "seed {seed}: what is counted");
     let users: BTreeSet<_> = store.all_profiles().into_iter().map(|user| user.user_id).collect();
-    let expected: BTreeSet<_> = store.all_events().into_iter().map(|row| row.event.user_id).collect();
+    let expected: BTreeSet<_> = store.all_events().into_iter().map(|row| row.event.user_id.into_owned()).collect();
     assert_eq!(users, expected, "seed {seed}: users");
     for profile in store.all_profiles() {
         let first =

@@ -3,20 +3,19 @@ use crate::limits::{MAX_COUNTER_NAME_BYTES, MAX_COUNTER_NAMES};
 use proptest::prelude::*;
 use serde_json::json;
 
-fn event(event_type: &str, data: serde_json::Value, at_ms: i64) -> Event {
-    let serde_json::Value::Object(event_data) = data else { panic!("event data is an object: {data}") };
+fn event(event_type: &str, data: serde_json::Value, at_ms: i64) -> Event<'static> {
     Event {
         id: "e".into(),
         user_id: "u".into(),
         session_id: "s".into(),
         event_type: EventType::from_stored(event_type),
         timestamp_ms: at_ms,
-        event_data,
-        metadata: json!({"platform": "web"}).as_object().unwrap().clone(),
+        event_data: data.into(),
+        metadata: json!({"platform": "web"}).into(),
     }
 }
 
-fn used(feature: &str) -> Event {
+fn used(feature: &str) -> Event<'static> {
     event("feature_use", json!({"feature": feature}), 0)
 }
 

@@ -6,20 +6,19 @@ use crate::session_sample::SessionSample;
 use crate::user_sketch::UserSketch;
 use serde_json::json;
 
-fn event(event_type: &str, data: Value) -> Event {
-    let serde_json::Value::Object(event_data) = data else { panic!("event data is an object: {data}") };
+fn event(event_type: &str, data: Value) -> Event<'static> {
     Event {
         id: "e".into(),
         user_id: "u".into(),
         session_id: "s".into(),
         event_type: EventType::from_stored(event_type),
         timestamp_ms: 0,
-        event_data,
-        metadata: json!({"platform": "web"}).as_object().unwrap().clone(),
+        event_data: data.into(),
+        metadata: json!({"platform": "web"}).into(),
     }
 }
 
-fn day(date: &str, events: &[Event], users: u64, is_final: bool) -> DailyMetrics {
+fn day(date: &str, events: &[Event<'_>], users: u64, is_final: bool) -> DailyMetrics {
     let mut counters = Counters::default();
     for event in events {
         counters.add(event, chrono_tz::UTC);
@@ -44,7 +43,7 @@ fn day(date: &str, events: &[Event], users: u64, is_final: bool) -> DailyMetrics
     })
 }
 
-fn asked(model: &str, cost: f64) -> Event {
+fn asked(model: &str, cost: f64) -> Event<'static> {
     event("ai_request", json!({"model": model, "tokens": 5, "cost": cost}))
 }
 
@@ -141,8 +140,8 @@ fn a_range_sums_counters_and_takes_the_last_day_where_it_must() {
 #[test]
 fn a_range_caps_its_names_again() {
     let used = |n: usize| event("feature_use", json!({"feature": format!("f{n:03}")}));
-    let first: Vec<Event> = (0..80).map(used).collect();
-    let second: Vec<Event> = (40..120).map(used).collect();
+    let first: Vec<Event<'_>> = (0..80).map(used).collect();
+    let second: Vec<Event<'_>> = (40..120).map(used).collect();
     let days = [day("2026-03-01", &first, 1, true), day("2026-03-02", &second, 1, true)];
     let sum = total(&days, &mut UserSketch::new(14).unwrap(), &SessionSample::default());
     assert_eq!(sum.feature_usage.len(), MAX_COUNTER_NAMES + 1);

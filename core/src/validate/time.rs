@@ -56,9 +56,21 @@ fn read(value: &Value) -> Option<i64> {
         Value::Number(number) => {
             number.as_i64().or_else(|| whole_number(value).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)))
         }
-        Value::String(text) => DateTime::parse_from_rfc3339(text.trim()).ok().map(|time| time.timestamp_millis()),
+        Value::String(text) => of_text(text),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// The time that RFC 3339 text tells.
+pub(super) fn of_text(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text.trim()).ok().map(|time| time.timestamp_millis())
+}
+
+/// Whether the rules allow an event of this time.
+pub(super) fn is_in_window(ms: i64, arrived_ms: i64, rules: &Rules) -> bool {
+    (0..=MAX_TIMESTAMP_MS).contains(&ms)
+        && rules.lateness_ms().is_none_or(|lateness| arrived_ms.saturating_sub(ms) <= lateness)
+        && ms.saturating_sub(arrived_ms) <= rules.earliness_ms()
 }
 
 fn parse(value: &Value, problems: &mut Problems) -> Option<i64> {
@@ -73,6 +85,9 @@ fn parse(value: &Value, problems: &mut Problems) -> Option<i64> {
 }
 
 fn check_window(ms: i64, arrived_ms: i64, rules: &Rules, problems: &mut Problems) -> Option<i64> {
+    if is_in_window(ms, arrived_ms, rules) {
+        return Some(ms);
+    }
     if !(0..=MAX_TIMESTAMP_MS).contains(&ms) {
         problems.add("timestamp", format_args!("must be from 0 to {MAX_TIMESTAMP_MS} milliseconds since 1970"));
         return None;
@@ -84,12 +99,9 @@ fn check_window(ms: i64, arrived_ms: i64, rules: &Rules, problems: &mut Problems
         problems.add("timestamp", format_args!("lies more than {most} before the event's arrival{hint}"));
         return None;
     }
-    if ms.saturating_sub(arrived_ms) > rules.earliness_ms() {
-        let most = duration(rules.earliness_ms());
-        problems.add("timestamp", format_args!("lies more than {most} after the event's arrival"));
-        return None;
-    }
-    Some(ms)
+    let most = duration(rules.earliness_ms());
+    problems.add("timestamp", format_args!("lies more than {most} after the event's arrival"));
+    None
 }
 
 /// Milliseconds in the largest unit that divides them.
@@ -100,7 +112,7 @@ fn duration(ms: i64) -> String {
 }
 
 /// The time inside a UUID of version 7: its first 48 bits.
-fn uuid_v7_ms(id: &str) -> Option<i64> {
+pub(super) fn uuid_v7_ms(id: &str) -> Option<i64> {
     let uuid = uuid::Uuid::try_parse(id).ok()?;
     let is_v7 = uuid.get_version_num() == 7 && uuid.get_variant() == uuid::Variant::RFC4122;
     is_v7.then(|| (uuid.as_u128() >> 80) as i64)

@@ -34,6 +34,10 @@ pub enum Raw<'a> {
 /// ```
 pub fn split(data: &[u8]) -> Result<Vec<Raw<'_>>, RecordError> {
     let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data).trim_ascii();
+    if data.first() == Some(&b'{') && memchr::memchr(b'\n', data).is_none() {
+        // One line is one event, well-formed or not.
+        return Ok(vec![raw(data)]);
+    }
     let whole = str::from_utf8(data);
     match (data.first(), whole) {
         (None, _) => Err(RecordError::Empty),

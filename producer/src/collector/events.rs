@@ -29,7 +29,7 @@ pub(super) struct Sender<'a> {
 }
 
 /// One event, or what is wrong with it.
-pub(super) type Judged = Result<Event, Problems>;
+pub(super) type Judged = Result<Event<'static>, Problems>;
 
 /// Judges every event of a body. `rules` keep addresses: `ip_policy` is applied here, to what the stream gets.
 pub(super) fn judge(
@@ -56,7 +56,8 @@ fn judge_one(raw: Raw<'_>, sender: &Sender<'_>, rules: &Rules, ip_policy: IpPoli
         return Err(problems);
     };
     let filled = fill(text, sender, ip_policy);
-    validate_new(&filled, sender.now_ms, rules, || new_event_id(sender.now_ms)).map(|accepted| accepted.event)
+    validate_new(&filled, sender.now_ms, rules, || new_event_id(sender.now_ms))
+        .map(|accepted| accepted.event.into_owned())
 }
 
 /// An object's fields as their raw texts, so that filling in changes nothing else: no number, no name, no order of digits.

@@ -12,7 +12,7 @@ use crate::producer::Producer;
 pub const RETRY_FOR: Duration = Duration::from_secs(10);
 
 impl Accept for Producer {
-    async fn accept(&self, events: Vec<Event>) -> Vec<Result<(), NotAccepted>> {
+    async fn accept(&self, events: Vec<Event<'static>>) -> Vec<Result<(), NotAccepted>> {
         let outcomes = self.submit(events).await.into_iter();
         outcomes.map(|outcome| outcome.map(|_| ()).map_err(|error| not_accepted(&error))).collect()
     }

@@ -12,12 +12,12 @@ const KEY: &str = "wk_0123456789abcdef";
 /// Takes events, or does not, as it is told.
 #[derive(Default)]
 struct Scripted {
-    taken: Mutex<Vec<Event>>,
+    taken: Mutex<Vec<Event<'static>>>,
     refuse: Mutex<Option<NotAccepted>>,
 }
 
 impl Accept for Scripted {
-    async fn accept(&self, events: Vec<Event>) -> Vec<Result<(), NotAccepted>> {
+    async fn accept(&self, events: Vec<Event<'static>>) -> Vec<Result<(), NotAccepted>> {
         let refuse = *self.refuse.lock().unwrap();
         let outcomes = events.iter().map(|event| match refuse {
             Some(why) if event.user_id.ends_with("refused") => Err(why),
@@ -73,8 +73,8 @@ async fn accepted_means_handed_to_the_stream_with_what_the_request_tells() {
         assert_eq!(body["events"][index]["eventId"], id["id"]);
     }
     assert_eq!(
-        (&taken[0].metadata["ipAddress"], &taken[0].metadata["userAgent"]),
-        (&json!("203.0.113.7"), &json!("test"))
+        (taken[0].metadata.text("ipAddress").as_deref(), taken[0].metadata.text("userAgent").as_deref()),
+        (Some("203.0.113.7"), Some("test"))
     );
 }
 

@@ -2,6 +2,7 @@ use chrono::NaiveDate;
 use headcount_core::counters::Counters;
 use headcount_core::deployment::Deployment;
 use headcount_core::event::{Event, EventType, Object};
+use headcount_core::json::Json;
 use headcount_core::keys::WriteShards;
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::origin::Lane;
@@ -77,15 +78,15 @@ async fn store_day(store: &MemoryStore, date: NaiveDate, users: &[&str], is_fina
     day
 }
 
-fn event(user: &str, at_ms: i64) -> Event {
+fn event(user: &str, at_ms: i64) -> Event<'static> {
     Event {
-        id: format!("e-{user}-{at_ms}"),
-        user_id: user.to_owned(),
-        session_id: user.to_owned(),
+        id: format!("e-{user}-{at_ms}").into(),
+        user_id: user.to_owned().into(),
+        session_id: user.to_owned().into(),
         event_type: EventType::PageView,
         timestamp_ms: at_ms,
-        event_data: Object::new(),
-        metadata: Object::new(),
+        event_data: Json::EMPTY,
+        metadata: Json::EMPTY,
     }
 }
 

@@ -79,7 +79,7 @@ impl BrowseStore for DynamoStore {
         self.page(table, query, read_key).await
     }
 
-    async fn events(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Event>>, StoreError> {
+    async fn events(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Event<'static>>>, StoreError> {
         let wanted = Wanted { attribute: None, consistent: false };
         read_found(self.get_batch(&self.tables.events, keys, wanted).await?, read_event)
     }

@@ -4,7 +4,8 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest,
     BatchStatementResponse, ReturnValuesOnConditionCheckFailure,
 };
-use headcount_core::event::{Event, EventType, Object};
+use headcount_core::event::{Event, EventType};
+use headcount_core::json::Json;
 use headcount_core::keys::{self, ItemKey};
 use headcount_core::origin::Origin;
 
@@ -27,7 +28,7 @@ pub(crate) fn insert_statement(table: &str) -> String {
     format!("INSERT INTO \"{}\" VALUE {{{values}}}", table.replace('"', "\"\""))
 }
 
-fn parameters(row: &EventRow) -> [AttributeValue; ATTRIBUTES.len()] {
+fn parameters(row: &EventRow<'_>) -> [AttributeValue; ATTRIBUTES.len()] {
     let key = row.key();
     [
         s(key.pk),
@@ -44,23 +45,23 @@ fn parameters(row: &EventRow) -> [AttributeValue; ATTRIBUTES.len()] {
     ]
 }
 
-fn data(event: &Event) -> AttributeValue {
+fn data(event: &Event<'_>) -> AttributeValue {
     let mut data = Item::from([
-        ("eventId".to_owned(), s(&event.id)),
-        ("userId".to_owned(), s(&event.user_id)),
-        ("sessionId".to_owned(), s(&event.session_id)),
+        ("eventId".to_owned(), s(&*event.id)),
+        ("userId".to_owned(), s(&*event.user_id)),
+        ("sessionId".to_owned(), s(&*event.session_id)),
         ("eventType".to_owned(), s(event.event_type.as_str())),
         ("timestamp".to_owned(), n(event.timestamp_ms)),
-        ("metadata".to_owned(), from_object(&event.metadata)),
+        ("metadata".to_owned(), from_object(&event.metadata.to_object())),
     ]);
     if !event.event_data.is_empty() {
-        data.insert("eventData".to_owned(), from_object(&event.event_data));
+        data.insert("eventData".to_owned(), from_object(&event.event_data.to_object()));
     }
     AttributeValue::M(data)
 }
 
 /// The event that an item holds.
-pub(super) fn read_event(attributes: Attributes<'_>) -> Result<Event, StoreError> {
+pub(super) fn read_event(attributes: Attributes<'_>) -> Result<Event<'static>, StoreError> {
     let data = attributes.map("Data")?;
     // Errors name the item, which the map inside it cannot.
     let inside = |error: StoreError| match error {
@@ -68,23 +69,23 @@ pub(super) fn read_event(attributes: Attributes<'_>) -> Result<Event, StoreError
         other => other,
     };
     let data = Attributes(data);
-    let text = |name| data.text(name).map(str::to_owned).map_err(inside);
+    let text = |name| data.text(name).map_err(inside);
     let event = Event {
-        id: text("eventId")?,
-        user_id: text("userId")?,
-        session_id: text("sessionId")?,
-        event_type: EventType::from_stored(&text("eventType")?),
+        id: text("eventId")?.to_owned().into(),
+        user_id: text("userId")?.to_owned().into(),
+        session_id: text("sessionId")?.to_owned().into(),
+        event_type: EventType::from_stored(text("eventType")?),
         timestamp_ms: data.number("timestamp").map_err(inside)?,
-        event_data: if data.has("eventData") { data.object("eventData").map_err(inside)? } else { Object::new() },
-        metadata: data.object("metadata").map_err(inside)?,
+        event_data: if data.has("eventData") { data.object("eventData").map_err(inside)?.into() } else { Json::EMPTY },
+        metadata: data.object("metadata").map_err(inside)?.into(),
     };
-    if keys::parse_event(attributes.text("SK")?) != Some((event.timestamp_ms, &event.id)) {
+    if keys::parse_event(attributes.text("SK")?) != Some((event.timestamp_ms, &*event.id)) {
         return Err(attributes.malformed("its key does not say its event's time and id"));
     }
     Ok(event)
 }
 
-fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow, StoreError> {
+fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow<'static>, StoreError> {
     Ok(EventRow {
         event: read_event(attributes)?,
         origin: attributes.parsed("Origin")?,
@@ -96,7 +97,7 @@ fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow, StoreE
 }
 
 impl EventStore for DynamoStore {
-    async fn claim(&self, events: &[EventRow]) -> Result<Vec<Claim>, StoreError> {
+    async fn claim(&self, events: &[EventRow<'_>]) -> Result<Vec<Claim>, StoreError> {
         batch::check(events.iter().map(EventRow::key), MAX_BATCH_WRITES)?;
         if events.is_empty() {
             return Ok(Vec::new());
@@ -125,7 +126,11 @@ impl EventStore for DynamoStore {
         read_found(found, |item| item.parsed("Origin"))
     }
 
-    async fn events_page(&self, span: &EventSpan, after: Option<&Cursor>) -> Result<Page<EventRow>, StoreError> {
+    async fn events_page(
+        &self,
+        span: &EventSpan,
+        after: Option<&Cursor>,
+    ) -> Result<Page<EventRow<'static>>, StoreError> {
         let Some((partition, from, to)) = span.bounds()? else { return Ok(Page { items: Vec::new(), next: None }) };
         let table = &self.tables.events;
         let query = self

@@ -49,8 +49,11 @@ pub(super) fn listing(prefix: &str, shards: WriteShards, shard: u32) -> Result<V
 }
 
 impl<S: EventStore + Clone + 'static> EventStore for Faulty<S> {
-    async fn claim(&self, events: &[EventRow]) -> Result<Vec<Claim>, StoreError> {
-        let (keys, events) = (events.iter().map(EventRow::key).collect(), events.to_vec());
+    async fn claim(&self, events: &[EventRow<'_>]) -> Result<Vec<Claim>, StoreError> {
+        let (keys, events) = (
+            events.iter().map(EventRow::key).collect(),
+            events.iter().cloned().map(EventRow::into_owned).collect::<Vec<_>>(),
+        );
         self.request(Operation::Claim, keys, |inner, faults| async move {
             let claims = inner.claim(&reached(&events, &faults)).await?;
             Ok(weave(claims, &faults, |fault| match fault {
@@ -69,7 +72,11 @@ impl<S: EventStore + Clone + 'static> EventStore for Faulty<S> {
         .await
     }
 
-    async fn events_page(&self, span: &EventSpan, after: Option<&Cursor>) -> Result<Page<EventRow>, StoreError> {
+    async fn events_page(
+        &self,
+        span: &EventSpan,
+        after: Option<&Cursor>,
+    ) -> Result<Page<EventRow<'static>>, StoreError> {
         let keys = listing(&keys::events(span.date), span.shards, span.shard)?;
         let (span, after) = (span.clone(), after.cloned());
         let act = |inner: S, _| async move { inner.events_page(&span, after.as_ref()).await };

@@ -38,7 +38,7 @@ impl<S: BrowseStore + Clone + 'static> BrowseStore for Faulty<S> {
         self.request(Operation::UserEventsPage, keys, act).await
     }
 
-    async fn events(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Event>>, StoreError> {
+    async fn events(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Event<'static>>>, StoreError> {
         let keys = keys.to_vec();
         self.request(Operation::Events, keys.clone(), |inner, faults| async move {
             Ok(weave(inner.events(&reached(&keys, &faults)).await?, &faults, unprocessed))

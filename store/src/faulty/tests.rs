@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use headcount_core::event::{Event, EventType, Object};
+use headcount_core::event::{Event, EventType};
+use headcount_core::json::Json;
 use headcount_core::keys::WriteShards;
 use tokio::time::Instant;
 
@@ -12,16 +13,16 @@ use crate::memory::MemoryStore;
 use crate::rows::{Claim, EventRow, Lookup, RejectedRow};
 use crate::traits::{DeploymentStore, EventStore, RejectedStore, UserStore};
 
-fn event(n: u32) -> EventRow {
+fn event(n: u32) -> EventRow<'static> {
     EventRow {
         event: Event {
-            id: format!("e-{n}"),
+            id: format!("e-{n}").into(),
             user_id: "u".into(),
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
-            event_data: Object::new(),
-            metadata: Object::new(),
+            event_data: Json::EMPTY,
+            metadata: Json::EMPTY,
         },
         origin: format!("events/shardId-000000000000#7#{n}").parse().unwrap(),
         date: "2026-03-01".parse().unwrap(),

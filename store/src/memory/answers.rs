@@ -52,10 +52,10 @@ fn begin(partition: &str, from: &str, after: Option<&Cursor>) -> Bound<ItemKey> 
 }
 
 impl EventStore for MemoryStore {
-    async fn claim(&self, events: &[EventRow]) -> Result<Vec<Claim>, StoreError> {
+    async fn claim(&self, events: &[EventRow<'_>]) -> Result<Vec<Claim>, StoreError> {
         batch::check(events.iter().map(EventRow::key), MAX_BATCH_WRITES)?;
         let mut items = self.items();
-        let mut claim = |row: &EventRow| {
+        let mut claim = |row: &EventRow<'_>| {
             if let Some(reason) = refused::reason(row) {
                 return Claim::Invalid(reason);
             }
@@ -63,9 +63,9 @@ impl EventStore for MemoryStore {
                 // DynamoDB says no more than that, unless asked, and not always then.
                 return Claim::Exists(None);
             }
-            let mut stored = row.clone();
-            stored.event.event_data = numbers::object_as_stored(&row.event.event_data);
-            stored.event.metadata = numbers::object_as_stored(&row.event.metadata);
+            let mut stored = row.clone().into_owned();
+            stored.event.event_data = numbers::object_as_stored(&row.event.event_data.to_object()).into();
+            stored.event.metadata = numbers::object_as_stored(&row.event.metadata.to_object()).into();
             items.events.insert(row.key(), stored);
             Claim::Inserted
         };
@@ -78,7 +78,11 @@ impl EventStore for MemoryStore {
         Ok(keys.iter().map(|key| lookup(items.events.get(key).map(|row| row.origin.clone()))).collect())
     }
 
-    async fn events_page(&self, span: &EventSpan, after: Option<&Cursor>) -> Result<Page<EventRow>, StoreError> {
+    async fn events_page(
+        &self,
+        span: &EventSpan,
+        after: Option<&Cursor>,
+    ) -> Result<Page<EventRow<'static>>, StoreError> {
         let Some((partition, from, to)) = span.bounds()? else { return Ok(Page { items: Vec::new(), next: None }) };
         let items = self.items();
         let rest = items

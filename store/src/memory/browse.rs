@@ -34,7 +34,7 @@ impl BrowseStore for MemoryStore {
         limit: usize,
     ) -> Result<Page<ItemKey>, StoreError> {
         let Some((partition, from, to)) = span.bounds()? else { return Ok(Page { items: Vec::new(), next: None }) };
-        let listed_under = |row: &EventRow| row.shards.partition(&keys::user(&row.event.user_id), &row.event.id);
+        let listed_under = |row: &EventRow<'_>| row.shards.partition(&keys::user(&row.event.user_id), &row.event.id);
         let items = self.items();
         let mut listed: Vec<(String, ItemKey)> = items
             .events
@@ -50,7 +50,7 @@ impl BrowseStore for MemoryStore {
         Ok(limited(rest, limit.min(self.page_items)))
     }
 
-    async fn events(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Event>>, StoreError> {
+    async fn events(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Event<'static>>>, StoreError> {
         batch::check(keys, MAX_BATCH_GETS)?;
         let items = self.items();
         Ok(keys.iter().map(|key| lookup(items.events.get(key).map(|row| row.event.clone()))).collect())

@@ -25,7 +25,7 @@ const LEVELS_ABOVE: usize = 1;
 const FIXED_BYTES: usize = 300;
 
 /// Why the event would be refused; `None` where it would be stored.
-pub(super) fn reason(row: &EventRow) -> Option<String> {
+pub(super) fn reason(row: &EventRow<'_>) -> Option<String> {
     let key = row.key();
     if key.pk.len() > MAX_PARTITION_KEY_BYTES || row.event.user_id.len() > MAX_PARTITION_KEY_BYTES - 16 {
         return Some(format!("a partition key must be at most {MAX_PARTITION_KEY_BYTES} bytes"));
@@ -36,7 +36,7 @@ pub(super) fn reason(row: &EventRow) -> Option<String> {
     let mut bytes =
         FIXED_BYTES + key.pk.len() + key.sk.len() + 2 * row.event.user_id.len() + row.event.session_id.len();
     for object in [&row.event.event_data, &row.event.metadata] {
-        match object_bytes(object, LEVELS_ABOVE + 1) {
+        match object_bytes(&object.to_object(), LEVELS_ABOVE + 1) {
             Ok(more) => bytes += more,
             Err(reason) => return Some(reason),
         }

@@ -1,4 +1,5 @@
-use headcount_core::event::{Event, EventType, Object};
+use headcount_core::event::{Event, EventType};
+use headcount_core::json::Json;
 use headcount_core::keys::WriteShards;
 use headcount_core::partial::PartialRecord;
 
@@ -6,7 +7,7 @@ use super::{MemoryStore, PartialPart};
 use crate::rows::{EventRow, Lookup, Put};
 use crate::traits::{EventSpan, EventStore, PartialStore, Stamp};
 
-fn event(n: i64) -> EventRow {
+fn event(n: i64) -> EventRow<'static> {
     EventRow {
         event: Event {
             id: "e".into(),
@@ -14,8 +15,8 @@ fn event(n: i64) -> EventRow {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000 + n,
-            event_data: Object::new(),
-            metadata: Object::new(),
+            event_data: Json::EMPTY,
+            metadata: Json::EMPTY,
         },
         origin: "events/shardId-000000000000#7#0".parse().unwrap(),
         date: "2026-03-01".parse().unwrap(),

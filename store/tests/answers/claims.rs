@@ -1,6 +1,7 @@
 //! What the answers to single statements of a batched insert become.
 
 use headcount_core::event::{Event, EventType};
+use headcount_core::json::Json;
 use headcount_core::keys::WriteShards;
 use headcount_core::origin::Origin;
 use headcount_store::error::StoreError;
@@ -12,16 +13,16 @@ use crate::scripted::{Answer, Scripted};
 
 const ORIGIN: &str = "events/shardId-000000000000#7#0";
 
-fn rows(count: usize) -> Vec<EventRow> {
+fn rows(count: usize) -> Vec<EventRow<'static>> {
     let row = |n| EventRow {
         event: Event {
-            id: format!("e-{n}"),
+            id: format!("e-{n}").into(),
             user_id: "u".into(),
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
-            event_data: serde_json::Map::new(),
-            metadata: serde_json::Map::new(),
+            event_data: Json::EMPTY,
+            metadata: Json::EMPTY,
         },
         origin: ORIGIN.parse().expect("an origin"),
         date: "2026-03-01".parse().expect("a date"),

@@ -7,7 +7,7 @@ use headcount_store::traits::{AggregatorStore, MAX_BATCH_GETS, MAX_BATCH_WRITES}
 
 use crate::rows::{date, event, origin};
 
-fn keys(rows: &[EventRow]) -> Vec<ItemKey> {
+fn keys(rows: &[EventRow<'_>]) -> Vec<ItemKey> {
     rows.iter().map(EventRow::key).collect()
 }
 

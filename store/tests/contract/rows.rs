@@ -45,17 +45,17 @@ pub(crate) fn object(json: Value) -> Object {
 }
 
 /// An event of 2026-03-01, this many milliseconds after its start.
-pub(crate) fn event(id: &str, after_ms: i64) -> EventRow {
+pub(crate) fn event(id: &str, after_ms: i64) -> EventRow<'static> {
     let metadata = serde_json::json!({"userAgent": "a", "ipAddress": "10.0.0.0", "platform": "web"});
     EventRow {
         event: Event {
-            id: id.to_owned(),
-            user_id: "ann".to_owned(),
-            session_id: "s-1".to_owned(),
+            id: id.to_owned().into(),
+            user_id: "ann".into(),
+            session_id: "s-1".into(),
             event_type: EventType::FeatureUse,
             timestamp_ms: START_MS + after_ms,
-            event_data: object(serde_json::json!({"feature": "search"})),
-            metadata: object(metadata),
+            event_data: serde_json::json!({"feature": "search"}).into(),
+            metadata: metadata.into(),
         },
         origin: origin(0),
         date: date(1),
@@ -65,9 +65,9 @@ pub(crate) fn event(id: &str, after_ms: i64) -> EventRow {
     }
 }
 
-pub(crate) fn event_with(id: &str, event_data: Value) -> EventRow {
+pub(crate) fn event_with(id: &str, event_data: Value) -> EventRow<'static> {
     let mut row = event(id, 0);
-    row.event.event_data = object(event_data);
+    row.event.event_data = event_data.into();
     row
 }
 

@@ -5,7 +5,7 @@ use headcount_store::error::StoreError;
 use headcount_store::rows::{EventRow, Page};
 use headcount_store::traits::{AggregatorStore, EventSpan, MAX_BATCH_WRITES};
 
-use crate::rows::{START_MS, all_pages, date, event, object, shards};
+use crate::rows::{START_MS, all_pages, date, event, shards};
 
 /// Events of the paged listing, of [`LARGE_BYTES`] each: more than two pages of 1 MB.
 const LARGE_EVENTS: usize = 300;
@@ -17,11 +17,11 @@ fn span(from: i64, to: i64) -> EventSpan {
     EventSpan { date: date(1), shards: WriteShards::ONE, shard: 0, from_ms, to_ms }
 }
 
-fn ids(page: &Page<EventRow>) -> Vec<&str> {
+fn ids<'a>(page: &'a Page<EventRow<'static>>) -> Vec<&'a str> {
     page.items.iter().map(|row| &*row.event.id).collect()
 }
 
-pub(crate) async fn claim_all(store: &impl AggregatorStore, rows: &[EventRow]) {
+pub(crate) async fn claim_all(store: &impl AggregatorStore, rows: &[EventRow<'_>]) {
     for chunk in rows.chunks(MAX_BATCH_WRITES) {
         store.claim(chunk).await.expect("claimed");
     }
@@ -51,7 +51,7 @@ pub(crate) async fn a_span_without_room_is_an_empty_page(store: impl AggregatorS
 }
 
 pub(crate) async fn write_shards_divide_a_date(store: impl AggregatorStore) {
-    let spread = |mut row: EventRow| {
+    let spread = |mut row: EventRow<'static>| {
         row.shards = shards(3);
         row
     };
@@ -73,7 +73,7 @@ pub(crate) async fn write_shards_divide_a_date(store: impl AggregatorStore) {
 pub(crate) async fn pages_hold_every_event_once_in_order(store: impl AggregatorStore) {
     let large = |n: usize| {
         let mut row = event(&format!("e-{n:03}"), n as i64 / 2);
-        row.event.event_data = object(serde_json::json!({"text": "x".repeat(LARGE_BYTES)}));
+        row.event.event_data = serde_json::json!({"text": "x".repeat(LARGE_BYTES)}).into();
         row
     };
     let rows: Vec<_> = (0..LARGE_EVENTS).map(large).collect();

@@ -75,8 +75,8 @@ fn stored(world: &World) -> Vec<String> {
 }
 
 /// An event without an id of its own is known by the place it came from.
-fn key_of(row: &EventRow, truth: &Truth) -> Key {
-    let given = Key { timestamp_ms: row.event.timestamp_ms, id: Id::Given(row.event.id.clone()) };
+fn key_of(row: &EventRow<'_>, truth: &Truth) -> Key {
+    let given = Key { timestamp_ms: row.event.timestamp_ms, id: Id::Given(row.event.id.clone().into_owned()) };
     if truth.events.contains_key(&given) {
         return given;
     }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Everything, read without the proxy.
 pub(crate) struct State {
-    rows: Vec<EventRow>,
+    rows: Vec<EventRow<'static>>,
     partials: Vec<Partial>,
     first_days: BTreeMap<String, NaiveDate>,
     rejected_items: u64,
@@ -109,17 +109,15 @@ impl State {
 
     /// Fails where anything is not as the model has it.
     pub(crate) fn equals(&self, model: &Model) {
-        let known = |row: &EventRow| Known {
+        let known = |row: &EventRow<'_>| Known {
             at_ms: row.event.timestamp_ms,
-            id: row.event.id.clone(),
-            user: row.event.user_id.clone(),
+            id: row.event.id.clone().into_owned(),
+            user: row.event.user_id.clone().into_owned(),
             event_type: ["page_view", "feature_use", "error"]
                 .into_iter()
                 .find(|name| *name == row.event.event_type.as_str())
                 .unwrap_or("another"),
-            feature: ["search", "export"]
-                .into_iter()
-                .find(|name| row.event.event_data.get("feature") == Some(&json!(name))),
+            feature: ["search", "export"].into_iter().find(|name| row.event.feature().as_deref() == Some(*name)),
         };
         let stored: BTreeSet<_> = self.rows.iter().map(known).collect();
         assert_eq!(stored.len(), self.rows.len(), "each is stored once");

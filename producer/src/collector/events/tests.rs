@@ -17,7 +17,7 @@ fn judged(body: &str) -> Vec<Judged> {
 
 fn metadata(event: &Value, policy: IpPolicy) -> Value {
     let judged = judge(event.to_string().as_bytes(), &BROWSER, &Rules::default(), policy).unwrap();
-    Value::Object(judged.into_iter().next().unwrap().unwrap().metadata)
+    Value::Object(judged.into_iter().next().unwrap().unwrap().metadata.to_object())
 }
 
 fn event(metadata: Value) -> Value {

@@ -1,0 +1,398 @@
+//! A place in the text of an event, and steps over what is well-formed and clean. Every step gives `None` where something
+//! is not, or is out of the ordinary.
+
+use crate::limits::{MAX_ARRAY_ITEMS, MAX_FIELD_NAME_BYTES, MAX_STRING_CHARS};
+
+/// Names of the open objects that are remembered, to find one that comes twice.
+const MAX_NAMES: usize = 64;
+
+/// Levels of nesting: fewer than are allowed, for they are gone down by recursion.
+const MAX_LEVELS: usize = 8;
+
+/// Digits of a number that a double holds exactly.
+const MAX_DIGITS: usize = 15;
+
+/// A place in a text.
+pub(super) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+    /// The names of the objects that are open, where each starts and ends.
+    names: [(u16, u16); MAX_NAMES],
+    named: usize,
+}
+
+/// An open object.
+pub(super) struct Open {
+    /// Its first name among those remembered.
+    first: usize,
+    /// A bit for each of its names, several names to a bit.
+    bits: u64,
+    /// How deep it lies.
+    level: usize,
+}
+
+/// A value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token<'a> {
+    /// A string, what is between its quotes. It is trimmed, not too long, and holds no characters that are dropped.
+    Text(&'a str),
+    /// The same, with escapes in it.
+    Escaped(&'a str),
+    /// A number that neither loses digits nor vanishes.
+    Number(&'a str),
+    /// `true`, `false`, an array or an object.
+    Other,
+}
+
+/// A field of an object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: Token<'a>,
+    /// Where its name starts.
+    pub(super) starts: usize,
+    /// Where its value starts, and where it ends.
+    pub(super) value_starts: usize,
+    pub(super) ends: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// The beginning of a text of at most `u16::MAX` bytes.
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, names: [(0, 0); MAX_NAMES], named: 0 }
+    }
+
+    /// The index of the next byte.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at == self.text.len()
+    }
+
+    /// Steps over what JSON allows between its parts.
+    pub(super) fn blanks(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over blanks that leave a text on its line.
+    fn spaces(&mut self) {
+        while self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// Steps over the colon between a name and a value.
+    pub(super) fn colon(&mut self) -> Option<()> {
+        self.expect(b':')
+    }
+
+    /// Steps into an object.
+    pub(super) fn open(&mut self, level: usize) -> Option<Open> {
+        self.expect(b'{')?;
+        (level <= MAX_LEVELS).then_some(Open { first: self.named, bits: 0, level })
+    }
+
+    /// The name of an object's next field, which it has not had before.
+    pub(super) fn name(&mut self, object: &mut Open) -> Option<&'a str> {
+        let starts = self.at + 1;
+        let Token::Text(name) = self.any_text()? else { return None };
+        let (first, last) = (*name.as_bytes().first()?, *name.as_bytes().last()?);
+        let bit = 1 << ((usize::from(first) ^ usize::from(last) << 2 ^ name.len() << 1) & 63);
+        if name.len() > MAX_FIELD_NAME_BYTES || object.bits & bit != 0 && self.has_name(object, name) {
+            return None;
+        }
+        object.bits |= bit;
+        *self.names.get_mut(self.named)? = (starts as u16, (self.at - 1) as u16);
+        self.named += 1;
+        Some(name)
+    }
+
+    fn has_name(&self, object: &Open, name: &str) -> bool {
+        let names = &self.names[object.first..self.named];
+        names.iter().any(|(starts, ends)| &self.text[usize::from(*starts)..usize::from(*ends)] == name)
+    }
+
+    /// Steps behind a field's value, to the next one's name, or out of the object. Whether it is out.
+    pub(super) fn close(&mut self, object: &Open) -> Option<bool> {
+        match self.peek()? {
+            b',' => self.at += 1,
+            b'}' => {
+                self.at += 1;
+                self.named = object.first;
+                return Some(true);
+            }
+            _ => return None,
+        }
+        Some(false)
+    }
+
+    /// Steps over an object on one line, and shows each field.
+    pub(super) fn object(&mut self, level: usize, mut see: impl FnMut(Field<'a>)) -> Option<usize> {
+        let mut object = self.open(level)?;
+        let mut fields = 0;
+        self.spaces();
+        if self.peek()? == b'}' {
+            self.at += 1;
+            return Some(0);
+        }
+        loop {
+            self.spaces();
+            let starts = self.at;
+            let name = self.name(&mut object)?;
+            self.spaces();
+            self.colon()?;
+            self.spaces();
+            let value_starts = self.at;
+            let value = self.value(object.level)?;
+            fields += 1;
+            see(Field { name, value, starts, value_starts, ends: self.at });
+            self.spaces();
+            if self.close(&object)? {
+                return Some(fields);
+            }
+        }
+    }
+
+    /// Steps over a value in an object or an array of this level.
+    pub(super) fn value(&mut self, level: usize) -> Option<Token<'a>> {
+        match self.peek()? {
+            b'"' => self.clean_text(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b'{' => self.object(level + 1, |_| {}).map(|_| Token::Other),
+            b'[' => self.array(level + 1),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            _ => None,
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Option<Token<'a>> {
+        self.text.as_bytes()[self.at..].starts_with(word.as_bytes()).then(|| {
+            self.at += word.len();
+            Token::Other
+        })
+    }
+
+    fn array(&mut self, level: usize) -> Option<Token<'a>> {
+        if level > MAX_LEVELS {
+            return None;
+        }
+        self.expect(b'[')?;
+        self.spaces();
+        if self.peek()? == b']' {
+            self.at += 1;
+            return Some(Token::Other);
+        }
+        for _ in 0..MAX_ARRAY_ITEMS {
+            self.spaces();
+            self.value(level)?;
+            self.spaces();
+            match self.peek()? {
+                b',' => self.at += 1,
+                b']' => {
+                    self.at += 1;
+                    return Some(Token::Other);
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Steps over a number of few digits without an exponent.
+    fn number(&mut self) -> Option<Token<'a>> {
+        let starts = self.at;
+        let is_negative = self.peek()? == b'-';
+        self.at += usize::from(is_negative);
+        let whole = self.digits();
+        let leads_with_zero = self.text.as_bytes().get(self.at - whole) == Some(&b'0');
+        let mut digits = whole;
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            let fraction = self.digits();
+            if fraction == 0 {
+                return None;
+            }
+            digits += fraction;
+        }
+        let number = &self.text[starts..self.at];
+        let is_odd = whole == 0
+            || leads_with_zero && (whole > 1 || is_negative)
+            || digits > MAX_DIGITS
+            || matches!(self.peek(), Some(b'e' | b'E'));
+        (!is_odd).then_some(Token::Number(number))
+    }
+
+    fn digits(&mut self) -> usize {
+        let starts = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        self.at - starts
+    }
+
+    /// Steps over a string that sanitizing leaves as it is.
+    fn clean_text(&mut self) -> Option<Token<'a>> {
+        let token = self.any_text()?;
+        let (Token::Text(text) | Token::Escaped(text)) = token else { return None };
+        (text.len() <= MAX_STRING_CHARS && is_trimmed(text)).then_some(token)
+    }
+
+    /// Steps over a string without control characters, and without escapes for any but line feeds and tabs.
+    fn any_text(&mut self) -> Option<Token<'a>> {
+        self.expect(b'"')?;
+        let bytes = self.text.as_bytes();
+        let (starts, mut is_escaped) = (self.at, false);
+        loop {
+            self.at = plain_until(bytes, self.at);
+            match self.peek()? {
+                b'"' => break,
+                b'\\' => {
+                    is_escaped = true;
+                    if !matches!(bytes.get(self.at + 1)?, b'"' | b'\\' | b'/' | b'n' | b't') {
+                        return None;
+                    }
+                    self.at += 2;
+                }
+                // U+0080 to U+009F are control characters too.
+                0xc2 if bytes.get(self.at + 1)? < &0xa0 => return None,
+                0x80.. => self.at += 1,
+                _ => return None,
+            }
+        }
+        let text = &self.text[starts..self.at];
+        self.at += 1;
+        Some(if is_escaped { Token::Escaped(text) } else { Token::Text(text) })
+    }
+}
+
+/// Whether the string between two quotes neither begins nor ends with a blank. An escape there may be one.
+fn is_trimmed(text: &str) -> bool {
+    let [first, .., last] = text.as_bytes() else { return text.is_empty() || text.trim() == text };
+    let may_be_escape = matches!(text.as_bytes(), [.., b'\\', _]);
+    if first.is_ascii() && last.is_ascii() {
+        !matches!(first, b' ' | b'\\') && *last != b' ' && !may_be_escape
+    } else {
+        text.trim() == text && *first != b'\\' && !may_be_escape
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The index of the first byte from `at` on that is no plain ASCII character of a string: a quote, a backslash, a control
+/// character, or a part of another character.
+fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes) {
+        let marks = marks(word);
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\')) {
+        at += 1;
+    }
+    at
+}
+
+/// The high bit of the lowest byte that is not plain is set, and of none below it. Above it, bits mean nothing.
+fn marks(word: u64) -> u64 {
+    let equals = |byte: u8| {
+        let zero_where_equal = word ^ (ONES * u64::from(byte));
+        zero_where_equal.wrapping_sub(ONES) & !zero_where_equal
+    };
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    (equals(b'"') | equals(b'\\') | equals(0x7f) | controls | word) & HIGHS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_is_not_plain_is_found_wherever_it_is() {
+        for byte in 0..=255u8 {
+            let is_plain = (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+            for behind in [b'a', b'"', 0x80, 0x1f] {
+                for place in 0..20 {
+                    let mut bytes = [b'x'; 24];
+                    bytes[place] = byte;
+                    bytes[place + 1] = behind;
+                    let first = if is_plain { place + 1 } else { place };
+                    let expected = if is_plain && behind == b'a' { 24 } else { first };
+                    assert_eq!(plain_until(&bytes, 0), expected, "{byte:#x} at {place}, then {behind:#x}");
+                }
+            }
+        }
+    }
+
+    fn read(text: &str) -> Option<Token<'_>> {
+        let mut cursor = Cursor::new(text);
+        cursor.value(0).filter(|_| cursor.is_at_end())
+    }
+
+    #[test]
+    fn what_is_clean_is_stepped_over() {
+        for text in
+            ["0", "-1", "12.50", "999999999999999", "0.5", "1e1", "-0", "01", "1.", ".5", "-", "1234567890123456"]
+        {
+            let is_usual = ["0", "-1", "12.50", "999999999999999", "0.5"].contains(&text);
+            assert_eq!(read(text), is_usual.then_some(Token::Number(text)), "{text}");
+        }
+        for (text, token) in [
+            (r#""""#, Some(Token::Text(""))),
+            (r#""a b""#, Some(Token::Text("a b"))),
+            (r#""ü""#, Some(Token::Text("ü"))),
+            (r#""a\"b""#, Some(Token::Escaped(r#"a\"b"#))),
+            (r#"{"a": [1, true, {"b": {}}], "c":"d"}"#, Some(Token::Other)),
+            ("[]", Some(Token::Other)),
+        ] {
+            assert_eq!(read(text), token, "{text}");
+        }
+        for text in [
+            r#"" a""#,
+            r#""a ""#,
+            r#"" ""#,
+            r#""\n a""#,
+            r#""a\n""#,
+            r#""a\u0041""#,
+            "\"\u{a0}a\"",
+            "\"a\u{2003}\"",
+            "\"a\u{85}b\"",
+            "\"\u{7f}\"",
+            r#""open"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"":1}"#,
+            r#"{"a":null}"#,
+            "[null]",
+            r#"{"a":1,}"#,
+            "[1,]",
+            "[1",
+            "{\"a\"\n:1}",
+            "tru",
+            "nul",
+            "",
+            "[[[[[[[[[]]]]]]]]]",
+            r#"{"a\"":1}"#,
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        let many: Vec<_> = (0..=MAX_NAMES).map(|n| format!("\"{n}\":{n}")).collect();
+        assert_eq!(read(&format!("{{{}}}", many.join(","))), None);
+        assert_eq!(read(&format!("{{{}}}", many[1..].join(","))), Some(Token::Other));
+    }
+}
