@@ -6,6 +6,7 @@
 
 mod cold_start;
 mod collector;
+mod instructions;
 mod line;
 mod place;
 mod producer;
@@ -32,9 +33,10 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     Bench { name: "cold-start", run: cold_start::run },
     Bench { name: "collector", run: collector::run },
+    Bench { name: "instructions", run: instructions::run },
     Bench { name: "producer", run: producer::run },
     Bench { name: "query", run: query::run },
     Bench { name: "sketch", run: sketch::run },

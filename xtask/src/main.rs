@@ -1,7 +1,9 @@
-//! The developer commands: `cargo xtask check`, `cargo xtask test`, `cargo xtask simulate`, `cargo xtask bench`.
+//! The developer commands: `cargo xtask check`, `cargo xtask test`, `cargo xtask simulate`, `cargo xtask bench`,
+//! `cargo xtask fuzz`.
 
 mod bench;
 mod chromium;
+mod fuzz;
 mod node;
 mod python;
 mod simulate;
@@ -93,6 +95,14 @@ enum Commands {
   cargo xtask bench cold-start --json
   cargo xtask bench --strict")]
     Bench(bench::BenchArguments),
+    /// Gives every decoder bytes that nobody would write.
+    ///
+    /// Needs a nightly toolchain; installs cargo-fuzz under the target directory. What a target learns is kept there, so that the
+    /// next run goes on from it. The exit code is 1 where something was found.
+    #[command(after_help = "Examples:
+  cargo xtask fuzz
+  cargo xtask fuzz sketch event --seconds 60")]
+    Fuzz(fuzz::FuzzArguments),
 }
 
 fn main() -> ExitCode {
@@ -114,6 +124,9 @@ fn run(command: Commands) -> Result<bool> {
     }
     if let Commands::Bench(arguments) = command {
         return bench::run(root, target()?, &arguments);
+    }
+    if let Commands::Fuzz(arguments) = command {
+        return fuzz::run(&root, &target()?, &arguments);
     }
     let mut steps = Steps::default();
     check(&mut steps, &root);

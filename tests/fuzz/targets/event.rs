@@ -1,0 +1,23 @@
+//! The text of one event: what the short way through it accepts, the rules accept as well, with the same outcome.
+
+#![no_main]
+
+use headcount_core::event::Object;
+use headcount_core::ip_policy::IpPolicy;
+use headcount_core::validate::{Rules, validate_new, validate_object};
+use libfuzzer_sys::fuzz_target;
+
+/// Now.
+const NOW_MS: i64 = 1_772_323_200_000;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((policy, text)) = data.split_first() else { return };
+    let Ok(text) = str::from_utf8(text) else { return };
+    let policy = [IpPolicy::Keep, IpPolicy::Truncate, IpPolicy::Drop][usize::from(policy % 3)];
+    let rules = Rules::new(vec!["signup".to_owned()], Some(604_800_000), 60_000, policy).expect("rules");
+    let id = || "minted".to_owned();
+    let Ok(by_text) = validate_new(text, NOW_MS, &rules, id) else { return };
+    let object: Object = serde_json::from_str(text).expect("a valid event is an object");
+    let by_rules = validate_object(object, NOW_MS, &rules, id).expect("an event that is valid by its text");
+    assert_eq!(by_text, by_rules);
+});
