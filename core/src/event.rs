@@ -150,7 +150,7 @@ impl Event<'_> {
     pub fn ai_use(&self) -> AiUse {
         let (mut ai, mut stated) = (AiUse::default(), None);
         for (name, value) in self.event_data.fields() {
-            let count = || whole_number(&value.to_value());
+            let count = || value.as_str().parse().ok().or_else(|| whole_number(&value.to_value()));
             match &*name {
                 "tokens" => stated = count(),
                 "inputTokens" => ai.input_tokens = count().unwrap_or(0),

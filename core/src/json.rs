@@ -17,38 +17,56 @@ use crate::event::Object;
 /// assert_eq!(data.as_str(), r#"{"feature":"export","n":2}"#);
 /// ```
 #[derive(Clone)]
-pub struct Json<'a>(Cow<'a, str>);
+pub struct Json<'a> {
+    text: Cow<'a, str>,
+    /// Where one field's value lies, if whoever read the object has seen it.
+    found: Option<Found>,
+}
+
+/// A field that is known to be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) name: &'static str,
+    /// Where its value starts and ends in the object's text.
+    pub(crate) starts: u32,
+    pub(crate) ends: u32,
+}
 
 /// The object without a field.
 const EMPTY: &str = "{}";
 
 impl<'a> Json<'a> {
     /// The object without a field.
-    pub const EMPTY: Self = Self(Cow::Borrowed(EMPTY));
+    pub const EMPTY: Self = Self { text: Cow::Borrowed(EMPTY), found: None };
 
     /// Text that is known to be a sanitized object on one line.
     pub(crate) fn sanitized(text: Cow<'a, str>) -> Self {
-        Self(text)
+        Self { text, found: None }
+    }
+
+    /// The same object, where `found` lies known beforehand.
+    pub(crate) fn with_found(self, found: Option<Found>) -> Self {
+        Self { found, ..self }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether it has no field.
     pub fn is_empty(&self) -> bool {
-        self.0.len() <= EMPTY.len()
+        self.text.len() <= EMPTY.len()
     }
 
     /// The same, whatever it borrowed from.
     pub fn into_owned(self) -> Json<'static> {
-        Json(Cow::Owned(self.0.into_owned()))
+        Json { text: Cow::Owned(self.text.into_owned()), found: self.found }
     }
 
     /// The fields in their order, each with its value as text.
     pub fn fields(&self) -> Fields<'_> {
-        Fields { text: &self.0, at: 1 }
+        Fields { text: &self.text, at: 1 }
     }
 
     /// The value of the field `name`, where it is a string.
@@ -58,13 +76,16 @@ impl<'a> Json<'a> {
 
     /// The value of the field `name`, if there is one.
     pub fn get(&self, name: &str) -> Option<RawJson<'_>> {
+        if let Some(found) = self.found.filter(|found| found.name == name) {
+            return self.text.get(found.starts as usize..found.ends as usize).map(RawJson);
+        }
         self.fields().find(|(field, _)| *field == name).map(|(_, value)| value)
     }
 
     /// The object with all that is in it.
     pub fn to_object(&self) -> Object {
         // It was made of an object, or read as one.
-        serde_json::from_str(&self.0).unwrap_or_default()
+        serde_json::from_str(&self.text).unwrap_or_default()
     }
 }
 
@@ -77,13 +98,13 @@ impl Default for Json<'_> {
 impl PartialEq for Json<'_> {
     /// Whether both hold the same, however it is written.
     fn eq(&self, other: &Json<'_>) -> bool {
-        self.0 == other.0 || self.to_object() == other.to_object()
+        self.text == other.text || self.to_object() == other.to_object()
     }
 }
 
 impl fmt::Debug for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -93,7 +114,7 @@ impl From<&Object> for Json<'static> {
             return Self::EMPTY;
         }
         // Text keys and values that JSON has: nothing that cannot be written.
-        Self(Cow::Owned(serde_json::to_string(object).unwrap_or_else(|_| EMPTY.to_owned())))
+        Self::sanitized(Cow::Owned(serde_json::to_string(object).unwrap_or_else(|_| EMPTY.to_owned())))
     }
 }
 

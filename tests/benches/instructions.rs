@@ -230,7 +230,9 @@ fn folding() -> Box<dyn FnMut()> {
 fn counters() -> Box<dyn FnMut()> {
     let events = events("");
     let mut partial = partial();
-    accepted(&events).iter().for_each(|one| partial.fold(&one.event, chrono_tz::UTC));
+    for one in accepted(&events) {
+        partial.fold(&one.event, chrono_tz::UTC);
+    }
     let stored = partial.counters.encode();
     Box::new(move || {
         let counters = Counters::decode(black_box(&stored)).expect("what was written is read");

@@ -10,11 +10,11 @@ use std::borrow::Cow;
 
 use crate::event::{ANONYMOUS_PREFIX, EventType};
 use crate::ip_policy::IpPolicy;
-use crate::json::Json;
+use crate::json::{Found, Json};
 use crate::limits::{MAX_COST_USD, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES, MAX_TOKENS};
 
 use super::{MAX_ADDED_BYTES, MAX_GROWTH, Rules, time};
-use cursor::{Cursor, Field, Token};
+use cursor::{Cursor, Field, Kind, Token};
 
 /// Texts that are longer may hold an event that is too large.
 const MAX_TEXT_BYTES: usize = (MAX_EVENT_BYTES - MAX_ADDED_BYTES) / MAX_GROWTH;
@@ -49,15 +49,15 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         cursor.colon()?;
         cursor.blanks();
         match name {
-            "eventId" => event_id = Some(cursor.value(0)?),
-            "userId" => user_id = Some(cursor.value(0)?),
-            "anonymousId" => anonymous_id = Some(cursor.value(0)?),
-            "sessionId" => session_id = Some(cursor.value(0)?),
-            "eventType" => type_name = Some(cursor.value(0)?),
-            "timestamp" => timestamp = Some(cursor.value(0)?),
-            "eventData" => data = Some(Data::read(text, &mut cursor)?),
-            "metadata" => metadata = Some(read_metadata(text, &mut cursor, rules.ip_policy())?),
-            "v" | "project" | "name" => {
+            b"eventId" => event_id = Some(cursor.value(0)?),
+            b"userId" => user_id = Some(cursor.value(0)?),
+            b"anonymousId" => anonymous_id = Some(cursor.value(0)?),
+            b"sessionId" => session_id = Some(cursor.value(0)?),
+            b"eventType" => type_name = Some(cursor.value(0)?),
+            b"timestamp" => timestamp = Some(cursor.value(0)?),
+            b"eventData" => data = Some(Data::read(text, &mut cursor)?),
+            b"metadata" => metadata = Some(read_metadata(text, &mut cursor, rules.ip_policy())?),
+            b"v" | b"project" | b"name" => {
                 cursor.value(0)?;
             }
             _ => {
@@ -75,44 +75,53 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         return None;
     }
     let event_id = match event_id {
-        Some(id) => Some(identifier(id, MAX_EVENT_ID_BYTES)?),
+        Some(id) => Some(identifier(text, id, MAX_EVENT_ID_BYTES)?),
         None => None,
     };
     let user_id = match (user_id, anonymous_id) {
-        (Some(id), _) => Cow::Borrowed(identifier(id, MAX_IDENTITY_BYTES)?),
+        (Some(id), _) => Cow::Borrowed(identifier(text, id, MAX_IDENTITY_BYTES)?),
         (None, Some(id)) => {
-            Cow::Owned(format!("{ANONYMOUS_PREFIX}{}", identifier(id, MAX_IDENTITY_BYTES - ANONYMOUS_PREFIX.len())?))
+            let id = identifier(text, id, MAX_IDENTITY_BYTES - ANONYMOUS_PREFIX.len())?;
+            Cow::Owned(format!("{ANONYMOUS_PREFIX}{id}"))
         }
         (None, None) => return None,
     };
-    let Token::Text(type_name) = type_name? else { return None };
-    let event_type = rules.event_type(type_name)?;
+    let type_name = type_name.filter(|name| name.kind == Kind::Text)?;
+    let event_type = rules.event_type(type_name.of(text))?;
     let event_data = match data {
-        Some(data) => data.keeps_rules_of(&event_type)?,
+        Some(data) => data.keeps_rules_of(text, &event_type)?,
         None => Json::EMPTY,
     };
     Some(Scanned {
         event_id,
         user_id,
-        session_id: identifier(session_id?, MAX_IDENTITY_BYTES)?,
+        session_id: identifier(text, session_id?, MAX_IDENTITY_BYTES)?,
         event_type,
-        timestamp_ms: time_of(timestamp, event_id, arrived_ms, rules)?,
+        timestamp_ms: time_of(text, timestamp, event_id, arrived_ms, rules)?,
         event_data,
         metadata: metadata?,
         unknown_fields,
     })
 }
 
-fn identifier(value: Token<'_>, max_bytes: usize) -> Option<&str> {
-    let Token::Text(id) = value else { return None };
-    (1..=max_bytes).contains(&id.len()).then_some(id)
+fn identifier(text: &str, value: Token, max_bytes: usize) -> Option<&str> {
+    let id = value.of(text);
+    (value.kind == Kind::Text && (1..=max_bytes).contains(&id.len())).then_some(id)
 }
 
-fn time_of(timestamp: Option<Token<'_>>, event_id: Option<&str>, arrived_ms: i64, rules: &Rules) -> Option<i64> {
+fn time_of(
+    text: &str,
+    timestamp: Option<Token>,
+    event_id: Option<&str>,
+    arrived_ms: i64,
+    rules: &Rules,
+) -> Option<i64> {
     let ms = match (timestamp, event_id) {
-        (Some(Token::Number(number)), _) => number.parse().ok()?,
-        (Some(Token::Text(text)), _) => time::of_text(text)?,
-        (Some(_), _) => return None,
+        (Some(given), _) => match given.kind {
+            Kind::Number => given.of(text).parse().ok()?,
+            Kind::Text => time::of_text(given.of(text))?,
+            Kind::Escaped | Kind::Other => return None,
+        },
         (None, None) => arrived_ms,
         (None, Some(id)) => time::uuid_v7_ms(id)?,
     };
@@ -120,21 +129,25 @@ fn time_of(timestamp: Option<Token<'_>>, event_id: Option<&str>, arrived_ms: i64
 }
 
 /// `eventData`, and the fields of it that some type has rules for.
-struct Data<'a> {
-    json: Json<'a>,
-    feature: Option<Token<'a>>,
-    content_type: Option<Token<'a>>,
-    model: Option<Token<'a>>,
-    error_type: Option<Token<'a>>,
+struct Data {
+    starts: usize,
+    ends: usize,
+    is_empty: bool,
+    feature: Option<Token>,
+    content_type: Option<Token>,
+    model: Option<Token>,
+    error_type: Option<Token>,
     /// Whether every field that counts tokens is a number of them that is allowed.
     tokens_are_sound: bool,
     cost_is_sound: bool,
 }
 
-impl<'a> Data<'a> {
-    fn read(text: &'a str, cursor: &mut Cursor<'a>) -> Option<Self> {
+impl Data {
+    fn read(text: &str, cursor: &mut Cursor<'_>) -> Option<Self> {
         let mut data = Self {
-            json: Json::EMPTY,
+            starts: cursor.at(),
+            ends: 0,
+            is_empty: false,
             feature: None,
             content_type: None,
             model: None,
@@ -142,96 +155,107 @@ impl<'a> Data<'a> {
             tokens_are_sound: true,
             cost_is_sound: true,
         };
-        let starts = cursor.at();
         let fields = cursor.object(1, |field| match field.name {
-            "feature" => data.feature = Some(field.value),
-            "contentType" => data.content_type = Some(field.value),
-            "model" => data.model = Some(field.value),
-            "errorType" => data.error_type = Some(field.value),
-            "tokens" | "inputTokens" | "outputTokens" | "cachedTokens" => {
-                data.tokens_are_sound &= is_token_count(field.value);
+            b"feature" => data.feature = Some(field.value),
+            b"contentType" => data.content_type = Some(field.value),
+            b"model" => data.model = Some(field.value),
+            b"errorType" => data.error_type = Some(field.value),
+            b"tokens" | b"inputTokens" | b"outputTokens" | b"cachedTokens" => {
+                data.tokens_are_sound &= is_token_count(text, field.value);
             }
-            "cost" => data.cost_is_sound = is_cost(field.value),
+            b"cost" => data.cost_is_sound = is_cost(text, field.value),
             _ => {}
         })?;
-        if fields > 0 {
-            data.json = Json::sanitized(Cow::Borrowed(&text[starts..cursor.at()]));
-        }
+        data.ends = cursor.at();
+        data.is_empty = fields == 0;
         Some(data)
     }
 
-    fn keeps_rules_of(self, event_type: &EventType) -> Option<Json<'a>> {
-        let is_sound = match event_type {
-            EventType::FeatureUse => is_name(self.feature),
-            EventType::ContentCreate => is_name(self.content_type),
-            EventType::AiRequest => is_name(self.model) && self.tokens_are_sound && self.cost_is_sound,
-            EventType::Error => is_name(self.error_type),
-            EventType::PageView | EventType::Custom(_) => true,
+    fn keeps_rules_of<'a>(&self, text: &'a str, event_type: &EventType) -> Option<Json<'a>> {
+        if self.is_empty {
+            return Some(Json::EMPTY);
+        }
+        let named = match event_type {
+            EventType::FeatureUse => Some(("feature", self.feature)),
+            EventType::ContentCreate => Some(("contentType", self.content_type)),
+            EventType::AiRequest if self.tokens_are_sound && self.cost_is_sound => Some(("model", self.model)),
+            EventType::AiRequest => return None,
+            EventType::Error => Some(("errorType", self.error_type)),
+            EventType::PageView | EventType::Custom(_) => None,
         };
-        is_sound.then_some(self.json)
+        let found = match named {
+            Some((name, Some(value))) if is_filled_text(value) => Some(found(name, value, self.starts)),
+            Some((_, Some(_))) => return None,
+            Some((_, None)) | None => None,
+        };
+        Some(Json::sanitized(Cow::Borrowed(&text[self.starts..self.ends])).with_found(found))
     }
 }
 
-fn is_name(value: Option<Token<'_>>) -> bool {
-    match value {
-        None | Some(Token::Escaped(_)) => true,
-        Some(Token::Text(name)) => !name.is_empty(),
-        Some(Token::Number(_) | Token::Other) => false,
+/// Where a string lies in an object that starts at `object`, its quotes included.
+fn found(name: &'static str, value: Token, object: usize) -> Found {
+    Found { name, starts: u32::from(value.starts) - 1 - object as u32, ends: u32::from(value.ends) + 1 - object as u32 }
+}
+
+fn is_filled_text(value: Token) -> bool {
+    match value.kind {
+        Kind::Text | Kind::Escaped => value.starts < value.ends,
+        Kind::Number | Kind::Other => false,
     }
 }
 
-fn is_token_count(value: Token<'_>) -> bool {
-    matches!(value, Token::Number(number) if number.parse::<u64>().is_ok_and(|tokens| tokens <= MAX_TOKENS))
+fn is_token_count(text: &str, value: Token) -> bool {
+    value.kind == Kind::Number && value.of(text).parse::<u64>().is_ok_and(|tokens| tokens <= MAX_TOKENS)
 }
 
-fn is_cost(value: Token<'_>) -> bool {
-    matches!(value, Token::Number(number) if number.parse::<f64>().is_ok_and(|cost| (0.0..=MAX_COST_USD).contains(&cost)))
+fn is_cost(text: &str, value: Token) -> bool {
+    value.kind == Kind::Number && value.of(text).parse::<f64>().is_ok_and(|cost| (0.0..=MAX_COST_USD).contains(&cost))
 }
 
 /// `metadata` with all that it must hold, its address as the policy wants it.
 fn read_metadata<'a>(text: &'a str, cursor: &mut Cursor<'a>, policy: IpPolicy) -> Option<Json<'a>> {
-    let (mut user_agent, mut platform, mut address) = (false, false, None);
+    let (mut has_user_agent, mut platform, mut address) = (false, None, None);
     let starts = cursor.at();
-    let is_text = |value| matches!(value, Token::Escaped(_)) || matches!(value, Token::Text(text) if !text.is_empty());
     cursor.object(1, |field| match field.name {
-        "userAgent" => user_agent = is_text(field.value),
-        "platform" => platform = is_text(field.value),
-        "ipAddress" => address = Some(field),
+        b"userAgent" => has_user_agent = is_filled_text(field.value),
+        b"platform" => platform = Some(field.value),
+        b"ipAddress" => address = Some(field),
         _ => {}
     })?;
-    let address = address.filter(|field| user_agent && platform && is_text(field.value))?;
-    let metadata = Span { text, starts, ends: cursor.at() };
-    match (policy, address.value) {
-        (IpPolicy::Keep, _) => Some(Json::sanitized(Cow::Borrowed(&text[starts..metadata.ends]))),
-        (_, Token::Text(given)) => Some(Json::sanitized(match policy.apply(given) {
-            Some(allowed) if allowed == given => Cow::Borrowed(&text[starts..metadata.ends]),
-            Some(allowed) => Cow::Owned(metadata.with(&address, &allowed)),
-            None => Cow::Owned(metadata.without(&address)),
-        })),
-        _ => None,
+    let platform = platform.filter(|platform| has_user_agent && is_filled_text(*platform))?;
+    let address = address.filter(|field| is_filled_text(field.value))?;
+    let object = &text[starts..cursor.at()];
+    let mut found = found("platform", platform, starts);
+    if policy == IpPolicy::Keep {
+        return Some(Json::sanitized(Cow::Borrowed(object)).with_found(Some(found)));
     }
+    if address.value.kind != Kind::Text {
+        return None;
+    }
+    let given = address.value.of(text);
+    let stored = match policy.apply(given) {
+        Some(allowed) if allowed == given => Cow::Borrowed(object),
+        Some(allowed) => Cow::Owned(with_text(object, address.value, starts, &allowed)),
+        None => Cow::Owned(without(object, &address, starts)),
+    };
+    if platform.starts > address.value.starts {
+        let lost = object.len().checked_sub(stored.len())? as u32;
+        found = Found { starts: found.starts - lost, ends: found.ends - lost, ..found };
+    }
+    Some(Json::sanitized(stored).with_found(Some(found)))
 }
 
-/// Where an object lies.
-struct Span<'a> {
-    text: &'a str,
-    starts: usize,
-    ends: usize,
+/// The object with another string in the place of one, which needs no escapes.
+fn with_text(object: &str, old: Token, starts: usize, new: &str) -> String {
+    [&object[..usize::from(old.starts) - starts], new, &object[usize::from(old.ends) - starts..]].concat()
 }
 
-impl Span<'_> {
-    /// The object with another string as a field's value, which needs no escapes.
-    fn with(&self, field: &Field<'_>, value: &str) -> String {
-        [&self.text[self.starts..=field.value_starts], value, &self.text[field.ends - 1..self.ends]].concat()
-    }
-
-    /// The object without a field, one of several.
-    fn without(&self, field: &Field<'_>) -> String {
-        let (before, behind) = (&self.text[self.starts..field.starts], &self.text[field.ends..self.ends]);
-        match behind.trim_start().strip_prefix(',') {
-            Some(behind) => [before, behind.trim_start()].concat(),
-            None => [before.trim_end().trim_end_matches(','), behind].concat(),
-        }
+/// The object without a string, one of several fields.
+fn without(object: &str, field: &Field<'_>, starts: usize) -> String {
+    let (before, behind) = (&object[..field.starts - starts], &object[usize::from(field.value.ends) + 1 - starts..]);
+    match behind.trim_start().strip_prefix(',') {
+        Some(behind) => [before, behind.trim_start()].concat(),
+        None => [before.trim_end().trim_end_matches(','), behind].concat(),
     }
 }
 

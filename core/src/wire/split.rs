@@ -1,6 +1,9 @@
 //! Decompressed data, taken apart into the texts of single events.
 
 use std::fmt;
+use std::iter::once;
+use std::mem::replace;
+use std::ops::Range;
 
 use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -44,7 +47,7 @@ pub fn split(data: &[u8]) -> Result<Vec<Raw<'_>>, RecordError> {
         (Some(b'['), Ok(text)) => split_array(text),
         (Some(b'['), Err(_)) => Ok(vec![Raw::NotText(data)]),
         (Some(_), Ok(text)) if serde_json::from_str::<&RawValue>(text).is_ok() => Ok(vec![Raw::Text(text)]),
-        (Some(_), _) if lines(data).any(looks_like_an_object) => split_lines(data),
+        (Some(_), text) if lines(data).any(|line| looks_like_an_object(&data[line])) => split_lines(data, text.ok()),
         (Some(_), _) => Ok(vec![raw(data)]),
     }
 }
@@ -53,20 +56,35 @@ fn raw(bytes: &[u8]) -> Raw<'_> {
     str::from_utf8(bytes).map_or(Raw::NotText(bytes), Raw::Text)
 }
 
-fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
-    data.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+/// Where the lines are that are not blank, without the blanks around them.
+fn lines(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let ends = memchr::memchr_iter(b'\n', data).chain(once(data.len()));
+    let mut next = 0;
+    let whole = ends.map(move |end| replace(&mut next, end + 1)..end);
+    whole.filter_map(|line| {
+        let bytes = &data[line.clone()];
+        let blanks = bytes.len() - bytes.trim_ascii_start().len();
+        let trimmed = bytes.trim_ascii().len();
+        (trimmed > 0).then(|| line.start + blanks..line.start + blanks + trimmed)
+    })
 }
 
 fn looks_like_an_object(line: &[u8]) -> bool {
     line.starts_with(b"{") && line.ends_with(b"}")
 }
 
-fn split_lines(data: &[u8]) -> Result<Vec<Raw<'_>>, RecordError> {
-    let count = lines(data).count();
-    if count > MAX_EVENTS_PER_RECORD {
-        return Err(RecordError::TooManyEvents { count: count as u64 });
+/// Each line of `data`, which is `text` if it is text as a whole.
+fn split_lines<'a>(data: &'a [u8], text: Option<&'a str>) -> Result<Vec<Raw<'a>>, RecordError> {
+    let mut raws = Vec::new();
+    let mut count = 0;
+    for line in lines(data) {
+        count += 1;
+        if count <= MAX_EVENTS_PER_RECORD {
+            let bytes = &data[line.clone()];
+            raws.push(text.and_then(|text| text.get(line)).map_or_else(|| raw(bytes), Raw::Text));
+        }
     }
-    Ok(lines(data).map(raw).collect())
+    if count > MAX_EVENTS_PER_RECORD { Err(RecordError::TooManyEvents { count: count as u64 }) } else { Ok(raws) }
 }
 
 fn split_array(text: &str) -> Result<Vec<Raw<'_>>, RecordError> {

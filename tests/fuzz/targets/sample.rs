@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((version, payload)) = data.split_first() else { return };
     let blob = frame::encode(Kind::Sessions, version % (NEWEST + 1), payload);
     let Ok(sample) = SessionSample::decode(&blob) else { return };
-    assert!(sample.sessions() >= 0.0 && sample.average_ms() >= 0.0);
+    assert!(sample.sessions() >= 0.0 && sample.average_duration_ms() >= 0.0);
     let written = sample.encode();
     if version % (NEWEST + 1) == NEWEST {
         assert_eq!(written, blob, "what is read has one form");

@@ -1,6 +1,8 @@
 //! A place in the text of an event, and steps over what is well-formed and clean. Every step gives `None` where something
 //! is not, or is out of the ordinary.
 
+use std::ops::Range;
+
 use crate::limits::{MAX_ARRAY_ITEMS, MAX_FIELD_NAME_BYTES, MAX_STRING_CHARS};
 
 /// Names of the open objects that are remembered, to find one that comes twice.
@@ -16,8 +18,8 @@ const MAX_DIGITS: usize = 15;
 pub(super) struct Cursor<'a> {
     text: &'a str,
     at: usize,
-    /// The names of the objects that are open, where each starts and ends.
-    names: [(u16, u16); MAX_NAMES],
+    /// The names of the objects that are open.
+    names: [Token; MAX_NAMES],
     named: usize,
 }
 
@@ -31,35 +33,59 @@ pub(super) struct Open {
     level: usize,
 }
 
-/// A value.
+/// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token<'a> {
-    /// A string, what is between its quotes. It is trimmed, not too long, and holds no characters that are dropped.
-    Text(&'a str),
+pub(super) enum Kind {
+    /// A string. It is trimmed, not too long, and holds no characters that are dropped.
+    Text,
     /// The same, with escapes in it.
-    Escaped(&'a str),
+    Escaped,
     /// A number that neither loses digits nor vanishes.
-    Number(&'a str),
+    Number,
     /// `true`, `false`, an array or an object.
     Other,
 }
 
+/// A value, and where it lies: of a string what is between its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) starts: u16,
+    pub(super) ends: u16,
+}
+
+impl Token {
+    /// What the text has there.
+    pub(super) fn of(self, text: &str) -> &str {
+        &text[self.range()]
+    }
+
+    /// How many bytes.
+    fn len(self) -> usize {
+        usize::from(self.ends) - usize::from(self.starts)
+    }
+
+    fn range(self) -> Range<usize> {
+        usize::from(self.starts)..usize::from(self.ends)
+    }
+}
+
+/// A value whose place nobody asks for.
+const OTHER: Token = Token { kind: Kind::Other, starts: 0, ends: 0 };
+
 /// A field of an object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field<'a> {
-    pub(super) name: &'a str,
-    pub(super) value: Token<'a>,
-    /// Where its name starts.
+    pub(super) name: &'a [u8],
+    /// Where its name's quote stands.
     pub(super) starts: usize,
-    /// Where its value starts, and where it ends.
-    pub(super) value_starts: usize,
-    pub(super) ends: usize,
+    pub(super) value: Token,
 }
 
 impl<'a> Cursor<'a> {
     /// The beginning of a text of at most `u16::MAX` bytes.
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, names: [(0, 0); MAX_NAMES], named: 0 }
+        Self { text, at: 0, names: [OTHER; MAX_NAMES], named: 0 }
     }
 
     /// The index of the next byte.
@@ -73,6 +99,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over what JSON allows between its parts.
+    #[inline]
     pub(super) fn blanks(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
@@ -80,21 +107,29 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over blanks that leave a text on its line.
+    #[inline]
     fn spaces(&mut self) {
         while self.peek() == Some(b' ') {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
+    fn token(&self, kind: Kind, starts: usize) -> Token {
+        Token { kind, starts: starts as u16, ends: self.at as u16 }
+    }
+
     /// Steps over the colon between a name and a value.
+    #[inline]
     pub(super) fn colon(&mut self) -> Option<()> {
         self.expect(b':')
     }
@@ -106,37 +141,42 @@ impl<'a> Cursor<'a> {
     }
 
     /// The name of an object's next field, which it has not had before.
-    pub(super) fn name(&mut self, object: &mut Open) -> Option<&'a str> {
-        let starts = self.at + 1;
-        let Token::Text(name) = self.any_text()? else { return None };
-        let (first, last) = (*name.as_bytes().first()?, *name.as_bytes().last()?);
+    #[inline]
+    pub(super) fn name(&mut self, object: &mut Open) -> Option<&'a [u8]> {
+        let token = self.any_text()?;
+        let name = &self.text.as_bytes()[token.range()];
+        let (first, last) = (*name.first()?, *name.last()?);
+        if token.kind != Kind::Text || name.len() > MAX_FIELD_NAME_BYTES {
+            return None;
+        }
         let bit = 1 << ((usize::from(first) ^ usize::from(last) << 2 ^ name.len() << 1) & 63);
-        if name.len() > MAX_FIELD_NAME_BYTES || object.bits & bit != 0 && self.has_name(object, name) {
+        if object.bits & bit != 0 && self.has_name(object, name) {
             return None;
         }
         object.bits |= bit;
-        *self.names.get_mut(self.named)? = (starts as u16, (self.at - 1) as u16);
+        *self.names.get_mut(self.named)? = token;
         self.named += 1;
         Some(name)
     }
 
-    fn has_name(&self, object: &Open, name: &str) -> bool {
-        let names = &self.names[object.first..self.named];
-        names.iter().any(|(starts, ends)| &self.text[usize::from(*starts)..usize::from(*ends)] == name)
+    fn has_name(&self, object: &Open, name: &[u8]) -> bool {
+        let bytes = self.text.as_bytes();
+        self.names[object.first..self.named].iter().any(|other| bytes[other.range()] == *name)
     }
 
     /// Steps behind a field's value, to the next one's name, or out of the object. Whether it is out.
+    #[inline]
     pub(super) fn close(&mut self, object: &Open) -> Option<bool> {
-        match self.peek()? {
-            b',' => self.at += 1,
+        let byte = self.peek()?;
+        self.at += 1;
+        match byte {
+            b',' => Some(false),
             b'}' => {
-                self.at += 1;
                 self.named = object.first;
-                return Some(true);
+                Some(true)
             }
-            _ => return None,
+            _ => None,
         }
-        Some(false)
     }
 
     /// Steps over an object on one line, and shows each field.
@@ -155,10 +195,9 @@ impl<'a> Cursor<'a> {
             self.spaces();
             self.colon()?;
             self.spaces();
-            let value_starts = self.at;
             let value = self.value(object.level)?;
             fields += 1;
-            see(Field { name, value, starts, value_starts, ends: self.at });
+            see(Field { name, starts, value });
             self.spaces();
             if self.close(&object)? {
                 return Some(fields);
@@ -167,11 +206,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over a value in an object or an array of this level.
-    pub(super) fn value(&mut self, level: usize) -> Option<Token<'a>> {
+    pub(super) fn value(&mut self, level: usize) -> Option<Token> {
         match self.peek()? {
             b'"' => self.clean_text(),
             b'-' | b'0'..=b'9' => self.number(),
-            b'{' => self.object(level + 1, |_| {}).map(|_| Token::Other),
+            b'{' => self.object(level + 1, |_| {}).map(|_| OTHER),
             b'[' => self.array(level + 1),
             b't' => self.word("true"),
             b'f' => self.word("false"),
@@ -179,14 +218,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn word(&mut self, word: &str) -> Option<Token<'a>> {
+    fn word(&mut self, word: &str) -> Option<Token> {
         self.text.as_bytes()[self.at..].starts_with(word.as_bytes()).then(|| {
             self.at += word.len();
-            Token::Other
+            OTHER
         })
     }
 
-    fn array(&mut self, level: usize) -> Option<Token<'a>> {
+    fn array(&mut self, level: usize) -> Option<Token> {
         if level > MAX_LEVELS {
             return None;
         }
@@ -194,7 +233,7 @@ impl<'a> Cursor<'a> {
         self.spaces();
         if self.peek()? == b']' {
             self.at += 1;
-            return Some(Token::Other);
+            return Some(OTHER);
         }
         for _ in 0..MAX_ARRAY_ITEMS {
             self.spaces();
@@ -204,7 +243,7 @@ impl<'a> Cursor<'a> {
                 b',' => self.at += 1,
                 b']' => {
                     self.at += 1;
-                    return Some(Token::Other);
+                    return Some(OTHER);
                 }
                 _ => return None,
             }
@@ -213,7 +252,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over a number of few digits without an exponent.
-    fn number(&mut self) -> Option<Token<'a>> {
+    fn number(&mut self) -> Option<Token> {
         let starts = self.at;
         let is_negative = self.peek()? == b'-';
         self.at += usize::from(is_negative);
@@ -228,12 +267,11 @@ impl<'a> Cursor<'a> {
             }
             digits += fraction;
         }
-        let number = &self.text[starts..self.at];
         let is_odd = whole == 0
             || leads_with_zero && (whole > 1 || is_negative)
             || digits > MAX_DIGITS
             || matches!(self.peek(), Some(b'e' | b'E'));
-        (!is_odd).then_some(Token::Number(number))
+        (!is_odd).then(|| self.token(Kind::Number, starts))
     }
 
     fn digits(&mut self) -> usize {
@@ -245,14 +283,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over a string that sanitizing leaves as it is.
-    fn clean_text(&mut self) -> Option<Token<'a>> {
+    fn clean_text(&mut self) -> Option<Token> {
         let token = self.any_text()?;
-        let (Token::Text(text) | Token::Escaped(text)) = token else { return None };
-        (text.len() <= MAX_STRING_CHARS && is_trimmed(text)).then_some(token)
+        (token.len() <= MAX_STRING_CHARS && self.is_trimmed(token)).then_some(token)
+    }
+
+    /// Whether the string neither begins nor ends with a blank. An escape there may be one.
+    #[inline]
+    fn is_trimmed(&self, token: Token) -> bool {
+        let bytes = &self.text.as_bytes()[token.range()];
+        let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return true };
+        let may_be_blank = |byte: &u8| *byte == b' ' || *byte >= 0x80;
+        if token.kind == Kind::Escaped || may_be_blank(first) || may_be_blank(last) {
+            let ends_in_escape = token.kind == Kind::Escaped && (*first == b'\\' || matches!(bytes, [.., b'\\', _]));
+            return !ends_in_escape && token.of(self.text).trim().len() == bytes.len();
+        }
+        true
     }
 
     /// Steps over a string without control characters, and without escapes for any but line feeds and tabs.
-    fn any_text(&mut self) -> Option<Token<'a>> {
+    fn any_text(&mut self) -> Option<Token> {
         self.expect(b'"')?;
         let bytes = self.text.as_bytes();
         let (starts, mut is_escaped) = (self.at, false);
@@ -273,20 +323,9 @@ impl<'a> Cursor<'a> {
                 _ => return None,
             }
         }
-        let text = &self.text[starts..self.at];
+        let token = self.token(if is_escaped { Kind::Escaped } else { Kind::Text }, starts);
         self.at += 1;
-        Some(if is_escaped { Token::Escaped(text) } else { Token::Text(text) })
-    }
-}
-
-/// Whether the string between two quotes neither begins nor ends with a blank. An escape there may be one.
-fn is_trimmed(text: &str) -> bool {
-    let [first, .., last] = text.as_bytes() else { return text.is_empty() || text.trim() == text };
-    let may_be_escape = matches!(text.as_bytes(), [.., b'\\', _]);
-    if first.is_ascii() && last.is_ascii() {
-        !matches!(first, b' ' | b'\\') && *last != b' ' && !may_be_escape
-    } else {
-        text.trim() == text && *first != b'\\' && !may_be_escape
+        Some(token)
     }
 }
 
@@ -295,9 +334,10 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// The index of the first byte from `at` on that is no plain ASCII character of a string: a quote, a backslash, a control
 /// character, or a part of another character.
+#[inline]
 fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes) {
-        let marks = marks(word);
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let marks = marks(u64::from_le_bytes(*eight));
         if marks != 0 {
             return at + (marks.trailing_zeros() / 8) as usize;
         }
@@ -310,13 +350,15 @@ fn plain_until(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The high bit of the lowest byte that is not plain is set, and of none below it. Above it, bits mean nothing.
+#[inline]
 fn marks(word: u64) -> u64 {
-    let equals = |byte: u8| {
-        let zero_where_equal = word ^ (ONES * u64::from(byte));
-        zero_where_equal.wrapping_sub(ONES) & !zero_where_equal
-    };
-    let controls = word.wrapping_sub(ONES * 0x20) & !word;
-    (equals(b'"') | equals(b'\\') | equals(0x7f) | controls | word) & HIGHS
+    let quotes = word ^ (ONES * 0x22);
+    let backslashes = word ^ (ONES * 0x5c);
+    // Where one of these is zero, or the byte below 0x20, taking away reaches the high bit of a byte that had none.
+    let low = quotes.wrapping_sub(ONES) & !quotes
+        | backslashes.wrapping_sub(ONES) & !backslashes
+        | word.wrapping_sub(ONES * 0x20) & !word;
+    (low | word | word.wrapping_add(ONES)) & HIGHS
 }
 
 #[cfg(test)]
@@ -328,21 +370,22 @@ mod tests {
         for byte in 0..=255u8 {
             let is_plain = (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
             for behind in [b'a', b'"', 0x80, 0x1f] {
-                for place in 0..20 {
-                    let mut bytes = [b'x'; 24];
+                for place in 0..38 {
+                    let mut bytes = [b'x'; 40];
                     bytes[place] = byte;
                     bytes[place + 1] = behind;
                     let first = if is_plain { place + 1 } else { place };
-                    let expected = if is_plain && behind == b'a' { 24 } else { first };
+                    let expected = if is_plain && behind == b'a' { 40 } else { first };
                     assert_eq!(plain_until(&bytes, 0), expected, "{byte:#x} at {place}, then {behind:#x}");
                 }
             }
         }
     }
 
-    fn read(text: &str) -> Option<Token<'_>> {
+    fn read(text: &str) -> Option<(Kind, &str)> {
         let mut cursor = Cursor::new(text);
-        cursor.value(0).filter(|_| cursor.is_at_end())
+        let token = cursor.value(0)?;
+        cursor.is_at_end().then(|| (token.kind, token.of(text)))
     }
 
     #[test]
@@ -351,15 +394,15 @@ mod tests {
             ["0", "-1", "12.50", "999999999999999", "0.5", "1e1", "-0", "01", "1.", ".5", "-", "1234567890123456"]
         {
             let is_usual = ["0", "-1", "12.50", "999999999999999", "0.5"].contains(&text);
-            assert_eq!(read(text), is_usual.then_some(Token::Number(text)), "{text}");
+            assert_eq!(read(text), is_usual.then_some((Kind::Number, text)), "{text}");
         }
         for (text, token) in [
-            (r#""""#, Some(Token::Text(""))),
-            (r#""a b""#, Some(Token::Text("a b"))),
-            (r#""ü""#, Some(Token::Text("ü"))),
-            (r#""a\"b""#, Some(Token::Escaped(r#"a\"b"#))),
-            (r#"{"a": [1, true, {"b": {}}], "c":"d"}"#, Some(Token::Other)),
-            ("[]", Some(Token::Other)),
+            (r#""""#, Some((Kind::Text, ""))),
+            (r#""a b""#, Some((Kind::Text, "a b"))),
+            (r#""ü""#, Some((Kind::Text, "ü"))),
+            (r#""a\"b""#, Some((Kind::Escaped, r#"a\"b"#))),
+            (r#"{"a": [1, true, {"b": {}}], "c":"d"}"#, Some((Kind::Other, ""))),
+            ("[]", Some((Kind::Other, ""))),
         ] {
             assert_eq!(read(text), token, "{text}");
         }
@@ -393,6 +436,6 @@ mod tests {
         }
         let many: Vec<_> = (0..=MAX_NAMES).map(|n| format!("\"{n}\":{n}")).collect();
         assert_eq!(read(&format!("{{{}}}", many.join(","))), None);
-        assert_eq!(read(&format!("{{{}}}", many[1..].join(","))), Some(Token::Other));
+        assert_eq!(read(&format!("{{{}}}", many[1..].join(","))), Some((Kind::Other, "")));
     }
 }
