@@ -6,6 +6,7 @@
 
 mod cold_start;
 mod collector;
+mod consumer;
 mod instructions;
 mod line;
 mod place;
@@ -33,9 +34,10 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 7] = [
     Bench { name: "cold-start", run: cold_start::run },
     Bench { name: "collector", run: collector::run },
+    Bench { name: "consumer", run: consumer::run },
     Bench { name: "instructions", run: instructions::run },
     Bench { name: "producer", run: producer::run },
     Bench { name: "query", run: query::run },

@@ -1,0 +1,176 @@
+//! What the consumer's handler costs an event, in processor time of its process: from the JSON bytes of an invocation to
+//! its answer, against a table that answers at once, in a process of its own. Peers, whose programs are given, do the
+//! obvious part of the same job with the same bytes: decode, parse, write by batches of 25.
+//!
+//! One thread does everything, as in a function with one processor.
+
+mod events;
+mod stub;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use chrono::Utc;
+use clap::Parser;
+use fastrand::Rng;
+use headcount_consumer::deps::{Deps, Feed, Settings};
+use headcount_consumer::handler::handle;
+use headcount_core::validate::Rules;
+use headcount_store::clock::Clock;
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::schema::Tables;
+use headcount_store::retry::Jitter;
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use events::{Form, Payload};
+use stub::Stub;
+
+const TABLE: &str = "headcount";
+
+/// Events of an invocation: as many as fit into the 6 MB that Lambda hands a function, one a record.
+const EVENTS: usize = 5_000;
+
+/// Events of one packed record.
+const PACKED: usize = 100;
+
+/// Payloads that are sent in turn.
+const PAYLOADS: usize = 4;
+
+/// Invocations before those that are measured: connections, the cache of users, the allocator.
+const WARM_UP: usize = 8;
+
+/// Microseconds of an event that are aimed at.
+const GOAL: f64 = 6.0;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Given by `cargo bench`; without it nothing is measured
+    #[arg(long)]
+    bench: bool,
+    /// Be the table
+    #[arg(long)]
+    stub: bool,
+    /// How long each is measured, in seconds of its processor time
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Measure so many invocations of the plain form, and nothing else: for profilers
+    #[arg(long)]
+    invocations: Option<usize>,
+    /// A peer's name, its interpreter, and its program, whose arguments are the endpoint, the table, a payload's file and
+    /// the seconds
+    #[arg(long, num_args = 3)]
+    peer: Vec<String>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if arguments.stub {
+        return stub::serve();
+    }
+    if !arguments.bench {
+        return Ok(());
+    }
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
+    let stub = Stub::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (now_ms, mut random) = (Utc::now().timestamp_millis(), Rng::with_seed(7));
+    let mut payloads = |form| (0..PAYLOADS).map(|_| Payload::new(&mut random, EVENTS, form, now_ms)).collect();
+    let plain: Vec<_> = payloads(Form::Plain);
+    let packed: Vec<_> = payloads(Form::Packed(PACKED));
+    let bytes = plain[0].event_bytes / EVENTS;
+    let first = plain[0].json.clone();
+
+    let until = arguments.invocations.map_or(Until::Seconds(arguments.seconds as f64), Until::Invocations);
+    eprintln!("consumer: one event of {bytes} bytes a record");
+    let plain = runtime.block_on(measure(&stub.endpoint, plain, until))?;
+    if arguments.invocations.is_some() {
+        eprintln!("consumer: {plain:.3} µs an event");
+        return Ok(());
+    }
+    eprintln!("consumer: {PACKED} events a record");
+    let packed = runtime.block_on(measure(&stub.endpoint, packed, until))?;
+    drop(runtime);
+
+    let line = |name: &str, measures: &str, ours: f64, extra: Value| {
+        let mut line =
+            json!({"name": format!("consumer/{name}"), "measures": measures, "unit": "µs/event", "ours": ours});
+        for (field, value) in extra.as_object().into_iter().flatten() {
+            line[field] = value.clone();
+        }
+        println!("{line}");
+    };
+    let goal = json!({"atMost": GOAL});
+    line("plain", &format!("CPU, one event of {bytes} bytes a record"), plain, json!({"goal": goal}));
+    line("packed", &format!("CPU, {PACKED} events of {bytes} bytes a record, zstd"), packed, json!({"goal": goal}));
+    let folder = tempfile::tempdir()?;
+    let payload = folder.path().join("payload.json");
+    std::fs::write(&payload, first)?;
+    for peer in arguments.peer.chunks(3) {
+        let figure = run_peer(peer, &stub.endpoint, &payload, arguments.seconds)?;
+        let name = peer[0].split(' ').next().unwrap_or_default().to_lowercase();
+        let measures = "CPU, one event a record; the peer neither validates nor counts";
+        line(&name, measures, plain, json!({"peer": {"name": peer[0], "figure": figure}}));
+    }
+    Ok(())
+}
+
+/// When enough is measured.
+#[derive(Clone, Copy)]
+enum Until {
+    /// After so many seconds of processor time.
+    Seconds(f64),
+    /// After so many invocations.
+    Invocations(usize),
+}
+
+/// Microseconds of processor time an event.
+async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until) -> Result<f64> {
+    let store = DynamoStore::new(connect(&ConnectOptions::local(endpoint)).await, Tables::one(TABLE));
+    let settings = Settings { rules: Rules::default(), zone: None, project: "bench".to_owned(), feed: Feed::Mapping };
+    let deps = Deps::new(store, Clock::system(), Jitter::from_entropy(), settings);
+    let (mut seconds, mut events, mut measured) = (0.0, 0, 0);
+    for n in 0.. {
+        let payload = &mut payloads[n % PAYLOADS];
+        payload.move_on(n as u64);
+        let began = cpu_seconds();
+        let event: KinesisEvent = serde_json::from_slice(&payload.json)?;
+        let answer = handle(&deps, event, Instant::now() + Duration::from_secs(60)).await?;
+        let took = cpu_seconds() - began;
+        ensure!(answer.batch_item_failures.is_empty(), "the handler failed: {answer:?}");
+        if n < WARM_UP {
+            continue;
+        }
+        (seconds, events, measured) = (seconds + took, events + payload.events, measured + 1);
+        let enough = match until {
+            Until::Seconds(wanted) => seconds >= wanted,
+            Until::Invocations(wanted) => measured >= wanted,
+        };
+        if enough {
+            break;
+        }
+    }
+    Ok(seconds * 1e6 / events as f64)
+}
+
+fn run_peer(peer: &[String], endpoint: &str, payload: &Path, seconds: u64) -> Result<f64> {
+    eprintln!("consumer: {}", peer[0]);
+    let mut command = Command::new(&peer[1]);
+    command.arg(&peer[2]).args([endpoint, TABLE]).arg(payload).arg(seconds.to_string());
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the peer failed ({})", output.status);
+    let said: Value = serde_json::from_slice(&output.stdout).context("the peer prints one JSON object")?;
+    let figure = |name: &str| said[name].as_f64().with_context(|| format!("the peer does not say {name}"));
+    Ok(figure("cpuSeconds")? * 1e6 / figure("events")?)
+}
+
+/// The processor time of this process so far.
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
