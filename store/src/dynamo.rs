@@ -8,14 +8,17 @@ pub mod meter;
 pub mod schema;
 pub mod set_up;
 
+mod finished;
 mod item;
 mod refusal;
 mod request;
+mod wire;
 
 mod browse;
 mod dailies;
 mod deployment;
 mod events;
+mod insert;
 mod partials;
 mod rejected;
 mod users;
@@ -31,14 +34,14 @@ use crate::error::StoreError;
 pub struct DynamoStore {
     connection: Connection,
     tables: Tables,
-    /// The insert of one event, the same for all.
+    /// How the insert of an event begins, the same for all.
     insert: Arc<str>,
 }
 
 impl DynamoStore {
     /// The store in these tables.
     pub fn new(connection: Connection, tables: Tables) -> Self {
-        let insert = events::insert_statement(&tables.events).into();
+        let insert = insert::opening(&tables.events).into();
         Self { connection, tables, insert }
     }
 

@@ -16,6 +16,7 @@ use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
+use super::finished::Finished;
 use super::meter::Meter;
 use super::refusal::Place;
 
@@ -133,7 +134,8 @@ async fn connect_with(options: &ConnectOptions, change: impl FnOnce(ConfigBuilde
         endpoint: of_service.or_else(|| config.endpoint_url().map(str::to_owned)),
         region: config.region().map(|region| region.as_ref().to_owned()),
     };
-    Connection { client: Client::from_conf(change(ConfigBuilder::from(&config)).build()), place }
+    let config = change(ConfigBuilder::from(&config)).interceptor(Finished).build();
+    Connection { client: Client::from_conf(config), place }
 }
 
 /// The SDK's configuration after these options, for clients of other services as well: its own retries are off,

@@ -1,8 +1,7 @@
 //! Events: `ANALYTICS#<date>` / `EVENT#<ms>#<eventId>`.
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest,
-    BatchStatementResponse, ReturnValuesOnConditionCheckFailure,
+    BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest, BatchStatementResponse,
 };
 use headcount_core::event::{Event, EventType};
 use headcount_core::json::Json;
@@ -10,55 +9,14 @@ use headcount_core::keys::{self, ItemKey};
 use headcount_core::origin::Origin;
 
 use super::DynamoStore;
-use super::item::{Attributes, Item, from_object, n, s};
+use super::insert::body;
+use super::item::{Attributes, s};
 use super::refusal::{cut, sort};
 use super::request::{Wanted, read_found};
 use crate::batch;
 use crate::error::StoreError;
 use crate::rows::{Claim, Cursor, EventRow, Lookup, Page};
 use crate::traits::{EventSpan, EventStore, MAX_BATCH_WRITES};
-
-/// The attributes of an event's item, in the order in which [`parameters`] gives them.
-const ATTRIBUTES: [&str; 10] =
-    ["PK", "SK", "EntityType", "Data", "GSI1PK", "GSI1SK", "TTL", "CreatedAt", "UpdatedAt", "Origin"];
-
-/// The conditional insert of one event: `INSERT` fails where the key exists.
-pub(crate) fn insert_statement(table: &str) -> String {
-    let values = ATTRIBUTES.map(|name| format!("'{name}': ?")).join(", ");
-    format!("INSERT INTO \"{}\" VALUE {{{values}}}", table.replace('"', "\"\""))
-}
-
-fn parameters(row: &EventRow<'_>) -> [AttributeValue; ATTRIBUTES.len()] {
-    let key = row.key();
-    [
-        s(key.pk),
-        s(key.sk),
-        s("AnalyticsEvent"),
-        data(&row.event),
-        // Spread as the event itself is: a busy user would be a hot key of the index.
-        s(row.shards.partition(&keys::user(&row.event.user_id), &row.event.id)),
-        s(keys::event_at(row.event.timestamp_ms)),
-        n(row.expires_s),
-        n(row.created_ms),
-        n(row.created_ms),
-        s(row.origin.to_string()),
-    ]
-}
-
-fn data(event: &Event<'_>) -> AttributeValue {
-    let mut data = Item::from([
-        ("eventId".to_owned(), s(&*event.id)),
-        ("userId".to_owned(), s(&*event.user_id)),
-        ("sessionId".to_owned(), s(&*event.session_id)),
-        ("eventType".to_owned(), s(event.event_type.as_str())),
-        ("timestamp".to_owned(), n(event.timestamp_ms)),
-        ("metadata".to_owned(), from_object(&event.metadata.to_object())),
-    ]);
-    if !event.event_data.is_empty() {
-        data.insert("eventData".to_owned(), from_object(&event.event_data.to_object()));
-    }
-    AttributeValue::M(data)
-}
 
 /// The event that an item holds.
 pub(super) fn read_event(attributes: Attributes<'_>) -> Result<Event<'static>, StoreError> {
@@ -96,22 +54,30 @@ fn read(attributes: Attributes<'_>, span: &EventSpan) -> Result<EventRow<'static
     })
 }
 
+/// As [`batch::check`] with the keys of the events, which need not be made for it.
+fn check(events: &[EventRow<'_>]) -> Result<(), StoreError> {
+    let key = |row: &EventRow<'_>| (row.event.timestamp_ms, row.date);
+    let is_again = |at: usize| {
+        let row = &events[at];
+        events[..at].iter().any(|other| key(other) == key(row) && other.event.id == row.event.id)
+    };
+    if events.len() <= MAX_BATCH_WRITES && !(1..events.len()).any(is_again) {
+        return Ok(());
+    }
+    batch::check(events.iter().map(EventRow::key), MAX_BATCH_WRITES)
+}
+
 impl EventStore for DynamoStore {
     async fn claim(&self, events: &[EventRow<'_>]) -> Result<Vec<Claim>, StoreError> {
-        batch::check(events.iter().map(EventRow::key), MAX_BATCH_WRITES)?;
+        check(events)?;
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let insert = |row| {
-            BatchStatementRequest::builder()
-                .statement(&*self.insert)
-                .set_parameters(Some(parameters(row).into()))
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .build()
-                .map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })
-        };
-        let statements = events.iter().map(insert).collect::<Result<_, _>>()?;
-        let request = self.connection.client.batch_execute_statement().set_statements(Some(statements));
+        let finished = BatchStatementRequest::builder()
+            .statement(body(&self.insert, events))
+            .build()
+            .map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })?;
+        let request = self.connection.client.batch_execute_statement().statements(finished);
         let table = &self.tables.events;
         let answer = request.send().await.map_err(|error| sort(&error, &self.connection.place, table))?;
         // An answer that says nothing about an event leaves its outcome open.
