@@ -1,6 +1,6 @@
 //! The records of one invocation: which lane they are of, and how many are worked on at once.
 
-use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
+use aws_lambda_events::event::kinesis::KinesisEvent;
 use headcount_core::limits::MAX_RECORD_BYTES;
 use headcount_core::origin::{Lane, SequenceNumber};
 use headcount_core::record::{DecodedRecord, OpenedRecord};
@@ -52,6 +52,9 @@ pub enum BatchError {
         /// What it holds.
         value: String,
     },
+    /// No JSON of an invocation.
+    #[error("this is no invocation by an event source mapping of a Kinesis stream: {0}")]
+    Unreadable(String),
     /// Records of two lanes.
     #[error("the batch mixes records of {0} and {1}: an event source mapping delivers one shard at a time")]
     Mixed(Lane, Lane),
@@ -67,7 +70,8 @@ impl Batch {
         let mut lane = None;
         let mut records = Vec::with_capacity(event.records.len());
         for (index, delivered) in event.records.into_iter().enumerate() {
-            let of = lane_of(index, &delivered)?;
+            let stream = delivered.event_source_arn.as_deref().unwrap_or_default();
+            let of = lane_of(index, stream, delivered.event_id.as_deref().unwrap_or_default())?;
             match &lane {
                 None => lane = Some(of),
                 Some(first) if *first == of => {}
@@ -82,25 +86,25 @@ impl Batch {
             let arrived_ms = kinesis.approximate_arrival_timestamp.timestamp_millis();
             records.push(Record { sequence, arrived_ms, data: kinesis.data.0 });
         }
+        Ok(lane.map(|lane| Self::new(lane, records)))
+    }
+
+    /// A lane's records.
+    pub(crate) fn new(lane: Lane, mut records: Vec<Record>) -> Self {
         // A mapping delivers in order and once a batch; whoever replays records by hand may not.
         records.sort_by(|a, b| a.sequence.cmp(&b.sequence));
         records.dedup_by(|later, earlier| later.sequence == earlier.sequence);
-        Ok(lane.map(|lane| Self { lane, records }))
+        Self { lane, records }
     }
 }
 
-fn lane_of(index: usize, record: &KinesisEventRecord) -> Result<Lane, BatchError> {
-    let field = |field, value: &Option<String>| BatchError::Field {
-        index,
-        field,
-        value: value.as_deref().unwrap_or_default().chars().take(200).collect(),
-    };
-    let stream = record.event_source_arn.as_deref().and_then(|arn| arn.rsplit_once(":stream/")).map(|(_, name)| name);
-    let shard = record.event_id.as_deref().and_then(|id| id.rsplit_once(':')).map(|(shard, _)| shard);
-    let stream =
-        stream.filter(|name| is_name(name)).ok_or_else(|| field("eventSourceARN", &record.event_source_arn))?;
-    let shard = shard.filter(|name| is_name(name)).ok_or_else(|| field("eventID", &record.event_id))?;
-    Ok(Lane::new(stream, shard))
+/// The lane that a record of this event source and with this event id is of.
+pub(crate) fn lane_of(index: usize, event_source_arn: &str, event_id: &str) -> Result<Lane, BatchError> {
+    let field = |field, value: &str| BatchError::Field { index, field, value: value.chars().take(200).collect() };
+    let stream = event_source_arn.rsplit_once(":stream/").map(|(_, name)| name).filter(|name| is_name(name));
+    let shard = event_id.rsplit_once(':').map(|(shard, _)| shard).filter(|name| is_name(name));
+    let stream = stream.ok_or_else(|| field("eventSourceARN", event_source_arn))?;
+    Ok(Lane::new(stream, shard.ok_or_else(|| field("eventID", event_id))?))
 }
 
 /// Names of streams and shards, which become parts of keys: letters, digits, `_`, `.` and `-`, at most 128.
@@ -133,7 +137,11 @@ impl<'a> Chunk<'a> {
         while opened.len() < records.len().min(CHUNK_RECORDS) && bytes < CHUNK_BYTES {
             let rest = &records[opened.len()..];
             let group = &rest[..group_len(rest)];
-            opened.par_extend(group.par_iter().map(|record| OpenedRecord::open(&record.data)));
+            if has_help() {
+                opened.par_extend(group.par_iter().map(|record| OpenedRecord::open(&record.data)));
+            } else {
+                opened.extend(group.iter().map(|record| OpenedRecord::open(&record.data)));
+            }
             bytes += opened[opened.len() - group.len()..].iter().map(OpenedRecord::bytes).sum::<usize>();
         }
         Self { lane, records: &records[..opened.len()], opened }
@@ -151,19 +159,26 @@ impl<'a> Chunk<'a> {
 
     /// Validates and sanitizes what the records hold, in parallel.
     pub fn decode(&self, rules: &Rules) -> Vec<Decoded<'_>> {
-        let records = self.records.par_iter().zip(&self.opened);
-        records
-            .map(|(record, opened)| {
-                let arrival = Arrival {
-                    lane: self.lane.clone(),
-                    sequence: record.sequence.clone(),
-                    arrived_ms: record.arrived_ms,
-                };
-                let content = opened.decode(&arrival, rules);
-                Decoded { arrival, content }
-            })
-            .collect()
+        if has_help() {
+            let records = self.records.par_iter().zip(&self.opened);
+            records.map(|(record, opened)| self.decode_one(record, opened, rules)).collect()
+        } else {
+            let records = self.records.iter().zip(&self.opened);
+            records.map(|(record, opened)| self.decode_one(record, opened, rules)).collect()
+        }
     }
+
+    fn decode_one<'c>(&self, record: &Record, opened: &'c OpenedRecord<'a>, rules: &Rules) -> Decoded<'c> {
+        let arrival =
+            Arrival { lane: self.lane.clone(), sequence: record.sequence.clone(), arrived_ms: record.arrived_ms };
+        let content = opened.decode(&arrival, rules);
+        Decoded { arrival, content }
+    }
+}
+
+/// Whether other threads would help: handing work to a pool of one costs two changes of threads, and gains nothing.
+fn has_help() -> bool {
+    rayon::current_num_threads() > 1
 }
 
 /// How many records from the front may be decoded at once without knowing what is in them.

@@ -1,10 +1,11 @@
 //! What a warm function remembers. **Only what a read or a confirmed write showed**: never a hope.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::NaiveDate;
-use headcount_core::hash::hash128;
+use headcount_core::hash::{hash64, hash128};
 use headcount_core::origin::Lane;
 use headcount_core::partial::Partial;
 
@@ -14,21 +15,55 @@ pub const USERS_PER_GENERATION: usize = 100_000;
 /// Partials that are remembered: a shard's open days, and some more where one process serves several shards.
 pub const PARTIALS: usize = 32;
 
+/// A user, by 128 bits of the hash of the id: no ids in memory, and no two users alike by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UserHash(u128);
+
+impl UserHash {
+    /// The user of this id.
+    pub fn of(user_id: &str) -> Self {
+        Self(hash128(user_id.as_bytes()))
+    }
+}
+
+/// The hash of what is one already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfHash(u64);
+
+impl Hasher for OfHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash64(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
+}
+
+/// A map from hashes.
+pub(crate) type ByHash<K, V> = HashMap<K, V, BuildHasherDefault<OfHash>>;
+
 /// Users of whom it is confirmed that they were first seen on a day or earlier.
 #[derive(Debug, Default)]
 pub struct UserCache(Mutex<Generations>);
 
-/// Users by 128 bits of the hash of their ids: no ids in memory, and no two users alike by chance.
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<u128, NaiveDate>,
-    old: HashMap<u128, NaiveDate>,
+    young: ByHash<UserHash, NaiveDate>,
+    old: ByHash<UserHash, NaiveDate>,
 }
 
 impl UserCache {
     /// Whether it is confirmed that the user was first seen on `date` or earlier.
-    pub fn knows(&self, user_id: &str, date: NaiveDate) -> bool {
-        let user = hash128(user_id.as_bytes());
+    pub fn knows(&self, user: UserHash, date: NaiveDate) -> bool {
         let mut users = lock(&self.0);
         if let Some(first) = users.young.get(&user) {
             return *first <= date;
@@ -39,13 +74,13 @@ impl UserCache {
     }
 
     /// Remembers that the user was first seen on `date` or earlier.
-    pub fn confirm(&self, user_id: &str, date: NaiveDate) {
-        lock(&self.0).remember(hash128(user_id.as_bytes()), date);
+    pub fn confirm(&self, user: UserHash, date: NaiveDate) {
+        lock(&self.0).remember(user, date);
     }
 }
 
 impl Generations {
-    fn remember(&mut self, user: u128, date: NaiveDate) {
+    fn remember(&mut self, user: UserHash, date: NaiveDate) {
         if self.young.len() >= USERS_PER_GENERATION && !self.young.contains_key(&user) {
             self.old = std::mem::take(&mut self.young);
         }
@@ -91,24 +126,28 @@ mod tests {
     #[test]
     fn the_earliest_confirmed_day_stands() {
         let users = UserCache::default();
-        assert!(!users.knows("u", day(5)));
-        users.confirm("u", day(5));
-        users.confirm("u", day(7));
-        assert!(users.knows("u", day(5)) && users.knows("u", day(6)) && !users.knows("u", day(4)));
+        assert!(!users.knows(UserHash::of("u"), day(5)));
+        users.confirm(UserHash::of("u"), day(5));
+        users.confirm(UserHash::of("u"), day(7));
+        assert!(
+            users.knows(UserHash::of("u"), day(5))
+                && users.knows(UserHash::of("u"), day(6))
+                && !users.knows(UserHash::of("u"), day(4))
+        );
     }
 
     #[test]
     fn many_users_push_out_only_those_not_asked_for() {
         let users = UserCache::default();
-        users.confirm("often", day(1));
-        users.confirm("once", day(1));
+        users.confirm(UserHash::of("often"), day(1));
+        users.confirm(UserHash::of("once"), day(1));
         for n in 0..3 * USERS_PER_GENERATION {
-            users.confirm(&n.to_string(), day(1));
+            users.confirm(UserHash::of(&n.to_string()), day(1));
             if n % 1_000 == 0 {
-                assert!(users.knows("often", day(1)));
+                assert!(users.knows(UserHash::of("often"), day(1)));
             }
         }
-        assert!(!users.knows("once", day(1)));
+        assert!(!users.knows(UserHash::of("once"), day(1)));
         let generations = lock(&users.0);
         assert!(generations.young.len() <= USERS_PER_GENERATION && generations.old.len() <= USERS_PER_GENERATION);
     }

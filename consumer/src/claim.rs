@@ -3,9 +3,11 @@
 //! An event's item is inserted if its key is free, never put over what is there, so its `Origin` never changes and
 //! answers for ever which occurrence counts. **A claim whose outcome is not known is not stored.**
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 
 use futures_util::stream::{self, StreamExt as _};
+use headcount_core::hash::hash64;
 use headcount_core::origin::Origin;
 use headcount_store::defects::Defect;
 use headcount_store::error::StoreError;
@@ -15,6 +17,7 @@ use headcount_store::telemetry;
 use headcount_store::traits::{EventStore, MAX_BATCH_WRITES};
 use tokio::time::Instant;
 
+use crate::caches::OfHash;
 use crate::deadlines::answer_by;
 
 /// Batched inserts that are under way at once.
@@ -44,6 +47,10 @@ pub async fn claim<S: EventStore>(
     rows: &[EventRow<'_>],
     deadline: Instant,
 ) -> Vec<Standing> {
+    if are_distinct(rows) {
+        let verdicts = claim_distinct(store, jitter, rows, deadline).await;
+        return verdicts.into_iter().map(Verdict::alone).collect();
+    }
     let mut standings = vec![Standing::Unknown; rows.len()];
     let mut groups = equal_keys(rows);
     while !groups.is_empty() {
@@ -52,10 +59,16 @@ pub async fn claim<S: EventStore>(
         let mut again = Vec::new();
         for (mut group, verdict) in groups.into_iter().zip(verdicts) {
             match verdict {
-                Verdict::Stored { origin, fresh } => {
+                Verdict::Own { fresh } => {
+                    for (nth, occurrence) in group.into_iter().enumerate() {
+                        standings[occurrence] = if nth == 0 { Standing::Ours { fresh } } else { Standing::Duplicate };
+                    }
+                }
+                Verdict::Others(origin) => {
                     for occurrence in group {
                         let ours = rows[occurrence].origin == origin;
-                        standings[occurrence] = if ours { Standing::Ours { fresh } } else { Standing::Duplicate };
+                        standings[occurrence] =
+                            if ours { Standing::Ours { fresh: false } } else { Standing::Duplicate };
                     }
                 }
                 Verdict::Refused(detail) => {
@@ -72,6 +85,13 @@ pub async fn claim<S: EventStore>(
     standings
 }
 
+/// Whether surely no two rows have equal keys, which most batches can be told by one look at each.
+fn are_distinct(rows: &[EventRow<'_>]) -> bool {
+    let mut seen: HashSet<u64, BuildHasherDefault<OfHash>> =
+        HashSet::with_capacity_and_hasher(rows.len(), <_>::default());
+    rows.iter().all(|row| seen.insert(hash64(row.event.id.as_bytes()) ^ row.event.timestamp_ms as u64))
+}
+
 /// The occurrences of each key, in their order.
 fn equal_keys(rows: &[EventRow<'_>]) -> Vec<Vec<usize>> {
     let mut group_of: HashMap<(i64, &str), usize> = HashMap::with_capacity(rows.len());
@@ -86,11 +106,29 @@ fn equal_keys(rows: &[EventRow<'_>]) -> Vec<Vec<usize>> {
     groups
 }
 
+/// What became of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
-    Stored { origin: Origin, fresh: bool },
+    /// The stored event is the very occurrence that was claimed. `fresh` as in [`Standing`].
+    Own {
+        fresh: bool,
+    },
+    /// The stored event is that of another origin.
+    Others(Origin),
     Refused(String),
     Unknown,
+}
+
+impl Verdict {
+    /// What became of an occurrence that is the only one of its key here.
+    fn alone(self) -> Standing {
+        match self {
+            Self::Own { fresh } => Standing::Ours { fresh },
+            Self::Others(_) => Standing::Duplicate,
+            Self::Refused(detail) => Standing::Refused(detail),
+            Self::Unknown => Standing::Unknown,
+        }
+    }
 }
 
 async fn claim_distinct<S: EventStore>(
@@ -241,18 +279,16 @@ impl<'a, S: EventStore> Claiming<'a, S> {
 
     /// This invocation inserted it.
     fn inserted(&mut self, row: usize) {
-        let origin = self.rows[row].origin.clone();
-        self.verdicts[row] = Verdict::Stored { origin, fresh: true };
+        self.verdicts[row] = Verdict::Own { fresh: true };
     }
 
     fn stored(&mut self, row: usize, origin: Origin) {
         let is_ours = origin == self.rows[row].origin;
         if is_ours && Defect::RedeliveryAsDuplicate.is_on() {
-            let origin = Origin { index: u32::MAX, ..origin };
-            self.verdicts[row] = Verdict::Stored { origin, fresh: false };
+            self.verdicts[row] = Verdict::Others(Origin { index: u32::MAX, ..origin });
             return;
         }
         let fresh = self.perhaps_inserted[row] && is_ours;
-        self.verdicts[row] = Verdict::Stored { origin, fresh };
+        self.verdicts[row] = if is_ours { Verdict::Own { fresh } } else { Verdict::Others(origin) };
     }
 }

@@ -1,7 +1,5 @@
 //! First sight of users: who was never seen before, or not so early.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDate;
 use futures_util::stream::{self, StreamExt as _};
 use headcount_core::keys::WriteShards;
@@ -10,7 +8,7 @@ use headcount_store::rows::{FirstDay, Lookup};
 use headcount_store::traits::{MAX_BATCH_GETS, UserStore};
 use tokio::time::Instant;
 
-use crate::caches::UserCache;
+use crate::caches::{ByHash, UserCache, UserHash};
 use crate::deadlines::answer_by;
 use crate::settle::Owned;
 
@@ -19,7 +17,9 @@ pub const PROFILES_IN_FLIGHT: usize = 16;
 
 /// A user's earliest day in a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sight {
+struct Sight<'a> {
+    user_id: &'a str,
+    user: UserHash,
     date: NaiveDate,
     shards: WriteShards,
     seen_ms: i64,
@@ -36,19 +36,21 @@ pub async fn see<S: UserStore>(
     owned: &[Owned<'_>],
     deadline: Instant,
 ) -> Option<usize> {
-    let sights: Vec<(&str, Sight)> =
-        earliest(owned).into_iter().filter(|(user, sight)| !cache.knows(user, sight.date)).collect();
+    let mut sights = earliest(owned);
+    sights.retain(|sight| !cache.knows(sight.user, sight.date));
+    // In order of the ids, so that equal chunks make equal requests.
+    sights.sort_unstable_by_key(|sight| sight.user_id);
     let unknown = unconfirmed(store, cache, jitter, &sights, deadline).await;
 
     let mut puts = Vec::with_capacity(unknown.len());
-    for (user, sight) in unknown {
+    for sight in unknown {
         puts.push(async move {
-            let first_day =
-                FirstDay { user_id: user.to_owned(), date: sight.date, shards: sight.shards, seen_ms: sight.seen_ms };
+            let Sight { user_id, date, shards, seen_ms, .. } = sight;
+            let first_day = FirstDay { user_id: user_id.to_owned(), date, shards, seen_ms };
             match retry(jitter, deadline, || answer_by(deadline, store.put_first_day(&first_day))).await {
                 // Refused: the profile says this day or an earlier one, which confirms it as well.
                 Ok(_) => {
-                    cache.confirm(user, sight.date);
+                    cache.confirm(sight.user, date);
                     None
                 }
                 Err(error) => {
@@ -62,26 +64,34 @@ pub async fn see<S: UserStore>(
     failed.into_iter().flatten().min()
 }
 
-/// Of every user the earliest event, and the first record; anonymous ids are no users. In order of the ids, so that equal chunks make equal
-/// requests.
-fn earliest<'a>(owned: &[Owned<'a>]) -> BTreeMap<&'a str, Sight> {
-    let mut users: BTreeMap<&str, Sight> = BTreeMap::new();
+/// Of every user the earliest event, and the first record; anonymous ids are no users.
+fn earliest<'a>(owned: &[Owned<'a>]) -> Vec<Sight<'a>> {
+    let mut index_of: ByHash<UserHash, usize> = ByHash::default();
+    let mut sights: Vec<Sight<'a>> = Vec::new();
     for one in owned {
-        let Some(user) = one.row.event.user() else { continue };
+        let Some(user_id) = one.row.event.user() else { continue };
+        let user = UserHash::of(user_id);
         let seen = Sight {
+            user_id,
+            user,
             date: one.row.date,
             shards: one.row.shards,
             seen_ms: one.row.event.timestamp_ms,
             record: one.record,
         };
-        let known = users.entry(user).or_insert(seen);
-        let record = known.record.min(seen.record);
-        if seen.seen_ms < known.seen_ms {
-            *known = seen;
+        let index = *index_of.entry(user).or_insert(sights.len());
+        match sights.get_mut(index) {
+            None => sights.push(seen),
+            Some(known) => {
+                let record = known.record.min(seen.record);
+                if seen.seen_ms < known.seen_ms {
+                    *known = seen;
+                }
+                known.record = record;
+            }
         }
-        known.record = record;
     }
-    users
+    sights
 }
 
 /// Those whose profiles do not say already what they must. A look-up costs a tenth of a conditional write, and most
@@ -90,12 +100,12 @@ async fn unconfirmed<'a, S: UserStore>(
     store: &S,
     cache: &UserCache,
     jitter: &Jitter,
-    sights: &[(&'a str, Sight)],
+    sights: &[Sight<'a>],
     deadline: Instant,
-) -> Vec<(&'a str, Sight)> {
+) -> Vec<Sight<'a>> {
     let mut requests = Vec::with_capacity(sights.len().div_ceil(MAX_BATCH_GETS));
     for batch in sights.chunks(MAX_BATCH_GETS) {
-        let users: Vec<&str> = batch.iter().map(|(user, _)| *user).collect();
+        let users: Vec<&str> = batch.iter().map(|sight| sight.user_id).collect();
         requests.push(async move {
             retry(jitter, deadline, || answer_by(deadline, store.first_days(&users)))
                 .await
@@ -106,10 +116,10 @@ async fn unconfirmed<'a, S: UserStore>(
     let unanswered = std::iter::repeat(Lookup::Unprocessed);
     let mut open = Vec::new();
     for (batch, answers) in sights.chunks(MAX_BATCH_GETS).zip(answers) {
-        for ((user, sight), answer) in batch.iter().zip(answers.into_iter().chain(unanswered.clone())) {
+        for (sight, answer) in batch.iter().zip(answers.into_iter().chain(unanswered.clone())) {
             match answer {
-                Lookup::Found(first) if first <= sight.date => cache.confirm(user, first),
-                Lookup::Found(_) | Lookup::Absent | Lookup::Unprocessed => open.push((*user, *sight)),
+                Lookup::Found(first) if first <= sight.date => cache.confirm(sight.user, first),
+                Lookup::Found(_) | Lookup::Absent | Lookup::Unprocessed => open.push(*sight),
             }
         }
     }

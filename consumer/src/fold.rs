@@ -51,36 +51,47 @@ pub fn shares<'a>(
     occurrences: &[Occurrence],
     checkpoint: usize,
 ) -> BTreeMap<NaiveDate, Vec<Share<'a>>> {
-    let mut by_record: BTreeMap<(NaiveDate, usize), Share<'a>> = BTreeMap::new();
-    let mut share = |date, record: usize, change: &mut dyn FnMut(&mut Share<'a>)| {
-        change(by_record.entry((date, record)).or_insert_with(|| Share {
-            record,
-            sequence: &records[record].sequence,
-            events: Vec::new(),
-            fresh: false,
-            duplicates: 0,
-            rejected: 0,
-        }));
-    };
+    let mut shares = Shares { records, by_date: BTreeMap::new() };
+    let mut rejected = records.iter().enumerate().take(checkpoint).filter(|(_, record)| record.rejected > 0).peekable();
     for (row, occurrence) in rows.iter().zip(occurrences).filter(|(_, occurrence)| occurrence.record < checkpoint) {
+        // Both in the records' order, so that each share's place is at the end.
+        while let Some((index, record)) = rejected.next_if(|(index, _)| *index < occurrence.record) {
+            shares.of(record.arrival_date, index).rejected = record.rejected;
+        }
         match occurrence.standing {
-            Standing::Ours { fresh } => share(row.date, occurrence.record, &mut |share| {
+            Standing::Ours { fresh } => {
+                let share = shares.of(row.date, occurrence.record);
                 share.events.push(&row.event);
                 share.fresh |= fresh;
-            }),
-            Standing::Duplicate => share(row.date, occurrence.record, &mut |share| share.duplicates += 1),
+            }
+            Standing::Duplicate => shares.of(row.date, occurrence.record).duplicates += 1,
             // Counted with its record's rejected ones.
             Standing::Refused(_) | Standing::Unknown => {}
         }
     }
-    for (index, record) in records.iter().enumerate().take(checkpoint).filter(|(_, record)| record.rejected > 0) {
-        share(record.arrival_date, index, &mut |share| share.rejected = record.rejected);
+    for (index, record) in rejected {
+        shares.of(record.arrival_date, index).rejected = record.rejected;
     }
-    let mut by_date: BTreeMap<NaiveDate, Vec<Share<'a>>> = BTreeMap::new();
-    for ((date, _), share) in by_record {
-        by_date.entry(date).or_default().push(share);
+    shares.by_date
+}
+
+/// Shares in the making.
+struct Shares<'a> {
+    records: &'a [RecordWork],
+    by_date: BTreeMap<NaiveDate, Vec<Share<'a>>>,
+}
+
+impl<'a> Shares<'a> {
+    /// What the record gives to the date. Records come in order, and their events one record after the other.
+    fn of(&mut self, date: NaiveDate, record: usize) -> &mut Share<'a> {
+        let of_date = self.by_date.entry(date).or_default();
+        if of_date.last().is_none_or(|last| last.record != record) {
+            let sequence = &self.records[record].sequence;
+            of_date.push(Share { record, sequence, events: Vec::new(), fresh: false, duplicates: 0, rejected: 0 });
+        }
+        let last = of_date.len() - 1;
+        &mut of_date[last]
     }
-    by_date
 }
 
 /// What became of a fold.

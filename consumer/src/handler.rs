@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::{KinesisBatchItemFailure, KinesisEventResponse};
 use chrono::NaiveDate;
 use futures_util::stream::{self, StreamExt as _};
-use headcount_core::calendar::{day_of, end_of};
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::{EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
 use headcount_core::origin::{Lane, Origin};
@@ -21,7 +19,9 @@ use tokio::time::Instant;
 
 use crate::batch::{Batch, BatchError, Chunk, Decoded};
 use crate::claim::{Standing, claim};
+use crate::days::Days;
 use crate::deadlines::Deadlines;
+use crate::delivery::Delivery;
 use crate::deps::Deps;
 use crate::first_sight::see;
 use crate::fold::{Folding, Share, shares};
@@ -51,10 +51,10 @@ pub enum HandleError {
 /// [`HandleError`]; the whole batch must then be delivered again.
 pub async fn handle<S: ConsumerStore>(
     deps: &Deps<S>,
-    event: KinesisEvent,
+    delivery: impl Into<Delivery>,
     deadline: Instant,
 ) -> Result<KinesisEventResponse, HandleError> {
-    let outcome = consume(deps, event, deadline).await?;
+    let outcome = consume(deps, delivery, deadline).await?;
     let mut response = KinesisEventResponse::default();
     if let Some(sequence) = outcome.failed_from {
         let mut failure = KinesisBatchItemFailure::default();
@@ -71,10 +71,11 @@ pub async fn handle<S: ConsumerStore>(
 /// [`HandleError`]; the whole batch must then be delivered again.
 pub async fn consume<S: ConsumerStore>(
     deps: &Deps<S>,
-    event: KinesisEvent,
+    delivery: impl Into<Delivery>,
     deadline: Instant,
 ) -> Result<Outcome, HandleError> {
-    match Batch::parse(event)? {
+    let Delivery(batch) = delivery.into();
+    match batch? {
         Some(batch) => consume_batch(deps, &batch, deadline).await,
         None => Ok(Outcome::default()),
     }
@@ -172,24 +173,19 @@ impl<S: ConsumerStore> Invocation<'_, S> {
 
     /// Rows out of decoded records.
     fn take_apart<'c>(&self, chunk: Vec<Decoded<'c>>, outcome: &mut Outcome) -> Taken<'c> {
-        let now_ms = self.deps.clock.now_ms();
+        let mut days = self.days();
+        let created_ms = self.deps.clock.now_ms();
         let mut taken = Taken::default();
         for (record, decoded) in chunk.into_iter().enumerate() {
             let arrival = decoded.arrival;
             let origin = |index| Origin { lane: arrival.lane.clone(), sequence: arrival.sequence.clone(), index };
-            let arrival_date = self.day(arrival.arrived_ms);
+            let arrival_day = days.at(arrival.arrived_ms);
             outcome.unknown_fields += decoded.content.unknown_fields;
             for (index, event) in decoded.content.events {
-                let date = self.day(event.timestamp_ms);
-                let row = EventRow {
-                    origin: origin(index),
-                    date,
-                    shards: self.deployment.write_shards.on(date),
-                    created_ms: now_ms,
-                    expires_s: self.expiry(date, EVENT_TTL_DAYS),
-                    event,
-                };
-                taken.rows.push(row);
+                let day = days.at(event.timestamp_ms);
+                let expires_s = days.expiry_s(day, EVENT_TTL_DAYS);
+                let (date, shards) = (day.date, day.shards);
+                taken.rows.push(EventRow { origin: origin(index), date, shards, created_ms, expires_s, event });
                 taken.occurrences.push(Occurrence { record, standing: Standing::Unknown });
             }
             let mut rejected = 0;
@@ -198,14 +194,15 @@ impl<S: ConsumerStore> Invocation<'_, S> {
                 taken.rejects.push(RejectedRow {
                     rejection,
                     origin: origin(index),
-                    arrival_date,
+                    arrival_date: arrival_day.date,
                     arrived_ms: arrival.arrived_ms,
-                    shards: self.deployment.write_shards.on(arrival_date),
-                    expires_s: self.expiry(arrival_date, REJECTED_TTL_DAYS),
+                    shards: arrival_day.shards,
+                    expires_s: days.expiry_s(arrival_day, REJECTED_TTL_DAYS),
                 });
                 taken.rejected_of.push(record);
             }
             taken.arrived_ms.push(arrival.arrived_ms);
+            let arrival_date = arrival_day.date;
             taken.records.push(RecordWork { sequence: arrival.sequence, arrival_date, rejected, rejects_stored: true });
         }
         taken
@@ -213,17 +210,20 @@ impl<S: ConsumerStore> Invocation<'_, S> {
 
     /// Keeps what broke a rule, and what the table itself refused.
     async fn keep_rejects(&self, taken: &mut Taken<'_>) {
+        let mut days = self.days();
         for (row, occurrence) in taken.rows.iter().zip(&taken.occurrences) {
             let Standing::Refused(detail) = &occurrence.standing else { continue };
             let record = &mut taken.records[occurrence.record];
             record.rejected += 1;
+            let arrived_ms = taken.arrived_ms[occurrence.record];
+            let arrival_day = days.at(arrived_ms);
             taken.rejects.push(RejectedRow {
                 rejection: refused(&row.event, detail, self.deps.settings.rules.ip_policy()),
                 origin: row.origin.clone(),
-                arrival_date: record.arrival_date,
-                arrived_ms: taken.arrived_ms[occurrence.record],
-                shards: self.deployment.write_shards.on(record.arrival_date),
-                expires_s: self.expiry(record.arrival_date, REJECTED_TTL_DAYS),
+                arrival_date: arrival_day.date,
+                arrived_ms,
+                shards: arrival_day.shards,
+                expires_s: days.expiry_s(arrival_day, REJECTED_TTL_DAYS),
             });
             taken.rejected_of.push(occurrence.record);
         }
@@ -268,14 +268,8 @@ impl<S: ConsumerStore> Invocation<'_, S> {
         failed
     }
 
-    fn day(&self, ms: i64) -> NaiveDate {
-        // Arrival times are the stream's own and event times lie near them: both are inside chrono's range.
-        day_of(self.deployment.zone, ms).unwrap_or(NaiveDate::MIN)
-    }
-
-    /// `TTL` of what lives so many days after `date` ended, seconds since the epoch.
-    fn expiry(&self, date: NaiveDate, days: i64) -> i64 {
-        self.deps.settings.feed.expiry_s(end_of(self.deployment.zone, date), self.deps.clock.now_ms(), days)
+    fn days(&self) -> Days<'_> {
+        Days::new(&self.deployment, self.deps.settings.feed, self.deps.clock.now_ms())
     }
 }
 

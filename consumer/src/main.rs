@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use aws_lambda_events::event::kinesis::KinesisEvent;
 use headcount_consumer::config::Config;
+use headcount_consumer::delivery::Delivery;
 use headcount_consumer::deps::Deps;
 use headcount_consumer::handler::{HandleError, handle};
+use headcount_consumer::payload::Payload;
 use headcount_store::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::retry::Jitter;
 use headcount_store::telemetry::Telemetry;
-use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -27,13 +29,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let connection = connect(&ConnectOptions::default()).await;
     let store = DynamoStore::new(connection, config.tables);
     let deps = Arc::new(Deps::new(store, Clock::system(), Jitter::from_entropy(), config.settings));
-    run(service_fn(move |event: LambdaEvent<KinesisEvent>| {
-        let deps = deps.clone();
+    let payload = Payload::default();
+    let layer = payload.clone();
+    let handler = service_fn(move |event: LambdaEvent<()>| {
+        let (deps, json) = (deps.clone(), payload.take());
         async move {
             let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             // Without its type: together with the runtime's own it would be too deep for the compiler.
             let handled: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(async move { handle(&deps, event.payload, Instant::now() + left).await });
+                Box::pin(async move { handle(&deps, Delivery::from_json(&json), Instant::now() + left).await });
             let handled = handled.await;
             telemetry.flush();
             handled.map_err(|error: HandleError| Diagnostic {
@@ -41,6 +45,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                 error_message: error.to_string(),
             })
         }
-    }))
-    .await
+    });
+    Runtime::new(handler).layer(TracingLayer::new()).layer(layer).run().await
 }

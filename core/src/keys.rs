@@ -74,9 +74,12 @@ pub fn events(date: NaiveDate) -> String {
     format!("ANALYTICS#{date}")
 }
 
+/// What sort keys of events begin with.
+pub const EVENT: &str = "EVENT#";
+
 /// The sort key below which every event of this millisecond and later lies.
 pub fn event_at(timestamp_ms: i64) -> String {
-    format!("EVENT#{timestamp_ms:013}")
+    format!("{EVENT}{timestamp_ms:013}")
 }
 
 /// The timestamp and the id in an event's sort key.
@@ -85,7 +88,7 @@ pub fn event_at(timestamp_ms: i64) -> String {
 /// assert_eq!(headcount_core::keys::parse_event("EVENT#1772323200000#a#b"), Some((1_772_323_200_000, "a#b")));
 /// ```
 pub fn parse_event(sk: &str) -> Option<(i64, &str)> {
-    let (ms, id) = sk.strip_prefix("EVENT#")?.split_once('#')?;
+    let (ms, id) = sk.strip_prefix(EVENT)?.split_once('#')?;
     Some((ms.parse().ok()?, id))
 }
 
@@ -109,9 +112,12 @@ pub fn profile(user_id: &str) -> ItemKey {
     ItemKey { pk: user(user_id), sk: "PROFILE".to_owned() }
 }
 
+/// What partition keys of users begin with.
+pub const USER: &str = "USER#";
+
 /// The prefix of a user's partitions in the index.
 pub fn user(user_id: &str) -> String {
-    format!("USER#{user_id}")
+    format!("{USER}{user_id}")
 }
 
 /// The prefix of the index partitions that list a date's new users.

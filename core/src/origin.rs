@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-/// One ordered source of records: `<stream>/<shardId>`.
+/// One ordered source of records: `<stream>/<shardId>`. Clones share its text.
 ///
 /// ```
 /// use headcount_core::origin::Lane;
@@ -12,12 +13,12 @@ use std::str::FromStr;
 /// assert_eq!(lane.as_str(), "events/shardId-000000000000");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lane(String);
+pub struct Lane(Arc<str>);
 
 impl Lane {
     /// The lane of one shard of one stream.
     pub fn new(stream: &str, shard: &str) -> Self {
-        Self(format!("{stream}/{shard}"))
+        Self(format!("{stream}/{shard}").into())
     }
 
     /// The lane written as its stored text.
@@ -28,7 +29,7 @@ impl Lane {
         if text.is_empty() || text.contains('#') {
             return Err(OriginError::Lane(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The lane's stored text.
@@ -45,7 +46,7 @@ impl fmt::Display for Lane {
 
 /// A record's sequence number: a decimal number of any length (Kinesis hands out 56 digits and more).
 ///
-/// Sequence numbers are compared as numbers: text would put `"9"` after `"10"`, and a `u128` holds only 38 digits.
+/// Clones share its digits. Sequence numbers are compared as numbers: text would put `"9"` after `"10"`, and a `u128` holds only 38 digits.
 ///
 /// ```
 /// use headcount_core::origin::SequenceNumber;
@@ -56,7 +57,7 @@ impl fmt::Display for Lane {
 /// assert!("1e3".parse::<SequenceNumber>().is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SequenceNumber(Box<str>);
+pub struct SequenceNumber(Arc<str>);
 
 impl SequenceNumber {
     /// The number's digits, without leading zeros.

@@ -1,28 +1,29 @@
 //! The body of a batched conditional insert, written as the bytes that go over the wire.
 //!
-//! Statements, parameters and attributes as the SDK has them are a dozen allocations and two maps an event, only to be
-//! written out again. The event is nearly the bytes that the table wants.
-
-use std::fmt::Write as _;
+//! Statements, parameters and attributes as the SDK has them are some fifty allocations and four maps an event, only to be
+//! written out again. An event is nearly the bytes that the table wants.
 
 use chrono::NaiveDate;
 use headcount_core::event::Event;
 use headcount_core::keys::{self, WriteShards};
 
-use super::wire::{push_attribute, push_escaped, push_parts};
+use super::wire::{push_attribute, push_escaped, push_integer, push_parts};
 use crate::rows::EventRow;
 
-/// Bytes that are kept free for a statement: an event of 400 bytes takes about 1,000.
+/// Bytes that are kept free for a statement: an event of 400 bytes takes about 1,150.
 const STATEMENT_BYTES: usize = 1_280;
 
 /// What becomes of the old item where a key exists: it comes back, and with it whose the event is.
-const STATEMENT_END: &str = r#"],"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}"#;
+const STATEMENT_END: &str = r#""}],"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}"#;
 
 /// The attributes of an event's item that are parameters of its statement, in their order there.
 const PARAMETERS: [&str; 9] = ["PK", "SK", "Data", "GSI1PK", "GSI1SK", "TTL", "CreatedAt", "UpdatedAt", "Origin"];
 
 /// The kind of item that an event is.
 const ENTITY_TYPE: &str = "AnalyticsEvent";
+
+/// Sort keys have this many digits of time at least.
+const TIME_DIGITS: usize = 13;
 
 /// How the insert of one event into `table` begins, as JSON. `INSERT` fails where the key exists.
 pub(super) fn opening(table: &str) -> String {
@@ -33,65 +34,85 @@ pub(super) fn opening(table: &str) -> String {
     statement.push('}');
     let mut json = String::from(r#"{"Statement":""#);
     push_escaped(&mut json, &statement);
-    json.push_str(r#"","Parameters":["#);
+    json.push_str(r#"","Parameters":[{"S":""#);
     json
 }
 
-/// The body that inserts these events, each if its key is free.
+/// The body that inserts these events, each if its key is free. `opening` is how each insert begins.
 pub(super) fn body(opening: &str, events: &[EventRow<'_>]) -> String {
     let mut out = String::with_capacity(events.len() * STATEMENT_BYTES);
-    out.push_str(r#"{"Statements":["#);
-    let mut partition: Option<Partition> = None;
+    let mut shared = Shared::default();
     for (index, row) in events.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        let partition = match &mut partition {
-            Some(known) if known.date == row.date => known,
-            other => other.insert(Partition { date: row.date, prefix: keys::events(row.date) }),
-        };
+        out.push_str(if index == 0 { r#"{"Statements":["# } else { "," });
         out.push_str(opening);
-        push_parameters(&mut out, row, &partition.prefix);
+        shared.renew(row);
+        push_parameters(&mut out, row, &shared);
         out.push_str(STATEMENT_END);
     }
     out.push_str("]}");
     out
 }
 
-/// The prefix of a date's partition keys, which most events of a batch share.
-struct Partition {
-    date: NaiveDate,
-    prefix: String,
+/// What most events of a batch have in common, written once.
+#[derive(Default)]
+struct Shared {
+    date: Option<NaiveDate>,
+    /// The prefix of the date's partition keys.
+    partition: String,
+    stamps: Option<(i64, i64)>,
+    /// `TTL`, `CreatedAt` and `UpdatedAt`.
+    stamped: String,
+    /// The time of the row's event, as sort keys have it.
+    time: String,
 }
 
-fn push_parameters(out: &mut String, row: &EventRow<'_>, prefix: &str) {
+impl Shared {
+    fn renew(&mut self, row: &EventRow<'_>) {
+        if self.date != Some(row.date) {
+            self.date = Some(row.date);
+            self.partition = keys::events(row.date);
+        }
+        if self.stamps != Some((row.expires_s, row.created_ms)) {
+            self.stamps = Some((row.expires_s, row.created_ms));
+            let (created, expires) = (row.created_ms, row.expires_s);
+            self.stamped = format!(r#"{{"N":"{expires}"}},{{"N":"{created}"}},{{"N":"{created}"}}"#);
+        }
+        self.time.clear();
+        push_integer(&mut self.time, row.event.timestamp_ms);
+        if self.time.len() < TIME_DIGITS {
+            self.time = keys::event_at(row.event.timestamp_ms).split_off(keys::EVENT.len());
+        }
+    }
+}
+
+/// Writes the parameters, from behind the quote that opens the first to before the one that ends the last.
+fn push_parameters(out: &mut String, row: &EventRow<'_>, shared: &Shared) {
     let EventRow { event, origin, shards, .. } = row;
-    let at = keys::event_at(event.timestamp_ms);
-    out.push_str(r#"{"S":""#);
-    push_spread(out, prefix, *shards, &event.id);
-    push_parts(out, [r#""},{"S":""#, &at, "#"]);
+    let next = r#""},{"S":""#;
+    if *shards == WriteShards::ONE {
+        out.push_str(&shared.partition);
+    } else {
+        out.push_str(&shards.partition(&shared.partition, &event.id));
+    }
+    push_parts(out, [next, keys::EVENT, &shared.time, "#"]);
     push_escaped(out, &event.id);
-    out.push_str(r#""},"#);
     push_data(out, event);
     // Spread as the event itself is: a busy user would be a hot key of the index.
-    out.push_str(r#",{"S":""#);
-    push_spread(out, &keys::user(&event.user_id), *shards, &event.id);
-    push_parts(out, [r#""},{"S":""#, &at, r#""},{"N":""#]);
-    push_number(out, row.expires_s);
-    for _ in ["CreatedAt", "UpdatedAt"] {
-        out.push_str(r#""},{"N":""#);
-        push_number(out, row.created_ms);
+    if *shards == WriteShards::ONE {
+        out.push_str(keys::USER);
+        push_escaped(out, &event.user_id);
+    } else {
+        push_escaped(out, &shards.partition(&keys::user(&event.user_id), &event.id));
     }
-    out.push_str(r#""},{"S":""#);
+    push_parts(out, [next, keys::EVENT, &shared.time, "\"},", &shared.stamped, r#",{"S":""#]);
     push_escaped(out, origin.lane.as_str());
     push_parts(out, ["#", origin.sequence.as_str(), "#"]);
-    push_number(out, i64::from(origin.index));
-    out.push_str(r#""}"#);
+    push_integer(out, i64::from(origin.index));
 }
 
-/// The event itself, the map `Data`.
+/// Writes the event itself, the map `Data`, with the end of the parameter before and the beginning of the one behind.
 fn push_data(out: &mut String, event: &Event<'_>) {
-    out.push_str(r#"{"M":{"eventId":{"S":""#);
+    out.push_str(r#""},{"M":{"eventId":{"S":""#);
     push_escaped(out, &event.id);
     out.push_str(r#""},"userId":{"S":""#);
     push_escaped(out, &event.user_id);
@@ -100,25 +121,12 @@ fn push_data(out: &mut String, event: &Event<'_>) {
     out.push_str(r#""},"eventType":{"S":""#);
     push_escaped(out, event.event_type.as_str());
     out.push_str(r#""},"timestamp":{"N":""#);
-    push_number(out, event.timestamp_ms);
+    push_integer(out, event.timestamp_ms);
     out.push_str(r#""},"metadata":"#);
     push_attribute(out, event.metadata.as_str());
     if !event.event_data.is_empty() {
         out.push_str(r#","eventData":"#);
         push_attribute(out, event.event_data.as_str());
     }
-    out.push_str("}}");
-}
-
-fn push_spread(out: &mut String, prefix: &str, shards: WriteShards, by: &str) {
-    if shards == WriteShards::ONE {
-        push_escaped(out, prefix);
-    } else {
-        push_escaped(out, &shards.partition(prefix, by));
-    }
-}
-
-fn push_number(out: &mut String, number: i64) {
-    // Writing to a string does not fail.
-    let _ = write!(out, "{number}");
+    out.push_str(r#"}},{"S":""#);
 }

@@ -17,17 +17,7 @@ pub(super) fn push_attribute(out: &mut String, json: &str) {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         at = match byte {
-            b'"' => {
-                let end = end_of_string(bytes, at);
-                let text = &json[at..end];
-                // Only a name is followed by a colon.
-                if next(bytes, end) == Some(b':') {
-                    out.push_str(text);
-                } else {
-                    push_parts(out, ["{\"S\":", text, "}"]);
-                }
-                end
-            }
+            b'"' => push_name_or_text(out, json, at),
             b'{' => push(out, "{\"M\":{", at),
             b'}' => push(out, "}}", at),
             b'[' => push(out, "{\"L\":[", at),
@@ -47,9 +37,26 @@ pub(super) fn push_attribute(out: &mut String, json: &str) {
     }
 }
 
+/// Writes the string that begins at `start`, and goes behind it: behind its colon where it is a name.
+fn push_name_or_text(out: &mut String, json: &str, start: usize) -> usize {
+    let bytes = json.as_bytes();
+    let end = end_of_string(bytes, start);
+    if bytes.get(end) == Some(&b':') {
+        out.push_str(&json[start..=end]);
+        return end + 1;
+    }
+    // Only a name is followed by a colon.
+    if bytes[end..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':') {
+        out.push_str(&json[start..end]);
+    } else {
+        push_parts(out, ["{\"S\":", &json[start..end], "}"]);
+    }
+    end
+}
+
 /// Writes what a JSON string holds between its quotes.
 pub(super) fn push_escaped(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+    if plain_until(text.as_bytes(), 0) == text.len() {
         out.push_str(text);
     } else {
         let quoted = serde_json::Value::from(text).to_string();
@@ -62,16 +69,33 @@ fn push(out: &mut String, text: &str, last: usize) -> usize {
     last + 1
 }
 
+/// Writes texts as they are.
 pub(super) fn push_parts<const N: usize>(out: &mut String, parts: [&str; N]) {
     for part in parts {
         out.push_str(part);
     }
 }
 
+/// Writes a number.
+pub(super) fn push_integer(out: &mut String, number: i64) {
+    let mut digits = [0; 20];
+    let (mut first, mut left) = (digits.len(), number.unsigned_abs());
+    while left > 0 || first == digits.len() {
+        first -= 1;
+        digits[first] = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    if number < 0 {
+        out.push('-');
+    }
+    out.extend(digits[first..].iter().map(|digit| char::from(*digit)));
+}
+
 /// Behind the string that begins at `start`.
 fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     loop {
+        at = plain_until(bytes, at);
         match bytes.get(at) {
             Some(b'"') => return at + 1,
             Some(b'\\') => at += 2,
@@ -81,9 +105,29 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
     }
 }
 
-/// The next byte that is not blank.
-fn next(bytes: &[u8], at: usize) -> Option<u8> {
-    bytes[at..].iter().copied().find(|byte| !byte.is_ascii_whitespace())
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The index of the first quote, backslash or control character from `at` on; the length where there is none. Eight bytes
+/// at a time.
+fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes) {
+        let equals = |byte: u8| {
+            let zero_where_equal = word ^ (ONES * u64::from(byte));
+            zero_where_equal.wrapping_sub(ONES) & !zero_where_equal
+        };
+        let controls = word.wrapping_sub(ONES * 0x20) & !word;
+        // The lowest mark is right; above it, a borrow may have made others.
+        let marks = (equals(b'"') | equals(b'\\') | controls) & HIGHS;
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| *byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
+        at += 1;
+    }
+    at
 }
 
 fn is_of_number(byte: u8) -> bool {
@@ -214,6 +258,31 @@ mod tests {
             let sign = if random.bool() { "-" } else { "" };
             check(&format!("{sign}{whole}.{zeros}{fraction}"));
             check(&format!("{sign}{whole}"));
+        }
+    }
+
+    #[test]
+    fn integers_are_written_as_they_are() {
+        for number in [0, 7, -1, 10, 1_772_323_200_000, i64::MAX, i64::MIN] {
+            let mut out = String::new();
+            push_integer(&mut out, number);
+            assert_eq!(out, number.to_string());
+        }
+    }
+
+    #[test]
+    fn the_first_byte_that_is_not_plain_is_found_wherever_it_is() {
+        for byte in 0..=255u8 {
+            let is_plain = byte >= b' ' && byte != b'"' && byte != b'\\';
+            for behind in [b'a', b'"', 0x80, 0x1f] {
+                for place in 0..20 {
+                    let mut bytes = [b'x'; 24];
+                    (bytes[place], bytes[place + 1]) = (byte, behind);
+                    let first = if is_plain { place + 1 } else { place };
+                    let expected = if is_plain && matches!(behind, b'a' | 0x80) { 24 } else { first };
+                    assert_eq!(plain_until(&bytes, 0), expected, "{byte:#x} at {place}, then {behind:#x}");
+                }
+            }
         }
     }
 
