@@ -26,6 +26,26 @@ pub const PROJECT: &str = "PROJECT";
 /// Most days of lateness: events live 90 days, and their day must be counted well before they expire.
 pub const MAX_LATENESS_DAYS: i64 = 80;
 
+/// The memory that Lambda gave the function, in MB.
+pub const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+
+/// Memory with which a function has one whole processor, in MB; it has more or less in proportion (AWS Lambda's
+/// developer guide, "Configure Lambda function memory").
+pub const MB_PER_PROCESSOR: usize = 1_769;
+
+/// How many threads gain anything: a function sees two processors even where it has a part of one. `there` is how many
+/// it sees.
+///
+/// ```
+/// use headcount_consumer::config::processors;
+/// assert_eq!([processors(Some("512"), 2), processors(Some("1769"), 2), processors(Some("3538"), 6)], [1, 1, 2]);
+/// assert_eq!([processors(None, 2), processors(Some("?"), 2)], [2, 2], "not in Lambda");
+/// ```
+pub fn processors(memory_mb: Option<&str>, there: usize) -> usize {
+    let given = memory_mb.and_then(|mb| mb.trim().parse::<usize>().ok()).map_or(there, |mb| mb / MB_PER_PROCESSOR);
+    given.clamp(1, there.max(1))
+}
+
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the environment variable {name} {problem}")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use headcount_consumer::config::Config;
+use headcount_consumer::config::{Config, MEMORY, processors};
 use headcount_consumer::delivery::Delivery;
 use headcount_consumer::deps::Deps;
 use headcount_consumer::handler::{HandleError, handle};
@@ -17,11 +17,20 @@ use headcount_store::retry::Jitter;
 use headcount_store::telemetry::Telemetry;
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
+use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> Result<(), lambda_runtime::Error> {
+fn main() -> Result<(), lambda_runtime::Error> {
+    let there = std::thread::available_parallelism().map_or(1, usize::from);
+    let processors = processors(std::env::var(MEMORY).ok().as_deref(), there);
+    rayon::ThreadPoolBuilder::new().num_threads(processors).build_global().context("no threads to decode with")?;
+    let mut runtime = if processors == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    let runtime = runtime.enable_all().build().context("no runtime")?;
+    runtime.block_on(serve())
+}
+
+async fn serve() -> Result<(), lambda_runtime::Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
     let config = Config::read(|name| std::env::var(name).ok()).context("the consumer cannot start")?;
@@ -36,8 +45,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         async move {
             let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             // Without its type: together with the runtime's own it would be too deep for the compiler.
-            let handled: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(async move { handle(&deps, Delivery::from_json(&json), Instant::now() + left).await });
+            let handled: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
+                let delivery = Delivery::from_json(&json);
+                drop(json);
+                handle(&deps, delivery, Instant::now() + left).await
+            });
             let handled = handled.await;
             telemetry.flush();
             handled.map_err(|error: HandleError| Diagnostic {

@@ -10,6 +10,9 @@ use super::raw::ArrivedMs;
 use super::{Delivered, Gathered};
 use crate::batch::BatchError;
 
+/// Bytes within which most names and short texts end: that far, one byte after the other is faster than many at once.
+const NEAR: usize = 24;
+
 /// Digits of the fraction of an arrival time.
 const FRACTION_DIGITS: usize = 3;
 
@@ -58,7 +61,11 @@ impl<'a> Reader<'a> {
     fn string(&mut self) -> Option<&'a [u8]> {
         self.skip(b"\"")?;
         let rest = &self.json[self.at..];
-        let end = memchr2(b'"', b'\\', rest)?;
+        let is_end = |byte: &u8| matches!(byte, b'"' | b'\\');
+        let end = match rest.iter().take(NEAR).position(is_end) {
+            Some(end) => end,
+            None => NEAR + memchr2(b'"', b'\\', rest.get(NEAR..)?)?,
+        };
         self.at += end + 1;
         (rest[end] == b'"').then_some(&rest[..end])
     }
@@ -126,10 +133,10 @@ impl<'a> Reader<'a> {
 
     /// Seconds with a fraction.
     fn arrival(&mut self) -> Option<ArrivedMs> {
-        let (mut ms, seconds) = self.digits(0, SECONDS_DIGITS)?;
-        if seconds == 0 {
+        if !matches!(self.json.get(self.at), Some(b'1'..=b'9')) {
             return None;
         }
+        let (mut ms, _) = self.digits(0, SECONDS_DIGITS)?;
         let mut fraction = 0;
         if self.has(b'.') {
             (ms, fraction) = self.digits(ms, FRACTION_DIGITS)?;

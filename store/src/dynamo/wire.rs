@@ -88,7 +88,8 @@ pub(super) fn push_integer(out: &mut String, number: i64) {
     if number < 0 {
         out.push('-');
     }
-    out.extend(digits[first..].iter().map(|digit| char::from(*digit)));
+    // Digits are text.
+    out.push_str(str::from_utf8(&digits[first..]).unwrap_or_default());
 }
 
 /// Behind the string that begins at `start`.

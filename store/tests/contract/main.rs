@@ -8,6 +8,7 @@ mod browse;
 mod dailies;
 mod deployment;
 mod events;
+mod inserts;
 mod items;
 mod partials;
 mod rejected;

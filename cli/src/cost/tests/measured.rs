@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use headcount_consumer::batch::{Batch, Record};
+use headcount_consumer::caches::UserHash;
 use headcount_consumer::deps::{Deps, Feed, Settings};
 use headcount_consumer::handler::consume_batch;
 use headcount_core::deployment::Deployment;
@@ -103,7 +104,7 @@ impl Bench {
             }
         }
         for user in 0..KNOWN {
-            self.deps.users.confirm(&format!("user-{user}"), date);
+            self.deps.users.confirm(UserHash::of(&format!("user-{user}")), date);
         }
         self.meter.take();
         for batch in 0..batches {

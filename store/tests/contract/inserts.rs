@@ -1,0 +1,156 @@
+//! An event's item, whose insert is written as bytes, against the same item as the SDK's own types write it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use fastrand::Rng;
+use headcount_core::keys;
+use headcount_core::record::OpenedRecord;
+use headcount_core::validate::{Arrival, Rules};
+use headcount_store::numbers::as_stored;
+use headcount_store::rows::{Claim, EventRow};
+use headcount_store::traits::EventStore as _;
+use serde_json::{Map, Number, Value, json};
+
+use crate::rows::{START_MS, event_with, lane, origin, shards};
+use crate::subjects::{Embedded, dynamo};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// A partition of items that the SDK's types wrote.
+const BESIDE: &str = "BESIDE";
+
+fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn attribute(value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(flag) => AttributeValue::Bool(*flag),
+        Value::Number(number) => AttributeValue::N(as_stored(number).to_string()),
+        Value::String(string) => text(string),
+        Value::Array(items) => AttributeValue::L(items.iter().map(attribute).collect()),
+        Value::Object(object) => map(object),
+    }
+}
+
+fn map(object: &Map<String, Value>) -> AttributeValue {
+    AttributeValue::M(object.iter().map(|(name, value)| (name.clone(), attribute(value))).collect())
+}
+
+/// The item of an event without its key.
+fn expected(row: &EventRow<'_>) -> Item {
+    let event = &row.event;
+    let mut data = Item::from([
+        ("eventId".to_owned(), text(&*event.id)),
+        ("userId".to_owned(), text(&*event.user_id)),
+        ("sessionId".to_owned(), text(&*event.session_id)),
+        ("eventType".to_owned(), text(event.event_type.as_str())),
+        ("timestamp".to_owned(), number(event.timestamp_ms)),
+        ("metadata".to_owned(), map(&event.metadata.to_object())),
+    ]);
+    if !event.event_data.is_empty() {
+        data.insert("eventData".to_owned(), map(&event.event_data.to_object()));
+    }
+    Item::from([
+        ("EntityType".to_owned(), text("AnalyticsEvent")),
+        ("Data".to_owned(), AttributeValue::M(data)),
+        ("GSI1PK".to_owned(), text(row.shards.partition(&keys::user(&event.user_id), &event.id))),
+        ("GSI1SK".to_owned(), text(keys::event_at(event.timestamp_ms))),
+        ("TTL".to_owned(), number(row.expires_s)),
+        ("CreatedAt".to_owned(), number(row.created_ms)),
+        ("UpdatedAt".to_owned(), number(row.created_ms)),
+        ("Origin".to_owned(), text(row.origin.to_string())),
+    ])
+}
+
+async fn item(embedded: &Embedded, pk: &str, sk: &str) -> Item {
+    let request = embedded.client.get_item().table_name("events").key("PK", text(pk)).key("SK", text(sk));
+    request.send().await.expect("an answer").item.unwrap_or_else(|| panic!("{pk} {sk} is there"))
+}
+
+/// Claims the row, puts its item beside it, and compares the two.
+async fn check(embedded: &Embedded, row: &EventRow<'_>) {
+    let claimed = embedded.store.claim(std::slice::from_ref(row)).await;
+    assert_eq!(claimed, Ok(vec![Claim::Inserted]), "{row:?}");
+    let key = row.key();
+    let mut beside = expected(row);
+    beside.extend([("PK".to_owned(), text(BESIDE)), ("SK".to_owned(), text(&key.sk))]);
+    embedded.client.put_item().table_name("events").set_item(Some(beside)).send().await.expect("put");
+    let mut beside = item(embedded, BESIDE, &key.sk).await;
+    beside.insert("PK".to_owned(), text(&key.pk));
+    assert_eq!(item(embedded, &key.pk, &key.sk).await, beside, "{row:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_item_is_what_the_sdk_would_write() {
+    let embedded = dynamo().await;
+    let mut random = Rng::with_seed(5);
+    for n in 0..300 {
+        let mut row = event_with(&format!("{n}-{}", string(&mut random)), Value::Object(object(&mut random, 4)));
+        row.event.user_id = format!("u{}", string(&mut random)).into();
+        row.event.session_id = format!("s{}", string(&mut random)).into();
+        row.event.metadata = Value::Object(object(&mut random, 2)).into();
+        row.event.timestamp_ms = START_MS + random.i64(..1_000_000);
+        row.shards = shards(random.u32(1..4));
+        row.origin = origin(random.u32(..));
+        row.created_ms = random.i64(..);
+        row.expires_s = random.i64(..);
+        check(&embedded, &row).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_over_the_wire_is_stored_as_what_it_means() {
+    let embedded = dynamo().await;
+    let data = [
+        r#"{"feature":"gr\u00fc\u00dfe \ud83d\ude00","path":"a\/b\\c \"d\"\n\te","":""}"#,
+        r#"{ "feature" : "search" , "n" : [ 1.0 , -0.0 , 1e3 , 0.1 , 12345678901234567890 ] , "m" : { "a" : { } } }"#,
+        r#"{"feature":"x","yes":true,"no":false,"none":null,"list":[[],[[{}]],""],"deep":{"a":{"b":{"c":{"d":[0.25]}}}}}"#,
+        r#"{"feature":"12:30","colon:":"{\"not\":[\"json\"]}","brace}":"]","\"q\"":"\\"}"#,
+        "{}",
+    ];
+    for (n, data) in data.into_iter().enumerate() {
+        let line = format!(
+            r#"{{"eventId":"wire-{n}","userId":"a \"b\"","sessionId":"s\\","eventType":"page_view","timestamp":{START_MS},
+               "eventData":{data},"metadata":{{"userAgent":"\u0041 / \"B\"","ipAddress":"10.1.2.3","platform":"web","v":1.50}}}}"#
+        )
+        .replace(r#","":"""#, "");
+        let arrival = Arrival { lane: lane(0), sequence: 7.into(), arrived_ms: START_MS };
+        let opened = OpenedRecord::open(line.as_bytes());
+        let decoded = opened.decode(&arrival, &Rules::default());
+        let (_, event) =
+            decoded.events.into_iter().next().unwrap_or_else(|| panic!("{line}: {:?}", decoded.rejections));
+        let row = EventRow { event, ..event_with("", json!({})) };
+        check(&embedded, &row).await;
+    }
+}
+
+const PIECES: [&str; 12] = ["a", "Z9 ", "\"", "\\", "/", "\n\t", "ü", "😀", "\u{7f}", "'", "{}[],:", "\u{1}\u{1f}"];
+
+fn string(random: &mut Rng) -> String {
+    (0..random.usize(..7)).map(|_| PIECES[random.usize(..PIECES.len())]).collect()
+}
+
+fn object(random: &mut Rng, levels: usize) -> Map<String, Value> {
+    (0..random.usize(..5)).map(|n| (format!("{n}{}", string(random)), value(random, levels))).collect()
+}
+
+fn value(random: &mut Rng, levels: usize) -> Value {
+    match random.u32(..if levels == 0 { 7 } else { 9 }) {
+        0 | 1 => string(random).into(),
+        2 => random.i64(..).into(),
+        3 => random.i64(-1_000..1_000).into(),
+        4 => Number::from_f64(f64::from(random.i32(..)) / 1e4).map_or(Value::Null, Value::Number),
+        5 => Number::from_f64((random.f64() - 0.5) * 10_f64.powi(random.i32(-120..120)))
+            .map_or(Value::Null, Value::Number),
+        6 => [Value::Null, true.into(), false.into()][random.usize(..3)].clone(),
+        7 => (0..random.usize(..4)).map(|_| value(random, levels - 1)).collect::<Vec<_>>().into(),
+        _ => object(random, levels - 1).into(),
+    }
+}
