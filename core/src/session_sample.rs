@@ -31,13 +31,23 @@ const HASH_BITS: u32 = 48;
 /// assert_eq!(sample.sessions(), 2.0);
 /// assert_eq!(sample.average_duration_ms(), 30_000.0);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct SessionSample {
     /// First and last millisecond, by the hash of the session's id.
     spans: BTreeMap<u64, (i64, i64)>,
     /// Whether there were more sessions than the sample keeps.
     is_full: bool,
+    /// A hash beyond which none was kept, so none will be: most events of a large day go no further.
+    beyond: Option<u64>,
 }
+
+impl PartialEq for SessionSample {
+    fn eq(&self, other: &Self) -> bool {
+        (self.is_full, &self.spans) == (other.is_full, &other.spans)
+    }
+}
+
+impl Eq for SessionSample {}
 
 impl SessionSample {
     /// Adds an event of a session.
@@ -46,9 +56,13 @@ impl SessionSample {
     }
 
     fn add(&mut self, hash: u64, (first, last): (i64, i64)) {
+        if self.beyond.is_some_and(|largest| largest < hash) {
+            return;
+        }
         let has_room = self.spans.len() < SESSION_SAMPLE_SIZE;
-        if !has_room && self.spans.last_key_value().is_some_and(|(largest, _)| *largest < hash) {
+        if !has_room && let Some((largest, _)) = self.spans.last_key_value().filter(|(largest, _)| **largest < hash) {
             self.is_full = true;
+            self.beyond = Some(*largest);
             return;
         }
         if let Some(span) = self.spans.get_mut(&hash) {

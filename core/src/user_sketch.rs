@@ -30,6 +30,9 @@ pub const MIN_PRECISION: u8 = 4;
 /// Largest precision of a sketch.
 pub const MAX_PRECISION: u8 = 18;
 
+/// Users, each counted as often as it was added, after which it is worth looking whether a sketch has become dense.
+const FEWEST_INSERTED: usize = 1_024;
+
 /// A set of users that can be joined with others and tells about how many there are.
 ///
 /// ```
@@ -77,12 +80,26 @@ impl UserSketch {
     pub fn insert_hash(&mut self, hash: u64) {
         match &mut self.content {
             Content::Settled(Settled::Dense(registers)) => registers.insert_hash(hash),
-            Content::Growing(growing) => growing.insert_hash(hash),
+            Content::Growing(growing) => {
+                growing.insert_hash(hash);
+                if growing.inserted() > codes::most_codes(self.precision).max(FEWEST_INSERTED) {
+                    self.settle_if_dense();
+                }
+            }
             Content::Settled(Settled::Sparse(codes)) => {
                 let mut growing = Growing::of(codes, self.precision);
                 growing.insert_hash(hash);
                 self.content = Content::Growing(growing);
             }
+        }
+    }
+
+    /// Looks whether what grew is dense by now, where a user costs a fraction.
+    fn settle_if_dense(&mut self) {
+        let Content::Growing(growing) = &mut self.content else { return };
+        let settled = Settled::of_grown(growing, self.precision);
+        if matches!(settled, Settled::Dense(_)) {
+            self.content = Content::Settled(settled);
         }
     }
 

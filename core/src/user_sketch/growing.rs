@@ -14,7 +14,11 @@ use crate::hash::hash64;
 
 /// A set of users that grows.
 #[derive(Clone)]
-pub(super) struct Growing(HyperLogLogPlus<u64, PassThrough>);
+pub(super) struct Growing {
+    sketch: HyperLogLogPlus<u64, PassThrough>,
+    /// How many users were added since it was looked at, equal ones too.
+    inserted: usize,
+}
 
 /// What is in a sketch.
 pub(super) enum Inside {
@@ -39,18 +43,25 @@ impl Growing {
         let sketch = postcard::to_allocvec(&mirror)
             .and_then(|bytes| postcard::from_bytes(&bytes))
             .expect("the mirror has the fields of the sketch");
-        Self(sketch)
+        Self { sketch, inserted: 0 }
     }
 
     pub(super) fn insert_hash(&mut self, hash: u64) {
-        self.0.insert(&hash);
+        self.sketch.insert(&hash);
+        self.inserted += 1;
+    }
+
+    /// How many users were added since [`Self::inside`] was looked at, equal ones too.
+    pub(super) fn inserted(&self) -> usize {
+        self.inserted
     }
 
     /// What was inserted so far.
     pub(super) fn inside(&mut self) -> Inside {
         // Counting sorts what was inserted last.
-        self.0.count();
-        let mirror: Mirror = postcard::to_allocvec(&self.0)
+        self.sketch.count();
+        self.inserted = 0;
+        let mirror: Mirror = postcard::to_allocvec(&self.sketch)
             .and_then(|bytes| postcard::from_bytes(&bytes))
             .expect("the mirror has the fields of the sketch");
         match mirror.registers {

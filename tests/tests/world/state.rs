@@ -145,7 +145,7 @@ impl State {
             let counters = &partial.counters;
             duplicates += counters.duplicates;
             let of_lane = counted.entry((partial.date, partial.lane.as_str().to_owned())).or_default();
-            let named = counters.by_type.iter().chain(&counters.features).map(|(name, count)| (&**name, *count));
+            let named = counters.by_type.iter().chain(&counters.features).map(|(name, count)| (name, *count));
             let all = [("events", counters.events)].into_iter().chain(named).filter(|(_, count)| *count > 0);
             of_lane.extend(all.map(|(name, count)| (name.to_owned(), count)));
         }
