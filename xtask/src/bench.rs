@@ -12,6 +12,7 @@ mod line;
 mod place;
 mod producer;
 mod query;
+mod report;
 mod sketch;
 mod table;
 
@@ -34,13 +35,14 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     Bench { name: "cold-start", run: cold_start::run },
     Bench { name: "collector", run: collector::run },
     Bench { name: "consumer", run: consumer::run },
     Bench { name: "instructions", run: instructions::run },
     Bench { name: "producer", run: producer::run },
     Bench { name: "query", run: query::run },
+    Bench { name: "report", run: report::run },
     Bench { name: "sketch", run: sketch::run },
 ];
 
