@@ -77,8 +77,13 @@ impl Weigh for ModelUse {
 impl Counters {
     /// Counts one event, in the hour of `zone`'s clock.
     pub fn add(&mut self, event: &Event<'_>, zone: Tz) {
+        self.add_at(event, hour_of(zone, event.timestamp_ms));
+    }
+
+    /// As [`Self::add`], with the hour of the reporting zone's clock, 0 to 23.
+    pub fn add_at(&mut self, event: &Event<'_>, hour: usize) {
         Weigh::add(&mut self.events, &1);
-        Weigh::add(&mut self.by_hour[hour_of(zone, event.timestamp_ms)], &1);
+        Weigh::add(&mut self.by_hour[hour], &1);
         self.by_type.add(event.event_type.as_str(), &1);
         self.platforms.add(event.platform().as_deref().unwrap_or(NONE), &1);
         match &event.event_type {
