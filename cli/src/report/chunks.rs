@@ -1,4 +1,4 @@
-//! A file's content in pieces of whole lines, each large enough to be worth a thread's while.
+//! Files in pieces of whole lines, each large enough to be worth a thread's while and small enough for its cache.
 
 use std::io::{self, BufRead as _, Read as _};
 use std::path::Path;
@@ -8,20 +8,24 @@ use crate::failure::Failure;
 use crate::history::file::{Content, MAX_LINE_BYTES};
 
 /// Bytes of a piece, about.
-const CHUNK_BYTES: u64 = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
-/// Whole lines that follow each other.
-#[derive(Debug, PartialEq, Eq)]
+/// Whole lines that follow each other. It is filled again and again.
+#[derive(Debug, Default)]
 pub(crate) struct Chunk {
     /// The number of the first, from 1, over all files.
     pub(crate) first_line: u64,
     /// The lines; of one that no record can hold only the beginning.
     pub(crate) text: Vec<u8>,
+    /// Where each of them ends: at its newline, or where the file ends.
+    pub(crate) ends: Vec<usize>,
 }
 
 /// The pieces of a file.
 pub(crate) struct Chunks {
     content: Content,
+    /// The beginning of a line that goes on.
+    rest: Vec<u8>,
     next_line: u64,
     shown: String,
 }
@@ -29,48 +33,63 @@ pub(crate) struct Chunks {
 impl Chunks {
     /// Opens the file; its lines are counted from `first_line` on.
     pub(crate) fn open(path: &Path, first_line: u64) -> Result<Self, Failure> {
-        Ok(Self { content: Content::open(path)?, next_line: first_line, shown: path.display().to_string() })
+        let (content, shown) = (Content::open(path)?, path.display().to_string());
+        Ok(Self { content, rest: Vec::new(), next_line: first_line, shown })
     }
 
-    /// The next piece; none at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Chunk>, Failure> {
-        let mut text = Vec::with_capacity(CHUNK_BYTES as usize + (64 << 10));
-        let read = self.fill(&mut text);
+    /// Makes `chunk` the next piece; whether there is one.
+    pub(crate) fn next(&mut self, chunk: &mut Chunk) -> Result<bool, Failure> {
+        let read = self.fill(&mut chunk.text);
         read.map_err(|error| {
             let what =
                 format!("{} cannot be read after line {} ({error})", self.shown, self.next_line.saturating_sub(1));
             Failure::new(what, "check the file, and unpack it to see where it ends")
         })?;
-        if text.is_empty() {
-            return Ok(None);
+        chunk.first_line = self.next_line;
+        chunk.ends.clear();
+        chunk.ends.extend(memchr::memchr_iter(b'\n', &chunk.text));
+        if chunk.text.last().is_some_and(|byte| *byte != b'\n') {
+            chunk.ends.push(chunk.text.len());
         }
-        let first_line = self.next_line;
-        let ended = memchr::memchr_iter(b'\n', &text).count() as u64;
-        self.next_line += ended + u64::from(text.last() != Some(&b'\n'));
-        Ok(Some(Chunk { first_line, text }))
+        self.next_line += chunk.ends.len() as u64;
+        Ok(!chunk.text.is_empty())
     }
 
     fn fill(&mut self, text: &mut Vec<u8>) -> io::Result<()> {
-        let input = &mut self.content.input;
-        input.by_ref().take(CHUNK_BYTES).read_to_end(text)?;
-        if text.last().is_none_or(|byte| *byte == b'\n') {
-            return Ok(());
-        }
-        // The line goes on: all of it, as far as a record could hold it.
-        let rest = input.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', text)?;
-        if rest == MAX_LINE_BYTES && text.last() != Some(&b'\n') {
-            loop {
-                let piece = input.fill_buf()?;
-                let end = piece.iter().position(|byte| *byte == b'\n');
-                let taken = end.map_or(piece.len(), |end| end + 1);
-                input.consume(taken);
-                if taken == 0 || end.is_some() {
-                    text.push(b'\n');
-                    break;
-                }
+        text.clear();
+        text.append(&mut self.rest);
+        loop {
+            // Where a line goes on behind a piece, it is read to its end.
+            let (begin, wanted) =
+                (text.len(), if text.len() < CHUNK_BYTES { CHUNK_BYTES - text.len() } else { CHUNK_BYTES });
+            text.reserve(wanted + READ_AHEAD_BYTES);
+            let read = self.content.input.by_ref().take(wanted as u64).read_to_end(text)?;
+            if let Some(end) = memchr::memrchr(b'\n', &text[begin..]) {
+                self.rest.extend_from_slice(&text[begin + end + 1..]);
+                text.truncate(begin + end + 1);
+                return Ok(());
+            }
+            if read < wanted {
+                return Ok(());
+            }
+            if text.len() > MAX_LINE_BYTES {
+                self.skip_line()?;
+                text.push(b'\n');
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            let piece = self.content.input.fill_buf()?;
+            let end = memchr::memchr(b'\n', piece);
+            let taken = end.map_or(piece.len(), |end| end + 1);
+            self.content.input.consume(taken);
+            if taken == 0 || end.is_some() {
+                return Ok(());
+            }
+        }
     }
 
     /// The number of the line that would come next.
@@ -89,6 +108,9 @@ impl Chunks {
     }
 }
 
+/// Room behind a piece, without which reading would look for the file's end with small reads.
+const READ_AHEAD_BYTES: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -100,7 +122,11 @@ mod tests {
         file.write_all(bytes).unwrap();
         let mut chunks = Chunks::open(file.path(), 1).unwrap();
         let mut all = Vec::new();
-        while let Some(chunk) = chunks.next().unwrap() {
+        loop {
+            let mut chunk = Chunk::default();
+            if !chunks.next(&mut chunk).unwrap() {
+                break;
+            }
             all.push(chunk);
         }
         assert_eq!((chunks.read(), chunks.size()), (bytes.len() as u64, bytes.len() as u64));
@@ -119,19 +145,26 @@ mod tests {
             assert_eq!(chunk.first_line, number);
             let text = std::str::from_utf8(&chunk.text).unwrap();
             assert!(text.starts_with(&format!("line {}", number - 1)) || text == "last");
-            number += text.lines().count() as u64;
+            let ends = text.lines().scan(0, |at, line| {
+                *at += line.len() + 1;
+                Some(*at - 1)
+            });
+            assert!(ends.eq(chunk.ends.iter().copied()));
+            number += chunk.ends.len() as u64;
         }
         assert_eq!(number, 200_002);
         assert_eq!(chunks.into_iter().flat_map(|chunk| chunk.text).collect::<Vec<_>>(), text.into_bytes());
-        assert_eq!(chunks_of(b""), []);
+        assert!(chunks_of(b"").is_empty());
     }
 
     #[test]
     fn a_line_without_end_does_not_fill_the_memory() {
-        let mut bytes = vec![b'x'; 3 * MAX_LINE_BYTES];
-        bytes.extend_from_slice(b"\nnext\n");
+        let mut bytes = vec![b'x'; 5 * MAX_LINE_BYTES];
+        bytes.extend_from_slice(b"\nnext\nlast");
         let chunks = chunks_of(&bytes);
-        let lengths: Vec<_> = chunks.iter().map(|chunk| (chunk.first_line, chunk.text.len())).collect();
-        assert_eq!(lengths, [(1, CHUNK_BYTES as usize + MAX_LINE_BYTES + 1), (2, 5)]);
+        let lines: Vec<_> = chunks.iter().flat_map(|chunk| (chunk.first_line..).zip(&chunk.ends)).collect();
+        let [(1, end), rest @ ..] = &lines[..] else { panic!("{lines:?}") };
+        assert!((MAX_LINE_BYTES..=MAX_LINE_BYTES + CHUNK_BYTES).contains(*end), "{end}");
+        assert_eq!(rest, [(2, &4), (3, &4)]);
     }
 }

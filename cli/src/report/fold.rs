@@ -2,27 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::day_of;
-use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
 use headcount_core::merged::Merged;
 use headcount_core::origin::Lane;
-use headcount_core::partial::Partial;
-use headcount_core::record::OpenedRecord;
-use headcount_core::validate::{Arrival, Rules};
+use headcount_core::validate::Rules;
 
-use super::chunks::{Chunk, Chunks};
+use super::chunks::Chunk;
+use super::counting::Counting;
 use super::seen::{FirstDays, SeenEvents};
+use super::source::{Source, Stopped};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
-
-/// Chunks that wait for each thread, at most.
-const CHUNKS_A_THREAD: usize = 2;
 
 /// What is asked of the files.
 #[derive(Clone, Debug)]
@@ -50,23 +44,30 @@ pub(crate) struct Folded {
 }
 
 /// Rejected lines that are shown.
-const MAX_EXAMPLES: usize = 10;
+pub(super) const MAX_EXAMPLES: usize = 10;
+
+/// Bytes of an event, about.
+const EVENT_BYTES: u64 = 400;
 
 /// What all threads share.
-struct Shared {
-    seen: SeenEvents,
-    first_days: FirstDays,
-    rules: Rules,
-    zone: Tz,
-    arrived_ms: i64,
-    arrival_date: NaiveDate,
-    lane: Lane,
+pub(super) struct Shared {
+    pub(super) seen: SeenEvents,
+    pub(super) first_days: FirstDays,
+    pub(super) rules: Rules,
+    pub(super) zone: Tz,
+    pub(super) arrived_ms: i64,
+    pub(super) arrival_date: NaiveDate,
+    pub(super) lane: Lane,
 }
 
 /// Reads the files; `None` where it was interrupted.
+///
+/// Each thread reads a chunk and counts it, again and again: one of them reads while the others count, and what was read is
+/// still in the cache of whoever counts it.
 pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Folded>, Failure> {
+    let source = Source::new(&reading.files, interrupt)?;
     let shared = Shared {
-        seen: SeenEvents::new(),
+        seen: SeenEvents::with_room(usize::try_from(source.bytes() / EVENT_BYTES).unwrap_or(usize::MAX)),
         first_days: FirstDays::new(),
         rules: reading.rules.clone(),
         zone: reading.zone,
@@ -74,103 +75,37 @@ pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Fo
         arrival_date: day_of(reading.zone, reading.arrived_ms).unwrap_or_default(),
         lane: Lane::new("report", "files"),
     };
-    let threads = reading.threads.max(1);
-    let (chunks, waiting) = sync_channel(threads * CHUNKS_A_THREAD);
-    let waiting = Mutex::new(waiting);
-    let (read, parts) = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(&shared, &waiting))).collect();
-        let read = feed(reading, chunks, interrupt);
-        let parts = workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>();
-        (read, parts)
+    let source = Mutex::new(source);
+    let parts = std::thread::scope(|scope| {
+        let (shared, source) = (&shared, &source);
+        let work = |thread| scope.spawn(move || work(shared, source, thread));
+        let workers: Vec<_> = (0..reading.threads.max(1)).map(work).collect();
+        workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
     });
     let parts = parts.map_err(|_| Failure::new("a thread that counts has failed", "report this"))?;
-    if !read? {
-        return Ok(None);
+    match source.into_inner().unwrap_or_else(PoisonError::into_inner).stopped() {
+        Some(Stopped::Failed(failure)) => return Err(failure),
+        Some(Stopped::Interrupted) => return Ok(None),
+        None => {}
     }
     let mut folded = parts.into_iter().fold(Folded::default(), join);
     folded.examples.sort();
     folded.examples.truncate(MAX_EXAMPLES);
-    folded.new_users = shared.first_days.counts().into_iter().collect();
+    folded.new_users = shared.first_days.counts();
     Ok(Some(folded))
 }
 
-/// Hands the files' chunks to the threads; whether all were.
-fn feed(reading: &Reading, chunks: SyncSender<Chunk>, interrupt: &Interrupt) -> Result<bool, Failure> {
-    let mut sizes = 0;
-    for file in &reading.files {
-        sizes += Chunks::open(file, 1)?.size();
-    }
-    let mut progress = Progress::start("reading bytes", Some(sizes));
-    let (mut before, mut line) = (0, 1);
-    for file in &reading.files {
-        let mut of_file = Chunks::open(file, line)?;
-        while let Some(chunk) = of_file.next()? {
-            if interrupt.is_asked() {
-                progress.finish();
-                return Ok(false);
-            }
-            progress.set(before + of_file.read());
-            if chunks.send(chunk).is_err() {
-                return Err(Failure::new("the threads that count have failed", "report this"));
-            }
-        }
-        (before, line) = (before + of_file.size(), of_file.next_line());
-    }
-    progress.finish();
-    Ok(true)
-}
-
 /// Counts chunks until there are no more.
-fn work(shared: &Shared, waiting: &Mutex<Receiver<Chunk>>) -> Folded {
-    let mut counted = Folded::default();
-    let mut partials = BTreeMap::new();
+fn work(shared: &Shared, source: &Mutex<Source>, thread: usize) -> Folded {
+    let mut counting = Counting::new(shared, thread);
+    let mut chunk = Chunk::default();
     loop {
-        let chunk = waiting.lock().ok().and_then(|waiting| waiting.recv().ok());
-        let Some(chunk) = chunk else { break };
-        for (line, number) in chunk.text.split(|byte| *byte == b'\n').zip(chunk.first_line..) {
-            if !line.trim_ascii().is_empty() {
-                count(shared, line, number, &mut counted, &mut partials);
-            }
+        let is_filled = source.lock().unwrap_or_else(PoisonError::into_inner).next(&mut chunk);
+        if !is_filled {
+            return counting.finish();
         }
+        counting.count(&chunk);
     }
-    counted.days = partials.into_iter().map(|(date, partial)| (date, Merged::from(partial))).collect();
-    counted
-}
-
-/// Counts a line as the consumer counts a record.
-fn count(shared: &Shared, line: &[u8], number: u64, counted: &mut Folded, partials: &mut BTreeMap<NaiveDate, Partial>) {
-    counted.lines += 1;
-    let arrival = Arrival { lane: shared.lane.clone(), sequence: number.into(), arrived_ms: shared.arrived_ms };
-    let opened = OpenedRecord::open(line);
-    let decoded = opened.decode(&arrival, &shared.rules);
-    for (_, event) in decoded.events {
-        let Some(date) = day_of(shared.zone, event.timestamp_ms) else { continue };
-        let partial = partial_of(shared, date, partials);
-        if shared.seen.is_first(event.timestamp_ms, &event.id) {
-            counted.events += 1;
-            partial.fold(&event, shared.zone);
-            if let Some(user) = event.user() {
-                shared.first_days.see(user, date);
-            }
-        } else {
-            counted.duplicates += 1;
-            partial.counters.add_duplicates(1);
-        }
-    }
-    for (_, rejection) in decoded.rejections {
-        counted.rejected += rejection.count;
-        partial_of(shared, shared.arrival_date, partials).counters.add_rejected(rejection.count);
-        if counted.examples.len() < MAX_EXAMPLES {
-            let reasons: Vec<_> = rejection.problems.iter().map(ToString::to_string).collect();
-            counted.examples.push((number, reasons.join("; ")));
-        }
-    }
-}
-
-fn partial_of<'p>(shared: &Shared, date: NaiveDate, partials: &'p mut BTreeMap<NaiveDate, Partial>) -> &'p mut Partial {
-    partials.entry(date).or_insert_with(|| {
-        Partial::new(date, shared.lane.clone(), DEFAULT_SKETCH_PRECISION).expect("the default precision is one")
-    })
 }
 
 fn join(mut all: Folded, part: Folded) -> Folded {

@@ -1,0 +1,198 @@
+//! What one thread counts.
+
+use chrono::NaiveDate;
+use headcount_core::calendar::Hours;
+use headcount_core::event::Event;
+use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+use headcount_core::merged::Merged;
+use headcount_core::partial::Partial;
+use headcount_core::record::OpenedRecord;
+use headcount_core::rejection::Problem;
+use headcount_core::validate::{Arrival, validate_new};
+
+use super::chunks::Chunk;
+use super::fold::{Folded, MAX_EXAMPLES, Shared};
+use super::hashes::Order;
+use super::seen::{event_key, user_key};
+
+/// Longer lines are looked at as records are, which have their bounds.
+const MAX_PLAIN_BYTES: usize = 1 << 20;
+
+/// One thread's counts.
+pub(super) struct Counting<'s> {
+    shared: &'s Shared,
+    thread: usize,
+    hours: Hours,
+    counted: Folded,
+    /// In the order of their dates.
+    partials: Vec<Partial>,
+    /// The partial that was counted in last.
+    last: usize,
+    recent: RecentUsers,
+    batch: Batch,
+}
+
+/// What is looked up together for all events of a chunk.
+#[derive(Default)]
+struct Batch {
+    order: Order,
+    keys: Vec<u128>,
+    are_first: Vec<bool>,
+    users: Vec<u128>,
+    days: Vec<NaiveDate>,
+}
+
+/// A valid event with its place in the calendar.
+struct Dated<'a> {
+    event: Event<'a>,
+    date: NaiveDate,
+    hour: usize,
+}
+
+impl<'s> Counting<'s> {
+    /// The `thread`-th from 0.
+    pub(super) fn new(shared: &'s Shared, thread: usize) -> Self {
+        let (counted, partials, batch) = (Folded::default(), Vec::new(), Batch::default());
+        let (hours, recent) = (Hours::of(shared.zone), RecentUsers::new());
+        Self { shared, thread, hours, counted, partials, last: 0, recent, batch }
+    }
+
+    /// Counts a chunk's lines, each as the consumer counts a record.
+    pub(super) fn count(&mut self, chunk: &Chunk) {
+        let text = str::from_utf8(&chunk.text).ok();
+        let mut events = Vec::with_capacity(chunk.ends.len());
+        let mut begin = 0;
+        for (number, end) in (chunk.first_line..).zip(&chunk.ends) {
+            let line = begin..*end;
+            begin = *end + 1;
+            let bytes = chunk.text[line.clone()].trim_ascii();
+            if bytes.is_empty() {
+                continue;
+            }
+            self.counted.lines += 1;
+            let plain = if bytes[0] == b'{' && bytes.len() <= MAX_PLAIN_BYTES {
+                text.and_then(|text| text.get(line))
+            } else {
+                None
+            };
+            let is_plain = plain.is_some_and(|text| self.read_plain(text.trim_ascii(), number, &mut events));
+            if !is_plain {
+                self.read_record(bytes, number, &mut events);
+            }
+        }
+        self.fold(&events);
+    }
+
+    /// Reads a line that is one event; whether it was one that brings its id.
+    fn read_plain<'a>(&mut self, text: &'a str, number: u64, events: &mut Vec<Dated<'a>>) -> bool {
+        let mut has_id = true;
+        let absent = || {
+            has_id = false;
+            String::new()
+        };
+        match validate_new(text, self.shared.arrived_ms, &self.shared.rules, absent) {
+            Ok(accepted) if has_id => self.take(accepted.event, events),
+            Ok(_) => return false,
+            Err(problems) => self.reject(number, 1, &problems.into_vec()),
+        }
+        true
+    }
+
+    /// Reads a line as a record of the stream.
+    fn read_record(&mut self, line: &[u8], number: u64, events: &mut Vec<Dated<'_>>) {
+        let (lane, arrived_ms) = (self.shared.lane.clone(), self.shared.arrived_ms);
+        let opened = OpenedRecord::open(line);
+        let decoded = opened.decode(&Arrival { lane, sequence: number.into(), arrived_ms }, &self.shared.rules);
+        for (_, event) in decoded.events {
+            self.take(event.into_owned(), events);
+        }
+        for (_, rejection) in decoded.rejections {
+            self.reject(number, rejection.count, &rejection.problems);
+        }
+    }
+
+    fn take<'a>(&mut self, event: Event<'a>, events: &mut Vec<Dated<'a>>) {
+        if let Some((date, hour)) = self.hours.at(event.timestamp_ms) {
+            events.push(Dated { event, date, hour });
+        }
+    }
+
+    fn reject(&mut self, line: u64, count: u64, problems: &[Problem]) {
+        self.counted.rejected += count;
+        self.partial(self.shared.arrival_date).counters.add_rejected(count);
+        if self.counted.examples.len() < MAX_EXAMPLES {
+            let reasons: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            self.counted.examples.push((line, reasons.join("; ")));
+        }
+    }
+
+    fn fold(&mut self, events: &[Dated<'_>]) {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.keys.clear();
+        batch.keys.extend(events.iter().map(|dated| event_key(dated.event.timestamp_ms, &dated.event.id)));
+        batch.are_first.clear();
+        batch.are_first.resize(events.len(), false);
+        let are_first = &mut batch.are_first;
+        self.shared.seen.see(&batch.keys, &mut batch.order, self.thread, |index, is_first| are_first[index] = is_first);
+        batch.users.clear();
+        batch.days.clear();
+        for (Dated { event, date, hour }, is_first) in events.iter().zip(&batch.are_first) {
+            if !is_first {
+                self.counted.duplicates += 1;
+                self.partial(*date).counters.add_duplicates(1);
+                continue;
+            }
+            self.counted.events += 1;
+            let partial = self.partial(*date);
+            partial.counters.add_at(event, *hour);
+            partial.sessions.insert(&event.session_id, event.timestamp_ms);
+            let Some(user) = event.user() else { continue };
+            let key = user_key(user);
+            if self.recent.is_there(key, *date) {
+                continue;
+            }
+            self.partial(*date).users.insert(user);
+            batch.users.push(key);
+            batch.days.push(*date);
+        }
+        self.shared.first_days.see(&batch.users, &batch.days, &mut batch.order, self.thread);
+        self.batch = batch;
+    }
+
+    /// The partial of a date.
+    fn partial(&mut self, date: NaiveDate) -> &mut Partial {
+        if self.partials.get(self.last).is_none_or(|partial| partial.date != date) {
+            self.last = self.partials.binary_search_by_key(&date, |partial| partial.date).unwrap_or_else(|place| {
+                let partial = Partial::new(date, self.shared.lane.clone(), DEFAULT_SKETCH_PRECISION);
+                self.partials.insert(place, partial.expect("the default precision is one"));
+                place
+            });
+        }
+        &mut self.partials[self.last]
+    }
+
+    /// What was counted.
+    pub(super) fn finish(self) -> Folded {
+        let days = self.partials.into_iter().map(|partial| (partial.date, Merged::from(partial))).collect();
+        Folded { days, ..self.counted }
+    }
+}
+
+/// Users who were counted on a day a moment ago: most events are of one of these, and change nothing more.
+struct RecentUsers(Vec<(u128, NaiveDate)>);
+
+/// Users that are remembered.
+const RECENT_USERS: usize = 1 << 12;
+
+impl RecentUsers {
+    fn new() -> Self {
+        // No user is known by 0 on the first of all days.
+        Self(vec![(0, NaiveDate::MIN); RECENT_USERS])
+    }
+
+    /// Whether the user was counted on that day; from now on it was.
+    fn is_there(&mut self, key: u128, date: NaiveDate) -> bool {
+        let place = &mut self.0[key as usize % RECENT_USERS];
+        std::mem::replace(place, (key, date)) == (key, date)
+    }
+}
