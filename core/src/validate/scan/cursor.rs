@@ -73,6 +73,9 @@ impl Token {
 /// A value whose place nobody asks for.
 const OTHER: Token = Token { kind: Kind::Other, starts: 0, ends: 0 };
 
+/// Stands where no name is remembered yet: nothing but zeros, which many places are filled with at once.
+const NO_NAME: Token = Token { kind: Kind::Text, starts: 0, ends: 0 };
+
 /// A field of an object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field<'a> {
@@ -85,7 +88,7 @@ pub(super) struct Field<'a> {
 impl<'a> Cursor<'a> {
     /// The beginning of a text of at most `u16::MAX` bytes.
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, names: [OTHER; MAX_NAMES], named: 0 }
+        Self { text, at: 0, names: [NO_NAME; MAX_NAMES], named: 0 }
     }
 
     /// The index of the next byte.
@@ -302,6 +305,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over a string without control characters, and without escapes for any but line feeds and tabs.
+    #[expect(clippy::inline_always, reason = "it is short, and called for each of some thirty strings of an event")]
+    #[inline(always)]
     fn any_text(&mut self) -> Option<Token> {
         self.expect(b'"')?;
         let bytes = self.text.as_bytes();
@@ -319,7 +324,8 @@ impl<'a> Cursor<'a> {
                 }
                 // U+0080 to U+009F are control characters too.
                 0xc2 if bytes.get(self.at + 1)? < &0xa0 => return None,
-                0x80.. => self.at += 1,
+                // As many bytes as the first one has leading ones.
+                first @ 0x80.. => self.at += first.leading_ones() as usize,
                 _ => return None,
             }
         }
@@ -352,13 +358,10 @@ fn plain_until(bytes: &[u8], mut at: usize) -> usize {
 /// The high bit of the lowest byte that is not plain is set, and of none below it. Above it, bits mean nothing.
 #[inline]
 fn marks(word: u64) -> u64 {
-    let quotes = word ^ (ONES * 0x22);
-    let backslashes = word ^ (ONES * 0x5c);
-    // Where one of these is zero, or the byte below 0x20, taking away reaches the high bit of a byte that had none.
-    let low = quotes.wrapping_sub(ONES) & !quotes
-        | backslashes.wrapping_sub(ONES) & !backslashes
-        | word.wrapping_sub(ONES * 0x20) & !word;
-    (low | word | word.wrapping_add(ONES)) & HIGHS
+    // With one bit turned, a quote follows the control characters; what an addition carries into is U+007F.
+    let quote_or_control = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (quote_or_control | backslash | word.wrapping_add(ONES) | word) & HIGHS
 }
 
 #[cfg(test)]
