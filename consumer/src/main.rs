@@ -17,9 +17,14 @@ use headcount_store::retry::Jitter;
 use headcount_store::telemetry::Telemetry;
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
+use mimalloc::MiMalloc;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
+
+/// The system's own takes a sixth more of the processor, and gives large blocks back after every invocation.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Result<(), lambda_runtime::Error> {
     let there = std::thread::available_parallelism().map_or(1, usize::from);

@@ -24,12 +24,17 @@ use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::dynamo::schema::Tables;
 use headcount_store::retry::Jitter;
+use mimalloc::MiMalloc;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use events::{Form, Payload};
 use stub::Stub;
+
+/// As in the consumer's program.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const TABLE: &str = "headcount";
 
