@@ -1,16 +1,68 @@
-//! A day's partials become one: decoded and merged side by side.
+//! A day's partials become one: page by page as they are read, so that a day of many lanes needs no more memory than one of
+//! few.
 
-use headcount_core::merged::{Merged, SetAside};
-use headcount_core::partial::{Partial, PartialRecord};
+use chrono::NaiveDate;
+use headcount_core::merged::Merged;
+use headcount_core::partial::PartialRecord;
+use headcount_store::traits::AggregatorStore;
 use rayon::prelude::*;
 
-/// Merges the partials; a damaged one is named, and the others go on.
-pub(crate) fn merge(records: &[PartialRecord]) -> Merged {
-    records.par_iter().map(Merged::of).reduce_with(Merged::join).unwrap_or_default()
+use crate::compute;
+use crate::day::Run;
+use crate::error::AggregateError;
+
+/// What a day's partials say, alone and together.
+#[derive(Default)]
+pub(crate) struct MergedDay {
+    pub(crate) lanes: usize,
+    /// The sum of their versions.
+    pub(crate) version_sum: u64,
+    /// Those that wait to be counted again, as they were read.
+    pub(crate) dirty: Vec<PartialRecord>,
+    pub(crate) merged: Merged,
 }
 
-/// The damaged ones among the partials.
-pub(crate) fn damaged(records: &[PartialRecord]) -> Vec<SetAside> {
-    let one = |record: &PartialRecord| Some(SetAside::new(record, &Partial::decode(record).err()?));
-    records.par_iter().filter_map(one).collect()
+impl MergedDay {
+    /// With one more page.
+    fn with(mut self, records: Vec<PartialRecord>) -> Self {
+        let page = records.par_iter().map(Merged::of).reduce_with(Merged::join).unwrap_or_default();
+        self.merged = self.merged.join(page);
+        self.lanes += records.len();
+        self.version_sum += records.iter().map(|record| record.version).sum::<u64>();
+        self.dirty.extend(records.into_iter().filter(|record| record.dirty));
+        self
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        self.lanes += other.lanes;
+        self.version_sum += other.version_sum;
+        self.dirty.extend(other.dirty);
+        self.merged = self.merged.join(other.merged);
+        self
+    }
+}
+
+impl<S: AggregatorStore> Run<'_, S> {
+    /// Reads and merges a day's partials. A damaged one is named, and the others go on.
+    pub(crate) async fn merged(&self, date: NaiveDate) -> Result<MergedDay, AggregateError> {
+        let shards = 0..self.shards(date).count();
+        let listings = shards.map(|shard| self.merged_shard(date, shard)).collect();
+        let shards = self.side_by_side(listings).await?;
+        let mut day = shards.into_iter().reduce(MergedDay::join).unwrap_or_default();
+        day.dirty.sort_by(|a, b| a.lane.cmp(&b.lane));
+        day.merged.set_aside.sort_by(|a, b| a.lane.cmp(&b.lane));
+        Ok(day)
+    }
+
+    async fn merged_shard(&self, date: NaiveDate, shard: u32) -> Result<MergedDay, AggregateError> {
+        let (mut day, mut after) = (MergedDay::default(), None);
+        loop {
+            let (records, next) = self.partials_page(date, shard, after.as_ref()).await?;
+            day = compute::run(self.deps.settings.compute, move || day.with(records)).await?;
+            after = next;
+            if after.is_none() {
+                return Ok(day);
+            }
+        }
+    }
 }

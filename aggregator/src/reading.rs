@@ -10,7 +10,7 @@ use headcount_core::origin::{Lane, SequenceNumber};
 use headcount_core::partial::PartialRecord;
 use headcount_store::error::StoreError;
 use headcount_store::retry::retry;
-use headcount_store::rows::{DailyRow, EventRow, Lookup, SketchesRow, TotalRow};
+use headcount_store::rows::{Cursor, DailyRow, EventRow, Lookup, SketchesRow, TotalRow};
 use headcount_store::traits::{AggregatorStore, EventSpan, MAX_BATCH_GETS};
 
 use crate::day::Run;
@@ -27,7 +27,7 @@ pub(crate) fn is_folded(fences: &Fences, lane: &Lane, sequence: &SequenceNumber)
 
 impl<S: AggregatorStore> Run<'_, S> {
     /// Drives the futures side by side, as many as the settings allow; the answers in their order, or the first error.
-    async fn side_by_side<T, F>(&self, futures: Vec<F>) -> Result<Vec<T>, AggregateError>
+    pub(crate) async fn side_by_side<T, F>(&self, futures: Vec<F>) -> Result<Vec<T>, AggregateError>
     where
         F: Future<Output = Result<T, AggregateError>>,
     {
@@ -45,17 +45,28 @@ impl<S: AggregatorStore> Run<'_, S> {
     }
 
     async fn partials_of_shard(&self, date: NaiveDate, shard: u32) -> Result<Vec<PartialRecord>, AggregateError> {
-        let (store, shards) = (&self.deps.store, self.shards(date));
         let (mut records, mut after) = (Vec::new(), None);
         loop {
-            let request = || store.partials_page(date, shards, shard, after.as_ref());
-            let page = retry(&self.deps.jitter, self.deadline, request).await?;
-            records.extend(page.items);
-            after = self.next_page(after.as_ref(), page.next, "partials", date)?;
+            let (page, next) = self.partials_page(date, shard, after.as_ref()).await?;
+            records.extend(page);
+            after = next;
             if after.is_none() {
                 return Ok(records);
             }
         }
+    }
+
+    /// One page of a partition's partials, and where the next one begins.
+    pub(crate) async fn partials_page(
+        &self,
+        date: NaiveDate,
+        shard: u32,
+        after: Option<&Cursor>,
+    ) -> Result<(Vec<PartialRecord>, Option<Cursor>), AggregateError> {
+        let (store, shards) = (&self.deps.store, self.shards(date));
+        let request = || store.partials_page(date, shards, shard, after);
+        let page = retry(&self.deps.jitter, self.deadline, request).await?;
+        Ok((page.items, self.next_page(after, page.next, "partials", date)?))
     }
 
     /// Reads each of a day's events once and folds it; one `T` a span, in the order of the spans. Within a span the

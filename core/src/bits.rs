@@ -3,6 +3,9 @@
 /// Most bits of one write or one read.
 pub(crate) const MOST_BITS: u32 = 32;
 
+/// Bits that one call of [`Reader::fill_many`] provides at least.
+pub(crate) const MANY_BITS: u32 = 56;
+
 /// Writes bits behind what is there.
 pub(crate) struct Writer<'a> {
     bytes: &'a mut Vec<u8>,
@@ -78,6 +81,22 @@ impl<'a> Reader<'a> {
         if self.count < MOST_BITS {
             self.fill();
         }
+        self.waiting
+    }
+
+    /// Takes in at least [`MANY_BITS`] to look at by [`Self::waiting`], where eight bytes follow; whether they did.
+    pub(crate) fn fill_many(&mut self) -> bool {
+        let Some(eight) = self.bytes.first_chunk::<8>() else { return false };
+        let taken = (u64::BITS - 1 - self.count) / 8;
+        self.waiting |= u64::from_le_bytes(*eight) << self.count;
+        self.count += 8 * taken;
+        self.waiting &= u64::MAX >> (u64::BITS - self.count);
+        self.bytes = &self.bytes[taken as usize..];
+        true
+    }
+
+    /// The bits that were taken in and not yet read, then zeros.
+    pub(crate) fn waiting(&self) -> u64 {
         self.waiting
     }
 

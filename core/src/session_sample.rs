@@ -8,8 +8,6 @@
 
 mod stored;
 
-use std::collections::BTreeMap;
-
 use crate::frame::{self, FrameError, Kind};
 use crate::hash::hash64;
 use crate::limits::SESSION_SAMPLE_SIZE;
@@ -31,64 +29,83 @@ const HASH_BITS: u32 = 48;
 /// assert_eq!(sample.sessions(), 2.0);
 /// assert_eq!(sample.average_duration_ms(), 30_000.0);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionSample {
-    /// First and last millisecond, by the hash of the session's id.
-    spans: BTreeMap<u64, (i64, i64)>,
+    /// By ascending hash, each once.
+    spans: Vec<Span>,
     /// Whether there were more sessions than the sample keeps.
     is_full: bool,
-    /// A hash beyond which none was kept, so none will be: most events of a large day go no further.
-    beyond: Option<u64>,
 }
 
-impl PartialEq for SessionSample {
-    fn eq(&self, other: &Self) -> bool {
-        (self.is_full, &self.spans) == (other.is_full, &other.spans)
+/// A session in the sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    /// The first [`HASH_BITS`] bits of the hash of its id.
+    hash: u64,
+    /// Its first millisecond.
+    first: i64,
+    /// Its last.
+    last: i64,
+}
+
+impl Span {
+    fn extend(&mut self, other: Self) {
+        (self.first, self.last) = (self.first.min(other.first), self.last.max(other.last));
     }
 }
-
-impl Eq for SessionSample {}
 
 impl SessionSample {
     /// Adds an event of a session.
     pub fn insert(&mut self, session_id: &str, at_ms: i64) {
-        self.add(hash64(session_id.as_bytes()) >> (u64::BITS - HASH_BITS), (at_ms, at_ms));
+        let hash = hash64(session_id.as_bytes()) >> (u64::BITS - HASH_BITS);
+        self.add(Span { hash, first: at_ms, last: at_ms });
     }
 
-    fn add(&mut self, hash: u64, (first, last): (i64, i64)) {
-        if self.beyond.is_some_and(|largest| largest < hash) {
-            return;
-        }
+    fn add(&mut self, span: Span) {
         let has_room = self.spans.len() < SESSION_SAMPLE_SIZE;
-        if !has_room && let Some((largest, _)) = self.spans.last_key_value().filter(|(largest, _)| **largest < hash) {
+        if !has_room && self.spans.last().is_some_and(|largest| largest.hash < span.hash) {
             self.is_full = true;
-            self.beyond = Some(*largest);
             return;
         }
-        if let Some(span) = self.spans.get_mut(&hash) {
-            *span = (span.0.min(first), span.1.max(last));
-            return;
+        match self.spans.binary_search_by_key(&span.hash, |span| span.hash) {
+            Ok(known) => self.spans[known].extend(span),
+            Err(place) => {
+                if !has_room {
+                    self.is_full = true;
+                    self.spans.pop();
+                }
+                self.spans.insert(place, span);
+            }
         }
-        if !has_room {
-            self.is_full = true;
-            self.spans.pop_last();
-        }
-        self.spans.insert(hash, (first, last));
     }
 
     /// Becomes the sample of both. The same session keeps its earliest and its latest time.
     pub fn merge(&mut self, other: &Self) {
         self.is_full |= other.is_full;
-        for (hash, span) in &other.spans {
-            self.add(*hash, *span);
+        let mut ours = std::mem::take(&mut self.spans).into_iter().peekable();
+        let mut others = other.spans.iter().copied().peekable();
+        let mut spans = Vec::with_capacity(SESSION_SAMPLE_SIZE.min(ours.len() + others.len()));
+        while spans.len() < SESSION_SAMPLE_SIZE {
+            let next = match (ours.peek(), others.peek()) {
+                (Some(one), Some(other)) if one.hash <= other.hash => ours.next(),
+                (_, Some(_)) => others.next(),
+                (_, None) => ours.next(),
+            };
+            let Some(mut span) = next else { break };
+            if let Some(same) = others.next_if(|other| other.hash == span.hash) {
+                span.extend(same);
+            }
+            spans.push(span);
         }
+        self.is_full |= ours.next().is_some() || others.next().is_some();
+        self.spans = spans;
     }
 
     /// The number of sessions: exact where [`Self::is_exact`], else estimated from the largest hash kept, h, as
     /// (k - 1) / h, h as a share of all hashes (Bar-Yossef et al., Counting Distinct Elements in a Data Stream, 2002).
     pub fn sessions(&self) -> f64 {
-        match self.spans.last_key_value() {
-            Some((largest, _)) if self.is_full => {
+        match self.spans.last() {
+            Some(Span { hash: largest, .. }) if self.is_full => {
                 let estimate = (self.spans.len() - 1) as f64 / ((*largest as f64 + 1.0) / 2f64.powi(HASH_BITS as i32));
                 // So many there were at least: those kept, and one that was not.
                 estimate.max((self.spans.len() + 1) as f64)
@@ -126,7 +143,7 @@ impl SessionSample {
     }
 
     fn durations(&self) -> impl Iterator<Item = u64> + '_ {
-        self.spans.values().map(|(first, last)| last.abs_diff(*first))
+        self.spans.iter().map(|span| span.last.abs_diff(span.first))
     }
 
     /// The stored form. Equal samples have equal bytes.

@@ -118,7 +118,9 @@ impl<S: QueryStore> Reading<'_, S> {
             let shards = self.deployment.write_shards.on(*date);
             partitions.extend((0..shards.count()).map(|shard| DatePartition { date: *date, shards, shard }));
         }
-        let listings = partitions.chunks(MAX_LISTED_PARTITIONS).map(|some| self.partials_of(some));
+        let listings = partitions
+            .chunks(self.deps.store.partitions_at_once().clamp(1, MAX_LISTED_PARTITIONS))
+            .map(|some| self.partials_of(some));
         let mut by_date: BTreeMap<NaiveDate, Vec<PartialRecord>> =
             missing.iter().map(|date| (*date, Vec::new())).collect();
         for record in try_join_all(listings).await?.into_iter().flatten() {

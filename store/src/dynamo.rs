@@ -28,6 +28,7 @@ use std::sync::Arc;
 use crate::dynamo::connect::Connection;
 use crate::dynamo::schema::Tables;
 use crate::error::StoreError;
+use crate::traits::MAX_LISTED_PARTITIONS;
 
 /// The store over DynamoDB. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -36,13 +37,24 @@ pub struct DynamoStore {
     tables: Tables,
     /// How the insert of an event begins, the same for all.
     insert: Arc<str>,
+    partitions_at_once: usize,
 }
 
 impl DynamoStore {
     /// The store in these tables.
     pub fn new(connection: Connection, tables: Tables) -> Self {
         let insert = insert::opening(&tables.events).into();
-        Self { connection, tables, insert }
+        // DynamoDB reads the partitions that an `IN` names. The embedded table reads all items for it, and so might any
+        // other that stands in; asked for one partition, each goes by its key.
+        let partitions_at_once = if connection.place.endpoint.is_none() { MAX_LISTED_PARTITIONS } else { 1 };
+        Self { connection, tables, insert, partitions_at_once }
+    }
+
+    /// The same, asking for so many partitions of partials at once wherever it is: 1 to [`MAX_LISTED_PARTITIONS`].
+    #[must_use]
+    pub fn listing_at_once(mut self, partitions: usize) -> Self {
+        self.partitions_at_once = partitions.clamp(1, MAX_LISTED_PARTITIONS);
+        self
     }
 
     /// Asks whether the tables can be used, so that a program ends at its start with one clear sentence.

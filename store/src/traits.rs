@@ -199,6 +199,12 @@ pub const MAX_LISTED_PARTITIONS: usize = 50;
 
 /// Single items for people to look at, and the partials of many dates at once.
 pub trait BrowseStore: Send + Sync {
+    /// Partitions that one request of [`Self::partials_of`] should name, at least one: what the service finds by its keys
+    /// rather than by looking through the table.
+    fn partitions_at_once(&self) -> usize {
+        MAX_LISTED_PARTITIONS
+    }
+
     /// One page of the partials in these partitions, read consistently, in no particular order. At most
     /// [`MAX_LISTED_PARTITIONS`], none twice.
     fn partials_of(

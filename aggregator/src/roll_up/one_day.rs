@@ -3,19 +3,17 @@
 use chrono::NaiveDate;
 use headcount_core::merged::Merged;
 use headcount_core::metrics::DailyMetrics;
-use headcount_core::partial::PartialRecord;
 use headcount_core::user_sketch::UserSketch;
 use headcount_store::rows::{DailyRow, MadeOf, Put, SketchesRow, TotalRow};
 use headcount_store::traits::AggregatorStore;
 
 use crate::calendar_window::is_final;
 use crate::closing::{self, Attempt, Closing};
-use crate::compute;
 use crate::day::Run;
 use crate::error::AggregateError;
 use crate::figures::{Surroundings, of_known, of_merged};
 use crate::ledger::{Ledger, Reach};
-use crate::merge::{damaged, merge};
+use crate::merge::MergedDay;
 use crate::recount::recount;
 use crate::roll_up::report::{DayRollUp, Outcome};
 
@@ -166,30 +164,28 @@ async fn own_day<S: AggregatorStore>(
     report: &mut DayRollUp,
 ) -> Result<Option<OwnDay>, AggregateError> {
     let date = report.date;
-    let mut records = run.partials(date).await?;
-    report.lanes = records.len();
+    let mut day = run.merged(date).await?;
+    report.lanes = day.lanes;
     report.lanes_waiting.clear();
-    if records.is_empty() {
+    if day.lanes == 0 {
         return Ok(None);
     }
     let closes = is_final(run.zone(), date, &run.deps.settings, run.now_ms);
     let is_open = task == Task::Named
         || closes
-        || records.iter().any(|record| record.dirty)
-        || known.is_none_or(|known| known.metrics.is_none() || known.made_of.day != version_sum(&records));
+        || !day.dirty.is_empty()
+        || known.is_none_or(|known| known.metrics.is_none() || known.made_of.day != day.version_sum);
     if !is_open {
-        report.lanes_set_aside = compute::run(run.deps.settings.compute, move || damaged(&records)).await?;
+        report.lanes_set_aside = day.merged.set_aside;
         return Ok(None);
     }
-    let dirty: Vec<_> = records.iter().filter(|record| record.dirty).cloned().collect();
-    if !dirty.is_empty() {
-        let recount = Box::pin(recount(run, date, dirty, |record| record.dirty)).await?;
+    if !day.dirty.is_empty() {
+        let recount = Box::pin(recount(run, date, day.dirty, |record| record.dirty)).await?;
         report.lanes_recounted.extend(recount.recounted);
         report.lanes_waiting = recount.waiting;
-        records = run.partials(date).await?;
+        day = run.merged(date).await?;
     }
-    let version_sum = version_sum(&records);
-    let merged = compute::run(run.deps.settings.compute, move || merge(&records)).await?;
+    let MergedDay { merged, version_sum, .. } = day;
     report.lanes_set_aside.clone_from(&merged.set_aside);
     let users = match &merged.users {
         Some(users) => users.clone(),
@@ -198,10 +194,6 @@ async fn own_day<S: AggregatorStore>(
     let same = known.filter(|known| known.made_of.day == version_sum).and_then(|known| known.metrics.as_ref());
     let closing = if closes { close(run, same, report).await } else { None };
     Ok(Some(OwnDay { merged, users, version_sum, closing }))
-}
-
-fn version_sum(records: &[PartialRecord]) -> u64 {
-    records.iter().map(|record| record.version).sum()
 }
 
 async fn close<S: AggregatorStore>(
@@ -244,9 +236,7 @@ async fn make_sketches_again<S: AggregatorStore>(
     ledger: &mut Ledger,
     date: NaiveDate,
 ) -> Result<(), AggregateError> {
-    let records = run.partials(date).await?;
-    let made_of_day = version_sum(&records);
-    let merged = compute::run(run.deps.settings.compute, move || merge(&records)).await?;
+    let MergedDay { merged, version_sum: made_of_day, .. } = run.merged(date).await?;
     let Some(mut users) = merged.users else { return Ok(()) };
     let sessions = merged.sessions.encode();
     let row = SketchesRow { date, users: users.encode(), sessions, made_of_day, updated_ms: run.now_ms };

@@ -21,6 +21,10 @@ use crate::traits::{BrowseStore, DatePartition, UserSpan, partition_of, partitio
 const TOKEN: &str = "NextToken";
 
 impl BrowseStore for DynamoStore {
+    fn partitions_at_once(&self) -> usize {
+        self.partitions_at_once
+    }
+
     async fn partials_of(
         &self,
         partitions: &[DatePartition],
@@ -30,8 +34,12 @@ impl BrowseStore for DynamoStore {
         if names.is_empty() {
             return Ok(Page { items: Vec::new(), next: None });
         }
-        // One `Query` reads one partition; a statement reads many of them in one request.
         let table = &self.tables.events;
+        if let ([one], [name]) = (partitions, names.as_slice()) {
+            let read = |item: Attributes<'_>| partials::read(item, one.date);
+            return self.page(table, self.query(table, name, "", after), read).await;
+        }
+        // A statement reads many partitions in one request, where a `Query` reads one.
         let marks = vec!["?"; names.len()].join(", ");
         let statement = format!("SELECT * FROM \"{}\" WHERE PK IN [{marks}]", table.replace('"', "\"\""));
         let token = after.and_then(|Cursor(parts)| parts.iter().find(|(name, _)| name == TOKEN));

@@ -12,6 +12,10 @@ use crate::rows::{Cursor, Lookup, Page, RejectedRow};
 use crate::traits::{BrowseStore, DatePartition, UserSpan};
 
 impl<S: BrowseStore + Clone + 'static> BrowseStore for Faulty<S> {
+    fn partitions_at_once(&self) -> usize {
+        self.inner().partitions_at_once()
+    }
+
     async fn partials_of(
         &self,
         partitions: &[DatePartition],

@@ -1,6 +1,6 @@
 //! Version 1, which is only read. It kept all 64 bits of a hash.
 
-use super::super::{HASH_BITS, SESSION_SAMPLE_SIZE, SampleError, SessionSample};
+use super::super::{HASH_BITS, SESSION_SAMPLE_SIZE, SampleError, SessionSample, Span};
 
 /// Whether there were more sessions than are kept; the earliest time of all; and of each session, by ascending hash, the
 /// difference of its hash to the one before, of its first time to the earliest, and of its last time to its first.
@@ -26,13 +26,11 @@ pub(in super::super) fn read(payload: &[u8]) -> Result<SessionSample, SampleErro
         let ascends = n == 0 || step > 0;
         hash = hash.checked_add(step).filter(|_| ascends).ok_or(SampleError::Malformed("its hashes do not ascend"))?;
         let first = earliest.checked_add_unsigned(after_earliest);
-        let span = first.and_then(|first| Some((first, first.checked_add_unsigned(duration)?)));
-        sample.add(
-            hash >> (u64::BITS - HASH_BITS),
-            span.ok_or(SampleError::Malformed("a session's time is out of range"))?,
-        );
+        let times = first.and_then(|first| Some((first, first.checked_add_unsigned(duration)?)));
+        let (first, last) = times.ok_or(SampleError::Malformed("a session's time is out of range"))?;
+        sample.add(Span { hash: hash >> (u64::BITS - HASH_BITS), first, last });
     }
-    if sample.spans.values().map(|(first, _)| *first).min().unwrap_or(0) != earliest {
+    if sample.spans.iter().map(|span| span.first).min().unwrap_or(0) != earliest {
         return Err(SampleError::Malformed("its earliest time is not a session's"));
     }
     sample.is_full = is_full;

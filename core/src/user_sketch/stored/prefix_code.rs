@@ -3,49 +3,55 @@
 //! Only the lengths are stored: shorter codes come first, and of one length those of smaller symbols (a canonical code).
 //! A code is written with its first bit lowest, so that the lowest bits of what is read tell the symbol.
 
-/// The longest code. A table of all that so many bits can begin with stays in the fastest cache.
+use crate::user_sketch::registers::MOST_VALUES;
+
+/// The longest code.
 pub(super) const MOST_BITS: u8 = 10;
 
+/// Bits that one look into the table regards.
+pub(super) const LOOK_BITS: u8 = 11;
+
 /// Symbols that one look into the table tells at most.
-const SYMBOLS_A_LOOK: usize = 4;
+pub(super) const SYMBOLS_A_LOOK: usize = 4;
 
 /// The lengths of an optimal code for symbols that occur so often, none longer than [`MOST_BITS`]; 0 for those that do not
 /// occur, and where there is only one. Package-merge (Larmore and Hirschberg, A fast algorithm for optimal
 /// length-limited Huffman codes, 1990): of each length a coin for every symbol, worth its count; coins of a length are
 /// packaged in pairs into the next shorter one; the cheapest 2n - 2 of the shortest tell the lengths.
 pub(super) fn lengths(counts: &[u32]) -> Vec<u8> {
-    let mut coins: Vec<Coin> = counts.iter().enumerate().filter(|(_, count)| **count > 0).map(Coin::of).collect();
+    debug_assert!(counts.len() <= MOST_VALUES, "a length's coins and packages fit a mask");
     let mut lengths = vec![0; counts.len()];
-    let Some(bought) = (2 * coins.len()).checked_sub(2).filter(|bought| *bought > 0) else { return lengths };
-    coins.sort_by_key(|coin| coin.worth);
-    let mut chosen = coins.clone();
-    for _ in 1..MOST_BITS {
-        let packages = chosen.chunks_exact(2).map(|pair| pair[0].with(&pair[1]));
-        // A stable sort of coins before packages: which of equals is taken depends on the counts alone.
-        chosen = coins.iter().cloned().chain(packages).collect();
-        chosen.sort_by_key(|coin| coin.worth);
+    let mut symbols: Vec<usize> = (0..counts.len()).filter(|symbol| counts[*symbol] > 0).collect();
+    let Some(bought) = (2 * symbols.len()).checked_sub(2).filter(|bought| *bought > 0) else { return lengths };
+    symbols.sort_by_key(|symbol| counts[*symbol]);
+    let coins: Vec<u64> = symbols.iter().map(|symbol| u64::from(counts[*symbol])).collect();
+    // Of each length, from the longest on: which of what there is to buy, from the cheapest on, are coins.
+    let mut are_coins = [0u128; MOST_BITS as usize];
+    let mut goods: Vec<u64> = Vec::with_capacity(2 * coins.len());
+    for are_coins in &mut are_coins {
+        let mut packages =
+            goods.chunks_exact(2).map(|pair| pair[0] + pair[1]).collect::<Vec<_>>().into_iter().peekable();
+        goods.clear();
+        for coin in &coins {
+            // Of equals the coin comes first: which of them is taken depends on the counts alone.
+            while let Some(package) = packages.next_if(|package| package < coin) {
+                goods.push(package);
+            }
+            *are_coins |= 1 << goods.len();
+            goods.push(*coin);
+        }
+        goods.extend(packages);
     }
-    for symbol in chosen.into_iter().take(bought).flat_map(|coin| coin.symbols) {
-        lengths[usize::from(symbol)] += 1;
+    // A package is bought as the cheapest pairs of the length before.
+    let mut bought = bought;
+    for are_coins in are_coins.iter().rev() {
+        let coins = (are_coins & ((1 << bought) - 1)).count_ones() as usize;
+        for symbol in &symbols[..coins] {
+            lengths[*symbol] += 1;
+        }
+        bought = 2 * (bought - coins);
     }
     lengths
-}
-
-/// One symbol, or a package of some.
-#[derive(Clone)]
-struct Coin {
-    worth: u64,
-    symbols: Vec<u8>,
-}
-
-impl Coin {
-    fn of((symbol, count): (usize, &u32)) -> Self {
-        Self { worth: u64::from(*count), symbols: vec![symbol as u8] }
-    }
-
-    fn with(&self, other: &Self) -> Self {
-        Self { worth: self.worth + other.worth, symbols: [&self.symbols[..], &other.symbols[..]].concat() }
-    }
 }
 
 /// The codes of these lengths, their first bit lowest.
@@ -62,11 +68,12 @@ pub(super) fn codes(lengths: &[u8]) -> Vec<u16> {
     codes
 }
 
-/// What the next [`MOST_BITS`] bits tell.
-pub(super) struct Table(Vec<Look>);
+/// What the next [`LOOK_BITS`] bits tell.
+pub(super) struct Table(Box<[Look; 1 << LOOK_BITS]>);
 
 /// The symbols that some bits hold wholly.
 #[derive(Clone, Copy, Default)]
+#[repr(align(8))]
 pub(super) struct Look {
     /// The symbols; those beyond the count mean nothing.
     pub(super) symbols: [u8; SYMBOLS_A_LOOK],
@@ -87,28 +94,37 @@ impl Table {
         {
             return None;
         }
-        let mut single = vec![(0u8, 0u8); 1 << MOST_BITS];
+        let mut single = [(0u8, 0u8); 1 << LOOK_BITS];
         for (symbol, (code, length)) in codes(lengths).into_iter().zip(lengths).enumerate().filter(|(_, of)| *of.1 > 0)
         {
-            for bits in (usize::from(code)..1 << MOST_BITS).step_by(1 << length) {
+            for bits in (usize::from(code)..1 << LOOK_BITS).step_by(1 << length) {
                 single[bits] = (symbol as u8, *length);
             }
         }
-        Some(Self((0..1 << MOST_BITS).map(|bits| Look::of(bits, &single)).collect()))
+        let mut looks = Box::new([Look::default(); 1 << LOOK_BITS]);
+        for (bits, look) in looks.iter_mut().enumerate() {
+            *look = Look::of(bits, &single);
+        }
+        Some(Self(looks))
     }
 
-    /// What is at the beginning of these bits.
-    pub(super) fn look(&self, bits: u64) -> Look {
-        self.0[bits as usize % (1 << MOST_BITS)]
+    /// Which look sees what is at the beginning of these bits.
+    pub(super) fn place(bits: u64) -> usize {
+        bits as usize % (1 << LOOK_BITS)
+    }
+
+    /// What the look of this place sees.
+    pub(super) fn look(&self, place: usize) -> Look {
+        self.0[place % (1 << LOOK_BITS)]
     }
 }
 
 impl Look {
-    fn of(bits: usize, single: &[(u8, u8)]) -> Self {
+    fn of(bits: usize, single: &[(u8, u8); 1 << LOOK_BITS]) -> Self {
         let mut look = Self { first_bits: single[bits].1, ..Self::default() };
         for place in &mut look.symbols {
             let (symbol, length) = single[bits >> look.bits];
-            if look.bits + length > MOST_BITS {
+            if look.bits + length > LOOK_BITS {
                 break;
             }
             *place = symbol;
@@ -158,6 +174,28 @@ mod tests {
         assert!(cost(&counts, &lengths) < huffman(&counts) * 101 / 100);
     }
 
+    /// As [`lengths`], with each package carrying its symbols: what stored sketches were written with from the beginning.
+    fn lengths_by_carrying(counts: &[u32]) -> Vec<u8> {
+        let mut coins: Vec<(u64, Vec<usize>)> = Vec::new();
+        for (symbol, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            coins.push((u64::from(*count), vec![symbol]));
+        }
+        let mut lengths = vec![0; counts.len()];
+        coins.sort_by_key(|(worth, _)| *worth);
+        let mut goods = coins.clone();
+        for _ in 1..MOST_BITS {
+            let packages =
+                goods.chunks_exact(2).map(|pair| (pair[0].0 + pair[1].0, [&*pair[0].1, &*pair[1].1].concat()));
+            goods = coins.iter().cloned().chain(packages).collect();
+            goods.sort_by_key(|(worth, _)| *worth);
+        }
+        let bought = (2 * coins.len()).saturating_sub(2);
+        for symbol in goods.into_iter().take(bought).flat_map(|(_, symbols)| symbols) {
+            lengths[symbol] += 1;
+        }
+        lengths
+    }
+
     #[test]
     fn codes_that_are_not_complete_have_no_table() {
         for lengths in [&[0u8, 0][..], &[1], &[1, 1, 1], &[2, 2, 2], &[12, 1, 1]] {
@@ -166,6 +204,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_code_is_the_one_that_was_always_written(
+            counts in proptest::collection::vec(prop_oneof![Just(0), 1u32..4, 0u32..300, 0u32..70_000], 0..=MOST_VALUES),
+        ) {
+            prop_assert_eq!(lengths(&counts), lengths_by_carrying(&counts));
+        }
+
         #[test]
         fn it_is_the_best_code_and_every_symbol_is_told(counts in proptest::collection::vec(0u32..5_000, 2..40)) {
             prop_assume!(counts.iter().filter(|count| **count > 0).count() > 1);
@@ -176,7 +221,7 @@ mod tests {
             }
             let table = Table::of(&lengths).unwrap();
             for (symbol, code) in codes(&lengths).into_iter().enumerate().filter(|(symbol, _)| lengths[*symbol] > 0) {
-                let look = table.look(u64::from(code));
+                let look = table.look(usize::from(code));
                 prop_assert_eq!((look.symbols[0], look.first_bits), (symbol as u8, lengths[symbol]));
             }
         }

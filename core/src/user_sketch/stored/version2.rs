@@ -6,12 +6,18 @@
 //! Dense: the smallest register, the number of values from it to the largest, the length of each value's code in 4 bits,
 //! then every register's code.
 
-use super::prefix_code::{self, Table};
+use super::prefix_code::{self, LOOK_BITS, SYMBOLS_A_LOOK, Table};
 use super::{Registers, SketchError};
-use crate::bits::{Reader, Writer};
+use crate::bits::{MANY_BITS, Reader, Writer};
 use crate::user_sketch::codes::{MAX_ZEROS, SPARSE_PRECISION, most_codes};
 use crate::user_sketch::registers::{MOST_VALUES, highest};
 use crate::user_sketch::varint;
+
+/// Looks that the bits of one filling suffice for.
+const LOOKS_A_FILL: usize = MANY_BITS as usize / LOOK_BITS as usize;
+
+/// Values that these tell at most.
+const WINDOW: usize = LOOKS_A_FILL * SYMBOLS_A_LOOK;
 
 const CUT: SketchError = SketchError::Malformed("its codes are cut");
 
@@ -112,17 +118,26 @@ pub(super) fn read_registers(precision: u8, rest: &[u8]) -> Result<Registers, Sk
     }
     let (packed, rest) = rest.split_at_checked(values.div_ceil(2)).ok_or(cut)?;
     let lengths: Vec<u8> = packed.iter().flat_map(|pair| [pair & 0x0f, pair >> 4]).take(values).collect();
-    let registers = match values {
-        1 if rest.is_empty() => Registers::from_values(vec![*smallest; 1 << precision]),
+    let (values_read, histogram) = match values {
+        1 if rest.is_empty() => all_equal(precision, *smallest),
         1 => return Err(SketchError::Malformed("bytes follow its registers")),
-        _ => Registers::from_values(read_values(1 << precision, *smallest, &lengths, rest)?),
+        _ => read_values(1 << precision, *smallest, &lengths, rest)?,
     };
     // One set is written in one way only: with the best code of just these values.
-    let histogram = registers.histogram();
     let written = range(&histogram) == (usize::from(*smallest), values)
         && prefix_code::lengths(&histogram[usize::from(*smallest)..][..values]) == lengths
         && (values % 2 == 0 || packed.last().is_some_and(|last| last >> 4 == 0));
-    if written { Ok(registers) } else { Err(SketchError::Malformed("its registers are not as they are written")) }
+    if written {
+        Ok(Registers::from_values(values_read))
+    } else {
+        Err(SketchError::Malformed("its registers are not as they are written"))
+    }
+}
+
+fn all_equal(precision: u8, value: u8) -> (Vec<u8>, [u32; MOST_VALUES]) {
+    let mut histogram = [0; MOST_VALUES];
+    histogram[usize::from(value) % MOST_VALUES] = 1 << precision;
+    (vec![value; 1 << precision], histogram)
 }
 
 /// The smallest value that occurs, and the number of values from it to the largest.
@@ -132,28 +147,52 @@ fn range(histogram: &[u32; MOST_VALUES]) -> (usize, usize) {
     (smallest, histogram.iter().rposition(occurs).map_or(1, |largest| largest + 1 - smallest))
 }
 
-fn read_values(count: usize, smallest: u8, lengths: &[u8], rest: &[u8]) -> Result<Vec<u8>, SketchError> {
+/// The values, and how often each occurs.
+fn read_values(
+    count: usize,
+    smallest: u8,
+    lengths: &[u8],
+    rest: &[u8],
+) -> Result<(Vec<u8>, [u32; MOST_VALUES]), SketchError> {
     let table = Table::of(lengths).ok_or(SketchError::Malformed("its registers' code is incomplete"))?;
     let mut values = vec![0u8; count];
+    // How often each place of the table was looked at tells how often values occur: they are more.
+    let mut looks = [0u32; 1 << LOOK_BITS];
     let mut reader = Reader::new(rest);
     let mut done = 0;
-    // Four at a time are written, of which the next look writes over those that were not meant.
-    while let Some(four) = values.get_mut(done..).and_then(|left| left.first_chunk_mut()) {
-        let look = table.look(reader.peek());
-        *four = look.symbols;
-        reader.skip(u32::from(look.bits));
-        done += usize::from(look.count);
+    while let Some(window) = values.get_mut(done..).and_then(|left| left.first_chunk_mut::<WINDOW>())
+        && reader.fill_many()
+    {
+        let mut at = 0;
+        for _ in 0..LOOKS_A_FILL {
+            let place = Table::place(reader.waiting());
+            let look = table.look(place);
+            // Those that are not meant are written over by the next look.
+            window[at..at + SYMBOLS_A_LOOK].copy_from_slice(&look.symbols);
+            reader.skip(u32::from(look.bits));
+            looks[place] += 1;
+            at += usize::from(look.count);
+        }
+        done += at;
     }
+    let mut histogram = [0; MOST_VALUES];
     for value in &mut values[done..] {
-        let look = table.look(reader.peek());
+        let look = table.look(Table::place(reader.peek()));
         *value = look.symbols[0];
         reader.skip(u32::from(look.first_bits));
+        histogram[usize::from(*value + smallest) % MOST_VALUES] += 1;
     }
     if !reader.is_at_end() {
         return Err(SketchError::Malformed("its registers are cut, or bytes follow them"));
     }
+    for (place, looks) in looks.into_iter().enumerate().filter(|(_, looks)| *looks > 0) {
+        let look = table.look(place);
+        for symbol in &look.symbols[..usize::from(look.count)] {
+            histogram[usize::from(*symbol + smallest) % MOST_VALUES] += looks;
+        }
+    }
     for value in &mut values {
         *value += smallest;
     }
-    Ok(values)
+    Ok((values, histogram))
 }
