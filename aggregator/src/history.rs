@@ -74,8 +74,7 @@ async fn lane_with_lost_events<S: AggregatorStore>(
     }
     let fences: Fences = records.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
     let zone = run.zone();
-    let spans = run.fold_events(date, |tally: &mut DayTally, row| tally.add(&row, &fences, zone)).await?;
-    let stored = DayTally::merge(spans);
+    let stored = run.fold_events(date, DayTally::default(), |tally, row| tally.add(&row, &fences, zone)).await?;
     let lost = records.iter().find(|record| {
         let events = stored.lanes.get(&record.lane).map_or(0, |lane| lane.events);
         // What a damaged partial counted nobody knows, and there may be events of it that have expired.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
 use chrono::NaiveDate;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -69,33 +70,34 @@ impl<S: AggregatorStore> Run<'_, S> {
         Ok((page.items, self.next_page(after, page.next, "partials", date)?))
     }
 
-    /// Reads each of a day's events once and folds it; one `T` a span, in the order of the spans. Within a span the
-    /// events come in the order of their timestamps, which is not that of their origins.
-    pub(crate) async fn fold_events<T, F>(&self, date: NaiveDate, fold: F) -> Result<Vec<T>, AggregateError>
+    /// Reads each of a day's events once and folds it, page by page as they come, in no particular order.
+    pub(crate) async fn fold_events<T, F>(&self, date: NaiveDate, into: T, fold: F) -> Result<T, AggregateError>
     where
-        T: Default + Send,
+        T: Send,
         F: Fn(&mut T, EventRow<'static>) + Send + Sync,
     {
-        let fold = &fold;
-        let listings = self.event_spans(date).into_iter().map(|span| self.fold_span(span, fold)).collect();
-        self.side_by_side(listings).await
+        let (into, fold) = (Mutex::new(into), &fold);
+        let listings = self.event_spans(date).into_iter().map(|span| self.fold_span(span, &into, fold)).collect();
+        self.side_by_side(listings).await?;
+        Ok(into.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn fold_span<T, F>(&self, span: EventSpan, fold: &F) -> Result<T, AggregateError>
+    async fn fold_span<T, F>(&self, span: EventSpan, into: &Mutex<T>, fold: &F) -> Result<(), AggregateError>
     where
-        T: Default + Send,
+        T: Send,
         F: Fn(&mut T, EventRow<'static>) + Send + Sync,
     {
-        let (mut folded, mut after) = (T::default(), None);
+        let mut after = None;
         loop {
             let request = || self.deps.store.events_page(&span, after.as_ref());
             let page = retry(&self.deps.jitter, self.deadline, request).await?;
-            for row in page.items {
-                fold(&mut folded, row);
+            {
+                let mut into = into.lock().unwrap_or_else(PoisonError::into_inner);
+                page.items.into_iter().for_each(|row| fold(&mut into, row));
             }
             after = self.next_page(after.as_ref(), page.next, "events", span.date)?;
             if after.is_none() {
-                return Ok(folded);
+                return Ok(());
             }
         }
     }

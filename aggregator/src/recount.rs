@@ -1,20 +1,18 @@
 //! A lane of a day counted again from its events: what repairs whatever the fence could not know.
 //!
-//! The events of the lanes are held in memory while they are put in order, so a recount takes memory in proportion to
-//! these lanes' day.
+//! Events are folded as they are read. Their order decides only which names a full map keeps: where one is full, the events
+//! are read once more, with the names that came first. So a recount takes memory for its lanes, however many their events.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
-use headcount_core::counters::Counters;
-use headcount_core::event::Event;
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::counters::{Counters, FirstNames};
+use headcount_core::origin::Lane;
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_core::user_sketch::UserSketch;
 use headcount_store::error::StoreError;
 use headcount_store::retry::retry;
-use headcount_store::rows::Put;
+use headcount_store::rows::{EventRow, Put};
 use headcount_store::traits::AggregatorStore;
 use serde::Serialize;
 
@@ -92,96 +90,97 @@ async fn count_again<S: AggregatorStore>(
     date: NaiveDate,
     lanes: Vec<PartialRecord>,
 ) -> Result<Vec<Counted>, AggregateError> {
-    let fences = lanes.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
-    let mut events = events_of(run, date, &fences).await?;
+    let fences: Fences = lanes.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
+    let precision = run.deployment.precision;
+    let begin = |old: PartialRecord| Ok((old.lane.clone(), Counting::begin(old, precision)?));
+    let counting: BTreeMap<Lane, Counting> = lanes.into_iter().map(begin).collect::<Result<_, AggregateError>>()?;
+    let zone = run.zone();
+    let fold = |counting: &mut BTreeMap<Lane, Counting>, row: EventRow<'static>| {
+        if is_folded(&fences, &row.origin.lane, &row.origin.sequence)
+            && let Some(lane) = counting.get_mut(&row.origin.lane)
+        {
+            lane.partial.fold(&row.event, zone);
+            lane.names.see(&row.event, &row.origin);
+        }
+    };
+    let mut counting = run.fold_events(date, counting, fold).await?;
+
+    let overflowed = counting.iter().filter(|(_, lane)| lane.partial.counters.overflowed());
+    let again: BTreeMap<_, _> = overflowed.map(|(lane, counting)| (lane.clone(), counting.names.counters())).collect();
+    for (lane, counters) in counters_in_order(run, date, &fences, again).await? {
+        if let Some(counting) = counting.get_mut(&lane) {
+            counting.partial.counters = counters;
+        }
+    }
     let rejected =
         if rejected_expired(run.zone(), date, run.now_ms) { None } else { Some(run.rejected(date, &fences).await?) };
-    let (zone, precision) = (run.zone(), run.deployment.precision);
     let work = move || {
-        let count = |old: PartialRecord| {
-            let events = events.remove(&old.lane).unwrap_or_default();
-            let rejected = rejected.as_ref().map(|sums| sums.get(&old.lane).copied().unwrap_or(0));
-            count_lane(&old, events, rejected, zone, precision)
+        let end = |(lane, counting): (Lane, Counting)| {
+            counting.end(rejected.as_ref().map(|sums| sums.get(&lane).copied().unwrap_or(0)))
         };
-        lanes.into_iter().map(count).collect::<Result<Vec<_>, _>>()
+        counting.into_iter().map(end).collect()
     };
-    compute::run(run.deps.settings.compute, work).await?
+    compute::run(run.deps.settings.compute, work).await
 }
 
-/// The events of these lanes at or before their fences.
-async fn events_of<S: AggregatorStore>(
-    run: &Run<'_, S>,
-    date: NaiveDate,
-    fences: &Fences,
-) -> Result<BTreeMap<Lane, Vec<(Origin, Event<'static>)>>, AggregateError> {
-    let spans = run
-        .fold_events(date, |kept: &mut Vec<(Origin, Event<'static>)>, row| {
-            if is_folded(fences, &row.origin.lane, &row.origin.sequence) {
-                kept.push((row.origin, row.event));
-            }
-        })
-        .await?;
-    let mut lanes: BTreeMap<Lane, Vec<_>> = BTreeMap::new();
-    for (origin, event) in spans.into_iter().flatten() {
-        lanes.entry(origin.lane.clone()).or_default().push((origin, event));
-    }
-    Ok(lanes)
-}
-
-/// Each lane's counters as its events at or before the fence tell them, in the order of their origins, which decides
-/// what of the capped maps goes to the rest.
+/// The lanes' counters as their events at or before the fence tell them in the order of their origins, which decides
+/// what of the full maps goes to the rest. They begin as [`FirstNames::counters`] of the same events: these keep the right
+/// names in whatever order the events come.
 pub(crate) async fn counters_in_order<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
     fences: &Fences,
+    begun: BTreeMap<Lane, Counters>,
 ) -> Result<BTreeMap<Lane, Counters>, AggregateError> {
-    let lanes = events_of(run, date, fences).await?;
+    if begun.is_empty() {
+        return Ok(begun);
+    }
     let zone = run.zone();
-    compute::run(run.deps.settings.compute, move || {
-        let count = |(lane, events)| {
-            let mut counters = Counters::default();
-            for (_, event) in in_order(events) {
-                counters.add(&event, zone);
-            }
-            (lane, counters)
-        };
-        lanes.into_iter().map(count).collect()
-    })
-    .await
-}
-
-fn in_order(mut events: Vec<(Origin, Event<'static>)>) -> Vec<(Origin, Event<'static>)> {
-    events.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    events
-}
-
-/// `rejected` is none where its items may have expired: then what was counted stays, like the duplicates.
-fn count_lane(
-    old: &PartialRecord,
-    events: Vec<(Origin, Event<'static>)>,
-    rejected: Option<u64>,
-    zone: Tz,
-    precision: u8,
-) -> Result<Counted, AggregateError> {
-    let (duplicates, was_rejected, mut lost) = match Counters::decode(&old.counters) {
-        Ok(counters) => (counters.duplicates, counters.rejected, Vec::new()),
-        Err(_) => (0, 0, vec!["duplicates"]),
+    let fold = |lanes: &mut BTreeMap<Lane, Counters>, row: EventRow<'static>| {
+        if is_folded(fences, &row.origin.lane, &row.origin.sequence)
+            && let Some(counters) = lanes.get_mut(&row.origin.lane)
+        {
+            counters.add(&row.event, zone);
+        }
     };
-    if rejected.is_none() && !lost.is_empty() {
-        lost.push("rejected");
+    let mut lanes = run.fold_events(date, begun, fold).await?;
+    lanes.values_mut().for_each(Counters::drop_unused);
+    Ok(lanes)
+}
+
+/// A lane that is being counted.
+struct Counting {
+    old: PartialRecord,
+    /// What the events say that were read so far.
+    partial: Partial,
+    names: FirstNames,
+}
+
+impl Counting {
+    fn begin(old: PartialRecord, precision: u8) -> Result<Self, AggregateError> {
+        // A day keeps the precision that it began with, as long as anybody can tell.
+        let precision = UserSketch::decode(&old.users).map_or(precision, |users| users.precision());
+        let partial = Partial::new(old.date, old.lane.clone(), precision)
+            .map_err(|error| AggregateError::Merge { detail: format!("no user sketch can begin: {error}") })?;
+        Ok(Self { old, partial, names: FirstNames::default() })
     }
-    // A day keeps the precision that it began with, as long as anybody can tell.
-    let precision = UserSketch::decode(&old.users).map_or(precision, |users| users.precision());
-    let bad_precision = |error| AggregateError::Merge { detail: format!("no user sketch can begin: {error}") };
-    let mut partial = Partial::new(old.date, old.lane.clone(), precision).map_err(bad_precision)?;
-    for (_, event) in in_order(events) {
-        partial.fold(&event, zone);
+
+    /// `rejected` is none where its items may have expired: then what was counted stays, like the duplicates.
+    fn end(self, rejected: Option<u64>) -> Counted {
+        let Self { old, mut partial, .. } = self;
+        let (duplicates, was_rejected, mut lost) = match Counters::decode(&old.counters) {
+            Ok(counters) => (counters.duplicates, counters.rejected, Vec::new()),
+            Err(_) => (0, 0, vec!["duplicates"]),
+        };
+        if rejected.is_none() && !lost.is_empty() {
+            lost.push("rejected");
+        }
+        partial.counters.add_duplicates(duplicates);
+        partial.counters.add_rejected(rejected.unwrap_or(was_rejected));
+        partial.version = old.version + 1;
+        partial.last_sequence = old.last_sequence;
+        Counted { record: partial.encode(), expected: old.version, lost }
     }
-    partial.counters.add_duplicates(duplicates);
-    partial.counters.add_rejected(rejected.unwrap_or(was_rejected));
-    partial.version = old.version + 1;
-    partial.last_sequence.clone_from(&old.last_sequence);
-    Ok(Counted { record: partial.encode(), expected: old.version, lost })
 }
 
 enum Written {

@@ -142,8 +142,7 @@ async fn compare<S: AggregatorStore>(
 ) -> Result<(Verification, DayTally), AggregateError> {
     let fences: Fences = records.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
     let zone = run.zone();
-    let spans = run.fold_events(date, |tally: &mut DayTally, row| tally.add(&row, &fences, zone)).await?;
-    let mut tally = compute::run(run.deps.settings.compute, move || DayTally::merge(spans)).await?;
+    let mut tally = run.fold_events(date, DayTally::default(), |tally, row| tally.add(&row, &fences, zone)).await?;
 
     let compare = Compare { duplicates: false, rejected: !rejected_expired(zone, date, run.now_ms) };
     if compare.rejected {
@@ -204,7 +203,10 @@ async fn count_in_order<S: AggregatorStore>(
         return Ok(());
     }
     let fences = differing.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
-    let mut in_order = counters_in_order(run, date, &fences).await?;
+    let names = differing
+        .iter()
+        .filter_map(|record| Some((record.lane.clone(), tally.lanes.get(&record.lane)?.names.counters())));
+    let mut in_order = counters_in_order(run, date, &fences, names.collect()).await?;
     for record in differing {
         let mut counters = in_order.remove(&record.lane).unwrap_or_default();
         counters.add_rejected(tally.lanes.get(&record.lane).map_or(0, |lane| lane.counters.rejected));

@@ -1,6 +1,7 @@
 //! A day's figures, as the item `DAILY` carries them, and the same over a range of days.
 
 mod build;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Object, whole_number};
+use crate::event::Object;
 
 pub use build::{DayInput, total};
 
@@ -174,27 +175,15 @@ impl DailyMetrics {
     ///
     /// [`MetricsError`], where a field is missing or of another type, or the hours are not 24.
     pub fn from_object(object: &Object) -> Result<Self, MetricsError> {
-        let mut data = Value::Object(object.clone());
-        write_whole_numbers_as_such(&mut data);
-        let metrics: Self = serde_json::from_value(data).map_err(|error| MetricsError(error.to_string()))?;
+        let malformed = |error: serde_json::Error| MetricsError(error.to_string());
+        // Field by field: serde would copy a flattened struct's fields before it reads them.
+        let date = object.get("date").ok_or_else(|| MetricsError("missing field `date`".to_owned()))?;
+        let date = NaiveDate::deserialize(date).map_err(malformed)?;
+        let metrics = Self { date, figures: Figures::deserialize(whole::fields(object)).map_err(malformed)? };
         match metrics.figures.events_by_hour.len() {
             24 => Ok(metrics),
             hours => Err(MetricsError(format!("eventsByHour has {hours} hours, not 24"))),
         }
-    }
-}
-
-/// `Data` is at most as deep as DynamoDB's items are, 32 levels.
-fn write_whole_numbers_as_such(value: &mut Value) {
-    match value {
-        Value::Number(number) if number.is_f64() => {
-            if let Some(whole) = whole_number(value) {
-                *value = whole.into();
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(write_whole_numbers_as_such),
-        Value::Object(fields) => fields.values_mut().for_each(write_whole_numbers_as_such),
-        _ => {}
     }
 }
 

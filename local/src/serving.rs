@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -33,6 +34,20 @@ pub(crate) struct Serving {
     addr: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), String>>,
+    apart: Option<Apart>,
+}
+
+/// A runtime that ends with its server, whatever still works in it.
+#[derive(Debug)]
+struct Apart(Option<Runtime>);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        // Waiting for its threads is not allowed where other tasks are driven.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Serving {
@@ -45,16 +60,34 @@ impl Serving {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
-        let addr = listener.local_addr().map_err(|source| LocalError::Bind {
-            what,
-            addr: unbound,
-            option: "address",
-            source,
-        })?;
+        let addr = listener.local_addr().map_err(|source| unusable(what, source))?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(serve(listener, stopped));
-        Ok(Self { what, addr, stop, task })
+        Ok(Self { what, addr, stop, task, apart: None })
+    }
+
+    /// As [`Self::spawn`], on so many threads of its own: for a server that works, and waits for itself, without letting
+    /// go of its thread. On the threads of all others it would hold up everything in this process.
+    pub(crate) fn spawn_apart<F>(
+        what: &'static str,
+        listener: TcpListener,
+        threads: usize,
+        serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F + Send + 'static,
+    ) -> Result<Self, LocalError>
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let failed = |source| unusable(what, source);
+        let addr = listener.local_addr().map_err(failed)?;
+        let listener = listener.into_std().map_err(failed)?;
+        let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name(what).enable_all().build();
+        let runtime = runtime.map_err(failed)?;
+        let (stop, stopped) = oneshot::channel();
+        let task = runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).map_err(|error| format!("cannot listen: {error}"))?;
+            serve(listener, stopped).await
+        });
+        Ok(Self { what, addr, stop, task, apart: Some(Apart(Some(runtime))) })
     }
 
     /// Where it listens.
@@ -64,7 +97,7 @@ impl Serving {
 
     /// Takes no more connections, finishes the requests under way, ends.
     pub(crate) async fn stop(self) {
-        let Self { what, stop, mut task, .. } = self;
+        let Self { what, stop, mut task, apart, .. } = self;
         // A server that has already ended does not listen; how it ended is seen below.
         let _ = stop.send(());
         match tokio::time::timeout(STOP_GRACE, &mut task).await {
@@ -76,5 +109,10 @@ impl Serving {
                 task.abort();
             }
         }
+        drop(apart);
     }
+}
+
+fn unusable(what: &'static str, source: io::Error) -> LocalError {
+    LocalError::Bind { what, addr: SocketAddr::from(([0, 0, 0, 0], 0)), option: "address", source }
 }

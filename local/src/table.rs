@@ -1,4 +1,4 @@
-//! The table service: an embedded DynamoDB behind its own wire protocol, in memory or on a file.
+//! The table service: an embedded DynamoDB behind its own wire protocol, on a file of its own or of the process.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,13 +15,16 @@ use crate::serving::{self, Serving};
 /// How often expired items are swept, unless said otherwise. The service itself takes hours or days.
 pub const TTL_INTERVAL: Duration = Duration::from_mins(1);
 
+/// Threads of the service. One at a time works on the table, and the others read what was asked and write what is answered.
+const THREADS: usize = 4;
+
 /// The table's file in its data directory.
 pub const FILE_NAME: &str = "table.sqlite";
 
 /// Where the table lives and listens.
 #[derive(Clone, Debug)]
 pub struct TableOptions {
-    /// The directory of its file; `None` keeps it in memory, for as long as the process lives.
+    /// The directory of its file; `None` keeps it in a temporary file without a name, for as long as the process lives.
     pub data_dir: Option<PathBuf>,
     /// Where it listens. Port 0 takes a free one.
     pub addr: SocketAddr,
@@ -30,7 +33,7 @@ pub struct TableOptions {
 }
 
 impl Default for TableOptions {
-    /// In memory, on a free port of the loopback interface.
+    /// Gone with the process, on a free port of the loopback interface.
     fn default() -> Self {
         Self { data_dir: None, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ttl_interval: TTL_INTERVAL }
     }
@@ -73,7 +76,7 @@ impl Table {
         };
         let (stop_sweeping, stopped) = watch::channel(false);
         let sweeping = tokio::spawn(sweep(database.clone(), options.ttl_interval, stopped));
-        let serving = Serving::spawn("table", listener, move |listener, stop| {
+        let serving = Serving::spawn_apart("table", listener, THREADS, move |listener, stop| {
             dynoxide::server::serve_with_shutdown(listener, database, async move {
                 // A sender that is gone means the same: the table was dropped.
                 let _ = stop.await;
@@ -99,11 +102,7 @@ impl Table {
 }
 
 fn open(dir: Option<&Path>) -> Result<(Database, Option<DirLock>), LocalError> {
-    let Some(dir) = dir else {
-        let database = Database::memory()
-            .map_err(|error| LocalError::Option { field: "data_dir", rule: format!("no table in memory: {error}") })?;
-        return Ok((database, None));
-    };
+    let Some(dir) = dir else { return Ok((passing()?, None)) };
     let lock = data_dir::lock(dir, "table")?;
     let path = dir.join(FILE_NAME);
     let damaged = |detail: String| LocalError::Damaged {
@@ -114,6 +113,24 @@ fn open(dir: Option<&Path>) -> Result<(Database, Option<DirLock>), LocalError> {
     let name = path.to_str().ok_or_else(|| damaged("its path is no UTF-8".into()))?;
     let database = Database::new(name).map_err(|error| damaged(error.to_string()))?;
     Ok((database, Some(lock)))
+}
+
+/// A table that is gone with the process, however it ends.
+///
+/// It is a file whose name is removed as soon as it is open. SQLite's own database in memory looks through every page
+/// it has at nearly every commit: with 100,000 events stored, that is most of its work, and grows with each. Without a place for
+/// temporary files it is in memory all the same.
+fn passing() -> Result<Database, LocalError> {
+    if let Ok(dir) = tempfile::tempdir()
+        && let Some(path) = dir.path().join(FILE_NAME).to_str()
+        && let Ok(database) = Database::new(path)
+        // This sets how carefully it is written: enough for a process that ends, not for a machine that loses its power.
+        && database.disable_bulk_loading().is_ok()
+    {
+        return Ok(database);
+    }
+    Database::memory()
+        .map_err(|error| LocalError::Option { field: "data_dir", rule: format!("no table in memory: {error}") })
 }
 
 /// Deletes expired items every `interval` until told to stop.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
-use headcount_core::counters::Counters;
+use headcount_core::counters::{Counters, FirstNames};
 use headcount_core::hash::hash128;
 use headcount_core::origin::Lane;
 use headcount_store::rows::EventRow;
@@ -13,7 +13,7 @@ use crate::reading::{Fences, is_folded};
 /// Sessions of a day that are held in memory at once (about 100 bytes each). A day with more keeps its sample.
 pub(crate) const MAX_EXACT_SESSIONS: usize = 1_000_000;
 
-/// What the events of a part of a day tell.
+/// What a day's events tell.
 #[derive(Debug, Default)]
 pub(crate) struct DayTally {
     pub(crate) lanes: BTreeMap<Lane, LaneTally>,
@@ -25,6 +25,8 @@ pub(crate) struct DayTally {
 pub(crate) struct LaneTally {
     /// Of the events at or before the fence.
     pub(crate) counters: Counters,
+    /// The names that their order keeps.
+    pub(crate) names: FirstNames,
     /// Events at or before the fence.
     pub(crate) events: u64,
     /// Events after it.
@@ -41,25 +43,11 @@ impl DayTally {
         if is_folded(fences, &origin.lane, &origin.sequence) {
             lane.events += 1;
             lane.counters.add(&row.event, zone);
+            lane.names.see(&row.event, origin);
             self.sessions.add(&row.event.session_id, row.event.timestamp_ms);
         } else {
             lane.in_flight += 1;
         }
-    }
-
-    /// The parts together.
-    pub(crate) fn merge(parts: Vec<Self>) -> Self {
-        let mut whole = Self::default();
-        for part in parts {
-            for (lane, tally) in part.lanes {
-                let sum = whole.lanes.entry(lane).or_default();
-                sum.counters.merge(&tally.counters);
-                sum.events += tally.events;
-                sum.in_flight += tally.in_flight;
-            }
-            whole.sessions.merge(part.sessions);
-        }
-        whole
     }
 }
 
@@ -83,22 +71,11 @@ impl ExactSessions {
     }
 
     pub(crate) fn add(&mut self, session_id: &str, at_ms: i64) {
-        self.extend(hash128(session_id.as_bytes()), (at_ms, at_ms));
-    }
-
-    fn extend(&mut self, session: u128, (first, last): (i64, i64)) {
         let Some(spans) = &mut self.spans else { return };
-        let span = spans.entry(session).or_insert((first, last));
-        *span = (span.0.min(first), span.1.max(last));
+        let span = spans.entry(hash128(session_id.as_bytes())).or_insert((at_ms, at_ms));
+        *span = (span.0.min(at_ms), span.1.max(at_ms));
         if spans.len() > self.limit {
             self.spans = None;
-        }
-    }
-
-    fn merge(&mut self, other: Self) {
-        match other.spans {
-            Some(spans) => spans.into_iter().for_each(|(session, span)| self.extend(session, span)),
-            None => self.spans = None,
         }
     }
 
@@ -116,20 +93,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sessions_are_whole_across_parts_and_bounded() {
-        let mut morning = ExactSessions::with_limit(2);
-        morning.add("a", 1_000);
-        morning.add("b", 5_000);
-        let mut evening = ExactSessions::with_limit(2);
-        evening.add("a", 61_000);
-        morning.merge(evening);
-        assert_eq!(morning.durations(), Some(vec![0, 60_000]));
-        morning.add("c", 1);
-        assert_eq!(morning.durations(), None, "one more than the limit");
-        morning.add("d", 1);
-        assert_eq!(morning.durations(), None);
-        let mut begun = ExactSessions::with_limit(2);
-        begun.merge(morning);
-        assert_eq!(begun.durations(), None, "what one part could not hold, the whole cannot");
+    fn sessions_are_whole_and_bounded() {
+        let mut sessions = ExactSessions::with_limit(2);
+        sessions.add("a", 61_000);
+        sessions.add("b", 5_000);
+        sessions.add("a", 1_000);
+        assert_eq!(sessions.durations(), Some(vec![0, 60_000]));
+        sessions.add("c", 1);
+        assert_eq!(sessions.durations(), None, "one more than the limit");
+        sessions.add("a", 1);
+        assert_eq!(sessions.durations(), None);
     }
 }

@@ -103,6 +103,16 @@ impl<V: Weigh> CappedMap<V> {
         self.names() <= MAX_COUNTER_NAMES && self.counts.iter().all(|(name, _)| cut(name) == &**name)
     }
 
+    /// Whether names may have been put into [`OTHER`] for want of room.
+    pub(super) fn overflowed(&self) -> bool {
+        self.names() >= MAX_COUNTER_NAMES && self.get(OTHER).is_some()
+    }
+
+    /// Forgets names that nothing was counted of.
+    pub(super) fn drop_unused(&mut self) {
+        self.counts.retain(|(_, value)| value.weight() > 0);
+    }
+
     /// The sum of all counts.
     pub fn total(&self) -> V {
         let mut total = V::default();
@@ -187,6 +197,6 @@ fn guess(name: &str) -> usize {
     (bytes.len() + end(bytes.first()) + 3 * end(bytes.last())) % GUESSES
 }
 
-fn cut(name: &str) -> &str {
+pub(super) fn cut(name: &str) -> &str {
     if name.is_empty() { NONE } else { &name[..name.floor_char_boundary(MAX_COUNTER_NAME_BYTES)] }
 }

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use headcount_core::keys::ItemKey;
+use tokio::task::JoinSet;
 
 use super::DynamoStore;
 use super::item::{Attributes, Item, key_item, s};
@@ -43,7 +44,15 @@ impl DynamoStore {
             request = request.projection_expression("PK, SK, #wanted").expression_attribute_names("#wanted", attribute);
         }
         let request = request.build().map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })?;
-        let answer = self.connection.client.batch_get_item().request_items(table, request).send().await;
+        let request = self.connection.client.batch_get_item().request_items(table, request);
+        // An answer may have megabytes: each is read by a task of its own, or those of a year would be read one by one.
+        let mut answers = JoinSet::new();
+        answers.spawn(request.send());
+        let answer = answers
+            .join_next()
+            .await
+            .and_then(Result::ok)
+            .ok_or_else(|| StoreError::Unknown { detail: "a request ended without an answer".to_owned() })?;
         let answer = answer.map_err(|error| sort(&error, &self.connection.place, table))?;
 
         let mut found = HashMap::with_capacity(keys.len());
