@@ -13,7 +13,6 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::calendar_window::{expired_since, rejected_expired};
-use crate::compute;
 use crate::day::Run;
 use crate::deps::Deps;
 use crate::error::AggregateError;

@@ -117,9 +117,9 @@ fn open(dir: Option<&Path>) -> Result<(Database, Option<DirLock>), LocalError> {
 
 /// A table that is gone with the process, however it ends.
 ///
-/// It is a file whose name is removed as soon as it is open. SQLite's own database in memory looks through every page
-/// it has at nearly every commit: with 100,000 events stored, that is most of its work, and grows with each. Without a place for
-/// temporary files it is in memory all the same.
+/// It is a file whose name is removed as soon as it is open. A database that `SQLite` holds in memory looks through all
+/// its pages at nearly every commit: with 100,000 events stored that is most of its work, and it grows with each. Where
+/// there is no place for temporary files it is in memory all the same.
 fn passing() -> Result<Database, LocalError> {
     if let Ok(dir) = tempfile::tempdir()
         && let Some(path) = dir.path().join(FILE_NAME).to_str()

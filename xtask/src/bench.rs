@@ -4,6 +4,7 @@
 //! in [`BENCHES`]. What needs our own rooms is a program in `tests/benches/` that prints its lines as JSON
 //! ([`place::Place::measure`]); what a bench needs of others is installed under the target directory, pinned.
 
+mod aggregator;
 mod cold_start;
 mod collector;
 mod consumer;
@@ -35,7 +36,8 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
+    Bench { name: "aggregator", run: aggregator::run },
     Bench { name: "cold-start", run: cold_start::run },
     Bench { name: "collector", run: collector::run },
     Bench { name: "consumer", run: consumer::run },

@@ -16,7 +16,7 @@ const MAX_SHARDS: i64 = 64;
 
 const EXAMPLES: &str = "\
 Examples:
-  headcount serve                       in memory, until Ctrl-C
+  headcount serve                       keeps nothing, until Ctrl-C
   headcount serve --data-dir ./data     what was accepted outlives restarts and kills
   headcount serve --zone Europe/Berlin --window 5 --ip-policy drop
   headcount serve --allow-origin http://localhost:3000     pages of this origin may post to the collector
@@ -26,7 +26,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
-    /// Keep the table here, and every accepted record until it is counted [default: in memory, gone when it stops]
+    /// Keep the table here, and every accepted record until it is counted [default: nowhere, all is gone when it stops]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Where records are kept that fail 100 retries, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:

@@ -14,7 +14,7 @@ use crate::schedule::INTERVAL;
 /// How the pipeline of one machine is set up.
 #[derive(Clone, Debug)]
 pub struct MachineOptions {
-    /// Where the table, the checkpoints and the journal of accepted records are kept; `None` keeps all in memory.
+    /// Where the table, the checkpoints and the journal of accepted records are kept; `None` keeps nothing beyond the process.
     pub data_dir: Option<PathBuf>,
     /// Where batches are kept that cannot pass: a folder or `s3://bucket/prefix`. `None` takes the folder
     /// [`super::FAILURES_FOLDER`] of the data directory; without that either, they are retried without end.

@@ -20,6 +20,7 @@ use headcount_store::traits::{DailyStore, DeploymentStore, PartialStore, QuerySt
 use serde_json::json;
 
 use super::*;
+use crate::cache::OPEN_TIME;
 use crate::day::DayState;
 use crate::range::MAX_RANGE_DAYS;
 
@@ -210,6 +211,29 @@ async fn a_year_takes_few_requests_and_the_next_one_none() {
     );
     get_platform_metrics(&deps, year, false).await.unwrap();
     assert_eq!(count(), 6 + 11, "what was read a moment ago is not read again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn todays_lanes_are_read_a_page_at_a_time_and_at_most_every_five_seconds() {
+    // Some 25 dense partials are what DynamoDB's pages hold.
+    let store = MemoryStore::with_page_items(25);
+    store.create_deployment(&Deployment::new(chrono_tz::UTC, "test")).await.unwrap();
+    let today = date("2026-06-10");
+    for lane in 0..60 {
+        store_partial(&store, today, &format!("shard-{lane}"), &["ann"]).await;
+    }
+    let faulty = Faulty::new(store.clone(), |_: &Request<'_>| Decision::default());
+    let deps = deps(faulty.clone());
+    let day = Range::new(today, today).unwrap();
+    let ask = async || get_platform_metrics(&deps, day, false).await.unwrap().total.events_by_type["page_view"];
+    let pages = || faulty.requests()[&Operation::PartialsOf];
+    assert_eq!((ask().await, pages()), (60, 3), "25, 25 and 10 lanes");
+
+    store_partial(&store, today, "one more", &["eve"]).await;
+    tokio::time::advance(OPEN_TIME.mul_f64(0.99)).await;
+    assert_eq!((ask().await, pages()), (60, 3), "what was read is taken for current");
+    tokio::time::advance(OPEN_TIME.mul_f64(0.02)).await;
+    assert_eq!((ask().await, pages()), (61, 6));
 }
 
 #[tokio::test]

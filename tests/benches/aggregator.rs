@@ -1,0 +1,211 @@
+//! The aggregator over a table in memory: a day of many lanes rolled up, and a day counted again from its events.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use chrono::NaiveDate;
+use clap::Parser;
+use headcount_aggregator::{Deps, Settings, rebuild, roll_up};
+use headcount_core::deployment::Deployment;
+use headcount_core::event::{Event, EventType};
+use headcount_core::keys::WriteShards;
+use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+use headcount_core::origin::{Lane, Origin};
+use headcount_core::partial::Partial;
+use headcount_store::clock::Clock;
+use headcount_store::memory::MemoryStore;
+use headcount_store::retry::Jitter;
+use headcount_store::rows::EventRow;
+use headcount_store::traits::{DeploymentStore as _, EventStore as _, MAX_BATCH_WRITES, PartialStore as _, Stamp};
+use serde_json::json;
+use tokio::time::Instant;
+
+/// Lanes of a large day, and of one with many more.
+const LANES: [u32; 2] = [64, 640];
+
+/// Partials of one page: a megabyte of dense ones.
+const PARTIALS_A_PAGE: usize = 25;
+
+/// Users of each lane, so many that its sketch is dense.
+const USERS: u64 = 100_000;
+
+/// Sessions of each lane, more than its sample keeps.
+const SESSIONS: u64 = 3_000;
+
+/// Events of the day that is counted again, their lanes, and those of one page: a megabyte.
+const EVENTS: u64 = 300_000;
+const EVENT_LANES: u64 = 4;
+const EVENTS_A_PAGE: usize = 1_500;
+
+/// How often the large day is rolled up: the system counts a process's time by hundredths of a second.
+const ROUNDS: u32 = 20;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Given by `cargo bench`; without it nothing is measured
+    #[arg(long)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    if !Arguments::parse().bench {
+        return Ok(());
+    }
+    let [few, many] = LANES;
+    let day = day_of_lanes(few).await?;
+    let before = cpu_seconds()?;
+    for _ in 0..ROUNDS {
+        rolled_up(&day).await?;
+    }
+    let seconds = (cpu_seconds()? - before) / f64::from(ROUNDS);
+    print("aggregator/roll-up", &format!("CPU to roll up a day of {few} dense lanes"), "ms", seconds * 1e3, None);
+
+    let mut peaks = Vec::new();
+    for lanes in LANES {
+        let day = day_of_lanes(lanes).await?;
+        // From here on the system notes the most memory anew.
+        std::fs::write("/proc/self/clear_refs", "5").context("the peak of memory cannot be noted anew")?;
+        let before = memory("VmRSS")?;
+        rolled_up(&day).await?;
+        peaks.push((memory("VmHWM")? - before) / 1e3);
+    }
+    let measures = format!("memory that rolling up {many} lanes takes more than {few}");
+    print("aggregator/roll-up-memory", &measures, "MB", peaks[1] - peaks[0], Some(json!({"atMost": 10.0})));
+
+    let day = day_of_events().await?;
+    let (begun, before) = (Instant::now(), cpu_seconds()?);
+    let rebuilt = rebuild(&deps(&day), date()?, deadline()).await?;
+    let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds()? - before);
+    anyhow::ensure!(rebuilt.is_complete(), "a rebuild left something: {rebuilt:?}");
+    let figure = EVENTS as f64 / wall;
+    print("aggregator/rebuild", "events of a rebuilt day", "1/s", figure, Some(json!({"atLeast": 100_000.0})));
+    print("aggregator/rebuild-cpu", "CPU of an event of a rebuilt day", "µs", cpu * 1e6 / EVENTS as f64, None);
+    Ok(())
+}
+
+fn print(name: &str, measures: &str, unit: &str, ours: f64, goal: Option<serde_json::Value>) {
+    let mut line = json!({"name": name, "measures": measures, "unit": unit, "ours": ours});
+    if let Some(goal) = goal {
+        line["goal"] = goal;
+    }
+    println!("{line}");
+}
+
+fn date() -> Result<NaiveDate> {
+    "2026-03-10".parse().context("a date")
+}
+
+/// A moment of the day.
+fn at(hour: u32) -> Result<i64> {
+    Ok(date()?.and_hms_opt(hour, 0, 0).context("an hour")?.and_utc().timestamp_millis())
+}
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_mins(10)
+}
+
+fn deps(store: &MemoryStore) -> Deps<MemoryStore> {
+    // The evening of the day: it is open.
+    let now = at(23).unwrap_or_default();
+    let (clock, jitter) = (Clock::from_fn(move || now), Jitter::from_seed(1));
+    Deps { store: store.clone(), clock, jitter, settings: Settings::default() }
+}
+
+async fn rolled_up(store: &MemoryStore) -> Result<()> {
+    let done = roll_up(&deps(store), Some(&[date()?]), deadline()).await?;
+    anyhow::ensure!(done.failed().next().is_none(), "a roll-up failed: {done:?}");
+    Ok(())
+}
+
+fn lane(n: u64) -> Lane {
+    Lane::new("events", &format!("shardId-{n:012}"))
+}
+
+/// Writes a lane's partial with its fence at `fence`.
+async fn write(store: &MemoryStore, mut partial: Partial, fence: u64) -> Result<()> {
+    partial.version = 1;
+    partial.advance(&fence.into());
+    let stamp = Stamp { now_ms: at(22)?, expires_s: at(22)? };
+    store.write_partial(&partial.encode(), WriteShards::ONE, 0, stamp).await?;
+    Ok(())
+}
+
+async fn day_of_lanes(lanes: u32) -> Result<MemoryStore> {
+    let store = MemoryStore::with_page_items(PARTIALS_A_PAGE);
+    store.create_deployment(&Deployment::new(chrono_tz::UTC, "bench")).await?;
+    let mut random = fastrand::Rng::with_seed(7);
+    let start = at(9)?;
+    for n in 0..u64::from(lanes) {
+        let mut partial = Partial::new(date()?, lane(n), DEFAULT_SKETCH_PRECISION)?;
+        for _ in 0..USERS {
+            partial.users.insert_hash(random.u64(..));
+        }
+        for session in 0..SESSIONS {
+            partial.sessions.insert(&format!("{n}-{session}"), start + random.i64(0..3_600_000));
+        }
+        for feature in 0..50 {
+            let name = format!("feature-{feature}");
+            let event = event(n, &name, start);
+            (0..3).for_each(|_| partial.counters.add(&event, chrono_tz::UTC));
+        }
+        write(&store, partial, 1).await?;
+    }
+    Ok(store)
+}
+
+fn event(n: u64, feature: &str, timestamp_ms: i64) -> Event<'static> {
+    Event {
+        id: format!("0198c5a1-7c4e-7d63-9f1a-{n:012}").into(),
+        user_id: format!("user-{}", n % 30_000).into(),
+        session_id: format!("session-{}", n % 50_000).into(),
+        event_type: EventType::FeatureUse,
+        timestamp_ms,
+        event_data: json!({"feature": feature, "durationMs": n % 5_000}).into(),
+        metadata: json!({
+            "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "ipAddress": "203.0.113.0", "platform": "web", "locale": "en-US",
+        })
+        .into(),
+    }
+}
+
+async fn day_of_events() -> Result<MemoryStore> {
+    let store = MemoryStore::with_page_items(EVENTS_A_PAGE);
+    store.create_deployment(&Deployment::new(chrono_tz::UTC, "bench")).await?;
+    let (start, spread) = (at(0)?, 22 * 60 * 60 * 1_000 / EVENTS as i64);
+    let row = |n: u64| -> Result<EventRow<'static>> {
+        Ok(EventRow {
+            event: event(n, &format!("feature-{}", n % 40), start + n as i64 * spread),
+            origin: Origin { lane: lane(n % EVENT_LANES), sequence: n.into(), index: 0 },
+            date: date()?,
+            shards: WriteShards::ONE,
+            created_ms: start,
+            expires_s: start,
+        })
+    };
+    let rows = (0..EVENTS).map(row).collect::<Result<Vec<_>>>()?;
+    for batch in rows.chunks(MAX_BATCH_WRITES) {
+        store.claim(batch).await?;
+    }
+    for n in 0..EVENT_LANES {
+        write(&store, Partial::new(date()?, lane(n), DEFAULT_SKETCH_PRECISION)?, EVENTS).await?;
+    }
+    Ok(store)
+}
+
+/// Seconds of the processor that this process used, by the hundredth.
+fn cpu_seconds() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").context("no /proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    Ok(ticks(11).zip(ticks(12)).map(|(user, system)| user + system).context("no times of the process")? / 100.0)
+}
+
+/// Kilobytes of memory, as the system names them.
+fn memory(name: &str) -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("no /proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.with_context(|| format!("the system does not tell {name}"))
+}
