@@ -47,7 +47,8 @@ impl<'a> OpenedRecord<'a> {
     /// use headcount_core::{origin::Lane, record::OpenedRecord, validate::{Arrival, Rules}};
     /// let lane = Lane::new("events", "shardId-000000000000");
     /// let arrival = Arrival { lane, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
-    /// let decoded = OpenedRecord::open(b"hello").decode(&arrival, &Rules::default());
+    /// let opened = OpenedRecord::open(b"hello");
+    /// let decoded = opened.decode(&arrival, &Rules::default());
     /// assert_eq!((decoded.events.len(), decoded.rejections.len()), (0, 1));
     /// ```
     pub fn decode(&self, arrival: &Arrival, rules: &Rules) -> DecodedRecord<'_> {

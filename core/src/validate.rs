@@ -103,7 +103,7 @@ pub(crate) fn check<'a>(text: &'a str, arrival: &Arrival, index: u32, rules: &Ru
 /// let text = r#"{"userId":"u","sessionId":"s","eventType":"page_view",
 ///     "metadata":{"userAgent":"curl","ipAddress":"203.0.113.7","platform":"web"}}"#;
 /// let event = validate_new(text, 1_772_323_200_000, &Rules::default(), || "e-1".into()).unwrap().event;
-/// assert_eq!((event.id.as_str(), event.timestamp_ms), ("e-1", 1_772_323_200_000));
+/// assert_eq!((&*event.id, event.timestamp_ms), ("e-1", 1_772_323_200_000));
 /// ```
 pub fn validate_new<'a>(
     text: &'a str,
