@@ -1,11 +1,15 @@
 //! A JSON object as text: how `eventData` and `metadata` live between the wire and the table, without a map for each.
 
+mod strings;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
 
 use crate::event::Object;
+
+pub use strings::{end_of_string, plain_until};
 
 /// The text of a sanitized JSON object, on one line. It is well-formed: only [`crate::validate`] and objects make one.
 ///
@@ -188,19 +192,6 @@ fn skip(bytes: &[u8], from: usize, is_skipped: fn(u8) -> bool) -> usize {
         at += 1;
     }
     at
-}
-
-/// The index behind the string that begins at `start`.
-pub(crate) fn end_of_string(bytes: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(rest) = bytes.get(at..) {
-        let Some(found) = memchr::memchr2(b'"', b'\\', rest) else { break };
-        if rest[found] == b'"' {
-            return at + found + 1;
-        }
-        at += found + 2;
-    }
-    bytes.len()
 }
 
 /// The index behind the value that begins at `start`.

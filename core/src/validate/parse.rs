@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{Fields, is_known};
 use crate::event::Object;
+use crate::json::end_of_string;
 use crate::limits::{MAX_ARRAY_ITEMS, MAX_NESTING, MAX_NUMBER_DIGITS, MAX_OBJECT_FIELDS};
 use crate::rejection::Problems;
 use crate::sanitize::{Path, TOO_LARGE, TOO_SMALL};
@@ -91,19 +92,6 @@ fn has_unusual_number(text: &str) -> bool {
         }
     }
     false
-}
-
-/// The index behind the string that begins at `at`.
-fn end_of_string(bytes: &[u8], at: usize) -> usize {
-    let mut at = at + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    at
 }
 
 /// How deeply a JSON text is nested, found without recursion.
