@@ -1,11 +1,11 @@
 //! What a warm function remembers. **Only what a read or a confirmed write showed**: never a hope.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::NaiveDate;
-use headcount_core::hash::{hash64, hash128};
+use headcount_core::hash::{PassedThrough, hash128};
 use headcount_core::origin::Lane;
 use headcount_core::partial::Partial;
 
@@ -26,30 +26,8 @@ impl UserHash {
     }
 }
 
-/// The hash of what is one already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct OfHash(u64);
-
-impl Hasher for OfHash {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = hash64(bytes);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = hash as u64;
-    }
-}
-
 /// A map from hashes.
-pub(crate) type ByHash<K, V> = HashMap<K, V, BuildHasherDefault<OfHash>>;
+pub(crate) type ByHash<K, V> = HashMap<K, V, BuildHasherDefault<PassedThrough>>;
 
 /// Users of whom it is confirmed that they were first seen on a day or earlier.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 use futures_util::stream::{self, StreamExt as _};
-use headcount_core::hash::hash64;
+use headcount_core::hash::{PassedThrough, hash64};
 use headcount_core::origin::Origin;
 use headcount_store::defects::Defect;
 use headcount_store::error::StoreError;
@@ -17,7 +17,6 @@ use headcount_store::telemetry;
 use headcount_store::traits::{EventStore, MAX_BATCH_WRITES};
 use tokio::time::Instant;
 
-use crate::caches::OfHash;
 use crate::deadlines::answer_by;
 
 /// Batched inserts that are under way at once.
@@ -87,7 +86,7 @@ pub async fn claim<S: EventStore>(
 
 /// Whether surely no two rows have equal keys, which most batches can be told by one look at each.
 fn are_distinct(rows: &[EventRow<'_>]) -> bool {
-    let mut seen: HashSet<u64, BuildHasherDefault<OfHash>> =
+    let mut seen: HashSet<u64, BuildHasherDefault<PassedThrough>> =
         HashSet::with_capacity_and_hasher(rows.len(), <_>::default());
     rows.iter().all(|row| seen.insert(hash64(row.event.id.as_bytes()) ^ row.event.timestamp_ms as u64))
 }

@@ -1,5 +1,7 @@
 //! The one hash that every process agrees on: XXH3 of the bytes of an id.
 
+use std::hash::Hasher;
+
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_128};
 
 /// The version of the hash behind every stored sketch. Another hash needs another number, and a new table.
@@ -42,6 +44,28 @@ impl Hasher128 {
 impl std::fmt::Debug for Hasher128 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Hasher128({:032x})", self.finish())
+    }
+}
+
+/// The hasher of what is a hash already: it takes it as it is, of 128 bits the lower 64.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PassedThrough(u64);
+
+impl Hasher for PassedThrough {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash64(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
     }
 }
 

@@ -5,12 +5,12 @@
 
 use hyperloglogplus::{HyperLogLog as _, HyperLogLogPlus};
 use serde::{Deserialize, Serialize};
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 
 use super::codes::{Codes, SPARSE_PRECISION};
 use super::registers::Registers;
 use super::varint;
-use crate::hash::hash64;
+use crate::hash::PassedThrough;
 
 /// A set of users that grows.
 #[derive(Clone)]
@@ -135,22 +135,6 @@ impl BuildHasher for PassThrough {
     type Hasher = PassedThrough;
 
     fn build_hasher(&self) -> PassedThrough {
-        PassedThrough(0)
-    }
-}
-
-pub(super) struct PassedThrough(u64);
-
-impl Hasher for PassedThrough {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = hash64(bytes);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+        PassedThrough::default()
     }
 }
