@@ -17,6 +17,7 @@ use headcount_store::memory::MemoryStore;
 use headcount_store::retry::Jitter;
 use headcount_store::rows::EventRow;
 use headcount_store::traits::{DeploymentStore as _, EventStore as _, MAX_BATCH_WRITES, PartialStore as _, Stamp};
+use headcount_tests::processor;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -37,7 +38,7 @@ const EVENTS: u64 = 300_000;
 const EVENT_LANES: u64 = 4;
 const EVENTS_A_PAGE: usize = 1_500;
 
-/// How often the large day is rolled up: the system counts a process's time by hundredths of a second.
+/// How often the large day is rolled up; the mean is told.
 const ROUNDS: u32 = 20;
 
 #[derive(Parser)]
@@ -54,11 +55,11 @@ async fn main() -> Result<()> {
     }
     let [few, many] = LANES;
     let day = day_of_lanes(few).await?;
-    let before = cpu_seconds()?;
+    let before = processor::seconds();
     for _ in 0..ROUNDS {
         rolled_up(&day).await?;
     }
-    let seconds = (cpu_seconds()? - before) / f64::from(ROUNDS);
+    let seconds = (processor::seconds() - before) / f64::from(ROUNDS);
     print("aggregator/roll-up", &format!("CPU to roll up a day of {few} dense lanes"), "ms", seconds * 1e3, None);
 
     let mut peaks = Vec::new();
@@ -74,9 +75,9 @@ async fn main() -> Result<()> {
     print("aggregator/roll-up-memory", &measures, "MB", peaks[1] - peaks[0], Some(json!({"atMost": 10.0})));
 
     let day = day_of_events().await?;
-    let (begun, before) = (Instant::now(), cpu_seconds()?);
+    let (begun, before) = (Instant::now(), processor::seconds());
     let rebuilt = rebuild(&deps(&day), date()?, deadline()).await?;
-    let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds()? - before);
+    let (wall, cpu) = (begun.elapsed().as_secs_f64(), processor::seconds() - before);
     anyhow::ensure!(rebuilt.is_complete(), "a rebuild left something: {rebuilt:?}");
     let figure = EVENTS as f64 / wall;
     print("aggregator/rebuild", "events of a rebuilt day", "1/s", figure, Some(json!({"atLeast": 100_000.0})));
@@ -192,14 +193,6 @@ async fn day_of_events() -> Result<MemoryStore> {
         write(&store, Partial::new(date()?, lane(n), DEFAULT_SKETCH_PRECISION)?, EVENTS).await?;
     }
     Ok(store)
-}
-
-/// Seconds of the processor that this process used, by the hundredth.
-fn cpu_seconds() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").context("no /proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-    Ok(ticks(11).zip(ticks(12)).map(|(user, system)| user + system).context("no times of the process")? / 100.0)
 }
 
 /// Kilobytes of memory, as the system names them.

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use headcount_local::clients;
 use headcount_producer::{NewEvent, Packing, Producer, ProducerError};
+use headcount_tests::processor;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,9 +21,6 @@ const MAX_PACKED_BYTES: f64 = 90.0;
 
 /// How many times as many events for the same processor time.
 const MIN_TIMES_THE_PEER: f64 = 10.0;
-
-/// Ticks of the processor's clock in a second, as Linux counts them for programs.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 const STREAM: &str = "events";
 
@@ -84,7 +82,7 @@ struct Figures {
 
 async fn send(endpoint: &str, packing: Packing, events: &[&str]) -> Result<Figures> {
     let producer = Producer::builder().queue_packing(packing).build(&clients::kinesis(endpoint), STREAM)?;
-    let (began, cpu) = (Instant::now(), cpu_seconds()?);
+    let (began, cpu) = (Instant::now(), processor::seconds());
     for event in events {
         match producer.queue(NewEvent::from_json(*event)) {
             Ok(_) => {}
@@ -93,7 +91,7 @@ async fn send(endpoint: &str, packing: Packing, events: &[&str]) -> Result<Figur
         }
     }
     producer.close(Duration::from_mins(5)).await?;
-    let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
+    let (seconds, cpu) = (began.elapsed().as_secs_f64(), processor::seconds() - cpu);
     let (counts, count) = (producer.counts(), events.len() as f64);
     ensure!(counts.sent == events.len() as u64, "not all were sent: {counts:?}");
     Ok(Figures {
@@ -141,15 +139,6 @@ fn print(name: &str, mean: usize, ours: &Figures, peer: Option<&(&str, Figures)>
     let efficiency: fn(&Figures) -> f64 = |figures| 1e6 / figures.cpu_micros_per_event;
     let goal = peer.map(|_| json!({"ratioAtLeast": MIN_TIMES_THE_PEER}));
     line("efficiency", "events/CPU s", efficiency, goal);
-}
-
-/// The processor time of this process so far.
-fn cpu_seconds() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").context("processor time is read as on Linux")?;
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    // The 14th and 15th field, of which two lie before.
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
-    Ok(ticks / TICKS_PER_SECOND)
 }
 
 /// A process that ends with this one.

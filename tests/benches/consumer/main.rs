@@ -24,8 +24,8 @@ use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::dynamo::schema::Tables;
 use headcount_store::retry::Jitter;
+use headcount_tests::processor;
 use mimalloc::MiMalloc;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -140,7 +140,7 @@ async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until) -> Re
     let deps = Deps::new(store, Clock::system(), Jitter::from_entropy(), settings);
     let (mut seconds, mut events, mut measured) = (0.0, 0, 0);
     // Not every profiler stands a look at the clock.
-    let clock = || if matches!(until, Until::Seconds(_)) { cpu_seconds() } else { 0.0 };
+    let clock = || if matches!(until, Until::Seconds(_)) { processor::seconds() } else { 0.0 };
     let warm_up = if matches!(until, Until::Seconds(_)) { WARM_UP } else { 1 };
     for n in 0.. {
         let payload = &mut payloads[n % PAYLOADS];
@@ -174,10 +174,4 @@ fn run_peer(peer: &[String], endpoint: &str, payload: &Path, seconds: u64) -> Re
     let said: Value = serde_json::from_slice(&output.stdout).context("the peer prints one JSON object")?;
     let figure = |name: &str| said[name].as_f64().with_context(|| format!("the peer does not say {name}"));
     Ok(figure("cpuSeconds")? * 1e6 / figure("events")?)
-}
-
-/// The processor time of this process so far.
-fn cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
