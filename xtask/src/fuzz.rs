@@ -43,7 +43,7 @@ pub(crate) struct FuzzArguments {
 
 /// Runs the targets one after the other. Whether none found anything.
 pub(crate) fn run(root: &Path, target: &Path, arguments: &FuzzArguments) -> Result<bool> {
-    let place = Place { root, target, driver: install(target)? };
+    let place = Place { root, target, driver: install(root, target)? };
     let wanted = |name: &str| arguments.targets.is_empty() || arguments.targets.iter().any(|other| other == name);
     let mut found = Vec::new();
     for (name, golden) in TARGETS.into_iter().filter(|(name, _)| wanted(name)) {
@@ -119,14 +119,14 @@ fn behind_frame(blob: &[u8]) -> Vec<u8> {
 }
 
 /// The driver, installed under the target directory where it is not there yet.
-fn install(target: &Path) -> Result<PathBuf> {
+fn install(root: &Path, target: &Path) -> Result<PathBuf> {
     let tools = target.join("tools");
     let driver = tools.join("bin").join("cargo-fuzz");
     if driver.exists() {
         return Ok(driver);
     }
     eprintln!("cargo-fuzz {CARGO_FUZZ}: installing");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = crate::cargo(root);
     cargo.args(["install", "--quiet", "--locked", "cargo-fuzz", "--version", CARGO_FUZZ, "--root"]).arg(&tools);
     let status = cargo.stdin(Stdio::null()).status().context("cargo cannot be started")?;
     if !status.success() {

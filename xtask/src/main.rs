@@ -1,6 +1,7 @@
 //! The developer commands: `cargo xtask check`, `cargo xtask test`, `cargo xtask simulate`, `cargo xtask bench`,
 //! `cargo xtask fuzz`.
 
+mod apt;
 mod bench;
 mod chromium;
 mod fuzz;

@@ -1,11 +1,13 @@
 //! Instructions of the inner loops, held against those that a file keeps.
 
-use std::process::{Command, Stdio};
-
 use anyhow::{Result, bail};
 
 use super::line::Line;
 use super::place::Place;
+use crate::apt::{self, is_on_path};
+
+/// The program, and Debian's package of it.
+const VALGRIND: &str = "valgrind";
 
 /// What was counted last, from the root. A run writes it anew: look at what changed before it is committed.
 const KEPT: &str = "tests/benches/instructions.tsv";
@@ -17,14 +19,11 @@ pub(super) fn run(place: &Place) -> Result<Vec<Line>> {
 }
 
 fn provide_valgrind(place: &Place) -> Result<()> {
-    let is_there = || Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok();
-    if is_there() {
+    if is_on_path(VALGRIND) {
         return Ok(());
     }
-    let mut install = Command::new("apt-get");
-    install.args(["install", "--yes", "--no-install-recommends", "valgrind"]).env("DEBIAN_FRONTEND", "noninteractive");
-    place.run("valgrind: installing", &mut install)?;
-    if !is_there() {
+    place.say(format_args!("{VALGRIND}: installing"));
+    if !apt::install(&[VALGRIND]) || !is_on_path(VALGRIND) {
         bail!("valgrind cannot be started: install it (Debian, Ubuntu: as root, apt-get install valgrind)");
     }
     Ok(())
