@@ -187,11 +187,18 @@ impl Serve {
         json(code, &["send", "-", "--json", "--kinesis-endpoint", &self.kinesis], lines)
     }
 
-    /// Rolls up and takes the figures of a range of days.
+    /// Rolls up and takes the figures of a range of days, as they are stored: what is counted between the two is
+    /// rolled up as well, so that no figure is of the live partials.
     pub(crate) fn metrics(&self, from: &str, to: &str) -> Value {
-        expect(0, &["rollup", "--dynamodb-endpoint", &self.dynamodb], b"");
         let range = ["metrics", "--from", from, "--to", to, "--json", "--dynamodb-endpoint", &self.dynamodb];
-        json(0, &range, b"")
+        let roll_up = || {
+            expect(0, &["rollup", "--dynamodb-endpoint", &self.dynamodb], b"");
+            json(0, &range, b"")
+        };
+        let is_stored = |day: &Value| day["state"] != "live";
+        wait_for("a roll-up saw all", roll_up, |found| {
+            found["days"].as_array().is_some_and(|all| all.iter().all(is_stored))
+        })
     }
 }
 
