@@ -8,6 +8,7 @@ pub mod meter;
 pub mod schema;
 pub mod set_up;
 
+mod direct;
 mod finished;
 mod item;
 mod refusal;
@@ -19,6 +20,7 @@ mod dailies;
 mod deployment;
 mod events;
 mod insert;
+mod inserted;
 mod partials;
 mod rejected;
 mod users;

@@ -16,6 +16,7 @@ use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
+use super::direct::Direct;
 use super::finished::Finished;
 use super::meter::Meter;
 use super::refusal::Place;
@@ -103,6 +104,7 @@ impl fmt::Debug for StaticCredentials {
 pub struct Connection {
     pub(crate) client: Client,
     pub(crate) place: Place,
+    pub(crate) direct: Direct,
 }
 
 impl Connection {
@@ -114,17 +116,23 @@ impl Connection {
 
 /// A client after these options. Nothing is sent yet: [`super::DynamoStore::check`] tells whether it works.
 pub async fn connect(options: &ConnectOptions) -> Connection {
-    connect_with(options, |config| config).await
+    let direct = Direct::default();
+    connect_with(options, direct.clone(), |config| config.interceptor(direct)).await
 }
 
 /// As [`connect`], and what its requests consume is summed.
 pub async fn connect_metered(options: &ConnectOptions) -> (Connection, Meter) {
     let meter = Meter::default();
-    let connection = connect_with(options, |config| config.interceptor(meter.clone())).await;
+    // What the SDK does not send it cannot tell the price of.
+    let connection = connect_with(options, Direct::never(), |config| config.interceptor(meter.clone())).await;
     (connection, meter)
 }
 
-async fn connect_with(options: &ConnectOptions, change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Connection {
+async fn connect_with(
+    options: &ConnectOptions,
+    direct: Direct,
+    change: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
+) -> Connection {
     // The SDK takes an endpoint of the service's own from the environment without showing it.
     let of_service =
         ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
@@ -135,7 +143,7 @@ async fn connect_with(options: &ConnectOptions, change: impl FnOnce(ConfigBuilde
         region: config.region().map(|region| region.as_ref().to_owned()),
     };
     let config = change(ConfigBuilder::from(&config)).interceptor(Finished).build();
-    Connection { client: Client::from_conf(config), place }
+    Connection { client: Client::from_conf(config), place, direct }
 }
 
 /// The SDK's configuration after these options, for clients of other services as well: its own retries are off,

@@ -1,8 +1,9 @@
 //! Events: `ANALYTICS#<date>` / `EVENT#<ms>#<eventId>`.
 
-use aws_sdk_dynamodb::types::{
-    BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest, BatchStatementResponse,
-};
+use std::error::Error;
+
+use aws_sdk_dynamodb::types::BatchStatementRequest;
+use bytes::Bytes;
 use headcount_core::event::{Event, EventType};
 use headcount_core::json::Json;
 use headcount_core::keys::{self, ItemKey};
@@ -10,6 +11,7 @@ use headcount_core::origin::Origin;
 
 use super::DynamoStore;
 use super::insert::body;
+use super::inserted::{self, Refusal};
 use super::item::{Attributes, s};
 use super::refusal::{cut, sort};
 use super::request::{Wanted, read_found};
@@ -17,6 +19,9 @@ use crate::batch;
 use crate::error::StoreError;
 use crate::rows::{Claim, Cursor, EventRow, Lookup, Page};
 use crate::traits::{EventSpan, EventStore, MAX_BATCH_WRITES};
+
+/// The operation that inserts events.
+const INSERT: &str = "BatchExecuteStatement";
 
 /// The event that an item holds.
 pub(super) fn read_event(attributes: Attributes<'_>) -> Result<Event<'static>, StoreError> {
@@ -73,17 +78,16 @@ impl EventStore for DynamoStore {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let finished = BatchStatementRequest::builder()
-            .statement(body(&self.insert, events))
-            .build()
-            .map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })?;
-        let request = self.connection.client.batch_execute_statement().statements(finished);
-        let table = &self.tables.events;
-        let answer = request.send().await.map_err(|error| sort(&error, &self.connection.place, table))?;
+        let body = Bytes::from(body(&self.insert, events));
+        let (direct, place) = (&self.connection.direct, &self.connection.place);
+        let refusals = match direct.send(INSERT, &body, place, &self.tables.events).await? {
+            Some(answer) => inserted::read(&answer)
+                .map_err(|_| StoreError::Unknown { detail: format!("{place} gave no readable answer") })?,
+            None => Box::pin(self.insert_by_sdk(body)).await?,
+        };
         // An answer that says nothing about an event leaves its outcome open.
-        let outcomes =
-            (0..events.len()).map(|at| answer.responses().get(at).map_or(Ok(Claim::Unknown), |one| self.outcome(one)));
-        outcomes.collect()
+        let mut refusals = refusals.into_iter();
+        (0..events.len()).map(|_| refusals.next().map_or(Ok(Claim::Unknown), |one| self.outcome(one))).collect()
     }
 
     async fn origins(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Origin>>, StoreError> {
@@ -108,33 +112,38 @@ impl EventStore for DynamoStore {
 }
 
 impl DynamoStore {
+    /// Has the SDK send this body, and read the answer.
+    async fn insert_by_sdk(&self, body: Bytes) -> Result<Vec<Option<Refusal>>, StoreError> {
+        let invalid = |error: &dyn Error| StoreError::Invalid { detail: cut(&error.to_string()) };
+        let body = String::from_utf8(body.into()).map_err(|error| invalid(&error))?;
+        let finished = BatchStatementRequest::builder().statement(body).build().map_err(|error| invalid(&error))?;
+        let request = self.connection.client.batch_execute_statement().statements(finished);
+        let table = &self.tables.events;
+        let answer = request.send().await.map_err(|error| sort(&error, &self.connection.place, table))?;
+        Ok(answer.responses().iter().map(|response| response.error().map(Refusal::from)).collect())
+    }
+
     /// What one statement's answer says. What concerns the table as a whole fails the request.
-    fn outcome(&self, response: &BatchStatementResponse) -> Result<Claim, StoreError> {
-        let Some(error) = response.error() else { return Ok(Claim::Inserted) };
-        let said = || cut(error.message().unwrap_or("refused as invalid"));
+    fn outcome(&self, refusal: Option<Refusal>) -> Result<Claim, StoreError> {
+        let Some(Refusal { code, message, origin }) = refusal else { return Ok(Claim::Inserted) };
         let unusable = |what: &str| {
             let place = &self.connection.place;
             Err(StoreError::Unusable {
                 detail: format!("inserting into the table {} at {place} failed: {what}", self.tables.events),
             })
         };
-        Ok(match error.code() {
-            Some(Code::DuplicateItem | Code::ConditionalCheckFailed) => Claim::Exists(stored_origin(error)),
-            Some(
-                Code::ProvisionedThroughputExceeded
-                | Code::RequestLimitExceeded
-                | Code::ThrottlingError
-                | Code::TransactionConflict,
-            ) => Claim::Throttled,
-            Some(Code::ValidationError | Code::ItemCollectionSizeLimitExceeded) => Claim::Invalid(said()),
-            Some(Code::AccessDenied) => return unusable("access is denied, check dynamodb:PartiQLInsert"),
-            Some(Code::ResourceNotFound) => return unusable("it does not exist, create it or check its name"),
+        Ok(match code.as_deref().unwrap_or_default() {
+            "DuplicateItem" | "ConditionalCheckFailed" => Claim::Exists(origin),
+            "ProvisionedThroughputExceeded" | "RequestLimitExceeded" | "ThrottlingError" | "TransactionConflict" => {
+                Claim::Throttled
+            }
+            "ValidationError" | "ItemCollectionSizeLimitExceeded" => {
+                Claim::Invalid(cut(message.as_deref().unwrap_or("refused as invalid")))
+            }
+            "AccessDenied" => return unusable("access is denied, check dynamodb:PartiQLInsert"),
+            "ResourceNotFound" => return unusable("it does not exist, create it or check its name"),
             // An internal error, no code, or one that this build does not know.
             _ => Claim::Unknown,
         })
     }
-}
-
-fn stored_origin(error: &BatchStatementError) -> Option<Origin> {
-    Attributes(error.item()?).parsed("Origin").ok()
 }

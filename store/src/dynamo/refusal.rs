@@ -88,7 +88,14 @@ where
     }
 }
 
-fn sort_answer(code: Option<&str>, message: Option<&str>, status: u16, place: &Place, table: &str) -> StoreError {
+/// Sorts an error that the service answered with.
+pub(super) fn sort_answer(
+    code: Option<&str>,
+    message: Option<&str>,
+    status: u16,
+    place: &Place,
+    table: &str,
+) -> StoreError {
     let said = cut(&format!("{} {}", code.unwrap_or("no error code"), message.unwrap_or("")));
     let detail = said.trim_end().to_owned();
     match code.unwrap_or_default() {

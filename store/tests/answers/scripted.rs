@@ -1,7 +1,6 @@
 //! A server that answers every request as a script says, in DynamoDB's own words.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use headcount_store::dynamo::DynamoStore;
@@ -39,29 +38,43 @@ impl Answer {
     }
 }
 
-/// A server of one answer, and how often it was asked.
+/// The heads of the requests that came, in lower case.
+type Heads = Arc<Mutex<Vec<String>>>;
+
+/// A server that gives one answer after the other, the last again and again, and what it was asked.
 pub(crate) struct Scripted {
     pub(crate) endpoint: String,
-    asked: Arc<AtomicUsize>,
+    heads: Heads,
 }
 
 impl Scripted {
     /// It ends with the test's runtime.
     pub(crate) async fn new(answer: Answer) -> Self {
+        Self::of([answer]).await
+    }
+
+    /// The same with several answers.
+    pub(crate) async fn of(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let answers: Arc<[Answer]> = answers.into_iter().collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
+        let heads = Heads::default();
+        let asked = Arc::clone(&heads);
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, answer.clone(), Arc::clone(&count)));
+                tokio::spawn(serve(connection, Arc::clone(&answers), Arc::clone(&asked)));
             }
         });
-        Self { endpoint, asked }
+        Self { endpoint, heads }
     }
 
     pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.heads().len()
+    }
+
+    /// The heads of the requests that came, in lower case.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().expect("nobody panicked").clone()
     }
 
     /// The store that asks this server, of the one table `t`.
@@ -76,10 +89,14 @@ pub(crate) async fn store(endpoint: &str) -> DynamoStore {
     DynamoStore::new(connect(&options).await, Tables::one("t"))
 }
 
-async fn serve(mut connection: TcpStream, answer: Answer, asked: Arc<AtomicUsize>) -> std::io::Result<()> {
-    while read_request(&mut connection).await? {
-        asked.fetch_add(1, Ordering::SeqCst);
-        match &answer {
+async fn serve(mut connection: TcpStream, answers: Arc<[Answer]>, heads: Heads) -> std::io::Result<()> {
+    while let Some(head) = read_request(&mut connection).await? {
+        let asked = {
+            let mut heads = heads.lock().expect("nobody panicked");
+            heads.push(head);
+            heads.len()
+        };
+        match &answers[asked.min(answers.len()) - 1] {
             Answer::Says(status, body) => {
                 let head = format!(
                     "HTTP/1.1 {status} As-Scripted\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
@@ -95,13 +112,13 @@ async fn serve(mut connection: TcpStream, answer: Answer, asked: Arc<AtomicUsize
     Ok(())
 }
 
-/// Takes one whole request; `false` where the client is gone.
-async fn read_request(connection: &mut TcpStream) -> std::io::Result<bool> {
+/// Takes one whole request; its head, or nothing where the client is gone.
+async fn read_request(connection: &mut TcpStream) -> std::io::Result<Option<String>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         if head.len() > MAX_HEAD_BYTES || connection.read(&mut byte).await? == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         head.extend(byte);
     }
@@ -109,5 +126,5 @@ async fn read_request(connection: &mut TcpStream) -> std::io::Result<bool> {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     connection.read_exact(&mut body).await?;
-    Ok(true)
+    Ok(Some(head))
 }
