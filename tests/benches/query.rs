@@ -21,7 +21,12 @@ use headcount_store::faulty::Faulty;
 use headcount_store::faulty::plan::Quiet;
 use headcount_store::rows::{DailyRow, MadeOf, SketchesRow, TotalRow};
 use headcount_store::traits::{DailyStore as _, DeploymentStore as _, MAX_LISTED_PARTITIONS};
+use mimalloc::MiMalloc;
 use serde_json::{Value, json};
+
+/// As in `headcount`, which is both the table and who asks it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Days of the range.
 const DAYS: u64 = 365;

@@ -182,9 +182,18 @@ fn has_nextest(root: &Path) -> bool {
     cargo(root).args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
 }
 
+/// What cargo tells a program that it runs of its package. Build scripts that look at it would build anew, and all that
+/// depends on them, whenever one cargo is run by us and the next by hand.
+const OF_OUR_PACKAGE: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+
 /// The cargo that runs us, at the root of the workspace.
 fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if OF_OUR_PACKAGE.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(root);
     command
 }

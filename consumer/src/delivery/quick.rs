@@ -1,17 +1,19 @@
 //! The short way to read an invocation: JSON as Lambda writes it, without blanks or escapes.
 //!
 //! Whatever is out of the ordinary ends it without a verdict, and the long way is gone. Nearly all of an invocation is
-//! strings that nobody reads and Base64, so that to find the next quote is most of the work.
+//! Base64, and strings that are in every record the same: a record is held against the one before, and only what differs is
+//! looked at.
 
 use base64_simd::STANDARD;
+use headcount_core::json::plain_until;
 use memchr::memchr2;
 
 use super::raw::ArrivedMs;
 use super::{Delivered, Gathered};
 use crate::batch::BatchError;
 
-/// Bytes within which most names and short texts end: that far, one byte after the other is faster than many at once.
-const NEAR: usize = 24;
+/// Bytes within which all but Base64 ends: to look further, many bytes at once are worth their beginning.
+const NEAR: usize = 80;
 
 /// Digits of the fraction of an arrival time.
 const FRACTION_DIGITS: usize = 3;
@@ -21,7 +23,7 @@ const SECONDS_DIGITS: usize = 12;
 
 /// The records, up to one that is none of a mapping; `None` where the long way must be gone.
 pub(super) fn read(json: &[u8]) -> Option<Result<Gathered, BatchError>> {
-    let mut reader = Reader { json, at: 0 };
+    let mut reader = Reader { json, at: 0, before: Vec::new(), next: 0 };
     let mut gathered = Gathered::default();
     reader.skip(br#"{"Records":["#)?;
     if !reader.has(b']') {
@@ -42,6 +44,10 @@ pub(super) fn read(json: &[u8]) -> Option<Result<Gathered, BatchError>> {
 struct Reader<'a> {
     json: &'a [u8],
     at: usize,
+    /// The strings of the record before, with their quotes, in order.
+    before: Vec<&'a [u8]>,
+    /// The string of the record that comes next.
+    next: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -59,15 +65,24 @@ impl<'a> Reader<'a> {
 
     /// A string without escapes.
     fn string(&mut self) -> Option<&'a [u8]> {
-        self.skip(b"\"")?;
         let rest = &self.json[self.at..];
-        let is_end = |byte: &u8| matches!(byte, b'"' | b'\\');
-        let end = match rest.iter().take(NEAR).position(is_end) {
-            Some(end) => end,
-            None => NEAR + memchr2(b'"', b'\\', rest.get(NEAR..)?)?,
+        let number = self.next;
+        self.next += 1;
+        let quoted = match self.before.get(number) {
+            Some(same) if rest.starts_with(same) => same,
+            before => {
+                let is_new = before.is_none();
+                let quoted = quoted(rest)?;
+                if is_new {
+                    self.before.push(quoted);
+                } else {
+                    self.before[number] = quoted;
+                }
+                quoted
+            }
         };
-        self.at += end + 1;
-        (rest[end] == b'"').then_some(&rest[..end])
+        self.at += quoted.len();
+        Some(&quoted[1..quoted.len() - 1])
     }
 
     fn text(&mut self) -> Option<&'a str> {
@@ -92,6 +107,7 @@ impl<'a> Reader<'a> {
 
     fn record(&mut self) -> Option<Delivered<'a>> {
         let (mut stream, mut event_id, mut kinesis) = (None, None, None);
+        self.next = 0;
         self.skip(b"{")?;
         loop {
             let is_new = match self.name()? {
@@ -160,4 +176,17 @@ impl<'a> Reader<'a> {
         }
         Some((number, self.at - from))
     }
+}
+
+/// The string without escapes that a text begins with, with its quotes.
+fn quoted(text: &[u8]) -> Option<&[u8]> {
+    if text.first() != Some(&b'"') {
+        return None;
+    }
+    let near = &text[..text.len().min(NEAR)];
+    let end = match plain_until(near, 1) {
+        NEAR => NEAR + memchr2(b'"', b'\\', &text[NEAR..])?,
+        end => end,
+    };
+    (text.get(end) == Some(&b'"')).then(|| &text[..=end])
 }
