@@ -11,6 +11,7 @@ pub mod set_up;
 mod direct;
 mod finished;
 mod item;
+mod plain;
 mod refusal;
 mod request;
 mod wire;

@@ -48,6 +48,10 @@ fn value_as_stored(value: &Value) -> Value {
 /// assert_eq!(parse("NaN"), None);
 /// ```
 pub fn parse(text: &str) -> Option<Number> {
+    // Nearly all are counts.
+    if (1..MAX_INTEGER_DIGITS as usize).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse::<u64>().ok().map(Number::from);
+    }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
         None => (text, 0),

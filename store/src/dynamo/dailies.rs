@@ -1,15 +1,22 @@
 //! A day's results: `METRICS#<date>` / `DAILY` and `SKETCHES`, and `TOTALS` / `DAY#<date>`.
 
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
 use chrono::NaiveDate;
-use headcount_core::keys;
+use headcount_core::keys::{self, ItemKey};
+use serde_json::Value;
 
 use super::DynamoStore;
+use super::connect::Connection;
 use super::item::{Attributes, b, from_object, key_item, n, s};
+use super::plain;
 use super::refusal::put_outcome;
-use super::request::{Wanted, read_found};
+use super::request::{Wanted, in_its_own_task, read_found};
+use crate::batch;
 use crate::error::StoreError;
 use crate::rows::{Cursor, DailyRow, Lookup, MadeOf, Page, Put, SketchesRow, TotalRow};
-use crate::traits::DailyStore;
+use crate::traits::{DailyStore, MAX_BATCH_GETS};
 
 /// [`MadeOf::may_replace`], as the table decides it.
 const NOT_OLDER: &str = "attribute_not_exists(PK) OR (MadeOfDay <= :day AND MadeOfMonth <= :month)";
@@ -55,9 +62,49 @@ fn read_total(item: Attributes<'_>) -> Result<TotalRow, StoreError> {
     })
 }
 
+fn read_plain_daily(plain::Item(mut item): plain::Item) -> Option<DailyRow> {
+    let number = |name: &str| item.get(name).and_then(Value::as_u64);
+    let at = |name: &str| item.get(name).and_then(Value::as_i64);
+    let date = item.get("PK").and_then(Value::as_str)?.strip_prefix("METRICS#")?.parse().ok()?;
+    let made_of = MadeOf { day: number("MadeOfDay")?, month: number("MadeOfMonth")? };
+    let (created_ms, updated_ms) = (at("CreatedAt")?, at("UpdatedAt")?);
+    let Some(Value::Object(data)) = item.remove("Data") else { return None };
+    Some(DailyRow { date, data, made_of, created_ms, updated_ms })
+}
+
+impl DynamoStore {
+    /// The figures under these keys, in order. None where the SDK must be asked: it could not be asked without it, or
+    /// something is not as it should be, which it can name.
+    async fn dailies_directly(&self, keys: &[ItemKey]) -> Result<Option<Vec<Lookup<DailyRow>>>, StoreError> {
+        batch::check(keys, MAX_BATCH_GETS)?;
+        let (table, body) = (self.tables.metrics.clone(), Bytes::from(plain::body(&self.tables.metrics, keys)));
+        let Connection { direct, place, .. } = self.connection.clone();
+        // A task of its own: the answers of a year would be read one by one.
+        let asking = async move {
+            let Some(answer) = direct.send(plain::LOOK_UP, &body, &place, &table).await? else { return Ok(None) };
+            let Ok(answer) = serde_json::from_slice::<plain::LookedUp>(&answer) else { return Ok(None) };
+            let (found, unprocessed) = answer.of(&table);
+            let found: Option<HashMap<_, _>> =
+                found.into_iter().map(|item| Some((item.key()?, read_plain_daily(item)?))).collect();
+            let unprocessed: Option<HashSet<_>> = unprocessed.iter().map(plain::Item::key).collect();
+            Ok(found.zip(unprocessed))
+        };
+        let Some((mut found, unprocessed)) = in_its_own_task(asking).await? else { return Ok(None) };
+        let look_up = |key| match found.remove(key) {
+            Some(row) => Lookup::Found(row),
+            None if unprocessed.contains(key) => Lookup::Unprocessed,
+            None => Lookup::Absent,
+        };
+        Ok(Some(keys.iter().map(look_up).collect()))
+    }
+}
+
 impl DailyStore for DynamoStore {
     async fn dailies(&self, dates: &[NaiveDate]) -> Result<Vec<Lookup<DailyRow>>, StoreError> {
         let keys: Vec<_> = dates.iter().map(|date| keys::daily(*date)).collect();
+        if let Some(found) = self.dailies_directly(&keys).await? {
+            return Ok(found);
+        }
         read_found(self.get_batch(&self.tables.metrics, &keys, ALL).await?, read_daily)
     }
 

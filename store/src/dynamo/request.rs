@@ -45,15 +45,10 @@ impl DynamoStore {
         }
         let request = request.build().map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })?;
         let request = self.connection.client.batch_get_item().request_items(table, request);
-        // An answer may have megabytes: each is read by a task of its own, or those of a year would be read one by one.
-        let mut answers = JoinSet::new();
-        answers.spawn(request.send());
-        let answer = answers
-            .join_next()
-            .await
-            .and_then(Result::ok)
-            .ok_or_else(|| StoreError::Unknown { detail: "a request ended without an answer".to_owned() })?;
-        let answer = answer.map_err(|error| sort(&error, &self.connection.place, table))?;
+        // An answer may have megabytes: those of a year would be read one by one.
+        let (place, name) = (self.connection.place.clone(), table.to_owned());
+        let asking = async move { request.send().await.map_err(|error| sort(&error, &place, &name)) };
+        let answer = in_its_own_task(asking).await?;
 
         let mut found = HashMap::with_capacity(keys.len());
         for item in answer.responses.and_then(|mut responses| responses.remove(table)).unwrap_or_default() {
@@ -106,6 +101,18 @@ impl DynamoStore {
     /// Sends a query.
     pub(crate) async fn send(&self, table: &str, query: QueryFluentBuilder) -> Result<QueryOutput, StoreError> {
         query.send().await.map_err(|error| sort(&error, &self.connection.place, table))
+    }
+}
+
+/// Runs it as a task of its own, which ends with the caller's patience.
+pub(crate) async fn in_its_own_task<T: Send + 'static>(
+    asking: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(asking);
+    match tasks.join_next().await {
+        Some(Ok(answer)) => answer,
+        _ => Err(StoreError::Unknown { detail: "a request ended without an answer".to_owned() }),
     }
 }
 

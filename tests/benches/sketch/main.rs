@@ -1,19 +1,25 @@
-//! User sketches: how big, how fast to join, and how exact, beside the crate that grows them.
+//! User sketches: how big, how fast to join, and how exact, beside the crate that grows them and, where its program is
+//! given, beside Apache's `datasketches`.
+
+mod apache;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use clap::Parser;
 use headcount_core::user_sketch::UserSketch;
 use hyperloglogplus::{HyperLogLog as _, HyperLogLogPlus};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use apache::Apache;
+
 /// The crate, as its peer lines name it.
 const CRATE: &str = "hyperloglogplus 0.4.1";
 
-/// Sketches that are counted for each number of users.
-const TRIALS: u64 = 200;
+/// Sketches that are counted for each number of users. The root mean square of so many is itself off by 2 in 100.
+const TRIALS: u64 = 1_000;
 
 /// The numbers of users.
 const USERS: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
@@ -32,18 +38,27 @@ struct Arguments {
     /// Where the hashes begin
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The interpreter and the program of Apache's `datasketches`, whose argument is the number of trials
+    #[arg(long, num_args = 2, value_names = ["PYTHON", "PROGRAM"])]
+    peer: Vec<String>,
 }
 
-fn main() {
+fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if !arguments.bench {
-        return;
+        return Ok(());
     }
     eprintln!("seed {}", arguments.seed);
-    sizes(arguments.seed);
-    joins(arguments.seed);
+    let apache = match &arguments.peer[..] {
+        [python, program] => Some(apache::ask(python, program)?),
+        _ => None,
+    };
+    sizes(arguments.seed, apache.as_ref());
+    joins(arguments.seed, apache.as_ref());
     month(arguments.seed);
     errors(arguments.seed);
+    joined_error(arguments.seed, apache.as_ref());
+    Ok(())
 }
 
 fn print(line: &Value) {
@@ -72,7 +87,7 @@ fn theirs(precision: u8, builder: &std::hash::RandomState, seed: u64, count: u64
 }
 
 /// Stored bytes of a dense sketch. The crate keeps 6 bits a register, 5 in a word.
-fn sizes(seed: u64) {
+fn sizes(seed: u64, apache: Option<&Apache>) {
     for (precision, goal) in [(14, 6.2), (16, 23.7)] {
         let stored = ours(precision, random(seed, 1_000_000)).encode().len() as f64 / 1e3;
         let packed = f64::from((1u32 << precision).div_ceil(5) * 4) / 1e3;
@@ -80,6 +95,13 @@ fn sizes(seed: u64) {
             "name": format!("sketch/size-{precision}"), "measures": "stored, dense", "unit": "KB", "ours": stored,
             "peer": {"name": format!("{CRATE}, its registers"), "figure": packed}, "goal": {"atMost": goal},
         }));
+        for (kind, peer, figures) in apache.into_iter().flat_map(Apache::kinds) {
+            let goal = if kind == "hll" { json!({"ratioAtMost": 1.0}) } else { Value::Null };
+            print(&json!({
+                "name": format!("sketch/size-{precision}/{kind}"), "measures": "the same", "unit": "KB", "ours": stored,
+                "peer": {"name": peer, "figure": figures.stored[&precision] / 1e3}, "goal": goal,
+            }));
+        }
     }
 }
 
@@ -93,7 +115,7 @@ fn shortest(mut run: impl FnMut()) -> Duration {
     std::iter::repeat_n((), 1_000).map(once).min().unwrap_or_default()
 }
 
-fn joins(seed: u64) {
+fn joins(seed: u64, apache: Option<&Apache>) {
     let builder = std::hash::RandomState::new();
     for precision in [14, 16] {
         let (mut union, other) =
@@ -104,11 +126,17 @@ fn joins(seed: u64) {
         let (mut union, other) =
             (theirs(precision, &builder, seed, 1_000_000), theirs(precision, &builder, seed + 1, 1_000_000));
         let peer = shortest(|| drop(black_box(&mut union).merge(black_box(&other))));
+        let mine = mine.as_secs_f64() * 1e6;
         print(&json!({
             "name": format!("sketch/merge-{precision}"), "measures": "joining two dense sketches", "unit": "µs",
-            "ours": mine.as_secs_f64() * 1e6, "peer": {"name": CRATE, "figure": peer.as_secs_f64() * 1e6},
-            "goal": {"ratioAtMost": 0.05},
+            "ours": mine, "peer": {"name": CRATE, "figure": peer.as_secs_f64() * 1e6}, "goal": {"ratioAtMost": 0.05},
         }));
+        for (kind, peer, figures) in apache.into_iter().flat_map(Apache::kinds) {
+            print(&json!({
+                "name": format!("sketch/merge-{precision}/{kind}"), "measures": "the same", "unit": "µs", "ours": mine,
+                "peer": {"name": peer, "figure": figures.join[&precision]}, "goal": {"ratioAtMost": 1.0},
+            }));
+        }
     }
 }
 
@@ -128,17 +156,28 @@ fn month(seed: u64) {
     }));
 }
 
+/// How far an estimate is off, in percent.
+fn off(estimate: f64, users: u64) -> f64 {
+    (estimate - users as f64) / users as f64 * 100.0
+}
+
+fn root_mean_square(off: &[f64]) -> f64 {
+    (off.iter().map(|off| off * off).sum::<f64>() / off.len() as f64).sqrt()
+}
+
+/// The random numbers of one trial.
+fn of_trial(seed: u64, trial: u64) -> u64 {
+    seed.wrapping_mul(1_000_003) + trial
+}
+
 /// How far the number of users is off: root mean square, the 99th of 100, and on the whole.
 fn errors(seed: u64) {
     for users in USERS {
-        let off = |trial: u64| {
-            let estimate = ours(PRECISION, random(seed.wrapping_mul(1_000_003) + trial, users)).estimate();
-            (estimate - users as f64) / users as f64 * 100.0
-        };
-        let mut off: Vec<f64> = (0..TRIALS).into_par_iter().map(off).collect();
+        let one = |trial| off(ours(PRECISION, random(of_trial(seed, trial), users)).estimate(), users);
+        let mut off: Vec<f64> = (0..TRIALS).into_par_iter().map(one).collect();
         let count = off.len() as f64;
         let bias = off.iter().sum::<f64>() / count;
-        let rms = (off.iter().map(|off| off * off).sum::<f64>() / count).sqrt();
+        let rms = root_mean_square(&off);
         off.sort_by(|one, other| one.abs().total_cmp(&other.abs()));
         let p99 = off[off.len() * 99 / 100 - 1].abs();
         let line = |what: &str, measures: &str, ours: f64, goal: f64| {
@@ -151,5 +190,23 @@ fn errors(seed: u64) {
         line("p99", "error, 99 of 100 below", p99, 1.1);
         // The mean of so many trials is itself off by their deviation over its root: three of these are allowed.
         line("bias", "error on the whole", bias.abs(), 0.05 + 3.0 * rms / count.sqrt());
+    }
+}
+
+/// How far it is off where the users are in two sketches that are joined, as those of lanes and days are.
+fn joined_error(seed: u64, apache: Option<&Apache>) {
+    let one = |trial| {
+        let mut hashes = random(of_trial(seed, trial), apache::USERS);
+        let mut union = ours(PRECISION, hashes.by_ref().take((apache::USERS / 2) as usize));
+        union.merge(&ours(PRECISION, hashes));
+        off(union.estimate(), apache::USERS)
+    };
+    let off: Vec<f64> = (0..apache::TRIALS).into_par_iter().map(one).collect();
+    let rms = root_mean_square(&off);
+    for (kind, peer, figures) in apache.into_iter().flat_map(Apache::kinds) {
+        print(&json!({
+            "name": format!("sketch/joined-rms/{kind}"), "measures": format!("error, {} users in 2 sketches", apache::USERS),
+            "unit": "%", "ours": rms, "peer": {"name": peer, "figure": figures.error},
+        }));
     }
 }
