@@ -100,7 +100,7 @@ pub async fn get_user_engagement<S: QueryStore>(deps: &Deps<S>, range: Range) ->
             new_signups: total.new_signups_24h,
             total_users: total.total_users,
             sessions: sessions(&total),
-            days: gathered.days(range).iter().map(day).collect(),
+            days: gathered.days(range).iter().map(|one| day(one)).collect(),
         })
     })
     .await

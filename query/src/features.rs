@@ -63,11 +63,12 @@ pub struct FeatureDay {
 pub async fn get_feature_usage<S: QueryStore>(deps: &Deps<S>, range: Range) -> Result<FeatureUsage, QueryError> {
     ask(deps, &[range], Depth::Counters, move |gathered| {
         let sum = gathered.counters(range)?;
-        let days = gathered.days(range).into_iter().map(|day| FeatureDay {
+        let days = gathered.days(range);
+        let days = days.iter().map(|day| FeatureDay {
             date: day.metrics.date,
             state: day.state,
-            features: day.metrics.figures.feature_usage,
-            content: day.metrics.figures.content_created.by_type,
+            features: day.metrics.figures.feature_usage.clone(),
+            content: day.metrics.figures.content_created.by_type.clone(),
         });
         Ok(FeatureUsage {
             from: range.from,

@@ -1,5 +1,6 @@
 //! What every question about a range begins with: its days, as stored or from the live partials, and their sketches.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
@@ -115,9 +116,10 @@ async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> 
 }
 
 impl Gathered {
-    /// The days of a range, in order.
-    pub(crate) fn days(&self, range: Range) -> Vec<Day> {
-        range.dates().map(|date| self.days.get(&date).cloned().unwrap_or_else(|| Day::missing(date))).collect()
+    /// The days of a range, in order. They are not copied: a year of them has a hundred thousand names.
+    pub(crate) fn days(&self, range: Range) -> Vec<Cow<'_, Day>> {
+        let day = |date| self.days.get(&date).map_or_else(|| Cow::Owned(Day::missing(date)), Cow::Borrowed);
+        range.dates().map(day).collect()
     }
 
     /// Different users and sessions of these days. A union folds to the lowest precision among them.
@@ -159,8 +161,8 @@ impl Gathered {
     /// The figures of a range: users and sessions of all of it, counters summed.
     pub(crate) fn total(&self, range: Range) -> Result<Figures, QueryError> {
         let mut union = self.union(range)?;
-        let days: Vec<_> = self.days(range).into_iter().map(|day| day.metrics).collect();
-        let mut sum = total(&days, &mut union.users, &union.sessions);
+        let days = self.days(range);
+        let mut sum = total(days.iter().map(|day| &day.metrics), &mut union.users, &union.sessions);
         sum.weekly_active_users = self.users_before(range.to, WEEK_DAYS);
         sum.monthly_active_users = self.users_before(range.to, MONTH_DAYS);
         sum.total_users = self.total_users(range.to);
@@ -169,8 +171,9 @@ impl Gathered {
 
     /// The counters of a range, summed; nothing of users and sessions.
     pub(crate) fn counters(&self, range: Range) -> Result<Figures, QueryError> {
-        let days: Vec<_> = self.days(range).into_iter().map(|day| day.metrics).collect();
-        Ok(total(&days, &mut empty_sketch(self.precision)?, &SessionSample::default()))
+        let days = self.days(range);
+        let users = &mut empty_sketch(self.precision)?;
+        Ok(total(days.iter().map(|day| &day.metrics), users, &SessionSample::default()))
     }
 }
 

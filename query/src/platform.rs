@@ -1,5 +1,7 @@
 //! The figures of a range of days, and their change against the days before.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDate;
 use headcount_core::metrics::Figures;
 use headcount_store::traits::QueryStore;
@@ -130,7 +132,7 @@ pub async fn get_platform_metrics<S: QueryStore>(
             time_zone: gathered.zone.name().to_owned(),
             users_error: UsersError::of(&total),
             total,
-            days: gathered.days(range),
+            days: gathered.days(range).into_iter().map(Cow::into_owned).collect(),
             previous,
         })
     })

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use chrono::{NaiveDate, Utc};
 use clap::Parser;
 use headcount_core::calendar::{days, days_before};
-use headcount_core::counters::Counters;
+use headcount_core::counters::{Counters, ModelUse};
 use headcount_core::deployment::Deployment;
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::session_sample::SessionSample;
@@ -34,6 +34,22 @@ const DAYS: u64 = 365;
 /// Users that come within a month, and on a day.
 const USERS: u64 = 1_000_000;
 const USERS_A_DAY: u64 = 100_000;
+
+/// How many different names a day has.
+#[derive(Clone, Copy)]
+struct Names {
+    features: u32,
+    content: u32,
+    models: u32,
+    errors: u32,
+    platforms: u32,
+}
+
+/// As many as the events of `headcount generate`.
+const AS_GENERATED: Names = Names { features: 12, content: 5, models: 4, errors: 6, platforms: 4 };
+
+/// Far more than that.
+const MANY_NAMES: Names = Names { features: 50, platforms: 50, ..AS_GENERATED };
 
 /// How often each question is asked; the median is told.
 const ROUNDS: usize = 21;
@@ -65,14 +81,7 @@ async fn main() -> Result<()> {
     let store = Faulty::new(store, Quiet);
     let requests = |store: &Faulty<DynamoStore>| store.requests().values().sum::<u64>();
 
-    let mut times = Vec::new();
-    for _ in 0..ROUNDS {
-        let (deps, begun) = (Deps::new(store.clone()), Instant::now());
-        get_feature_usage(&deps, year).await?;
-        times.push(begun.elapsed());
-    }
-    print("query/counters", "a year's counters", "ms", median(times)?, 100.0);
-
+    print("query/counters", "a year's counters", "ms", counters_ms(&store, year).await?, 100.0);
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let (deps, begun) = (Deps::new(store.clone()), Instant::now());
@@ -81,15 +90,77 @@ async fn main() -> Result<()> {
     }
     print("query/users", "a year's figures with its users", "ms", median(times)?, 300.0);
 
+    for date in year.dates() {
+        let counters = counters(MANY_NAMES, &mut random);
+        store
+            .inner()
+            .put_daily(&daily(date, &counters, &SessionSample::default(), MadeOf { day: 2, month: 2 }))
+            .await?;
+    }
+    let many = counters_ms(&store, year).await?;
+    print("query/counters-many-names", "a year's counters, 50 features, 50 platforms", "ms", many, 100.0);
+
     // Of DynamoDB all open days are asked at once; of a stand-in, which would read the whole table for it, one by one.
     let store = Faulty::new(store.inner().clone().listing_at_once(MAX_LISTED_PARTITIONS), Quiet);
     get_feature_usage(&Deps::new(store.clone()), year).await?;
-    let counters = requests(&store);
-    print("query/counters-requests", "requests to DynamoDB for its counters", "requests", counters as f64, 6.0);
+    let asked = requests(&store);
+    print("query/counters-requests", "requests to DynamoDB for its counters", "requests", asked as f64, 6.0);
     get_platform_metrics(&Deps::new(store.clone()), year, false).await?;
-    let users = (requests(&store) - counters) as f64;
+    let users = (requests(&store) - asked) as f64;
     print("query/users-requests", "requests for its figures, in 3 waits", "requests", users, 12.0);
     Ok(())
+}
+
+/// How long the counters of a range take.
+async fn counters_ms(store: &Faulty<DynamoStore>, range: Range) -> Result<f64> {
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let (deps, begun) = (Deps::new(store.clone()), Instant::now());
+        get_feature_usage(&deps, range).await?;
+        times.push(begun.elapsed());
+    }
+    median(times)
+}
+
+/// A day of a busy product: something of everything in every hour.
+fn counters(names: Names, random: &mut fastrand::Rng) -> Counters {
+    let mut counters = Counters::default();
+    for (kind, map, count) in [
+        ("feature", &mut counters.features, names.features),
+        ("content", &mut counters.content, names.content),
+        ("error", &mut counters.errors, names.errors),
+        ("platform", &mut counters.platforms, names.platforms),
+    ] {
+        (0..count).for_each(|n| map.add(&format!("{kind}-{n}"), &random.u64(1..100_000)));
+    }
+    for n in 0..names.models {
+        let used = ModelUse { requests: random.u64(1..100_000), tokens: random.u64(1..100_000_000), cost_nanos: 12 };
+        counters.models.add(&format!("model-{n}"), &used);
+    }
+    counters.by_hour.fill_with(|| random.u64(1..100_000));
+    for event_type in ["page_view", "feature_use", "content_create", "ai_request", "error"] {
+        counters.by_type.add(event_type, &random.u64(1..100_000));
+    }
+    counters
+}
+
+/// A day's figures as the aggregator stores them.
+fn daily(date: NaiveDate, counters: &Counters, sessions: &SessionSample, made_of: MadeOf) -> DailyRow {
+    let day = DailyMetrics::of_day(&DayInput {
+        date,
+        counters,
+        users: USERS_A_DAY,
+        users_relative_standard_error: 0.004,
+        sessions,
+        weekly_users: USERS_A_DAY,
+        monthly_users: USERS,
+        new_users: 1,
+        total_users: USERS,
+        lanes_set_aside: 0,
+        is_final: false,
+        verified: false,
+    });
+    DailyRow { date, data: day.to_object(), made_of, created_ms: 1, updated_ms: 1 }
 }
 
 /// Stores a day's results as the aggregator does.
@@ -106,27 +177,8 @@ async fn fill(store: &DynamoStore, date: NaiveDate, random: &mut fastrand::Rng) 
         sessions.insert(&format!("{date}-{n}"), start);
         sessions.insert(&format!("{date}-{n}"), start + random.i64(0..3_600_000));
     }
-    let mut day = DailyMetrics::of_day(&DayInput {
-        date,
-        counters: &Counters::default(),
-        users: USERS_A_DAY,
-        users_relative_standard_error: users.relative_standard_error(),
-        sessions: &sessions,
-        weekly_users: USERS_A_DAY,
-        monthly_users: USERS,
-        new_users: 1,
-        total_users: USERS,
-        lanes_set_aside: 0,
-        is_final: false,
-        verified: false,
-    });
-    for n in 0..50 {
-        day.figures.feature_usage.insert(format!("feature-{n}"), random.u64(..10_000));
-        day.figures.platforms.insert(format!("platform-{n}"), random.u64(..10_000));
-    }
     let made_of = MadeOf { day: 1, month: 1 };
-    let row = DailyRow { date, data: day.to_object(), made_of, created_ms: 1, updated_ms: 1 };
-    store.put_daily(&row).await?;
+    store.put_daily(&daily(date, &counters(AS_GENERATED, random), &sessions, made_of)).await?;
     let (users, sessions) = (users.encode(), sessions.encode());
     store.put_sketches(&SketchesRow { date, users, sessions, made_of_day: 1, updated_ms: 1 }).await?;
     store.put_total(&TotalRow { date, new_users: 1, made_of }).await?;

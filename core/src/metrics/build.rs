@@ -84,7 +84,12 @@ impl DailyMetrics {
 /// The figures of a range of days, in their order: `users` is the union of the days' sketches, `sessions` of their
 /// samples. Counters are summed; `totalUsers` and the weekly and monthly users are those of the last day;
 /// `dailyActiveUsers` is the mean; `final` and `verified` need all days.
-pub fn total(days: &[DailyMetrics], users: &mut UserSketch, sessions: &SessionSample) -> Figures {
+pub fn total<'a>(
+    days: impl IntoIterator<Item = &'a DailyMetrics>,
+    users: &mut UserSketch,
+    sessions: &SessionSample,
+) -> Figures {
+    let days: Vec<_> = days.into_iter().collect();
     let Some(last) = days.last().map(|day| &day.figures) else {
         return DailyMetrics::empty(NaiveDate::MIN).figures;
     };
