@@ -11,7 +11,7 @@ use super::DynamoStore;
 use super::connect::Connection;
 use super::item::{Attributes, b, from_object, key_item, n, s};
 use super::plain;
-use super::refusal::put_outcome;
+use super::refusal::{put_outcome, unreadable};
 use super::request::{Wanted, in_its_own_task, read_found};
 use crate::batch;
 use crate::error::StoreError;
@@ -73,16 +73,23 @@ fn read_plain_daily(plain::Item(mut item): plain::Item) -> Option<DailyRow> {
 }
 
 impl DynamoStore {
-    /// The figures under these keys, in order. None where the SDK must be asked: it could not be asked without it, or
-    /// something is not as it should be, which it can name.
+    /// The figures under these keys, in order. None where the SDK must be asked: the table cannot be asked without it, or an
+    /// item is not as it should be, which what it reads can tell.
     async fn dailies_directly(&self, keys: &[ItemKey]) -> Result<Option<Vec<Lookup<DailyRow>>>, StoreError> {
         batch::check(keys, MAX_BATCH_GETS)?;
+        if keys.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
         let (table, body) = (self.tables.metrics.clone(), Bytes::from(plain::body(&self.tables.metrics, keys)));
         let Connection { direct, place, .. } = self.connection.clone();
         // A task of its own: the answers of a year would be read one by one.
         let asking = async move {
             let Some(answer) = direct.send(plain::LOOK_UP, &body, &place, &table).await? else { return Ok(None) };
-            let Ok(answer) = serde_json::from_slice::<plain::LookedUp>(&answer) else { return Ok(None) };
+            let answer = match serde_json::from_slice::<plain::LookedUp>(&answer) {
+                Ok(answer) => answer,
+                Err(error) if error.is_data() => return Ok(None),
+                Err(_) => return Err(unreadable(&place)),
+            };
             let (found, unprocessed) = answer.of(&table);
             let found: Option<HashMap<_, _>> =
                 found.into_iter().map(|item| Some((item.key()?, read_plain_daily(item)?))).collect();

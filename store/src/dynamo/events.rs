@@ -13,7 +13,7 @@ use super::DynamoStore;
 use super::insert::body;
 use super::inserted::{self, Refusal};
 use super::item::{Attributes, s};
-use super::refusal::{cut, sort};
+use super::refusal::{cut, sort, unreadable};
 use super::request::{Wanted, read_found};
 use crate::batch;
 use crate::error::StoreError;
@@ -81,8 +81,7 @@ impl EventStore for DynamoStore {
         let body = Bytes::from(body(&self.insert, events));
         let (direct, place) = (&self.connection.direct, &self.connection.place);
         let refusals = match direct.send(INSERT, &body, place, &self.tables.events).await? {
-            Some(answer) => inserted::read(&answer)
-                .map_err(|_| StoreError::Unknown { detail: format!("{place} gave no readable answer") })?,
+            Some(answer) => inserted::read(&answer).map_err(|_| unreadable(place))?,
             None => Box::pin(self.insert_by_sdk(body)).await?,
         };
         // An answer that says nothing about an event leaves its outcome open.

@@ -88,6 +88,11 @@ where
     }
 }
 
+/// An answer came that is none.
+pub(super) fn unreadable(place: &Place) -> StoreError {
+    StoreError::Unknown { detail: format!("{place} gave no readable answer") }
+}
+
 /// Sorts an error that the service answered with.
 pub(super) fn sort_answer(
     code: Option<&str>,

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use headcount_core::keys::{ItemKey, WriteShards};
 use headcount_core::rejection::{Payload, Problem, Rejection};
 use headcount_store::error::StoreError;
-use headcount_store::rows::{Lookup, RejectedRow};
+use headcount_store::rows::{DailyRow, Lookup, MadeOf, RejectedRow};
 use headcount_store::traits::{DailyStore as _, EventStore as _, RejectedStore as _, UserStore as _};
 use serde_json::{Value, json};
 
@@ -39,12 +39,49 @@ async fn an_unprocessed_key_is_not_absent() {
     assert_eq!(first_days, Ok(vec![Lookup::Absent, Lookup::Unprocessed]));
 
     let server = got(json!([]), json!([key("METRICS#2026-03-01", "DAILY")])).await;
-    let dailies = server.store().await.dailies(&[date(1), date(2)]).await;
-    assert_eq!(dailies, Ok(vec![Lookup::Unprocessed, Lookup::Absent]));
+    let store = server.store().await;
+    // As the SDK reads it, and as it is read from a direct request.
+    for _ in 0..2 {
+        assert_eq!(store.dailies(&[date(1), date(2)]).await, Ok(vec![Lookup::Unprocessed, Lookup::Absent]));
+    }
+    assert_eq!(server.asked(), 2);
 
     let server = got(json!([]), json!([key("METRICS#2026-03-02", "SKETCHES")])).await;
     let sketches = server.store().await.sketches(&[date(1), date(2)]).await;
     assert_eq!(sketches, Ok(vec![Lookup::Absent, Lookup::Unprocessed]));
+}
+
+#[tokio::test]
+async fn figures_that_are_malformed_are_named() {
+    let number = json!({ "N": "1" });
+    let mut whole = key("METRICS#2026-03-01", "DAILY");
+    for name in ["MadeOfDay", "MadeOfMonth", "CreatedAt", "UpdatedAt"] {
+        whole[name] = number.clone();
+    }
+    whole["Data"] = json!({ "M": { "activeUsers": number, "hours": { "L": [] } } });
+    let data = json!({ "activeUsers": 1, "hours": [] }).as_object().cloned().expect("an object");
+    let row = DailyRow { date: date(1), data, made_of: MadeOf { day: 1, month: 1 }, created_ms: 1, updated_ms: 1 };
+    for (change, value, detail) in [
+        ("Data", whole["Data"].clone(), None),
+        ("Data", json!({ "S": "none" }), Some("Data is not what it should be")),
+        ("Data", json!({ "M": { "a": { "B": "AA==" } } }), Some("Data is not what it should be")),
+        ("MadeOfDay", json!({ "N": "-1" }), Some("MadeOfDay is not what it should be")),
+    ] {
+        let mut item = whole.clone();
+        item[change] = value;
+        let store = got(json!([item]), json!([])).await.store().await;
+        for _ in 0..2 {
+            let dailies = store.dailies(&[date(1)]).await;
+            match detail {
+                None => assert_eq!(dailies, Ok(vec![Lookup::Found(row.clone())])),
+                Some(detail) => {
+                    let error = dailies.expect_err("it is malformed");
+                    assert!(matches!(error, StoreError::Malformed { .. }), "{error}");
+                    assert!(error.to_string().contains(detail), "{error}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]
