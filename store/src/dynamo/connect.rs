@@ -117,7 +117,8 @@ impl Connection {
 /// A client after these options. Nothing is sent yet: [`super::DynamoStore::check`] tells whether it works.
 pub async fn connect(options: &ConnectOptions) -> Connection {
     let direct = Direct::default();
-    connect_with(options, direct.clone(), |config| config.interceptor(direct)).await
+    let teacher = direct.teacher();
+    connect_with(options, direct, |config| config.interceptor(teacher)).await
 }
 
 /// As [`connect`], and what its requests consume is summed.

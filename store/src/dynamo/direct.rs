@@ -6,7 +6,7 @@
 //! cache, which renews them, its signer signs, and its client sends. After anything but a success what was learned is
 //! forgotten, and the next request is the SDK's again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use aws_runtime::auth::SigV4OperationSigningConfig;
@@ -85,6 +85,11 @@ impl Direct {
         Self(Arc::new(Mutex::new(Learned::Never)))
     }
 
+    /// Has it learn from the requests of the client that this is given to.
+    pub(super) fn teacher(&self) -> Teacher {
+        Teacher(Arc::downgrade(&self.0))
+    }
+
     /// Sends one request with this body, and gives the body of a success. None where the SDK must be asked, which nobody was
     /// yet.
     ///
@@ -118,7 +123,7 @@ impl Direct {
         Err(error)
     }
 
-    fn learned(&self) -> std::sync::MutexGuard<'_, Learned> {
+    fn learned(&self) -> MutexGuard<'_, Learned> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -212,10 +217,15 @@ impl Common {
     }
 }
 
+/// Looks at the SDK's requests. It does not keep alive what it taught: what is learned keeps the client's parts, and
+/// this is one of them.
+#[derive(Debug)]
+pub(super) struct Teacher(Weak<Mutex<Learned>>);
+
 #[dyn_dispatch_hint]
-impl Intercept for Direct {
+impl Intercept for Teacher {
     fn name(&self) -> &'static str {
-        "Direct"
+        "Teacher"
     }
 
     fn read_before_signing(
@@ -224,7 +234,8 @@ impl Intercept for Direct {
         components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let mut learned = self.learned();
+        let Some(direct) = self.0.upgrade().map(Direct) else { return Ok(()) };
+        let mut learned = direct.learned();
         if matches!(*learned, Learned::Nothing) {
             *learned = Common::of(context, components, config)
                 .map_or(Learned::Never, |common| Learned::Common(Arc::new(common)));

@@ -1,6 +1,7 @@
 //! What the answers to single statements of a batched insert become.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use headcount_core::event::{Event, EventType};
 use headcount_core::json::Json;
@@ -168,4 +169,21 @@ async fn a_direct_request_looks_like_one_of_the_sdk() {
     let scope = |headers: &BTreeMap<String, String>| headers["authorization"].split(", ").next().map(str::to_owned);
     assert_eq!(scope(&sdk), scope(&direct), "the same key, region and service");
     assert!(direct["authorization"].contains("host;x-amz-date;x-amz-target"), "{direct:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_leaves_no_connection() {
+    let server = Scripted::new(all_inserted()).await;
+    let store = server.store().await;
+    for _ in 0..2 {
+        store.claim(&rows(1)).await.expect("an answer");
+    }
+    assert_eq!(server.connections(), 1);
+    drop(store);
+    let closed = async {
+        while server.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closed).await.expect("what was learned keeps the client alive");
 }

@@ -72,6 +72,11 @@ impl Scripted {
         self.heads().len()
     }
 
+    /// The connections that are open: each holds the heads, as we and the listener do.
+    pub(crate) fn connections(&self) -> usize {
+        Arc::strong_count(&self.heads) - 2
+    }
+
     /// The heads of the requests that came, in lower case.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().expect("nobody panicked").clone()
