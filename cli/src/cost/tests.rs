@@ -1,3 +1,5 @@
+use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+
 use super::estimate::{Capacity, Estimate};
 use super::prices::Prices;
 use super::units::{DAY_S, Growing, Load, Units, partial_units, write_units};
@@ -64,6 +66,10 @@ fn a_partial_grows_until_it_is_dense_and_full() {
     }
     assert!(sizes.is_sorted() || sizes[3] < 40_000, "{sizes:?}");
     assert!(sizes[0] < 1_024 && sizes[3] < 40_000 && sizes[3] == sizes[4], "{sizes:?}");
+    let mut by_default = Growing::new(DEFAULT_SKETCH_PRECISION);
+    by_default.grow_to(3_000_000);
+    let units = write_units(by_default.bytes() as f64);
+    assert!(units <= 41.0, "{units} units");
 }
 
 #[test]
