@@ -6,11 +6,6 @@ use super::line::Line;
 use super::place::Place;
 
 pub(super) fn run(place: &Place) -> Result<Vec<Line>> {
-    let mut build = place.cargo();
-    place.run(
-        "building headcount",
-        build.args(["build", "--quiet", "--release", "--workspace", "--bin", "headcount"]),
-    )?;
-    let program = place.target().join("release").join("headcount");
+    let program = place.headcount()?;
     place.measure("collector", &["--program", &program.to_string_lossy()])
 }

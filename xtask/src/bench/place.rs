@@ -51,6 +51,14 @@ impl Place {
         python::provide(&self.root, requirements, &self.target.join(name))
     }
 
+    /// Builds the command `headcount` as it is released. Its program.
+    pub(crate) fn headcount(&self) -> Result<PathBuf> {
+        let mut build = self.cargo();
+        build.args(["build", "--quiet", "--release", "--workspace", "--bin", "headcount"]);
+        self.run("building headcount", &mut build)?;
+        Ok(self.target.join("release").join("headcount"))
+    }
+
     /// Builds and runs the program `tests/benches/<bench>.rs`, and reads the lines that it prints. What it says on
     /// standard error passes through.
     pub(crate) fn measure(&self, bench: &str, arguments: &[&str]) -> Result<Vec<Line>> {

@@ -1,6 +1,7 @@
 //! What putting an event onto a stream costs, in bytes and processor time, beside `async-kinesis` from the Python Package Index.
 
 use std::fs::File;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -19,11 +20,11 @@ const EVENTS: &str = "200000";
 pub(super) fn run(place: &Place) -> Result<Vec<Line>> {
     let python = place.python(REQUIREMENTS, "bench-async-kinesis")?;
     let events = place.target().join("bench-producer.ndjson");
+    let headcount = place.headcount()?;
     place.say(format_args!("{EVENTS} events: generating"));
     let output = File::create(&events).with_context(|| format!("cannot write {}", events.display()))?;
-    let mut generate = place.cargo();
-    generate.args(["run", "--quiet", "--release", "--workspace", "--bin", "headcount", "--", "generate"]);
-    generate.args(["--events", EVENTS, "--invalid", "0", "--duplicates", "0"]);
+    let mut generate = Command::new(headcount);
+    generate.args(["generate", "--events", EVENTS, "--invalid", "0", "--duplicates", "0"]);
     let status = generate.stdout(output).status().context("cannot generate events")?;
     if !status.success() {
         bail!("no events: {status}");

@@ -41,14 +41,10 @@ const RUNS: usize = 3;
 const MEGABYTE: f64 = 1_000_000.0;
 
 pub(super) fn run(place: &Place) -> Result<Vec<Line>> {
-    let mut build = place.cargo();
-    place.run(
-        "building headcount",
-        build.args(["build", "--quiet", "--release", "--workspace", "--bin", "headcount"]),
-    )?;
+    let program = place.headcount()?;
     let python = place.python(REQUIREMENTS, "bench-report-peers")?;
     let folder = Folder::make(place.target().join("bench-report"))?;
-    let bench = Bench { place, python, program: place.target().join("release").join("headcount"), folder: &folder.0 };
+    let bench = Bench { place, python, program, folder: &folder.0 };
     let events = bench.generate(EVENTS, &["--invalid", "0", "--duplicates", "0"])?;
     // As they come: with invalid ones, and some twice.
     let mixed = bench.generate(EVENTS, &[])?;
