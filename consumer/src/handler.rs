@@ -175,7 +175,14 @@ impl<S: ConsumerStore> Invocation<'_, S> {
     fn take_apart<'c>(&self, chunk: Vec<Decoded<'c>>, outcome: &mut Outcome) -> Taken<'c> {
         let mut days = self.days();
         let created_ms = self.deps.clock.now_ms();
-        let mut taken = Taken::default();
+        let events = chunk.iter().map(|decoded| decoded.content.events.len()).sum();
+        let mut taken = Taken {
+            rows: Vec::with_capacity(events),
+            occurrences: Vec::with_capacity(events),
+            arrived_ms: Vec::with_capacity(chunk.len()),
+            records: Vec::with_capacity(chunk.len()),
+            ..Taken::default()
+        };
         for (record, decoded) in chunk.into_iter().enumerate() {
             let arrival = decoded.arrival;
             let origin = |index| Origin { lane: arrival.lane.clone(), sequence: arrival.sequence.clone(), index };
