@@ -12,7 +12,7 @@ use super::connect::Connection;
 use super::item::{Attributes, b, from_object, key_item, n, s};
 use super::plain;
 use super::refusal::{put_outcome, unreadable};
-use super::request::{Wanted, in_its_own_task, read_found};
+use super::request::{Wanted, in_its_own_task, in_order, read_found};
 use crate::batch;
 use crate::error::StoreError;
 use crate::rows::{Cursor, DailyRow, Lookup, MadeOf, Page, Put, SketchesRow, TotalRow};
@@ -96,13 +96,8 @@ impl DynamoStore {
             let unprocessed: Option<HashSet<_>> = unprocessed.iter().map(plain::Item::key).collect();
             Ok(found.zip(unprocessed))
         };
-        let Some((mut found, unprocessed)) = in_its_own_task(asking).await? else { return Ok(None) };
-        let look_up = |key| match found.remove(key) {
-            Some(row) => Lookup::Found(row),
-            None if unprocessed.contains(key) => Lookup::Unprocessed,
-            None => Lookup::Absent,
-        };
-        Ok(Some(keys.iter().map(look_up).collect()))
+        let looked_up = in_its_own_task(asking).await?;
+        Ok(looked_up.map(|(found, unprocessed)| in_order(keys, found, &unprocessed)))
     }
 }
 

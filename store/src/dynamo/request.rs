@@ -60,12 +60,7 @@ impl DynamoStore {
                 unprocessed.insert(Attributes(key).key()?);
             }
         }
-        let look_up = |key| match found.remove(key) {
-            Some(item) => Lookup::Found(item),
-            None if unprocessed.contains(key) => Lookup::Unprocessed,
-            None => Lookup::Absent,
-        };
-        Ok(keys.iter().map(look_up).collect())
+        Ok(in_order(keys, found, &unprocessed))
     }
 
     /// A query of one partition; `extra` narrows it by sort key and adds what else it takes.
@@ -114,6 +109,20 @@ pub(crate) async fn in_its_own_task<T: Send + 'static>(
         Some(Ok(answer)) => answer,
         _ => Err(StoreError::Unknown { detail: "a request ended without an answer".to_owned() }),
     }
+}
+
+/// What was found under each of these keys, in their order.
+pub(crate) fn in_order<T>(
+    keys: &[ItemKey],
+    mut found: HashMap<ItemKey, T>,
+    unprocessed: &HashSet<ItemKey>,
+) -> Vec<Lookup<T>> {
+    let look_up = |key| match found.remove(key) {
+        Some(item) => Lookup::Found(item),
+        None if unprocessed.contains(key) => Lookup::Unprocessed,
+        None => Lookup::Absent,
+    };
+    keys.iter().map(look_up).collect()
 }
 
 /// The found items read, the rest as it is.
