@@ -1,8 +1,8 @@
 //! Requests that go straight to the connection, by what the SDK found out for an earlier one.
 //!
 //! For every request the SDK puts its configuration together again, goes through the rules for endpoints, and describes
-//! itself; that is as much work as the inserts of ten events. The first request of a client shows what all have in common:
-//! address, headers, signer, connector. The next ones take it over. Credentials still come from the SDK's
+//! itself: a quarter of what the consumer did, before there was this. The first request of a client shows what all have
+//! in common: address, headers, signer, connector. The next ones take it over. Credentials still come from the SDK's
 //! cache, which renews them, its signer signs, and its client sends. After anything but a success what was learned is
 //! forgotten, and the next request is the SDK's again.
 
