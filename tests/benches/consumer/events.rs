@@ -21,6 +21,7 @@ pub(crate) enum Form {
 }
 
 /// The bytes of one invocation. Its sequence numbers can be moved on, so that it is a new one.
+#[derive(Clone)]
 pub(crate) struct Payload {
     pub(crate) json: Vec<u8>,
     pub(crate) events: usize,

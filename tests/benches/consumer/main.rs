@@ -50,6 +50,9 @@ const PAYLOADS: usize = 4;
 /// Invocations before those that are measured: connections, the cache of users, the allocator.
 const WARM_UP: usize = 8;
 
+/// How often everybody runs; the fastest run counts.
+const RUNS: usize = 3;
+
 /// Microseconds of an event that are aimed at.
 const GOAL: f64 = 6.0;
 
@@ -93,12 +96,13 @@ fn main() -> Result<()> {
 
     let until = arguments.invocations.map_or(Until::Seconds(arguments.seconds as f64), Until::Invocations);
     eprintln!("consumer: one event of {bytes} bytes a record");
-    let plain = runtime.block_on(measure(&stub.endpoint, plain, until))?;
+    let runs = if arguments.invocations.is_some() { 1 } else { RUNS };
+    let plain = fastest(runs, || runtime.block_on(measure(&stub.endpoint, plain.clone(), until)))?;
     if arguments.invocations.is_some() {
         return Ok(());
     }
     eprintln!("consumer: {PACKED} events a record");
-    let packed = runtime.block_on(measure(&stub.endpoint, packed, until))?;
+    let packed = fastest(RUNS, || runtime.block_on(measure(&stub.endpoint, packed.clone(), until)))?;
     drop(runtime);
 
     let line = |name: &str, measures: &str, ours: f64, extra: Value| {
@@ -116,12 +120,21 @@ fn main() -> Result<()> {
     let payload = folder.path().join("payload.json");
     std::fs::write(&payload, first)?;
     for peer in arguments.peer.chunks(3) {
-        let figure = run_peer(peer, &stub.endpoint, &payload, arguments.seconds)?;
+        let figure = fastest(RUNS, || run_peer(peer, &stub.endpoint, &payload, arguments.seconds))?;
         let name = peer[0].split(' ').next().unwrap_or_default().to_lowercase();
         let measures = "CPU, one event a record; the peer neither validates nor counts";
         line(&name, measures, plain, json!({"peer": {"name": peer[0], "figure": figure}}));
     }
     Ok(())
+}
+
+/// The least of several runs: what the machine does besides only makes them longer.
+fn fastest(runs: usize, mut run: impl FnMut() -> Result<f64>) -> Result<f64> {
+    let mut least = f64::INFINITY;
+    for _ in 0..runs {
+        least = least.min(run()?);
+    }
+    Ok(least)
 }
 
 /// When enough is measured.
