@@ -68,17 +68,15 @@ impl<'a> Reader<'a> {
         let rest = &self.json[self.at..];
         let number = self.next;
         self.next += 1;
-        let quoted = match self.before.get(number) {
-            Some(same) if rest.starts_with(same) => same,
-            before => {
-                let is_new = before.is_none();
-                let quoted = quoted(rest)?;
-                if is_new {
-                    self.before.push(quoted);
-                } else {
-                    self.before[number] = quoted;
-                }
-                quoted
+        let quoted = match self.before.get_mut(number) {
+            Some(same) if rest.starts_with(same) => *same,
+            Some(other) => {
+                *other = quoted(rest)?;
+                *other
+            }
+            None => {
+                self.before.push(quoted(rest)?);
+                self.before[number]
             }
         };
         self.at += quoted.len();

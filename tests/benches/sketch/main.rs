@@ -61,7 +61,9 @@ fn main() -> Result<()> {
     joins(arguments.seed, apache.as_ref());
     month(arguments.seed);
     errors(arguments.seed);
-    joined_error(arguments.seed, apache.as_ref());
+    if let Some(apache) = &apache {
+        joined_error(arguments.seed, apache);
+    }
     Ok(())
 }
 
@@ -199,7 +201,7 @@ fn errors(seed: u64) {
 }
 
 /// How far it is off where the users are in two sketches that are joined, as those of lanes and days are.
-fn joined_error(seed: u64, apache: Option<&Apache>) {
+fn joined_error(seed: u64, apache: &Apache) {
     let one = |trial| {
         let mut hashes = random(of_trial(seed, trial), apache::USERS);
         let mut union = ours(PRECISION, hashes.by_ref().take((apache::USERS / 2) as usize));
@@ -208,7 +210,7 @@ fn joined_error(seed: u64, apache: Option<&Apache>) {
     };
     let off: Vec<f64> = (0..apache::TRIALS).into_par_iter().map(one).collect();
     let rms = root_mean_square(&off);
-    for (kind, peer, figures) in apache.into_iter().flat_map(Apache::kinds) {
+    for (kind, peer, figures) in apache.kinds() {
         print(&json!({
             "name": format!("sketch/joined-rms/{kind}"), "measures": format!("error, {} users in 2 sketches", apache::USERS),
             "unit": "%", "ours": rms, "peer": {"name": peer, "figure": figures.error},
