@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headcount_producer::collector::config::{ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, TRUSTED_PROXIES, WRITE_KEYS};
+use headcount_producer::collector::config::{
+    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, LATENESS_DAYS, TRUSTED_PROXIES, WRITE_KEYS,
+};
 use headcount_producer::collector::{Collector, Listener, RETRY_FOR, Settings};
 use headcount_producer::{KinesisStream, Producer};
 
@@ -19,7 +21,11 @@ const MAX_KEY_FILE_BYTES: u64 = 64 << 10;
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the command line and the environment say of a collector.
-pub(crate) fn settings(posting: &PostingArgs, rules: &RuleArgs) -> Result<Settings, Failure> {
+pub(crate) fn settings(
+    posting: &PostingArgs,
+    rules: &RuleArgs,
+    lateness_days: Option<i64>,
+) -> Result<Settings, Failure> {
     let keys = posting.write_keys.as_deref().map(read_keys).transpose()?;
     let list = |given: &[String]| (!given.is_empty()).then(|| given.join(","));
     let given = |name: &str| match name {
@@ -28,6 +34,7 @@ pub(crate) fn settings(posting: &PostingArgs, rules: &RuleArgs) -> Result<Settin
         TRUSTED_PROXIES => list(&posting.trusted_proxies),
         EVENT_TYPES => rules.event_types.clone(),
         IP_POLICY => rules.ip_policy.map(|policy| policy.to_string()),
+        LATENESS_DAYS => lateness_days.map(|days| days.to_string()),
         _ => None,
     };
     Settings::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)
@@ -113,17 +120,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         std::fs::write(&path, "# the website\nwk_0123456789abcdef\n").unwrap();
-        assert!(settings(&posting(Some(&path), &[]), &RULES).unwrap().keys.allow(Some("wk_0123456789abcdef")));
+        assert!(settings(&posting(Some(&path), &[]), &RULES, None).unwrap().keys.allow(Some("wk_0123456789abcdef")));
         std::fs::write(&path, "# none yet\n").unwrap();
-        let refused = settings(&posting(Some(&path), &[]), &RULES).unwrap_err().to_string();
+        let refused = settings(&posting(Some(&path), &[]), &RULES, None).unwrap_err().to_string();
         assert!(refused.contains("no write key"), "{refused}");
-        let refused = settings(&posting(Some(&folder.path().join("gone")), &[]), &RULES).unwrap_err().to_string();
+        let refused = settings(&posting(Some(&folder.path().join("gone")), &[]), &RULES, None).unwrap_err().to_string();
         assert!(refused.contains("cannot be read"), "{refused}");
     }
 
     #[test]
     fn what_is_no_origin_is_named() {
-        let refused = settings(&posting(None, &["app.test"]), &RULES).unwrap_err().to_string();
+        let refused = settings(&posting(None, &["app.test"]), &RULES, None).unwrap_err().to_string();
         assert!(refused.contains("app.test"), "{refused}");
     }
 
@@ -135,7 +142,7 @@ mod tests {
                 .build(),
         );
         let stream = KinesisStream::new(&client, "events", "here");
-        let settings = settings(&posting(None, &[]), &RULES).unwrap();
+        let settings = settings(&posting(None, &[]), &RULES, None).unwrap();
         let world = SocketAddr::from(([0, 0, 0, 0], 0));
         let refused = Collecting::start(world, "--port", settings, stream).await.unwrap_err().to_string();
         assert!(refused.contains("--write-keys"), "{refused}");

@@ -34,6 +34,8 @@ mod pipeline;
 mod redrive;
 #[path = "e2e/report.rs"]
 mod report;
+#[path = "e2e/rules.rs"]
+mod rules;
 #[path = "e2e/sample.rs"]
 mod sample;
 #[path = "e2e/schema.rs"]

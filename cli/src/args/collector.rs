@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use headcount_consumer::config::MAX_LATENESS_DAYS;
 
 use super::connection::{COLLECTOR_PORT, StreamArgs};
 use super::rules::RuleArgs;
@@ -27,6 +28,9 @@ pub(crate) struct Collector {
     /// The port to listen on; 0 for any free one
     #[arg(long, value_name = "PORT", default_value_t = COLLECTOR_PORT)]
     pub(crate) port: u16,
+    /// Days before its arrival that an event may lie, as the consumer has it [default: the variable `LATENESS_DAYS`, or 7]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(0..=MAX_LATENESS_DAYS))]
+    pub(crate) lateness_days: Option<i64>,
     /// Who may post.
     #[command(flatten)]
     pub(crate) posting: PostingArgs,

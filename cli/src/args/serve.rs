@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clap::Args;
+use headcount_consumer::config::MAX_LATENESS_DAYS;
 use headcount_core::ip_policy::IpPolicy;
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
 
 use super::collector::PostingArgs;
 use super::connection::{COLLECTOR_PORT, DYNAMODB_PORT, KINESIS_PORT, WEB_PORT};
@@ -19,6 +21,7 @@ Examples:
   headcount serve                       keeps nothing, until Ctrl-C
   headcount serve --data-dir ./data     what was accepted outlives restarts and kills
   headcount serve --zone Europe/Berlin --window 5 --ip-policy drop
+  headcount serve --event-types signup,purchase --lateness-days 30     events of your own types, up to 30 days late
   headcount serve --allow-origin http://localhost:3000     pages of this origin may post to the collector
   headcount serve --lambda              the functions as processes, as on AWS; RUST_LOG says what they log";
 
@@ -66,6 +69,13 @@ pub(crate) struct Serve {
     /// The longest that an event waits for company before the consumer takes it, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub(crate) window: u64,
+    /// Event types beside the built-in ones, by commas; at most 50
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) event_types: Vec<String>,
+    /// Days before its arrival that an event may lie
+    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_LATENESS_MS / DAY_MS,
+        value_parser = clap::value_parser!(i64).range(0..=MAX_LATENESS_DAYS))]
+    pub(crate) lateness_days: i64,
     /// What is kept of addresses: keep, truncate (to /24 or /48) or drop
     #[arg(long, value_name = "POLICY", default_value = "keep")]
     pub(crate) ip_policy: IpPolicy,

@@ -14,7 +14,7 @@ use crate::output;
 
 /// Runs it.
 pub(crate) async fn run(args: Collector, interrupt: &Interrupt) -> Result<Ending, Failure> {
-    let settings = settings(&args.posting, &args.rules)?;
+    let settings = settings(&args.posting, &args.rules, args.lateness_days)?;
     let options = connect::kinesis(&args.stream.services, &args.stream.kinesis);
     let config = sdk_config(&options).await;
     let place = connect::place_of_stream(&config)?;

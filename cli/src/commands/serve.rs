@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use headcount_core::calendar::day_of;
-use headcount_core::limits::{DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
+use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
 use headcount_dashboard::{Access, Health, router};
 use headcount_local::error::LocalError;
@@ -29,9 +29,10 @@ const DRAIN_PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let addr = SocketAddr::new(args.bind, args.port);
     let access = access(addr, args.read_token_file.as_deref())?;
-    let own_rules = RuleArgs { event_types: Some(String::new()), ip_policy: Some(args.ip_policy) };
-    let collector = settings(&args.posting, &own_rules)?;
-    let rules = Rules::new(Vec::new(), Some(DEFAULT_LATENESS_MS), MAX_EARLINESS_MS, args.ip_policy);
+    let own_rules = RuleArgs { event_types: Some(args.event_types.join(",")), ip_policy: Some(args.ip_policy) };
+    let collector = settings(&args.posting, &own_rules, Some(args.lateness_days))?;
+    let lateness_ms = args.lateness_days * DAY_MS;
+    let rules = Rules::new(args.event_types, Some(lateness_ms), MAX_EARLINESS_MS, args.ip_policy);
     let machine = Machine::start(MachineOptions {
         data_dir: args.data_dir,
         failures: args.failures,
