@@ -7,6 +7,7 @@ use headcount_producer::KinesisStream;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect, sdk_config};
 use headcount_store::dynamo::schema::Tables;
+use headcount_store::error::StoreError;
 
 use crate::args::{
     DYNAMODB_PORT, DynamoArgs, KINESIS_PORT, KinesisArgs, ServiceArgs, StreamArgs, TableArgs, TablesArgs,
@@ -51,8 +52,18 @@ pub(crate) fn place_of_stream(config: &SdkConfig) -> Result<String, Failure> {
 pub(crate) async fn table(args: &TableArgs) -> Result<DynamoStore, Failure> {
     let options = dynamodb(&args.services, &args.tables.dynamodb);
     let store = DynamoStore::new(connect(&options).await, tables(&args.tables));
-    store.check().await.map_err(Failure::said)?;
+    store.check().await.map_err(|error| cannot_be_used(error, &args.services))?;
     Ok(store)
+}
+
+/// Whoever has a `headcount serve` on this machine, and did not say so, meant that.
+fn cannot_be_used(error: StoreError, services: &ServiceArgs) -> Failure {
+    match error {
+        StoreError::Unusable { detail } if !services.local => {
+            Failure::said(format_args!("{detail}; for a running `headcount serve` give --local"))
+        }
+        error => Failure::said(error),
+    }
 }
 
 /// The names of the tables.

@@ -1,18 +1,23 @@
 """Deploys the template to a stand-in for AWS, and uses what it made, through boto3.
 
-    deployment.py deploy ENDPOINT STACK BINARIES < template.yaml    prints the stack's outputs and resources
+    deployment.py deploy ENDPOINT STACK BINARIES [NAME=VALUE...] < template.yaml
+                                                                    prints the stack's outputs and resources
     deployment.py put ENDPOINT STREAM < records                     one a line: {"key": ..., "data": base64}
     deployment.py invoke ENDPOINT FUNCTION                          prints what the function answered
+    deployment.py secret ENDPOINT NAME                              prints a secret
+    deployment.py ask ENDPOINT URL METHOD [NAME=VALUE...] < body    asks a function URL with these headers
     deployment.py spoil ENDPOINT STACK < changes                    of its mapping and table, as the API names them
     deployment.py describe ENDPOINT STACK                           prints what became of the stream, tables and mapping
 """
 
 import base64
+import http.client
 import io
 import json
 import sys
 import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -20,6 +25,14 @@ from botocore.exceptions import WaiterError
 
 # What the stand-in lacks, and so is left out of the stack there.
 LACKING = dict.fromkeys(["AggregatorLate", "RejectedShare"], "alarms over an expression of several metrics")
+
+# The programs of the functions.
+PROGRAMS = {
+    "Consumer": "headcount-consumer",
+    "Aggregator": "headcount-aggregator",
+    "Api": "headcount-dashboard",
+    "Collector": "headcount-collector",
+}
 
 # Records that one PutRecords takes.
 MOST_RECORDS = 500
@@ -39,7 +52,11 @@ def client(service: str, endpoint: str):
     )
 
 
-def deploy(endpoint: str, stack: str, binaries: str) -> dict:
+def pairs(arguments: tuple[str, ...]) -> dict[str, str]:
+    return dict(argument.split("=", 1) for argument in arguments)
+
+
+def deploy(endpoint: str, stack: str, binaries: str, *parameters: str) -> dict:
     """As `sam deploy` does it: upload the code, expand, create the stack, wait for it."""
     # Here, because it takes a second and only this command needs it.
     import template
@@ -50,14 +67,15 @@ def deploy(endpoint: str, stack: str, binaries: str) -> dict:
     s3 = client("s3", endpoint)
     s3.create_bucket(Bucket=template.CODE_BUCKET)
     for name, resource in expanded["Resources"].items():
-        # What is made only where it was asked for is not made here.
-        if resource["Type"] == "AWS::Lambda::Function" and "Condition" not in resource:
-            code = zipped(Path(binaries) / f"headcount-{name.lower()}")
+        # What is made only where it was asked for needs its code only then.
+        if resource["Type"] == "AWS::Lambda::Function" and (parameters or "Condition" not in resource):
+            code = zipped(Path(binaries) / PROGRAMS[name])
             s3.put_object(Bucket=template.CODE_BUCKET, Key=resource["Properties"]["Code"]["S3Key"], Body=code)
     cloudformation = client("cloudformation", endpoint)
     cloudformation.create_stack(
         StackName=stack,
         TemplateBody=json.dumps(expanded),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in pairs(parameters).items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     wait = {"Delay": 1, "MaxAttempts": 120}
@@ -104,6 +122,19 @@ def invoke(endpoint: str, function: str) -> dict:
     return {"error": answer.get("FunctionError"), "payload": json.load(answer["Payload"])}
 
 
+def secret(endpoint: str, name: str) -> str:
+    return client("secretsmanager", endpoint).get_secret_value(SecretId=name)["SecretString"]
+
+
+def ask(endpoint: str, url: str, method: str, *headers: str) -> dict:
+    """The stand-in knows a function by the host that it is asked for."""
+    asked = urlsplit(url)
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=60)
+    connection.request(method, asked.path, sys.stdin.buffer.read(), {"Host": asked.netloc, **pairs(headers)})
+    answer = connection.getresponse()
+    return {"status": answer.status, "headers": dict(answer.headers.items()), "body": answer.read().decode()}
+
+
 def spoil(endpoint: str, stack: str) -> dict:
     """Changes what was deployed by hand, as somebody might in the console."""
     of_stack = client("cloudformation", endpoint).describe_stack_resources(StackName=stack)["StackResources"]
@@ -143,7 +174,8 @@ def describe(endpoint: str, stack: str) -> dict:
 
 def main() -> None:
     command, *arguments = sys.argv[1:]
-    answer = {"deploy": deploy, "put": put, "invoke": invoke, "spoil": spoil, "describe": describe}[command](*arguments)
+    commands = [deploy, put, invoke, secret, ask, spoil, describe]
+    answer = {one.__name__: one for one in commands}[command](*arguments)
     json.dump(answer, sys.stdout, default=str)
 
 

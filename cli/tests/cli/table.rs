@@ -30,6 +30,15 @@ fn an_endpoint_where_nothing_is_is_one_line() {
     }
 }
 
+#[test]
+fn without_credentials_it_says_what_is_missing() {
+    for args in READING {
+        assert_one_line(&run(args), &["no AWS credentials were found", "AWS_ACCESS_KEY_ID", "--local"]);
+        let output = run(&[args, &["--region", "eu-west-1", "--dynamodb-endpoint", &nothing_there()]].concat());
+        assert_one_line(&output, &["no AWS credentials were found", "AWS_ACCESS_KEY_ID", "--local"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_missing_or_was_never_used_is_one_line() {
     let table = Table::start(TableOptions::default()).await.unwrap();

@@ -13,6 +13,9 @@ use crate::rows::Put;
 /// Bytes of a service's message that are passed on: some echo what they were sent.
 const MAX_DETAIL_BYTES: usize = 300;
 
+/// What to do about credentials.
+const SET_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
+
 /// Where requests go, for messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -56,6 +59,9 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     match (error, sort(error, place, table)) {
+        (SdkError::DispatchFailure(_), StoreError::Unknown { detail }) if credentials_error(error).is_some() => {
+            StoreError::Unusable { detail: format!("{}: {SET_CREDENTIALS}", detail.trim_end_matches('.')) }
+        }
         (SdkError::DispatchFailure(_) | SdkError::TimeoutError(_), StoreError::Unknown { detail }) => {
             StoreError::Unusable {
                 detail: format!(
@@ -180,10 +186,7 @@ where
         Some(CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_)) => StoreError::Unknown {
             detail: cut(&format!("the AWS credentials could not be fetched: {}", innermost(error))),
         },
-        Some(_) => StoreError::Unusable {
-            detail: "no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-                .into(),
-        },
+        Some(_) => StoreError::Unusable { detail: format!("no AWS credentials were found: {SET_CREDENTIALS}") },
         // Every request needs one to be signed.
         None if place.region.is_none() => {
             StoreError::Unusable { detail: "no AWS region is configured: set AWS_REGION".into() }

@@ -79,3 +79,13 @@ async fn what_is_missing_is_named() {
     assert!(said.contains("no AWS region is configured: set AWS_REGION"), "{said}");
     assert_eq!(server.asked(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_should_give_them_and_does_not_is_not_taken_for_the_table() {
+    let giver = signed().await;
+    let server = signed().await;
+    let said = outcome(&[(ENDPOINT, &server.endpoint), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &giver.endpoint)]).await;
+    assert!(said.contains("could not be fetched") && said.contains("set AWS_ACCESS_KEY_ID"), "{said}");
+    assert!(!said.contains("cannot be reached"), "{said}");
+    assert_eq!(server.asked(), 0);
+}

@@ -23,26 +23,37 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// What the stand-in lacks, each left out there and nowhere else.
 const LEFT_OUT: [&str; 2] = ["AggregatorLate", "RejectedShare"];
 
-struct Stack {
-    stand_in: StandIn,
+/// What must be built.
+const PROGRAMS: [&str; 5] =
+    ["headcount", "headcount-consumer", "headcount-aggregator", "headcount-dashboard", "headcount-collector"];
+
+/// A stack of the template on a stand-in of its own.
+pub(crate) struct Stack {
+    pub(crate) stand_in: StandIn,
     made: Value,
 }
 
 impl Stack {
+    /// With the defaults of every parameter.
     fn deploy() -> Self {
+        Self::deploy_with(&[])
+    }
+
+    /// With these parameters, each `NAME=VALUE`.
+    pub(crate) fn deploy_with(parameters: &[&str]) -> Self {
         let stand_in = StandIn::start();
         let binaries = binaries::folder();
-        for name in ["headcount", "headcount-consumer", "headcount-aggregator", "headcount-collector"] {
+        for name in PROGRAMS {
             let binary = binaries.join(name);
             assert!(binary.is_file(), "{} is not there: run `cargo build --workspace` first", binary.display());
         }
         let folder = binaries.to_str().expect("a path that is text");
-        let arguments = ["deploy", &stand_in.endpoint, STACK, folder];
+        let arguments = [&["deploy", &stand_in.endpoint, STACK, folder], parameters].concat();
         let made = ask("deployment.py", &arguments, source().as_bytes());
         Self { stand_in, made }
     }
 
-    fn output(&self, name: &str) -> &str {
+    pub(crate) fn output(&self, name: &str) -> &str {
         self.made["outputs"][name].as_str().unwrap_or_else(|| panic!("no output {name}: {}", self.made))
     }
 

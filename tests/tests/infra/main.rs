@@ -1,6 +1,7 @@
 //! The deployment on AWS, checked without an account: the template is expanded, linted, held to its policies, and
 //! deployed to a stand-in that nobody here wrote.
 
+mod addresses;
 mod deployed;
 mod events;
 mod independent;

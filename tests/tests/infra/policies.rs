@@ -274,6 +274,29 @@ fn nobody_reads_figures_at_an_address_unless_somebody_decides_who() {
 }
 
 #[test]
+fn whoever_may_ask_an_open_address_may_invoke_its_function_by_it() {
+    let template = Expanded::new();
+    for function in ["Api", "Collector"] {
+        let permissions = template.all("AWS::Lambda::Permission");
+        let of_it = permissions.iter().filter(|(_, permission)| permission["FunctionName"]["Ref"] == function);
+        let mut allowed: Vec<_> = of_it
+            .map(|(_, permission)| {
+                json!([
+                    permission["Action"],
+                    permission["Principal"],
+                    permission["FunctionUrlAuthType"],
+                    permission["InvokedViaFunctionUrl"],
+                ])
+            })
+            .collect();
+        allowed.sort_by_key(Value::to_string);
+        let wanted =
+            [json!(["lambda:InvokeFunction", "*", null, true]), json!(["lambda:InvokeFunctionUrl", "*", "NONE", null])];
+        assert_eq!(allowed, wanted, "AWS asks for both of {function}, and by no other way than its address");
+    }
+}
+
+#[test]
 fn write_keys_are_made_by_the_stack_and_stand_in_no_parameter() {
     let template = Expanded::new();
     assert_eq!(template.properties("WriteKeys")["GenerateSecretString"]["ExcludePunctuation"], true);
