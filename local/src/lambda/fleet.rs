@@ -103,6 +103,8 @@ pub struct FleetOptions {
     pub arguments: Vec<String>,
     /// Its own variables, which go before those that every function gets. Nothing of our own environment is handed on.
     pub environment: Vec<(String, String)>,
+    /// Whether what it writes is passed on to our standard error.
+    pub passes_output: bool,
     /// How long a process may take to ask for its first invocation.
     pub init_timeout: Duration,
     /// The most processes that run at once.
@@ -117,6 +119,7 @@ impl FleetOptions {
             program: program.into(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            passes_output: true,
             init_timeout: INIT_TIMEOUT,
             most: MAX_PROCESSES,
         }

@@ -1,4 +1,4 @@
-//! What a function writes to its standard output and error: passed through, and the end of it remembered.
+//! What a function writes to its standard output and error: passed on, and the end of it remembered.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -39,9 +39,9 @@ impl Tail {
     }
 }
 
-/// Copies `from` to our standard error, line by line, until it ends. What is written there is for the function's own
-/// filter to decide.
-pub(super) async fn pass_through(from: impl AsyncRead + Unpin, tail: Tail) {
+/// Reads `from` line by line until it ends; copies it to our standard error where it is `passed` on. What is written there
+/// is for the function's own filter to decide.
+pub(super) async fn read_output(from: impl AsyncRead + Unpin, tail: Tail, passed: bool) {
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     loop {
@@ -54,8 +54,10 @@ pub(super) async fn pass_through(from: impl AsyncRead + Unpin, tail: Tail) {
             line.push(b'\n');
         }
         tail.push(&String::from_utf8_lossy(&line));
-        // Where nobody reads our standard error any more, the function still runs.
-        let _ = std::io::stderr().write_all(&line);
+        if passed {
+            // Where nobody reads our standard error any more, the function still runs.
+            let _ = std::io::stderr().write_all(&line);
+        }
     }
 }
 
@@ -68,7 +70,7 @@ mod tests {
         let tail = Tail::default();
         let long = "x".repeat(MAX_LINE_BYTES as usize + 10);
         let written = format!("{long}\n\nError: \u{e9}\nCaused by:\n  {}\nno end", "\u{e9}".repeat(200));
-        pass_through(written.as_bytes(), tail.clone()).await;
+        read_output(written.as_bytes(), tail.clone(), true).await;
         let text = tail.text();
         assert!(text.ends_with("no end") && text.contains("Error: \u{e9} Caused by:"), "{text}");
         assert!(text.len() < TAIL_LINES * (TAIL_LINE_BYTES + 1), "{}", text.len());

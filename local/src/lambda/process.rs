@@ -13,7 +13,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout, timeout_at};
 
 use super::api::{Api, Invocation, Phase};
 use super::fleet::{FleetOptions, FunctionProcess, InvokeError};
-use super::output::{Tail, pass_through};
+use super::output::{Tail, read_output};
 
 /// How long the last words of a process that has ended may take to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ pub(super) struct Process {
     child: Child,
     api: Api,
     tail: Tail,
-    /// What passes its output through.
+    /// What reads its output.
     output: [JoinHandle<()>; 2],
     entry: Entry,
 }
@@ -92,7 +92,11 @@ impl Process {
             return Err(cannot("it ended at once".to_owned()));
         };
         let tail = Tail::default();
-        let output = [tokio::spawn(pass_through(out, tail.clone())), tokio::spawn(pass_through(err, tail.clone()))];
+        let passed = options.passes_output;
+        let output = [
+            tokio::spawn(read_output(out, tail.clone(), passed)),
+            tokio::spawn(read_output(err, tail.clone(), passed)),
+        ];
         let mut process = Self { child, api, tail, output, entry: running.enter(id) };
         process.begin(options.init_timeout, deadline).await?;
         Ok(process)

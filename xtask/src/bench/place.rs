@@ -59,7 +59,7 @@ impl Place {
         Ok(self.target.join("release").join("headcount"))
     }
 
-    /// Builds and runs the program `tests/benches/<bench>.rs`, and reads the lines that it prints. What it says on
+    /// Builds and runs a program of `tests/benches/`, and reads the lines that it prints. What it says on
     /// standard error passes through.
     pub(crate) fn measure(&self, bench: &str, arguments: &[&str]) -> Result<Vec<Line>> {
         self.say(format_args!("{bench}: building"));

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use chrono::{NaiveDate, Utc};
-use clap::Parser;
 use headcount_core::calendar::{days, days_before};
 use headcount_core::counters::{Counters, ModelUse};
 use headcount_core::deployment::Deployment;
@@ -21,12 +20,7 @@ use headcount_store::faulty::Faulty;
 use headcount_store::faulty::plan::Quiet;
 use headcount_store::rows::{DailyRow, MadeOf, SketchesRow, TotalRow};
 use headcount_store::traits::{DailyStore as _, DeploymentStore as _, MAX_LISTED_PARTITIONS};
-use mimalloc::MiMalloc;
 use serde_json::{Value, json};
-
-/// As in `headcount`, which is both the table and who asks it.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Days of the range.
 const DAYS: u64 = 365;
@@ -54,18 +48,8 @@ const MANY_NAMES: Names = Names { features: 50, platforms: 50, ..AS_GENERATED };
 /// How often each question is asked; the median is told.
 const ROUNDS: usize = 21;
 
-#[derive(Parser)]
-struct Arguments {
-    /// Given by `cargo bench`; without it nothing is measured
-    #[arg(long)]
-    bench: bool,
-}
-
-#[tokio::main]
-async fn main() -> Result<()> {
-    if !Arguments::parse().bench {
-        return Ok(());
-    }
+/// Measures.
+pub(crate) async fn run() -> Result<()> {
     let table = Table::start(TableOptions::default()).await?;
     let connection = connect(&ConnectOptions::local(table.endpoint())).await;
     let deadline = tokio::time::Instant::now() + Duration::from_mins(1);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Parser;
+use clap::Args;
 use headcount_local::clients;
 use headcount_producer::{NewEvent, Packing, Producer, ProducerError};
 use headcount_tests::processor;
@@ -24,11 +24,9 @@ const MIN_TIMES_THE_PEER: f64 = 10.0;
 
 const STREAM: &str = "events";
 
-#[derive(Parser)]
-struct Arguments {
-    /// Given by `cargo bench`; without it nothing is measured
-    #[arg(long)]
-    bench: bool,
+/// What is given.
+#[derive(Args)]
+pub(crate) struct Arguments {
     /// Be the stream
     #[arg(long)]
     stream: bool,
@@ -40,14 +38,10 @@ struct Arguments {
     peer: Option<Vec<String>>,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+/// Measures, or is the stream.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     if arguments.stream {
         return stream().await;
-    }
-    if !arguments.bench {
-        return Ok(());
     }
     let path = arguments.events.context("--events is missing: a file of events")?;
     let text = std::fs::read_to_string(&path)?;
@@ -152,7 +146,10 @@ impl Drop for Running {
 }
 
 fn start_stream() -> Result<(Running, String)> {
-    let mut child = Command::new(std::env::current_exe()?).arg("--stream").stdout(Stdio::piped()).spawn()?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["producer", "--bench", "--stream"])
+        .stdout(Stdio::piped())
+        .spawn()?;
     let out = child.stdout.take().context("the stream has no output")?;
     let running = Running(child);
     let mut endpoint = String::new();

@@ -7,11 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
-use clap::Parser;
+use clap::Args;
 use headcount_local::lambda::fleet::{Fleet, FleetOptions};
 use headcount_local::table::{Table, TableOptions};
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
@@ -27,26 +27,19 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The median that is aimed at, in milliseconds.
 const GOAL_MS: f64 = 50.0;
 
-#[derive(Parser)]
-struct Arguments {
-    /// Given by `cargo bench`; without it nothing is measured
-    #[arg(long)]
-    bench: bool,
+/// What is given.
+#[derive(Args)]
+pub(crate) struct Arguments {
     /// The consumer's program
     #[arg(long)]
-    program: Option<PathBuf>,
+    program: PathBuf,
     /// How often it is started, in each of two ways
     #[arg(long, default_value_t = 20)]
     starts: u32,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    if !arguments.bench {
-        return Ok(());
-    }
-    let program = arguments.program.context("--program is missing: the consumer's program")?;
+/// Measures.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let table = Table::start(TableOptions::default()).await?;
     let connection = connect(&ConnectOptions::local(table.endpoint())).await;
     create_tables(&connection, &Tables::one(TABLE), Instant::now() + LIMIT).await?;
@@ -54,7 +47,7 @@ async fn main() -> Result<()> {
     let credentials = folder.path().join("credentials");
     std::fs::write(&credentials, "[default]\naws_access_key_id = test\naws_secret_access_key = test\n")?;
 
-    let mut starts = Starts { program: &program, endpoint: table.endpoint(), done: 0 };
+    let mut starts = Starts { program: &arguments.program, endpoint: table.endpoint(), done: 0 };
     // The first ones read the program from the disk.
     for _ in 0..3 {
         starts.one(&[]).await?;
@@ -99,7 +92,7 @@ impl Starts<'_> {
 
     async fn one(&mut self, variables: &[(&str, &str)]) -> Result<Duration> {
         self.done += 1;
-        let mut options = FleetOptions::new("consumer", self.program);
+        let mut options = FleetOptions { passes_output: false, ..FleetOptions::new("consumer", self.program) };
         let own = [("EVENTS_TABLE", TABLE), ("AWS_ENDPOINT_URL_DYNAMODB", &self.endpoint), ("RUST_LOG", "info")];
         options.environment =
             own.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::Utc;
-use clap::Parser;
+use clap::Args;
 use headcount_local::stream::{Stream, StreamOptions};
 use serde_json::json;
 
@@ -27,29 +27,22 @@ const CONNECTIONS: u64 = 32;
 /// Events a second that are aimed at.
 const GOAL: f64 = 20_000.0;
 
-#[derive(Parser)]
-struct Arguments {
-    /// Given by `cargo bench`; without it nothing is measured
-    #[arg(long)]
-    bench: bool,
+/// What is given.
+#[derive(Args)]
+pub(crate) struct Arguments {
     /// The command `headcount`
     #[arg(long)]
-    program: Option<PathBuf>,
+    program: PathBuf,
     /// How long events are sent, in seconds
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    if !arguments.bench {
-        return Ok(());
-    }
-    let program = arguments.program.context("--program is missing: the command headcount")?;
+/// Measures.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     pin(std::process::id(), 1);
     let stream = Stream::start(StreamOptions::new(STREAM, 4)).await?;
-    let mut collector = Collector::start(&program, &stream.endpoint())?;
+    let mut collector = Collector::start(&arguments.program, &stream.endpoint())?;
     pin(collector.child.id(), 0);
     let host = collector.host.clone();
     let lasting = Duration::from_secs(arguments.seconds);

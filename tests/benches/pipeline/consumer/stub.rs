@@ -23,9 +23,12 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
-    /// Starts this very program again, with `--stub`.
+    /// Starts this very program again, as the stub.
     pub(crate) fn start() -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?).arg("--stub").stdout(Stdio::piped()).spawn()?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["consumer", "--bench", "--stub"])
+            .stdout(Stdio::piped())
+            .spawn()?;
         let out = child.stdout.take().context("the stub has no output")?;
         let mut stub = Self { child, endpoint: String::new() };
         BufReader::new(out).read_line(&mut stub.endpoint)?;

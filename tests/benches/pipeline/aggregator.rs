@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use chrono::NaiveDate;
-use clap::Parser;
 use headcount_aggregator::{Deps, Settings, rebuild, roll_up};
 use headcount_core::deployment::Deployment;
 use headcount_core::event::{Event, EventType};
@@ -41,18 +40,8 @@ const EVENTS_A_PAGE: usize = 1_500;
 /// How often the large day is rolled up; the mean is told.
 const ROUNDS: u32 = 20;
 
-#[derive(Parser)]
-struct Arguments {
-    /// Given by `cargo bench`; without it nothing is measured
-    #[arg(long)]
-    bench: bool,
-}
-
-#[tokio::main]
-async fn main() -> Result<()> {
-    if !Arguments::parse().bench {
-        return Ok(());
-    }
+/// Measures.
+pub(crate) async fn run() -> Result<()> {
     let [few, many] = LANES;
     let day = day_of_lanes(few).await?;
     let before = processor::seconds();

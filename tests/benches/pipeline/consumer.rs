@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::Utc;
-use clap::Parser;
+use clap::Args;
 use fastrand::Rng;
 use headcount_consumer::delivery::Delivery;
 use headcount_consumer::deps::{Deps, Feed, Settings};
@@ -25,16 +25,11 @@ use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::dynamo::schema::Tables;
 use headcount_store::retry::Jitter;
 use headcount_tests::processor;
-use mimalloc::MiMalloc;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use events::{Form, Payload};
 use stub::Stub;
-
-/// As in the consumer's program.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 const TABLE: &str = "headcount";
 
@@ -51,16 +46,14 @@ const PAYLOADS: usize = 4;
 const WARM_UP: usize = 8;
 
 /// How often everybody runs; the fastest run counts.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 /// Microseconds of an event that are aimed at.
 const GOAL: f64 = 6.0;
 
-#[derive(Parser)]
-struct Arguments {
-    /// Given by `cargo bench`; without it nothing is measured
-    #[arg(long)]
-    bench: bool,
+/// What is given.
+#[derive(Args)]
+pub(crate) struct Arguments {
     /// Be the table
     #[arg(long)]
     stub: bool,
@@ -76,13 +69,10 @@ struct Arguments {
     peer: Vec<String>,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+/// Measures, or is the table.
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     if arguments.stub {
         return stub::serve();
-    }
-    if !arguments.bench {
-        return Ok(());
     }
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
     let stub = Stub::start()?;
