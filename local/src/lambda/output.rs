@@ -15,6 +15,9 @@ const TAIL_LINES: usize = 8;
 /// Bytes of each remembered line.
 const TAIL_LINE_BYTES: usize = 300;
 
+/// How a line of metrics begins. They are for `CloudWatch`, which reads them from the log, and not for people.
+const METRICS: &[u8] = b"{\"_aws\":";
+
 /// The last lines that a process wrote.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tail(Arc<Mutex<VecDeque<String>>>);
@@ -53,6 +56,9 @@ pub(super) async fn read_output(from: impl AsyncRead + Unpin, tail: Tail, passed
         if line.last() != Some(&b'\n') {
             line.push(b'\n');
         }
+        if line.starts_with(METRICS) {
+            continue;
+        }
         tail.push(&String::from_utf8_lossy(&line));
         if passed {
             // Where nobody reads our standard error any more, the function still runs.
@@ -73,6 +79,8 @@ mod tests {
         read_output(written.as_bytes(), tail.clone(), true).await;
         let text = tail.text();
         assert!(text.ends_with("no end") && text.contains("Error: \u{e9} Caused by:"), "{text}");
+        read_output(&b"{\"_aws\":{}}\n"[..], tail.clone(), true).await;
+        assert_eq!(tail.text(), text, "metrics are no words");
         assert!(text.len() < TAIL_LINES * (TAIL_LINE_BYTES + 1), "{}", text.len());
         for n in 0..20 {
             tail.push(&n.to_string());

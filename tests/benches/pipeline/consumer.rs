@@ -45,7 +45,7 @@ const PAYLOADS: usize = 4;
 /// Invocations before those that are measured: connections, the cache of users, the allocator.
 const WARM_UP: usize = 8;
 
-/// How often everybody runs; the fastest run counts.
+/// How often everybody runs, in turns; the fastest run counts: what the machine does besides only makes them longer.
 const RUNS: usize = 5;
 
 /// Microseconds of an event that are aimed at.
@@ -82,18 +82,28 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let plain: Vec<_> = payloads(Form::Plain);
     let packed: Vec<_> = payloads(Form::Packed(PACKED));
     let bytes = plain[0].event_bytes / EVENTS;
-    let first = plain[0].json.clone();
 
     let until = arguments.invocations.map_or(Until::Seconds(arguments.seconds as f64), Until::Invocations);
-    eprintln!("consumer: one event of {bytes} bytes a record");
-    let runs = if arguments.invocations.is_some() { 1 } else { RUNS };
-    let plain = fastest(runs, || runtime.block_on(measure(&stub.endpoint, plain.clone(), until)))?;
+    let ours = |payloads: &[Payload]| runtime.block_on(measure(&stub.endpoint, payloads.to_vec(), until));
     if arguments.invocations.is_some() {
-        return Ok(());
+        return ours(&plain).map(drop);
     }
-    eprintln!("consumer: {PACKED} events a record");
-    let packed = fastest(RUNS, || runtime.block_on(measure(&stub.endpoint, packed.clone(), until)))?;
-    drop(runtime);
+    let folder = tempfile::tempdir()?;
+    let payload = folder.path().join("payload.json");
+    std::fs::write(&payload, &plain[0].json)?;
+    let peers: Vec<_> = arguments.peer.chunks(3).collect();
+    let (mut least_plain, mut least_packed, mut least_of) =
+        (f64::INFINITY, f64::INFINITY, vec![f64::INFINITY; peers.len()]);
+    for run in 1..=RUNS {
+        eprintln!("consumer: run {run} of {RUNS}: one event of {bytes} bytes a record");
+        least_plain = least_plain.min(ours(&plain)?);
+        eprintln!("consumer: run {run} of {RUNS}: {PACKED} events a record");
+        least_packed = least_packed.min(ours(&packed)?);
+        for (peer, least) in peers.iter().zip(&mut least_of) {
+            eprintln!("consumer: run {run} of {RUNS}: {}", peer[0]);
+            *least = least.min(run_peer(peer, &stub.endpoint, &payload, arguments.seconds)?);
+        }
+    }
 
     let line = |name: &str, measures: &str, ours: f64, extra: Value| {
         let mut line =
@@ -104,27 +114,19 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         println!("{line}");
     };
     let goal = json!({"atMost": GOAL});
-    line("plain", &format!("CPU, one event of {bytes} bytes a record"), plain, json!({"goal": goal}));
-    line("packed", &format!("CPU, {PACKED} events of {bytes} bytes a record, zstd"), packed, json!({"goal": goal}));
-    let folder = tempfile::tempdir()?;
-    let payload = folder.path().join("payload.json");
-    std::fs::write(&payload, first)?;
-    for peer in arguments.peer.chunks(3) {
-        let figure = fastest(RUNS, || run_peer(peer, &stub.endpoint, &payload, arguments.seconds))?;
+    line("plain", &format!("CPU, one event of {bytes} bytes a record"), least_plain, json!({"goal": goal}));
+    line(
+        "packed",
+        &format!("CPU, {PACKED} events of {bytes} bytes a record, zstd"),
+        least_packed,
+        json!({"goal": goal}),
+    );
+    for (peer, figure) in peers.iter().zip(least_of) {
         let name = peer[0].split(' ').next().unwrap_or_default().to_lowercase();
         let measures = "CPU, one event a record; the peer neither validates nor counts";
-        line(&name, measures, plain, json!({"peer": {"name": peer[0], "figure": figure}}));
+        line(&name, measures, least_plain, json!({"peer": {"name": peer[0], "figure": figure}}));
     }
     Ok(())
-}
-
-/// The least of several runs: what the machine does besides only makes them longer.
-fn fastest(runs: usize, mut run: impl FnMut() -> Result<f64>) -> Result<f64> {
-    let mut least = f64::INFINITY;
-    for _ in 0..runs {
-        least = least.min(run()?);
-    }
-    Ok(least)
 }
 
 /// When enough is measured.
@@ -169,7 +171,6 @@ async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until) -> Re
 }
 
 fn run_peer(peer: &[String], endpoint: &str, payload: &Path, seconds: u64) -> Result<f64> {
-    eprintln!("consumer: {}", peer[0]);
     let mut command = Command::new(&peer[1]);
     command.arg(&peer[2]).args([endpoint, TABLE]).arg(payload).arg(seconds.to_string());
     let output = command.stderr(Stdio::inherit()).output()?;
