@@ -56,7 +56,7 @@ pub(crate) async fn table(args: &TableArgs) -> Result<DynamoStore, Failure> {
     Ok(store)
 }
 
-/// Whoever has a `headcount serve` on this machine, and did not say so, meant that.
+/// Whoever meant a `headcount serve` of this machine is told how to say so.
 fn cannot_be_used(error: StoreError, services: &ServiceArgs) -> Failure {
     match error {
         StoreError::Unusable { detail } if !services.local => {
