@@ -15,6 +15,9 @@ use crate::command::{Serve, binary, expect, json as ask, wait_for};
 const SETTLED: &str = "document.getElementById('main').ariaBusy === 'false' \
      && document.getElementById('main').dataset.range === String(new URLSearchParams(location.search))";
 
+/// Lets the page ask again, as when somebody goes back to its address.
+const LOOK: &str = "dispatchEvent(new PopStateEvent('popstate'))";
+
 /// A name that would do something, were it read as markup.
 const MARKUP: &str = "<img src=x onerror=alert(1)>";
 
@@ -98,6 +101,8 @@ async fn check(browser: &Browser, serve: &Serve, query: &str) -> Value {
             return shown["figures"].clone();
         }
         assert!(started.elapsed() < PATIENCE, "{query}: the page shows {shown:#}\nthe API says {said:#}");
+        // Of a long range the page looks for what is new every two minutes: it is told to look now.
+        browser.value(LOOK).await.unwrap();
     }
 }
 

@@ -42,7 +42,8 @@ fn what_is_posted_to_the_collector_is_seen_by_who_has_the_read_token() {
     .to_string();
     let key = format!("authorization=Bearer {}", stack.secret(stack.output("WriteKeysSecret")));
     let post = |headers: &[&str]| stack.request("CollectorUrl", "POST", "v1/events", headers, &event);
-    assert_eq!(post(&[]).status, 401);
+    let refused = post(&[]);
+    assert_eq!(refused.status, 401, "{refused:?}\n{}", stack.stand_in.said());
     // The same event again, as after an answer that was lost.
     for _ in 0..2 {
         let answer = post(&[&key, "content-type=application/json", "user-agent=Browser/7"]);
