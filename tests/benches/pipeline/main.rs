@@ -8,8 +8,6 @@ mod consumer;
 mod producer;
 mod query;
 
-use std::pin::Pin;
-
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
@@ -41,14 +39,17 @@ enum Part {
 
 fn main() -> Result<()> {
     let Arguments { bench: true, part: Some(part) } = Arguments::parse() else { return Ok(()) };
-    // As many threads as there are processors, but for the consumer, whose function has one.
-    let in_runtime = |bench: Pin<Box<dyn Future<Output = Result<()>>>>| Runtime::new()?.block_on(bench);
     match part {
         Part::Consumer(arguments) => consumer::run(arguments),
-        Part::Aggregator => in_runtime(Box::pin(aggregator::run())),
-        Part::ColdStart(arguments) => in_runtime(Box::pin(cold_start::run(arguments))),
-        Part::Collector(arguments) => in_runtime(Box::pin(collector::run(arguments))),
-        Part::Producer(arguments) => in_runtime(Box::pin(producer::run(arguments))),
-        Part::Query => in_runtime(Box::pin(query::run())),
+        Part::Aggregator => in_runtime(aggregator::run()),
+        Part::ColdStart(arguments) => in_runtime(cold_start::run(arguments)),
+        Part::Collector(arguments) => in_runtime(collector::run(arguments)),
+        Part::Producer(arguments) => in_runtime(producer::run(arguments)),
+        Part::Query => in_runtime(query::run()),
     }
+}
+
+/// On as many threads as there are processors. The consumer has a runtime of its own: its function has one processor.
+fn in_runtime(bench: impl Future<Output = Result<()>>) -> Result<()> {
+    Runtime::new()?.block_on(bench)
 }

@@ -6,5 +6,5 @@ use super::line::Line;
 use super::place::Place;
 
 pub(super) fn run(place: &Place) -> Result<Vec<Line>> {
-    place.measure("pipeline", &["aggregator"])
+    place.measure_part("aggregator", &[])
 }

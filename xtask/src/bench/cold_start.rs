@@ -42,8 +42,7 @@ pub(super) fn run(place: &Place) -> Result<Vec<Line>> {
     let zip = out.join("zip").join(PACKAGE).join("bootstrap.zip");
     let zipped = fs::metadata(&zip).with_context(|| format!("cargo lambda left no {}", zip.display()))?.len();
     let program = out.join("binary").join(PACKAGE).join("bootstrap");
-    let mut lines =
-        place.measure("pipeline", &["cold-start", "--program", &program.to_string_lossy(), "--starts", STARTS])?;
+    let mut lines = place.measure_part("cold-start", &["--program", &program.to_string_lossy(), "--starts", STARTS])?;
     lines.push(Line {
         name: "cold-start/zip".to_owned(),
         measures: "the consumer's zip".to_owned(),

@@ -7,5 +7,5 @@ use super::place::Place;
 
 pub(super) fn run(place: &Place) -> Result<Vec<Line>> {
     let program = place.headcount()?;
-    place.measure("pipeline", &["collector", "--program", &program.to_string_lossy()])
+    place.measure_part("collector", &["--program", &program.to_string_lossy()])
 }

@@ -38,7 +38,7 @@ pub(super) fn run(place: &Place) -> Result<Vec<Line>> {
             on_python.to_string_lossy().into_owned(),
         ],
     ];
-    let arguments = peers.iter().flat_map(|peer| std::iter::once("--peer").chain(peer.iter().map(String::as_str)));
-    let arguments: Vec<_> = std::iter::once("consumer").chain(arguments).collect();
-    place.measure("pipeline", &arguments)
+    let arguments: Vec<_> =
+        peers.iter().flat_map(|peer| std::iter::once("--peer").chain(peer.iter().map(String::as_str))).collect();
+    place.measure_part("consumer", &arguments)
 }

@@ -59,6 +59,11 @@ impl Place {
         Ok(self.target.join("release").join("headcount"))
     }
 
+    /// As [`Place::measure`], one part of the program that measures the pipeline.
+    pub(crate) fn measure_part(&self, part: &str, arguments: &[&str]) -> Result<Vec<Line>> {
+        self.measure("pipeline", &[&[part], arguments].concat())
+    }
+
     /// Builds and runs a program of `tests/benches/`, and reads the lines that it prints. What it says on
     /// standard error passes through.
     pub(crate) fn measure(&self, bench: &str, arguments: &[&str]) -> Result<Vec<Line>> {
