@@ -57,10 +57,10 @@ pub(crate) async fn close<S: AggregatorStore>(
 }
 
 impl Closing {
-    /// Puts exact session figures in the place of estimated ones. Where a lane was set aside, the estimate stays: it
-    /// is of the same lanes as the other figures.
+    /// Puts exact session figures in the place of estimated ones. Where a source was set aside, the estimate stays: it
+    /// is of the same sources as the other figures.
     pub(crate) fn apply(&self, figures: &mut Figures) {
-        if figures.estimate.sessions_exact || figures.estimate.lanes_set_aside > 0 {
+        if figures.estimate.sessions_exact || figures.estimate.sources_set_aside > 0 {
             return;
         }
         if let Some(sessions) = self.sessions {

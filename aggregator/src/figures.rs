@@ -35,7 +35,7 @@ pub(crate) fn of_merged(
         monthly_users,
         new_users: around.new_users,
         total_users: around.total_users,
-        lanes_set_aside: merged.set_aside.len() as u32,
+        sources_set_aside: merged.set_aside.len() as u32,
         is_final: closing.is_some(),
         verified: closing.is_some_and(|closing| closing.verified),
     });

@@ -28,8 +28,8 @@ pub enum Closed {
     PartialsExpired,
     /// Events that were counted have expired, so that nobody could know them again: they would count twice.
     EventsExpired {
-        /// A lane that counted more events than are stored.
-        lane: String,
+        /// A source that counted more events than are stored.
+        source: String,
     },
 }
 
@@ -56,15 +56,15 @@ pub async fn closed_days<S: AggregatorStore>(
         let versions: u64 = records.iter().map(|record| record.version).sum();
         if known.get(&date).is_some_and(|row| row.made_of.day > versions) {
             closed.insert(date, Closed::PartialsExpired);
-        } else if let Some(lane) = lane_with_lost_events(&run, date, &records).await? {
-            closed.insert(date, Closed::EventsExpired { lane });
+        } else if let Some(source) = source_with_lost_events(&run, date, &records).await? {
+            closed.insert(date, Closed::EventsExpired { source });
         }
     }
     Ok(closed)
 }
 
-/// A lane that counted more events than are stored of it.
-async fn lane_with_lost_events<S: AggregatorStore>(
+/// A source that counted more events than are stored of it.
+async fn source_with_lost_events<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
     records: &[PartialRecord],
@@ -72,15 +72,15 @@ async fn lane_with_lost_events<S: AggregatorStore>(
     if records.is_empty() {
         return Ok(None);
     }
-    let fences: Fences = records.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
+    let fences: Fences = records.iter().map(|record| (record.source.clone(), record.last_sequence.clone())).collect();
     let zone = run.zone();
     let stored = run.fold_events(date, DayTally::default(), |tally, row| tally.add(&row, &fences, zone)).await?;
     let lost = records.iter().find(|record| {
-        let events = stored.lanes.get(&record.lane).map_or(0, |lane| lane.events);
+        let events = stored.sources.get(&record.source).map_or(0, |source| source.events);
         // What a damaged partial counted nobody knows, and there may be events of it that have expired.
         Partial::decode(record).map_or(true, |partial| partial.counters.events > events)
     });
-    Ok(lost.map(|record| record.lane.to_string()))
+    Ok(lost.map(|record| record.source.to_string()))
 }
 
 /// Whether events of the day may have expired, so that it can neither be verified nor rebuilt any more.

@@ -1,4 +1,4 @@
-//! The aggregator of Headcount: merges what the lanes counted into each day's metrics, and proves them against the
+//! The aggregator of Headcount: merges what the sources counted into each day's metrics, and proves them against the
 //! stored events.
 //!
 //! [`roll_up()`] runs every hour, or on named dates. It is driven by what the table says, not by what an earlier run did:

@@ -1,4 +1,4 @@
-//! A day's partials become one: page by page as they are read, so that a day of many lanes needs no more memory than one of
+//! A day's partials become one: page by page as they are read, so that a day of many sources needs no more memory than one of
 //! few.
 
 use chrono::NaiveDate;
@@ -14,7 +14,7 @@ use crate::error::AggregateError;
 /// What a day's partials say, alone and together.
 #[derive(Default)]
 pub(crate) struct MergedDay {
-    pub(crate) lanes: usize,
+    pub(crate) sources: usize,
     /// The sum of their versions.
     pub(crate) version_sum: u64,
     /// Those that wait to be counted again, as they were read.
@@ -27,14 +27,14 @@ impl MergedDay {
     fn with(mut self, records: Vec<PartialRecord>) -> Self {
         let page = records.par_iter().map(Merged::of).reduce_with(Merged::join).unwrap_or_default();
         self.merged = self.merged.join(page);
-        self.lanes += records.len();
+        self.sources += records.len();
         self.version_sum += records.iter().map(|record| record.version).sum::<u64>();
         self.dirty.extend(records.into_iter().filter(|record| record.dirty));
         self
     }
 
     fn join(mut self, other: Self) -> Self {
-        self.lanes += other.lanes;
+        self.sources += other.sources;
         self.version_sum += other.version_sum;
         self.dirty.extend(other.dirty);
         self.merged = self.merged.join(other.merged);
@@ -49,8 +49,8 @@ impl<S: AggregatorStore> Run<'_, S> {
         let listings = shards.map(|shard| self.merged_shard(date, shard)).collect();
         let shards = self.side_by_side(listings).await?;
         let mut day = shards.into_iter().reduce(MergedDay::join).unwrap_or_default();
-        day.dirty.sort_by(|a, b| a.lane.cmp(&b.lane));
-        day.merged.set_aside.sort_by(|a, b| a.lane.cmp(&b.lane));
+        day.dirty.sort_by(|a, b| a.source.cmp(&b.source));
+        day.merged.set_aside.sort_by(|a, b| a.source.cmp(&b.source));
         Ok(day)
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::NaiveDate;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use headcount_core::origin::{Lane, SequenceNumber};
+use headcount_core::origin::{SequenceNumber, Source};
 use headcount_core::partial::PartialRecord;
 use headcount_store::error::StoreError;
 use headcount_store::retry::retry;
@@ -18,12 +18,12 @@ use crate::day::Run;
 use crate::deps::MAX_PARALLEL_REQUESTS;
 use crate::error::AggregateError;
 
-/// Each lane's fence; a lane that is not among them has none.
-pub(crate) type Fences = BTreeMap<Lane, Option<SequenceNumber>>;
+/// Each source's fence; a source that is not among them has none.
+pub(crate) type Fences = BTreeMap<Source, Option<SequenceNumber>>;
 
-/// Whether a record of this lane was folded: it is at or before the lane's fence.
-pub(crate) fn is_folded(fences: &Fences, lane: &Lane, sequence: &SequenceNumber) -> bool {
-    fences.get(lane).is_some_and(|fence| fence.as_ref().is_some_and(|last| sequence <= last))
+/// Whether a record of this source was folded: it is at or before the source's fence.
+pub(crate) fn is_folded(fences: &Fences, source: &Source, sequence: &SequenceNumber) -> bool {
+    fences.get(source).is_some_and(|fence| fence.as_ref().is_some_and(|last| sequence <= last))
 }
 
 impl<S: AggregatorStore> Run<'_, S> {
@@ -36,12 +36,12 @@ impl<S: AggregatorStore> Run<'_, S> {
         stream::iter(futures).buffered(at_once).try_collect().await
     }
 
-    /// A day's partials, in order of their lanes.
+    /// A day's partials, in order of their sources.
     pub(crate) async fn partials(&self, date: NaiveDate) -> Result<Vec<PartialRecord>, AggregateError> {
         let shards = 0..self.shards(date).count();
         let listings = shards.map(|shard| self.partials_of_shard(date, shard)).collect();
         let mut records: Vec<_> = self.side_by_side(listings).await?.into_iter().flatten().collect();
-        records.sort_by(|a: &PartialRecord, b| a.lane.cmp(&b.lane));
+        records.sort_by(|a: &PartialRecord, b| a.source.cmp(&b.source));
         Ok(records)
     }
 
@@ -102,17 +102,17 @@ impl<S: AggregatorStore> Run<'_, S> {
         }
     }
 
-    /// The rejected occurrences of an arrival day, of each lane, in records at or before its fence.
+    /// The rejected occurrences of an arrival day, of each source, in records at or before its fence.
     pub(crate) async fn rejected(
         &self,
         date: NaiveDate,
         fences: &Fences,
-    ) -> Result<BTreeMap<Lane, u64>, AggregateError> {
+    ) -> Result<BTreeMap<Source, u64>, AggregateError> {
         let shards = 0..self.shards(date).count();
         let listings = shards.map(|shard| self.rejected_of_shard(date, shard, fences)).collect();
         let mut sums = BTreeMap::new();
-        for (lane, count) in self.side_by_side(listings).await?.into_iter().flatten() {
-            let sum: &mut u64 = sums.entry(lane).or_default();
+        for (source, count) in self.side_by_side(listings).await?.into_iter().flatten() {
+            let sum: &mut u64 = sums.entry(source).or_default();
             *sum = sum.saturating_add(count);
         }
         Ok(sums)
@@ -123,15 +123,15 @@ impl<S: AggregatorStore> Run<'_, S> {
         date: NaiveDate,
         shard: u32,
         fences: &Fences,
-    ) -> Result<BTreeMap<Lane, u64>, AggregateError> {
+    ) -> Result<BTreeMap<Source, u64>, AggregateError> {
         let (store, shards) = (&self.deps.store, self.shards(date));
         let (mut sums, mut after) = (BTreeMap::new(), None);
         loop {
             let request = || store.rejected_page(date, shards, shard, after.as_ref());
             let page = retry(&self.deps.jitter, self.deadline, request).await?;
             for row in page.items {
-                if is_folded(fences, &row.origin.lane, &row.origin.sequence) {
-                    let sum: &mut u64 = sums.entry(row.origin.lane).or_default();
+                if is_folded(fences, &row.origin.source, &row.origin.sequence) {
+                    let sum: &mut u64 = sums.entry(row.origin.source).or_default();
                     *sum = sum.saturating_add(row.count);
                 }
             }

@@ -1,4 +1,4 @@
-//! A day made again from its raw events: every lane recounted, then aggregated.
+//! A day made again from its raw events: every source recounted, then aggregated.
 
 use chrono::NaiveDate;
 use headcount_store::traits::AggregatorStore;
@@ -9,7 +9,7 @@ use crate::calendar_window::{expired_since, rejected_expired};
 use crate::day::Run;
 use crate::deps::Deps;
 use crate::error::AggregateError;
-use crate::recount::{RecountedLane, recount};
+use crate::recount::{RecountedSource, recount};
 use crate::roll_up::{RollUp, roll_up};
 
 /// What a rebuild did.
@@ -18,10 +18,10 @@ use crate::roll_up::{RollUp, roll_up};
 pub struct Rebuild {
     /// The date.
     pub date: NaiveDate,
-    /// Lanes that were recounted, each with the figures that it lost.
-    pub lanes_recounted: Vec<RecountedLane>,
-    /// Lanes that kept being written while they were recounted: run it again.
-    pub lanes_waiting: Vec<String>,
+    /// Sources that were recounted, each with the figures that it lost.
+    pub sources_recounted: Vec<RecountedSource>,
+    /// Sources that kept being written while they were recounted: run it again.
+    pub sources_waiting: Vec<String>,
     /// Figures that events cannot tell, and that therefore stayed what they were.
     pub carried_over: Vec<&'static str>,
     /// The aggregation of the day, and of those that follow it.
@@ -29,14 +29,14 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// Whether every lane was recounted and the day aggregated.
+    /// Whether every source was recounted and the day aggregated.
     pub fn is_complete(&self) -> bool {
-        self.lanes_waiting.is_empty() && self.roll_up.failed().next().is_none()
+        self.sources_waiting.is_empty() && self.roll_up.failed().next().is_none()
     }
 }
 
-/// Recounts every lane of `date` from its stored events at or before its fence, damaged ones too, and aggregates the
-/// day. The consumer may go on writing meanwhile: each lane is written only if it is still what was read.
+/// Recounts every source of `date` from its stored events at or before its fence, damaged ones too, and aggregates the
+/// day. The consumer may go on writing meanwhile: each source is written only if it is still what was read.
 ///
 /// # Errors
 ///
@@ -51,14 +51,14 @@ pub async fn rebuild<S: AggregatorStore>(
     if let Some(expiry) = expired_since(run.zone(), date, run.now_ms) {
         return Err(AggregateError::Expired { date, expiry });
     }
-    let lanes = run.partials(date).await?;
-    let recount = Box::pin(recount(&run, date, lanes, |_| true)).await?;
+    let sources = run.partials(date).await?;
+    let recount = Box::pin(recount(&run, date, sources, |_| true)).await?;
     let roll_up = Box::pin(roll_up(deps, Some(&[date]), deadline)).await?;
     let carried = [("duplicates", true), ("rejected", rejected_expired(run.zone(), date, run.now_ms))];
     Ok(Rebuild {
         date,
-        lanes_recounted: recount.recounted,
-        lanes_waiting: recount.waiting,
+        sources_recounted: recount.recounted,
+        sources_waiting: recount.waiting,
         carried_over: carried.into_iter().filter_map(|(name, is_carried)| is_carried.then_some(name)).collect(),
         roll_up,
     })

@@ -1,13 +1,13 @@
-//! A lane of a day counted again from its events: what repairs whatever the fence could not know.
+//! A source of a day counted again from its events: what repairs whatever the fence could not know.
 //!
 //! Events are folded as they are read. Their order decides only which names a full map keeps: where one is full, the events
-//! are read once more, with the names that came first. So a recount takes memory for its lanes, however many their events.
+//! are read once more, with the names that came first. So a recount takes memory for its sources, however many their events.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use headcount_core::counters::{Counters, FirstNames};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_core::user_sketch::UserSketch;
 use headcount_store::error::StoreError;
@@ -22,63 +22,63 @@ use crate::day::Run;
 use crate::error::AggregateError;
 use crate::reading::{Fences, is_folded};
 
-/// Times that a recount begins again because its lane went on meanwhile. A lane busier than that is left as it is: it
+/// Times that a recount begins again because its source went on meanwhile. A source busier than that is left as it is: it
 /// stays marked, and a later run finds it quieter.
 const MAX_RECOUNT_ROUNDS: u32 = 8;
 
-/// A lane that was recounted.
+/// A source that was recounted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RecountedLane {
-    /// The lane.
-    pub lane: String,
+pub struct RecountedSource {
+    /// The source.
+    pub source: String,
     /// What the events cannot tell and the damaged partial no longer could: counted from zero again.
     pub lost: Vec<&'static str>,
 }
 
-/// What became of the lanes that were to be recounted.
+/// What became of the sources that were to be recounted.
 #[derive(Debug, Default)]
 pub(crate) struct Recount {
-    pub(crate) recounted: Vec<RecountedLane>,
-    /// Lanes that kept going on while they were recounted, or whose events expire.
+    pub(crate) recounted: Vec<RecountedSource>,
+    /// Sources that kept going on while they were recounted, or whose events expire.
     pub(crate) waiting: Vec<String>,
 }
 
-/// Recounts these lanes of the day, all from one reading of its events, and writes each on condition that it is still
-/// what was read. `is_due` says of a lane read again whether it still needs it.
+/// Recounts these sources of the day, all from one reading of its events, and writes each on condition that it is still
+/// what was read. `is_due` says of a source read again whether it still needs it.
 pub(crate) async fn recount<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
-    mut lanes: Vec<PartialRecord>,
+    mut sources: Vec<PartialRecord>,
     is_due: impl Fn(&PartialRecord) -> bool + Send,
 ) -> Result<Recount, AggregateError> {
     let mut outcome = Recount::default();
-    if !lanes.is_empty() && expired_since(run.zone(), date, run.now_ms).is_some() {
-        outcome.waiting = lanes.iter().map(|record| record.lane.to_string()).collect();
+    if !sources.is_empty() && expired_since(run.zone(), date, run.now_ms).is_some() {
+        outcome.waiting = sources.iter().map(|record| record.source.to_string()).collect();
         return Ok(outcome);
     }
     for round in 0..MAX_RECOUNT_ROUNDS {
-        if lanes.is_empty() {
+        if sources.is_empty() {
             return Ok(outcome);
         }
         if round > 0 && !run.deps.jitter.pause_until(round, run.deadline).await {
             break;
         }
-        let counted = count_again(run, date, lanes).await?;
-        lanes = Vec::new();
-        for lane in counted {
-            match write(run, date, lane).await? {
+        let counted = count_again(run, date, sources).await?;
+        sources = Vec::new();
+        for source in counted {
+            match write(run, date, source).await? {
                 Written::Done(recounted) => outcome.recounted.push(recounted),
-                Written::Conflict(found) if is_due(&found) => lanes.push(*found),
+                Written::Conflict(found) if is_due(&found) => sources.push(*found),
                 Written::Conflict(_) => {}
             }
         }
     }
-    outcome.waiting = lanes.iter().map(|record| record.lane.to_string()).collect();
+    outcome.waiting = sources.iter().map(|record| record.source.to_string()).collect();
     Ok(outcome)
 }
 
-/// A lane's partial as its events tell it, ready to be written over version `expected`.
+/// A source's partial as its events tell it, ready to be written over version `expected`.
 struct Counted {
     record: PartialRecord,
     expected: u64,
@@ -88,67 +88,68 @@ struct Counted {
 async fn count_again<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
-    lanes: Vec<PartialRecord>,
+    sources: Vec<PartialRecord>,
 ) -> Result<Vec<Counted>, AggregateError> {
-    let fences: Fences = lanes.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
+    let fences: Fences = sources.iter().map(|record| (record.source.clone(), record.last_sequence.clone())).collect();
     let precision = run.deployment.precision;
-    let begin = |old: PartialRecord| Ok((old.lane.clone(), Counting::begin(old, precision)?));
-    let counting: BTreeMap<Lane, Counting> = lanes.into_iter().map(begin).collect::<Result<_, AggregateError>>()?;
+    let begin = |old: PartialRecord| Ok((old.source.clone(), Counting::begin(old, precision)?));
+    let counting: BTreeMap<Source, Counting> = sources.into_iter().map(begin).collect::<Result<_, AggregateError>>()?;
     let zone = run.zone();
-    let fold = |counting: &mut BTreeMap<Lane, Counting>, row: EventRow<'static>| {
-        if is_folded(&fences, &row.origin.lane, &row.origin.sequence)
-            && let Some(lane) = counting.get_mut(&row.origin.lane)
+    let fold = |counting: &mut BTreeMap<Source, Counting>, row: EventRow<'static>| {
+        if is_folded(&fences, &row.origin.source, &row.origin.sequence)
+            && let Some(source) = counting.get_mut(&row.origin.source)
         {
-            lane.partial.fold(&row.event, zone);
-            lane.names.see(&row.event, &row.origin);
+            source.partial.fold(&row.event, zone);
+            source.names.see(&row.event, &row.origin);
         }
     };
     let mut counting = run.fold_events(date, counting, fold).await?;
 
-    let overflowed = counting.iter().filter(|(_, lane)| lane.partial.counters.overflowed());
-    let again: BTreeMap<_, _> = overflowed.map(|(lane, counting)| (lane.clone(), counting.names.counters())).collect();
-    for (lane, counters) in counters_in_order(run, date, &fences, again).await? {
-        if let Some(counting) = counting.get_mut(&lane) {
+    let overflowed = counting.iter().filter(|(_, source)| source.partial.counters.overflowed());
+    let again: BTreeMap<_, _> =
+        overflowed.map(|(source, counting)| (source.clone(), counting.names.counters())).collect();
+    for (source, counters) in counters_in_order(run, date, &fences, again).await? {
+        if let Some(counting) = counting.get_mut(&source) {
             counting.partial.counters = counters;
         }
     }
     let rejected =
         if rejected_expired(run.zone(), date, run.now_ms) { None } else { Some(run.rejected(date, &fences).await?) };
     let work = move || {
-        let end = |(lane, counting): (Lane, Counting)| {
-            counting.end(rejected.as_ref().map(|sums| sums.get(&lane).copied().unwrap_or(0)))
+        let end = |(source, counting): (Source, Counting)| {
+            counting.end(rejected.as_ref().map(|sums| sums.get(&source).copied().unwrap_or(0)))
         };
         counting.into_iter().map(end).collect()
     };
     compute::run(run.deps.settings.compute, work).await
 }
 
-/// The lanes' counters as their events at or before the fence tell them in the order of their origins, which decides
+/// The sources' counters as their events at or before the fence tell them in the order of their origins, which decides
 /// what of the full maps goes to the rest. They begin as [`FirstNames::counters`] of the same events: these keep the right
 /// names in whatever order the events come.
 pub(crate) async fn counters_in_order<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
     fences: &Fences,
-    begun: BTreeMap<Lane, Counters>,
-) -> Result<BTreeMap<Lane, Counters>, AggregateError> {
+    begun: BTreeMap<Source, Counters>,
+) -> Result<BTreeMap<Source, Counters>, AggregateError> {
     if begun.is_empty() {
         return Ok(begun);
     }
     let zone = run.zone();
-    let fold = |lanes: &mut BTreeMap<Lane, Counters>, row: EventRow<'static>| {
-        if is_folded(fences, &row.origin.lane, &row.origin.sequence)
-            && let Some(counters) = lanes.get_mut(&row.origin.lane)
+    let fold = |sources: &mut BTreeMap<Source, Counters>, row: EventRow<'static>| {
+        if is_folded(fences, &row.origin.source, &row.origin.sequence)
+            && let Some(counters) = sources.get_mut(&row.origin.source)
         {
             counters.add(&row.event, zone);
         }
     };
-    let mut lanes = run.fold_events(date, begun, fold).await?;
-    lanes.values_mut().for_each(Counters::drop_unused);
-    Ok(lanes)
+    let mut sources = run.fold_events(date, begun, fold).await?;
+    sources.values_mut().for_each(Counters::drop_unused);
+    Ok(sources)
 }
 
-/// A lane that is being counted.
+/// A source that is being counted.
 struct Counting {
     old: PartialRecord,
     /// What the events say that were read so far.
@@ -160,7 +161,7 @@ impl Counting {
     fn begin(old: PartialRecord, precision: u8) -> Result<Self, AggregateError> {
         // A day keeps the precision that it began with, as long as anybody can tell.
         let precision = UserSketch::decode(&old.users).map_or(precision, |users| users.precision());
-        let partial = Partial::new(old.date, old.lane.clone(), precision)
+        let partial = Partial::new(old.date, old.source.clone(), precision)
             .map_err(|error| AggregateError::Merge { detail: format!("no user sketch can begin: {error}") })?;
         Ok(Self { old, partial, names: FirstNames::default() })
     }
@@ -184,7 +185,7 @@ impl Counting {
 }
 
 enum Written {
-    Done(RecountedLane),
+    Done(RecountedSource),
     /// Somebody else wrote meanwhile: this is what is there now.
     Conflict(Box<PartialRecord>),
 }
@@ -192,24 +193,24 @@ enum Written {
 async fn write<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
-    lane: Counted,
+    source: Counted,
 ) -> Result<Written, AggregateError> {
-    let Counted { record, expected, lost } = lane;
+    let Counted { record, expected, lost } = source;
     let (store, jitter, shards) = (&run.deps.store, &run.deps.jitter, run.shards(date));
     let stamp = run.partial_stamp(date);
-    let done = |lost| Written::Done(RecountedLane { lane: record.lane.to_string(), lost });
+    let done = |lost| Written::Done(RecountedSource { source: record.source.to_string(), lost });
     let request = || store.write_partial(&record, shards, expected, stamp);
     if retry(jitter, run.deadline, request).await? == Put::Written {
         return Ok(done(lost));
     }
-    let request = || store.read_partial(date, shards, &record.lane);
+    let request = || store.read_partial(date, shards, &record.source);
     match retry(jitter, run.deadline, request).await? {
         // An earlier attempt whose outcome was unknown had taken effect.
         Some(found) if found == record => Ok(done(lost)),
         Some(found) => Ok(Written::Conflict(Box::new(found))),
         None => Err(AggregateError::Store(StoreError::Malformed {
             pk: format!("SKETCH#{date}"),
-            sk: format!("LANE#{}", record.lane),
+            sk: format!("SOURCE#{}", record.source),
             detail: "it vanished while it was recounted, though no partial is ever deleted".to_owned(),
         })),
     }

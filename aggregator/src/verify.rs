@@ -1,4 +1,4 @@
-//! Proof of a day's counters: each lane's counters against its events at or before the fence.
+//! Proof of a day's counters: each source's counters against its events at or before the fence.
 
 mod tally;
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use headcount_core::counters::{Compare, Counters, Difference};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_store::traits::AggregatorStore;
 use serde::Serialize;
@@ -19,9 +19,9 @@ use crate::error::AggregateError;
 use crate::reading::Fences;
 use crate::recount::counters_in_order;
 pub(crate) use crate::verify::tally::DayTally;
-use crate::verify::tally::LaneTally;
+use crate::verify::tally::SourceTally;
 
-/// Times that a day is read again because a lane that differs was written meanwhile.
+/// Times that a day is read again because a source that differs was written meanwhile.
 const MAX_VERIFY_ROUNDS: u32 = 3;
 
 /// What a comparison of a day with its events found.
@@ -30,25 +30,25 @@ const MAX_VERIFY_ROUNDS: u32 = 3;
 pub struct Verification {
     /// The date.
     pub date: NaiveDate,
-    /// Every lane that has a partial or events.
-    pub lanes: Vec<LaneVerification>,
+    /// Every source that has a partial or events.
+    pub sources: Vec<SourceVerification>,
     /// Counters that events cannot tell, and that were therefore not compared.
     pub excluded: Vec<&'static str>,
 }
 
-/// What a comparison of one lane with its events found.
+/// What a comparison of one source with its events found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LaneVerification {
-    /// The lane.
-    pub lane: String,
+pub struct SourceVerification {
+    /// The source.
+    pub source: String,
     /// The last record that was folded; none where no partial is there yet.
     pub fence: Option<String>,
     /// Stored events at or before the fence.
     pub events: u64,
     /// Stored events after the fence: they will be counted when their records are folded.
     pub in_flight: u64,
-    /// Whether events were stored behind the fence, so that a recount is due: until then the lane may differ.
+    /// Whether events were stored behind the fence, so that a recount is due: until then the source may differ.
     pub dirty: bool,
     /// Which part of the partial is damaged, if one is.
     pub damaged: Option<String>,
@@ -57,37 +57,37 @@ pub struct LaneVerification {
 }
 
 impl Verification {
-    /// Whether every counter of every lane is what the events say.
+    /// Whether every counter of every source is what the events say.
     pub fn passed(&self) -> bool {
-        self.lanes.iter().all(LaneVerification::passed)
+        self.sources.iter().all(SourceVerification::passed)
     }
 
-    /// Stored events at or before their lane's fence.
+    /// Stored events at or before their source's fence.
     pub fn events(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.events).sum()
+        self.sources.iter().map(|source| source.events).sum()
     }
 
     /// Stored events that are not folded yet.
     pub fn in_flight(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.in_flight).sum()
+        self.sources.iter().map(|source| source.in_flight).sum()
     }
 
-    /// Whether a lane waits to be recounted, which the next roll-up does.
+    /// Whether a source waits to be recounted, which the next roll-up does.
     pub fn is_recount_due(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.dirty)
+        self.sources.iter().any(|source| source.dirty)
     }
 }
 
-impl LaneVerification {
-    /// Whether every counter of the lane is what the events say.
+impl SourceVerification {
+    /// Whether every counter of the source is what the events say.
     pub fn passed(&self) -> bool {
         self.damaged.is_none() && self.differences.is_empty()
     }
 }
 
-/// Compares each lane's counters of `date` with its stored events at or before its fence.
+/// Compares each source's counters of `date` with its stored events at or before its fence.
 ///
-/// `duplicates` are no events, and are excluded; so is `rejected` once its items may have expired. A lane that waits to
+/// `duplicates` are no events, and are excluded; so is `rejected` once its items may have expired. A source that waits to
 /// be recounted is compared as it is: roll up first.
 ///
 /// # Errors
@@ -119,19 +119,19 @@ pub(crate) async fn verify_day<S: AggregatorStore>(
         }
         // A recount, or a redelivery behind the fence, may have come between the two readings.
         let now = run.partials(date).await?;
-        if !differs_in_a_changed_lane(&verification, &records, &now) {
+        if !differs_in_a_changed_source(&verification, &records, &now) {
             return Ok((verification, tally));
         }
         (records, round) = (now, round + 1);
     }
 }
 
-fn differs_in_a_changed_lane(found: &Verification, before: &[PartialRecord], now: &[PartialRecord]) -> bool {
-    let version = |records: &[PartialRecord], lane: &str| {
-        records.iter().find(|record| record.lane.as_str() == lane).map(|record| record.version)
+fn differs_in_a_changed_source(found: &Verification, before: &[PartialRecord], now: &[PartialRecord]) -> bool {
+    let version = |records: &[PartialRecord], source: &str| {
+        records.iter().find(|record| record.source.as_str() == source).map(|record| record.version)
     };
-    let mut differing = found.lanes.iter().filter(|lane| !lane.passed());
-    differing.any(|lane| version(before, &lane.lane) != version(now, &lane.lane))
+    let mut differing = found.sources.iter().filter(|source| !source.passed());
+    differing.any(|source| version(before, &source.source) != version(now, &source.source))
 }
 
 async fn compare<S: AggregatorStore>(
@@ -139,44 +139,44 @@ async fn compare<S: AggregatorStore>(
     date: NaiveDate,
     records: &[PartialRecord],
 ) -> Result<(Verification, DayTally), AggregateError> {
-    let fences: Fences = records.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
+    let fences: Fences = records.iter().map(|record| (record.source.clone(), record.last_sequence.clone())).collect();
     let zone = run.zone();
     let mut tally = run.fold_events(date, DayTally::default(), |tally, row| tally.add(&row, &fences, zone)).await?;
 
     let compare = Compare { duplicates: false, rejected: !rejected_expired(zone, date, run.now_ms) };
     if compare.rejected {
-        for (lane, count) in run.rejected(date, &fences).await? {
-            tally.lanes.entry(lane).or_default().counters.add_rejected(count);
+        for (source, count) in run.rejected(date, &fences).await? {
+            tally.sources.entry(source).or_default().counters.add_rejected(count);
         }
     }
-    let mut lanes: BTreeMap<Lane, LaneVerification> = BTreeMap::new();
+    let mut sources: BTreeMap<Source, SourceVerification> = BTreeMap::new();
     for record in records {
-        let counted = tally.lanes.get(&record.lane).cloned().unwrap_or_default();
-        lanes.insert(record.lane.clone(), compare_lane(record, &counted, compare));
+        let counted = tally.sources.get(&record.source).cloned().unwrap_or_default();
+        sources.insert(record.source.clone(), compare_source(record, &counted, compare));
     }
-    for (lane, counted) in &tally.lanes {
-        lanes.entry(lane.clone()).or_insert_with(|| without_partial(lane, counted));
+    for (source, counted) in &tally.sources {
+        sources.entry(source.clone()).or_insert_with(|| without_partial(source, counted));
     }
-    count_in_order(run, date, records, compare, &tally, &mut lanes).await?;
+    count_in_order(run, date, records, compare, &tally, &mut sources).await?;
     let excluded = [("duplicates", true), ("rejected", !compare.rejected)];
     let excluded = excluded.into_iter().filter_map(|(name, out)| out.then_some(name)).collect();
-    Ok((Verification { date, lanes: lanes.into_values().collect(), excluded }, tally))
+    Ok((Verification { date, sources: sources.into_values().collect(), excluded }, tally))
 }
 
-fn compare_lane(record: &PartialRecord, counted: &LaneTally, compare: Compare) -> LaneVerification {
-    let mut lane = without_partial(&record.lane, counted);
-    lane.fence = record.last_sequence.as_ref().map(ToString::to_string);
-    lane.dirty = record.dirty;
+fn compare_source(record: &PartialRecord, counted: &SourceTally, compare: Compare) -> SourceVerification {
+    let mut source = without_partial(&record.source, counted);
+    source.fence = record.last_sequence.as_ref().map(ToString::to_string);
+    source.dirty = record.dirty;
     match Partial::decode(record) {
-        Ok(partial) => lane.differences = partial.counters.difference(&counted.counters, compare),
-        Err(damaged) => lane.damaged = Some(damaged.to_string()),
+        Ok(partial) => source.differences = partial.counters.difference(&counted.counters, compare),
+        Err(damaged) => source.damaged = Some(damaged.to_string()),
     }
-    lane
+    source
 }
 
-fn without_partial(lane: &Lane, counted: &LaneTally) -> LaneVerification {
-    LaneVerification {
-        lane: lane.to_string(),
+fn without_partial(source: &Source, counted: &SourceTally) -> SourceVerification {
+    SourceVerification {
+        source: source.to_string(),
         fence: None,
         events: counted.events,
         in_flight: counted.in_flight,
@@ -187,30 +187,31 @@ fn without_partial(lane: &Lane, counted: &LaneTally) -> LaneVerification {
 }
 
 /// Which names a full map puts into the rest depends on the order of the events, and the first reading has none. So
-/// the lanes that differ, few or none, are counted once more in the order of their origins, and that is what counts.
+/// the sources that differ, few or none, are counted once more in the order of their origins, and that is what counts.
 async fn count_in_order<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
     records: &[PartialRecord],
     compare: Compare,
     tally: &DayTally,
-    lanes: &mut BTreeMap<Lane, LaneVerification>,
+    sources: &mut BTreeMap<Source, SourceVerification>,
 ) -> Result<(), AggregateError> {
-    let differing = |record: &&PartialRecord| lanes.get(&record.lane).is_some_and(|lane| !lane.differences.is_empty());
+    let differing =
+        |record: &&PartialRecord| sources.get(&record.source).is_some_and(|source| !source.differences.is_empty());
     let differing: Vec<_> = records.iter().filter(differing).collect();
     if differing.is_empty() {
         return Ok(());
     }
-    let fences = differing.iter().map(|record| (record.lane.clone(), record.last_sequence.clone())).collect();
+    let fences = differing.iter().map(|record| (record.source.clone(), record.last_sequence.clone())).collect();
     let names = differing
         .iter()
-        .filter_map(|record| Some((record.lane.clone(), tally.lanes.get(&record.lane)?.names.counters())));
+        .filter_map(|record| Some((record.source.clone(), tally.sources.get(&record.source)?.names.counters())));
     let mut in_order = counters_in_order(run, date, &fences, names.collect()).await?;
     for record in differing {
-        let mut counters = in_order.remove(&record.lane).unwrap_or_default();
-        counters.add_rejected(tally.lanes.get(&record.lane).map_or(0, |lane| lane.counters.rejected));
-        if let (Some(lane), Ok(stored)) = (lanes.get_mut(&record.lane), Counters::decode(&record.counters)) {
-            lane.differences = stored.difference(&counters, compare);
+        let mut counters = in_order.remove(&record.source).unwrap_or_default();
+        counters.add_rejected(tally.sources.get(&record.source).map_or(0, |source| source.counters.rejected));
+        if let (Some(source), Ok(stored)) = (sources.get_mut(&record.source), Counters::decode(&record.counters)) {
+            source.differences = stored.difference(&counters, compare);
         }
     }
     Ok(())

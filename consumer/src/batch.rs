@@ -1,8 +1,8 @@
-//! The records of one invocation: which lane they are of, and how many are worked on at once.
+//! The records of one invocation: which source they are of, and how many are worked on at once.
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use headcount_core::limits::MAX_RECORD_BYTES;
-use headcount_core::origin::{Lane, SequenceNumber};
+use headcount_core::origin::{SequenceNumber, Source};
 use headcount_core::record::{DecodedRecord, OpenedRecord};
 use headcount_core::validate::{Arrival, Rules};
 use rayon::prelude::*;
@@ -28,11 +28,11 @@ pub struct Record {
     pub data: Vec<u8>,
 }
 
-/// One lane's records, in order.
+/// One source's records, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The lane.
-    pub lane: Lane,
+    /// The source.
+    pub source: Source,
     /// The records, in the order of their sequence numbers.
     pub records: Vec<Record>,
 }
@@ -55,9 +55,9 @@ pub enum BatchError {
     /// No JSON of an invocation.
     #[error("this is no invocation by an event source mapping of a Kinesis stream: {0}")]
     Unreadable(String),
-    /// Records of two lanes.
+    /// Records of two sources.
     #[error("the batch mixes records of {0} and {1}: an event source mapping delivers one shard at a time")]
-    Mixed(Lane, Lane),
+    Mixed(Source, Source),
 }
 
 impl Batch {
@@ -65,15 +65,15 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`BatchError`], where a record does not name its lane or sequence number, or names another lane.
+    /// [`BatchError`], where a record does not name its source or sequence number, or names another source.
     pub fn parse(event: KinesisEvent) -> Result<Option<Self>, BatchError> {
-        let mut lane = None;
+        let mut source = None;
         let mut records = Vec::with_capacity(event.records.len());
         for (index, delivered) in event.records.into_iter().enumerate() {
             let stream = delivered.event_source_arn.as_deref().unwrap_or_default();
-            let of = lane_of(index, stream, delivered.event_id.as_deref().unwrap_or_default())?;
-            match &lane {
-                None => lane = Some(of),
+            let of = source_of(index, stream, delivered.event_id.as_deref().unwrap_or_default())?;
+            match &source {
+                None => source = Some(of),
                 Some(first) if *first == of => {}
                 Some(first) => return Err(BatchError::Mixed(first.clone(), of)),
             }
@@ -86,25 +86,25 @@ impl Batch {
             let arrived_ms = kinesis.approximate_arrival_timestamp.timestamp_millis();
             records.push(Record { sequence, arrived_ms, data: kinesis.data.0 });
         }
-        Ok(lane.map(|lane| Self::new(lane, records)))
+        Ok(source.map(|source| Self::new(source, records)))
     }
 
-    /// A lane's records.
-    pub(crate) fn new(lane: Lane, mut records: Vec<Record>) -> Self {
+    /// A source's records.
+    pub(crate) fn new(source: Source, mut records: Vec<Record>) -> Self {
         // A mapping delivers in order and once a batch; whoever replays records by hand may not.
         records.sort_by(|a, b| a.sequence.cmp(&b.sequence));
         records.dedup_by(|later, earlier| later.sequence == earlier.sequence);
-        Self { lane, records }
+        Self { source, records }
     }
 }
 
-/// The lane that a record of this event source and with this event id is of.
-pub(crate) fn lane_of(index: usize, event_source_arn: &str, event_id: &str) -> Result<Lane, BatchError> {
+/// The source that a record of this event source and with this event id is of.
+pub(crate) fn source_of(index: usize, event_source_arn: &str, event_id: &str) -> Result<Source, BatchError> {
     let field = |field, value: &str| BatchError::Field { index, field, value: value.chars().take(200).collect() };
     let stream = event_source_arn.rsplit_once(":stream/").map(|(_, name)| name).filter(|name| is_name(name));
     let shard = event_id.rsplit_once(':').map(|(shard, _)| shard).filter(|name| is_name(name));
     let stream = stream.ok_or_else(|| field("eventSourceARN", event_source_arn))?;
-    Ok(Lane::new(stream, shard.ok_or_else(|| field("eventID", event_id))?))
+    Ok(Source::new(stream, shard.ok_or_else(|| field("eventID", event_id))?))
 }
 
 /// Names of streams and shards, which become parts of keys: letters, digits, `_`, `.` and `-`, at most 128.
@@ -116,7 +116,7 @@ fn is_name(text: &str) -> bool {
 /// Records opened, in order.
 #[derive(Debug)]
 pub struct Chunk<'a> {
-    lane: &'a Lane,
+    source: &'a Source,
     records: &'a [Record],
     opened: Vec<OpenedRecord<'a>>,
 }
@@ -132,7 +132,7 @@ pub struct Decoded<'a> {
 
 impl<'a> Chunk<'a> {
     /// Opens records from the front of `records` until the chunk is full, in parallel: at least one, if there is one.
-    pub fn open(lane: &'a Lane, records: &'a [Record]) -> Self {
+    pub fn open(source: &'a Source, records: &'a [Record]) -> Self {
         let (mut opened, mut bytes) = (Vec::new(), 0);
         while opened.len() < records.len().min(CHUNK_RECORDS) && bytes < CHUNK_BYTES {
             let rest = &records[opened.len()..];
@@ -144,7 +144,7 @@ impl<'a> Chunk<'a> {
             }
             bytes += opened[opened.len() - group.len()..].iter().map(OpenedRecord::bytes).sum::<usize>();
         }
-        Self { lane, records: &records[..opened.len()], opened }
+        Self { source, records: &records[..opened.len()], opened }
     }
 
     /// How many records it holds.
@@ -170,7 +170,7 @@ impl<'a> Chunk<'a> {
 
     fn decode_one<'c>(&self, record: &Record, opened: &'c OpenedRecord<'a>, rules: &Rules) -> Decoded<'c> {
         let arrival =
-            Arrival { lane: self.lane.clone(), sequence: record.sequence.clone(), arrived_ms: record.arrived_ms };
+            Arrival { source: self.source.clone(), sequence: record.sequence.clone(), arrived_ms: record.arrived_ms };
         let content = opened.decode(&arrival, rules);
         Decoded { arrival, content }
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::NaiveDate;
 use headcount_core::hash::{PassedThrough, hash128};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
 
 /// Users whose first day is remembered, twice: one generation that fills and the one before it (about 10 MB in all).
@@ -73,16 +73,16 @@ pub struct PartialCache(Mutex<VecDeque<Partial>>);
 
 impl PartialCache {
     /// Takes the partial out. It comes back by [`Self::confirm`], once what it holds is known to be in the table.
-    pub fn take(&self, date: NaiveDate, lane: &Lane) -> Option<Partial> {
+    pub fn take(&self, date: NaiveDate, source: &Source) -> Option<Partial> {
         let mut partials = lock(&self.0);
-        let at = partials.iter().position(|partial| partial.date == date && partial.lane == *lane)?;
+        let at = partials.iter().position(|partial| partial.date == date && partial.source == *source)?;
         partials.remove(at)
     }
 
     /// Remembers a partial exactly as it is in the table.
     pub fn confirm(&self, partial: Partial) {
         let mut partials = lock(&self.0);
-        partials.retain(|other| other.date != partial.date || other.lane != partial.lane);
+        partials.retain(|other| other.date != partial.date || other.source != partial.source);
         partials.truncate(PARTIALS - 1);
         partials.push_front(partial);
     }
@@ -134,14 +134,14 @@ mod tests {
     fn partials_are_bounded_and_leave_when_taken() {
         let partials = PartialCache::default();
         for n in 0..100 {
-            let lane = Lane::new("events", &format!("shardId-{n}"));
-            partials.confirm(Partial::new(day(1), lane, 14).unwrap());
+            let source = Source::new("events", &format!("shardId-{n}"));
+            partials.confirm(Partial::new(day(1), source, 14).unwrap());
         }
         assert_eq!(lock(&partials.0).len(), PARTIALS);
-        let last = Lane::new("events", "shardId-99");
+        let last = Source::new("events", "shardId-99");
         assert!(partials.take(day(2), &last).is_none());
         assert!(partials.take(day(1), &last).is_some());
         assert!(partials.take(day(1), &last).is_none());
-        assert!(partials.take(day(1), &Lane::new("events", "shardId-0")).is_none());
+        assert!(partials.take(day(1), &Source::new("events", "shardId-0")).is_none());
     }
 }

@@ -4,14 +4,14 @@ mod quick;
 mod raw;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 
-use crate::batch::{Batch, BatchError, Record, lane_of};
+use crate::batch::{Batch, BatchError, Record, source_of};
 use raw::Invocation;
 
 pub(crate) use raw::ArrivedMs;
 
-/// What an event source mapping delivered: a lane's records, or why it is no such thing.
+/// What an event source mapping delivered: a source's records, or why it is no such thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery(pub(crate) Result<Option<Batch>, BatchError>);
 
@@ -29,14 +29,14 @@ impl Delivery {
                 serde_json::from_slice(json).map_err(|error| BatchError::Unreadable(error.to_string()))?;
             invocation.records.0
         });
-        Self(records.map(|gathered| gathered.lane.map(|lane| Batch::new(lane, gathered.records))))
+        Self(records.map(|gathered| gathered.source.map(|source| Batch::new(source, gathered.records))))
     }
 }
 
-/// Records of one lane.
+/// Records of one source.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Gathered {
-    lane: Option<Lane>,
+    source: Option<Source>,
     /// How the last record wrote it: the stream's ARN, and the shard.
     written: (String, String),
     records: Vec<Record>,
@@ -46,10 +46,10 @@ impl Gathered {
     fn add(&mut self, raw: Delivered<'_>) -> Result<(), BatchError> {
         let index = self.records.len();
         let shard = raw.event_id.rsplit_once(':').map_or("", |(shard, _)| shard);
-        if self.lane.is_none() || self.written.0 != raw.stream || self.written.1 != shard {
-            let of = lane_of(index, raw.stream, raw.event_id)?;
-            match &self.lane {
-                None => self.lane = Some(of),
+        if self.source.is_none() || self.written.0 != raw.stream || self.written.1 != shard {
+            let of = source_of(index, raw.stream, raw.event_id)?;
+            match &self.source {
+                None => self.source = Some(of),
                 Some(first) if *first == of => {}
                 Some(first) => return Err(BatchError::Mixed(first.clone(), of)),
             }

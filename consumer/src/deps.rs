@@ -34,13 +34,13 @@ pub struct Settings {
 /// Where batches come from, and so what a record at or before a fence means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Feed {
-    /// An event source mapping: a lane's records in order, so what lies at or before a fence was counted.
+    /// An event source mapping: a source's records in order, so what lies at or before a fence was counted.
     #[default]
     Mapping,
-    /// A failure destination: records that their lane may have passed without counting them. Whatever of them lies at or
+    /// A failure destination: records that their source may have passed without counting them. Whatever of them lies at or
     /// before a fence marks its partial dirty, also where an earlier try had stored the events already.
     Redrive,
-    /// A file of history: a lane of its own, in order. Items live as long as if their days ended now.
+    /// A file of history: a source of its own, in order. Items live as long as if their days ended now.
     Import,
 }
 

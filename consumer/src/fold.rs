@@ -1,4 +1,4 @@
-//! Folding: settled events into the lane's partial of each date, under its fence.
+//! Folding: settled events into the source's partial of each date, under its fence.
 //!
 //! A partial is one item, changed by one write on condition of its version. **Records at or before its fence were
 //! counted and are skipped**; what was stored behind the fence marks the partial dirty, and a recount repairs it.
@@ -11,7 +11,7 @@ use headcount_core::deployment::Deployment;
 use headcount_core::event::Event;
 use headcount_core::keys::WriteShards;
 use headcount_core::limits::PARTIAL_TTL_DAYS;
-use headcount_core::origin::{Lane, SequenceNumber};
+use headcount_core::origin::{SequenceNumber, Source};
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_store::clock::Clock;
 use headcount_store::defects::Defect;
@@ -116,8 +116,8 @@ pub struct Folding<'a, S> {
     pub jitter: &'a Jitter,
     /// The deployment's zone, precision and write shards.
     pub deployment: &'a Deployment,
-    /// The lane.
-    pub lane: &'a Lane,
+    /// The source.
+    pub source: &'a Source,
     /// Where its records come from.
     pub feed: Feed,
     /// When to give up.
@@ -125,7 +125,7 @@ pub struct Folding<'a, S> {
 }
 
 impl<S: PartialStore> Folding<'_, S> {
-    /// Folds the shares of one date into the lane's partial.
+    /// Folds the shares of one date into the source's partial.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl<S: PartialStore> Folding<'_, S> {
                 done.written = true;
                 return Ok(done);
             }
-            let mut partial = match self.cache.take(date, self.lane) {
+            let mut partial = match self.cache.take(date, self.source) {
                 Some(partial) => partial,
                 None => self.read(date, write_shards, &mut done).await?,
             };
@@ -185,17 +185,17 @@ impl<S: PartialStore> Folding<'_, S> {
     /// this question the fold would find its own records behind the fence, and ask for a recount that nothing needs
     /// and that a day of history may no longer allow.
     async fn is_there(&self, record: &PartialRecord, shards: WriteShards) -> Result<bool, StoreError> {
-        let read = || answer_by(self.deadline, self.store.read_partial(record.date, shards, self.lane));
+        let read = || answer_by(self.deadline, self.store.read_partial(record.date, shards, self.source));
         Ok(retry(self.jitter, self.deadline, read).await?.as_ref() == Some(record))
     }
 
     async fn read(&self, date: NaiveDate, shards: WriteShards, folded: &mut Folded) -> Result<Partial, StoreError> {
-        let read = || answer_by(self.deadline, self.store.read_partial(date, shards, self.lane));
+        let read = || answer_by(self.deadline, self.store.read_partial(date, shards, self.source));
         let Some(record) = retry(self.jitter, self.deadline, read).await? else {
             return self.fresh(date);
         };
         Partial::decode(&record).or_else(|damage| {
-            tracing::warn!(%date, lane = %self.lane, %damage, "a damaged partial goes on anew and awaits its recount");
+            tracing::warn!(%date, source = %self.source, %damage, "a damaged partial goes on anew and awaits its recount");
             folded.damaged += 1;
             self.salvage(&record)
         })
@@ -213,12 +213,12 @@ impl<S: PartialStore> Folding<'_, S> {
             users: headcount_core::user_sketch::UserSketch::decode(&record.users).unwrap_or(fresh.users),
             sessions: headcount_core::session_sample::SessionSample::decode(&record.sessions).unwrap_or(fresh.sessions),
             date: fresh.date,
-            lane: fresh.lane,
+            source: fresh.source,
         })
     }
 
     fn fresh(&self, date: NaiveDate) -> Result<Partial, StoreError> {
-        Partial::new(date, self.lane.clone(), self.deployment.precision).map_err(|error| StoreError::Unusable {
+        Partial::new(date, self.source.clone(), self.deployment.precision).map_err(|error| StoreError::Unusable {
             detail: format!("the deployment's sketch precision {} cannot be used: {error}", self.deployment.precision),
         })
     }

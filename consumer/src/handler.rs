@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use futures_util::stream::{self, StreamExt as _};
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::{EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::origin::{Origin, Source};
 use headcount_core::record::refused;
 use headcount_store::defects::Defect;
 use headcount_store::deployment::OpenError;
@@ -81,7 +81,7 @@ pub async fn consume<S: ConsumerStore>(
     }
 }
 
-/// Handles one lane's records, wherever they come from ([`crate::deps::Feed`]), and tells what was done.
+/// Handles one source's records, wherever they come from ([`crate::deps::Feed`]), and tells what was done.
 ///
 /// # Errors
 ///
@@ -98,21 +98,21 @@ pub async fn consume_batch<S: ConsumerStore>(
     let mut outcome = Outcome { records: batch.records.len() as u64, ..Outcome::default() };
     let deadlines = Deadlines::before(deadline);
     let deployment = deps.deployment(deadlines.claims).await?;
-    let invocation = Invocation { deps, deployment, lane: &batch.lane, deadlines };
+    let invocation = Invocation { deps, deployment, source: &batch.source, deadlines };
     let mut rest = &batch.records[..];
     while let Some(first) = rest.first() {
         if Instant::now() >= deadlines.claims {
             outcome.failed_from = Some(first.sequence.clone());
             break;
         }
-        let chunk = Chunk::open(&batch.lane, rest);
+        let chunk = Chunk::open(&batch.source, rest);
         if let Some(failed) = invocation.chunk(chunk.decode(&deps.settings.rules), &mut outcome).await {
             outcome.failed_from = Some(rest[failed].sequence.clone());
             break;
         }
         rest = &rest[chunk.len()..];
     }
-    outcome.log(&batch.lane);
+    outcome.log(&batch.source);
     outcome.measure();
     Ok(outcome)
 }
@@ -121,7 +121,7 @@ pub async fn consume_batch<S: ConsumerStore>(
 struct Invocation<'a, S> {
     deps: &'a Deps<S>,
     deployment: Arc<Deployment>,
-    lane: &'a Lane,
+    source: &'a Source,
     deadlines: Deadlines,
 }
 
@@ -185,7 +185,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
         };
         for (record, decoded) in chunk.into_iter().enumerate() {
             let arrival = decoded.arrival;
-            let origin = |index| Origin { lane: arrival.lane.clone(), sequence: arrival.sequence.clone(), index };
+            let origin = |index| Origin { source: arrival.source.clone(), sequence: arrival.sequence.clone(), index };
             let arrival_day = days.at(arrival.arrived_ms);
             outcome.unknown_fields += decoded.content.unknown_fields;
             for (index, event) in decoded.content.events {
@@ -248,7 +248,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
             clock: &self.deps.clock,
             jitter: &self.deps.jitter,
             deployment: &self.deployment,
-            lane: self.lane,
+            source: self.source,
             feed: self.deps.settings.feed,
             deadline: self.deadlines.folds,
         };
@@ -265,7 +265,7 @@ impl<S: ConsumerStore> Invocation<'_, S> {
                     outcome.damaged += folded.damaged;
                 }
                 Err(error) => {
-                    tracing::warn!(%date, lane = %self.lane, %error, "a date could not be folded");
+                    tracing::warn!(%date, source = %self.source, %error, "a date could not be folded");
                     outcome.failed_folds += 1;
                     let first = shares.first().map(|share| share.record);
                     failed = [failed, first].into_iter().flatten().min();

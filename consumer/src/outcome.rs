@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use headcount_core::origin::{Lane, SequenceNumber};
+use headcount_core::origin::{SequenceNumber, Source};
 use headcount_store::telemetry;
 
 use crate::claim::Standing;
@@ -68,9 +68,9 @@ impl Outcome {
     }
 
     /// One line of log an invocation.
-    pub fn log(&self, lane: &Lane) {
+    pub fn log(&self, source: &Source) {
         tracing::info!(
-            %lane,
+            %source,
             records = self.records,
             inserted = self.inserted,
             redelivered = self.redelivered,

@@ -18,7 +18,7 @@ pub use first_names::FirstNames;
 /// The version of the stored form that this build writes.
 pub const VERSION: u8 = 1;
 
-/// Counters of one lane and date, or of a whole date.
+/// Counters of one source and date, or of a whole date.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Valid events.
@@ -111,7 +111,7 @@ impl Counters {
         Weigh::add(&mut self.duplicates, &occurrences);
     }
 
-    /// Adds what another lane counted. Names are not capped here, or the sum would depend on the order of lanes;
+    /// Adds what another source counted. Names are not capped here, or the sum would depend on the order of sources;
     /// [`Self::capped`] does that once, at the end.
     pub fn merge(&mut self, other: &Self) {
         Weigh::add(&mut self.events, &other.events);
@@ -157,8 +157,8 @@ impl Counters {
         models.drop_unused();
     }
 
-    /// The stored form: of a sum over lanes that of [`Self::capped`], so that what is written can always be read; one
-    /// lane's counters are capped already. Equal counters have equal bytes.
+    /// The stored form: of a sum over sources that of [`Self::capped`], so that what is written can always be read; one
+    /// source's counters are capped already. Equal counters have equal bytes.
     pub fn encode(&self) -> Vec<u8> {
         let payload = if self.is_sound() { self.payload() } else { self.capped().payload() };
         frame::encode(Kind::Counters, VERSION, &payload)

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use crate::hash::hash64;
 use crate::limits::MAX_WRITE_SHARDS;
-use crate::origin::{Lane, Origin};
+use crate::origin::{Origin, Source};
 
 /// A partition key and a sort key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,9 +92,9 @@ pub fn parse_event(sk: &str) -> Option<(i64, &str)> {
     Some((ms.parse().ok()?, id))
 }
 
-/// The key of one lane's partial.
-pub fn partial(date: NaiveDate, shards: WriteShards, lane: &Lane) -> ItemKey {
-    ItemKey { pk: shards.partition(&partials(date), lane.as_str()), sk: format!("LANE#{lane}") }
+/// The key of one source's partial.
+pub fn partial(date: NaiveDate, shards: WriteShards, source: &Source) -> ItemKey {
+    ItemKey { pk: shards.partition(&partials(date), source.as_str()), sk: format!("SOURCE#{source}") }
 }
 
 /// The prefix of a date's partials.
@@ -102,9 +102,9 @@ pub fn partials(date: NaiveDate) -> String {
     format!("SKETCH#{date}")
 }
 
-/// The lane in a partial's sort key.
-pub fn parse_partial(sk: &str) -> Option<Lane> {
-    Lane::parse(sk.strip_prefix("LANE#")?).ok()
+/// The source in a partial's sort key.
+pub fn parse_partial(sk: &str) -> Option<Source> {
+    Source::parse(sk.strip_prefix("SOURCE#")?).ok()
 }
 
 /// The key of a user's profile; its partition is also the user's partition in the index.
@@ -186,10 +186,10 @@ mod tests {
             prop_assert_eq!(parse_event(&key.sk), Some((ms, id.as_str())));
             prop_assert!(shards.partitions(&events(date)).contains(&key.pk));
 
-            let lane = Lane::new(&stream, "shardId-000000000000");
-            prop_assert_eq!(parse_partial(&partial(date, shards, &lane).sk), Some(lane.clone()));
+            let source = Source::new(&stream, "shardId-000000000000");
+            prop_assert_eq!(parse_partial(&partial(date, shards, &source).sk), Some(source.clone()));
 
-            let origin = Origin { lane, sequence: 123_456u64.into(), index };
+            let origin = Origin { source, sequence: 123_456u64.into(), index };
             let key = rejected(date, shards, ms, &origin);
             prop_assert_eq!(parse_rejected(&key.sk), Some((ms, origin)));
             prop_assert_eq!(parse_total(&total(date).sk), Some(date));

@@ -10,8 +10,8 @@ use crate::user_sketch::UserSketch;
 /// A partial that could not be read, and was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SetAside {
-    /// Its lane.
-    pub lane: String,
+    /// Its source.
+    pub source: String,
     /// Which part is damaged, and how.
     pub reason: String,
 }
@@ -19,18 +19,18 @@ pub struct SetAside {
 impl SetAside {
     /// The partial that is damaged.
     pub fn new(record: &PartialRecord, why: &Damaged) -> Self {
-        Self { lane: record.lane.to_string(), reason: why.to_string() }
+        Self { source: record.source.to_string(), reason: why.to_string() }
     }
 }
 
 /// What all readable partials of a day say together.
 #[derive(Clone, Debug, Default)]
 pub struct Merged {
-    /// The sum of the lanes' counters.
+    /// The sum of the sources' counters.
     pub counters: Counters,
-    /// The users of all lanes; none where no partial was readable.
+    /// The users of all sources; none where no partial was readable.
     pub users: Option<UserSketch>,
-    /// The sessions of all lanes.
+    /// The sessions of all sources.
     pub sessions: SessionSample,
     /// The partials that could not be read.
     pub set_aside: Vec<SetAside>,

@@ -137,13 +137,13 @@ pub struct Estimate {
     pub users_relative_standard_error: f64,
     /// Whether session figures are exact.
     pub sessions_exact: bool,
-    /// Lanes that are not in the figures, because their partials are damaged.
-    pub lanes_set_aside: u32,
+    /// Sources that are not in the figures, because their partials are damaged.
+    pub sources_set_aside: u32,
 }
 
 impl Default for Estimate {
     fn default() -> Self {
-        Self { users_relative_standard_error: 0.0, sessions_exact: true, lanes_set_aside: 0 }
+        Self { users_relative_standard_error: 0.0, sessions_exact: true, sources_set_aside: 0 }
     }
 }
 

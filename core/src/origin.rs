@@ -1,4 +1,4 @@
-//! Where an event came from: lane, sequence number, index in the record.
+//! Where an event came from: source, sequence number, index in the record.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -8,37 +8,37 @@ use std::sync::Arc;
 /// One ordered source of records: `<stream>/<shardId>`. Clones share its text.
 ///
 /// ```
-/// use headcount_core::origin::Lane;
-/// let lane = Lane::new("events", "shardId-000000000000");
-/// assert_eq!(lane.as_str(), "events/shardId-000000000000");
+/// use headcount_core::origin::Source;
+/// let source = Source::new("events", "shardId-000000000000");
+/// assert_eq!(source.as_str(), "events/shardId-000000000000");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lane(Arc<str>);
+pub struct Source(Arc<str>);
 
-impl Lane {
-    /// The lane of one shard of one stream.
+impl Source {
+    /// The source of one shard of one stream.
     pub fn new(stream: &str, shard: &str) -> Self {
         Self(format!("{stream}/{shard}").into())
     }
 
-    /// The lane written as its stored text.
+    /// The source written as its stored text.
     ///
     /// # Errors
     /// The text is empty or holds a `#`, which separates the parts of an origin.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         if text.is_empty() || text.contains('#') {
-            return Err(OriginError::Lane(text.to_owned()));
+            return Err(OriginError::Source(text.to_owned()));
         }
         Ok(Self(text.into()))
     }
 
-    /// The lane's stored text.
+    /// The source's stored text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for Lane {
+impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -104,7 +104,7 @@ impl fmt::Display for SequenceNumber {
     }
 }
 
-/// The one place that an occurrence of an event has in all streams. Ordered as its lane delivered it.
+/// The one place that an occurrence of an event has in all streams. Ordered as its source delivered it.
 ///
 /// ```
 /// use headcount_core::origin::Origin;
@@ -114,9 +114,9 @@ impl fmt::Display for SequenceNumber {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
-    /// The lane that delivered the record.
-    pub lane: Lane,
-    /// The record's sequence number in that lane.
+    /// The source that delivered the record.
+    pub source: Source,
+    /// The record's sequence number in that source.
     pub sequence: SequenceNumber,
     /// The event's index in the record, from 0.
     pub index: u32,
@@ -124,7 +124,7 @@ pub struct Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}#{}", self.lane, self.sequence, self.index)
+        write!(f, "{}#{}#{}", self.source, self.sequence, self.index)
     }
 }
 
@@ -136,22 +136,22 @@ impl FromStr for Origin {
         let mut parts = text.rsplitn(3, '#');
         let index = parts.next().and_then(|part| part.parse().ok()).ok_or_else(bad)?;
         let sequence = parts.next().ok_or_else(bad)?.parse()?;
-        let lane = Lane::parse(parts.next().ok_or_else(bad)?)?;
-        Ok(Self { lane, sequence, index })
+        let source = Source::parse(parts.next().ok_or_else(bad)?)?;
+        Ok(Self { source, sequence, index })
     }
 }
 
-/// A lane, sequence number or origin that is not one.
+/// A source, sequence number or origin that is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
-    /// Not a lane.
-    #[error("a lane is <stream>/<shardId> and holds no '#': {0:?}")]
-    Lane(String),
+    /// Not a source.
+    #[error("a source is <stream>/<shardId> and holds no '#': {0:?}")]
+    Source(String),
     /// Not a sequence number.
     #[error("a sequence number is 1 to 256 decimal digits: {0:?}")]
     Sequence(String),
     /// Not an origin.
-    #[error("an origin is <lane>#<sequence number>#<index>: {0:?}")]
+    #[error("an origin is <source>#<sequence number>#<index>: {0:?}")]
     Origin(String),
 }
 
@@ -168,7 +168,7 @@ mod tests {
 
         #[test]
         fn origins_round_trip(stream in "[a-zA-Z0-9_.-]{1,128}", sequence in "[1-9][0-9]{0,60}", index in any::<u32>()) {
-            let origin = Origin { lane: Lane::new(&stream, "shardId-000000000007"), sequence: sequence.parse().unwrap(), index };
+            let origin = Origin { source: Source::new(&stream, "shardId-000000000007"), sequence: sequence.parse().unwrap(), index };
             prop_assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
         }
     }

@@ -1,21 +1,21 @@
-//! What one lane has contributed to one date: a single item, so that one conditional write changes all of it.
+//! What one source has contributed to one date: a single item, so that one conditional write changes all of it.
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use crate::counters::{Counters, CountersError};
 use crate::event::Event;
-use crate::origin::{Lane, SequenceNumber};
+use crate::origin::{SequenceNumber, Source};
 use crate::session_sample::{SampleError, SessionSample};
 use crate::user_sketch::{SketchError, UserSketch};
 
-/// One lane's counters, user sketch, session sample and fence of one date.
+/// One source's counters, user sketch, session sample and fence of one date.
 #[derive(Clone, Debug)]
 pub struct Partial {
     /// The date.
     pub date: NaiveDate,
-    /// The lane.
-    pub lane: Lane,
+    /// The source.
+    pub source: Source,
     /// How often it was written; 0 before the first time. It only grows.
     pub version: u64,
     /// The last record that was folded: the fence. Records at or before it were counted.
@@ -31,15 +31,15 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// A lane's partial before its first event.
+    /// A source's partial before its first event.
     ///
     /// # Errors
     ///
     /// [`SketchError::Precision`], where [`UserSketch::new`] does not take `precision`.
-    pub fn new(date: NaiveDate, lane: Lane, precision: u8) -> Result<Self, SketchError> {
+    pub fn new(date: NaiveDate, source: Source, precision: u8) -> Result<Self, SketchError> {
         Ok(Self {
             date,
-            lane,
+            source,
             version: 0,
             last_sequence: None,
             dirty: false,
@@ -74,7 +74,7 @@ impl Partial {
     pub fn encode(&mut self) -> PartialRecord {
         PartialRecord {
             date: self.date,
-            lane: self.lane.clone(),
+            source: self.source.clone(),
             version: self.version,
             last_sequence: self.last_sequence.clone(),
             dirty: self.dirty,
@@ -92,7 +92,7 @@ impl Partial {
     pub fn decode(record: &PartialRecord) -> Result<Self, Damaged> {
         Ok(Self {
             date: record.date,
-            lane: record.lane.clone(),
+            source: record.source.clone(),
             version: record.version,
             last_sequence: record.last_sequence.clone(),
             dirty: record.dirty,
@@ -108,8 +108,8 @@ impl Partial {
 pub struct PartialRecord {
     /// The date.
     pub date: NaiveDate,
-    /// The lane.
-    pub lane: Lane,
+    /// The source.
+    pub source: Source,
     /// `Version`.
     pub version: u64,
     /// `LastSequence`.
@@ -145,7 +145,7 @@ mod tests {
     use crate::frame::FrameError;
 
     fn folded() -> Partial {
-        let mut partial = Partial::new("2026-03-01".parse().unwrap(), Lane::new("events", "shard"), 14).unwrap();
+        let mut partial = Partial::new("2026-03-01".parse().unwrap(), Source::new("events", "shard"), 14).unwrap();
         let event = Event {
             id: "e".into(),
             user_id: "u".into(),
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_precision_that_no_sketch_has_is_refused() {
-        let lane = Lane::new("events", "shard");
-        assert_eq!(Partial::new(chrono::NaiveDate::MIN, lane, 30).unwrap_err(), SketchError::Precision(30));
+        let source = Source::new("events", "shard");
+        assert_eq!(Partial::new(chrono::NaiveDate::MIN, source, 30).unwrap_err(), SketchError::Precision(30));
     }
 }

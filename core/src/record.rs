@@ -44,9 +44,9 @@ impl<'a> OpenedRecord<'a> {
     /// Validates and sanitizes what the record holds. What cannot be taken apart is one rejection at index 0.
     ///
     /// ```
-    /// use headcount_core::{origin::Lane, record::OpenedRecord, validate::{Arrival, Rules}};
-    /// let lane = Lane::new("events", "shardId-000000000000");
-    /// let arrival = Arrival { lane, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
+    /// use headcount_core::{origin::Source, record::OpenedRecord, validate::{Arrival, Rules}};
+    /// let source = Source::new("events", "shardId-000000000000");
+    /// let arrival = Arrival { source, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
     /// let opened = OpenedRecord::open(b"hello");
     /// let decoded = opened.decode(&arrival, &Rules::default());
     /// assert_eq!((decoded.events.len(), decoded.rejections.len()), (0, 1));

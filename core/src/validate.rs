@@ -19,7 +19,7 @@ use crate::event::{Event, EventType, Object};
 use crate::hash::hash128;
 use crate::ip_policy::IpPolicy;
 use crate::limits::{MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES};
-use crate::origin::{Lane, Origin, SequenceNumber};
+use crate::origin::{Origin, SequenceNumber, Source};
 use crate::rejection::{Payload, Problems, Rejection};
 use crate::wire::to_json;
 
@@ -32,9 +32,9 @@ pub use rules::{Rules, RulesError};
 /// Where and when a record arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// The lane that delivered it.
-    pub lane: Lane,
-    /// Its sequence number in that lane.
+    /// The source that delivered it.
+    pub source: Source,
+    /// Its sequence number in that source.
     pub sequence: SequenceNumber,
     /// The stream's approximate arrival time, milliseconds since the epoch.
     pub arrived_ms: i64,
@@ -43,7 +43,7 @@ pub struct Arrival {
 impl Arrival {
     /// The origin of the record's event at `index`.
     pub fn origin(&self, index: u32) -> Origin {
-        Origin { lane: self.lane.clone(), sequence: self.sequence.clone(), index }
+        Origin { source: self.source.clone(), sequence: self.sequence.clone(), index }
     }
 }
 
@@ -62,9 +62,9 @@ pub struct Accepted<'a> {
 /// The event breaks a rule: all its problems at once, and its payload.
 ///
 /// ```
-/// use headcount_core::{origin::Lane, validate::{Arrival, Rules, validate}};
+/// use headcount_core::{origin::Source, validate::{Arrival, Rules, validate}};
 /// let arrival = Arrival {
-///     lane: Lane::new("events", "shardId-000000000000"),
+///     source: Source::new("events", "shardId-000000000000"),
 ///     sequence: 7.into(),
 ///     arrived_ms: 1_772_323_200_000,
 /// };

@@ -66,8 +66,8 @@ async function show({ metrics, engagement, features, ai }) {
 function describe({ from, to, days, previous, total, timeZone: zone }) {
   const one = from === to ? format.longDate(from) : `${format.longDate(from)} to ${format.longDate(to)}`;
   const before = previous ? `, compared with ${days.length === 1 ? "the day" : `the ${days.length} days`} before` : "";
-  const aside = total.estimate.lanesSetAside;
-  const damaged = aside > 0 ? ` ${aside} damaged lanes are not in the figures: run headcount rebuild.` : "";
+  const aside = total.estimate.sourcesSetAside;
+  const damaged = aside > 0 ? ` ${aside} damaged sources are not in the figures: run headcount rebuild.` : "";
   return `${one} (${zone})${before}.${damaged}`;
 }
 

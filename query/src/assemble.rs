@@ -123,7 +123,7 @@ fn live_day(gathered: &Gathered, read: &Read, date: NaiveDate, merged: &Merged) 
         monthly_users: 0,
         new_users: counted.or_else(|| known.map(|known| known.new_signups_24h)).unwrap_or(0),
         total_users: 0,
-        lanes_set_aside: merged.set_aside.len() as u32,
+        sources_set_aside: merged.set_aside.len() as u32,
         is_final: false,
         verified: false,
     });

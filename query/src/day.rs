@@ -11,7 +11,7 @@ use serde::Serialize;
 pub enum DayState {
     /// Nothing is stored of it: its figures are zero.
     Missing,
-    /// Counted a moment ago from what the lanes have counted so far.
+    /// Counted a moment ago from what the sources have counted so far.
     Live,
     /// As it was rolled up; nothing was counted since.
     Stored,

@@ -48,7 +48,7 @@ pub struct RejectedEvent {
     /// Whether the payload was cut.
     pub truncated: bool,
     /// The stream and shard it came from.
-    pub lane: String,
+    pub source: String,
     /// The sequence number of its record.
     pub sequence: String,
     /// Its place in the record, from 0.
@@ -91,7 +91,7 @@ impl From<RejectedRow> for RejectedEvent {
             payload,
             encoding,
             truncated,
-            lane: row.origin.lane.to_string(),
+            source: row.origin.source.to_string(),
             sequence: row.origin.sequence.as_str().to_owned(),
             index: row.origin.index,
         }

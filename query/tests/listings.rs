@@ -7,7 +7,7 @@ use headcount_core::deployment::{Deployment, WriteShardPlan};
 use headcount_core::event::{Event, EventType};
 use headcount_core::json::Json;
 use headcount_core::keys::WriteShards;
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::origin::{Origin, Source};
 use headcount_core::rejection::{Payload, Problem, Rejection};
 use headcount_query::error::QueryError;
 use headcount_query::page::PageRequest;
@@ -25,7 +25,7 @@ fn date(text: &str) -> NaiveDate {
 }
 
 fn origin(index: u32) -> Origin {
-    Origin { lane: Lane::new("events", "shard"), sequence: 7u64.into(), index }
+    Origin { source: Source::new("events", "shard"), sequence: 7u64.into(), index }
 }
 
 /// A table whose days are spread over four partitions from 2026-03-02 on; its pages are small.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::NaiveDate;
 use headcount_core::deployment::Deployment;
 use headcount_core::keys::ItemKey;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
 
 use crate::rows::{Cursor, DailyRow, EventRow, FirstDay, Page, RejectedRow, SketchesRow, TotalRow};
@@ -99,9 +99,9 @@ impl MemoryStore {
     }
 
     /// Spoils the stored bytes of one part of a partial; whether there was such a partial.
-    pub fn damage_partial(&self, date: NaiveDate, lane: &Lane, part: PartialPart) -> bool {
+    pub fn damage_partial(&self, date: NaiveDate, source: &Source, part: PartialPart) -> bool {
         let mut items = self.items();
-        let Some(record) = items.partials.values_mut().find(|record| record.date == date && record.lane == *lane)
+        let Some(record) = items.partials.values_mut().find(|record| record.date == date && record.source == *source)
         else {
             return false;
         };

@@ -4,7 +4,7 @@
 //! function's program calls [`Telemetry::start`] once and [`Telemetry::flush`] after each invocation, which writes JSON
 //! lines that `CloudWatch` turns into metrics:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
-//! A metric costs by each value of its dimensions, so lanes and users are none.
+//! A metric costs by each value of its dimensions, so sources and users are none.
 
 use std::io::{self, Write as _};
 
@@ -51,12 +51,12 @@ pub const DAMAGED_PARTIALS: &str = "DamagedPartials";
 pub const DAYS: &str = "Days";
 /// Days that could not be aggregated or verified.
 pub const FAILED_DAYS: &str = "FailedDays";
-/// Lanes that were merged.
-pub const LANES: &str = "Lanes";
-/// Lanes that were counted again from their events.
-pub const LANES_RECOUNTED: &str = "LanesRecounted";
-/// Lanes that are missing in the figures, because their partials are damaged.
-pub const LANES_SET_ASIDE: &str = "LanesSetAside";
+/// Sources that were merged.
+pub const SOURCES: &str = "Sources";
+/// Sources that were counted again from their events.
+pub const SOURCES_RECOUNTED: &str = "SourcesRecounted";
+/// Sources that are missing in the figures, because their partials are damaged.
+pub const SOURCES_SET_ASIDE: &str = "SourcesSetAside";
 /// How long a run took.
 pub const RUN_TIME: &str = "RunTime";
 
@@ -77,9 +77,9 @@ pub const METRICS: [(&str, Unit); 19] = [
     (DAMAGED_PARTIALS, Unit::Count),
     (DAYS, Unit::Count),
     (FAILED_DAYS, Unit::Count),
-    (LANES, Unit::Count),
-    (LANES_RECOUNTED, Unit::Count),
-    (LANES_SET_ASIDE, Unit::Count),
+    (SOURCES, Unit::Count),
+    (SOURCES_RECOUNTED, Unit::Count),
+    (SOURCES_SET_ASIDE, Unit::Count),
     (RUN_TIME, Unit::Seconds),
 ];
 

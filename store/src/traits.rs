@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use headcount_core::deployment::Deployment;
 use headcount_core::event::Event;
 use headcount_core::keys::{self, ItemKey, WriteShards};
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::origin::{Origin, Source};
 use headcount_core::partial::PartialRecord;
 
 use crate::batch;
@@ -128,12 +128,12 @@ pub trait UserStore: Send + Sync {
 
 /// Partials.
 pub trait PartialStore: Send + Sync {
-    /// One lane's partial, read consistently.
+    /// One source's partial, read consistently.
     fn read_partial(
         &self,
         date: NaiveDate,
         shards: WriteShards,
-        lane: &Lane,
+        source: &Source,
     ) -> impl Future<Output = Result<Option<PartialRecord>, StoreError>> + Send;
 
     /// Writes `record` if the version that is there is `expected` (0: if none is there). `record.version` must be

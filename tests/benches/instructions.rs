@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use headcount_core::counters::Counters;
 use headcount_core::ip_policy::IpPolicy;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
 use headcount_core::record::OpenedRecord;
 use headcount_core::session_sample::SessionSample;
@@ -186,7 +186,7 @@ fn events(blank: &str) -> Vec<String> {
 }
 
 fn arrival() -> Arrival {
-    Arrival { lane: Lane::new("events", "shardId-000000000000"), sequence: 7.into(), arrived_ms: NOW_MS }
+    Arrival { source: Source::new("events", "shardId-000000000000"), sequence: 7.into(), arrived_ms: NOW_MS }
 }
 
 fn rules(policy: IpPolicy) -> Rules {
@@ -217,7 +217,7 @@ fn accepted(events: &[String]) -> Vec<Accepted<'_>> {
 
 fn partial() -> Partial {
     let date = chrono::DateTime::from_timestamp_millis(NOW_MS).expect("a time").date_naive();
-    Partial::new(date, arrival().lane, headcount_core::limits::DEFAULT_SKETCH_PRECISION).expect("a partial")
+    Partial::new(date, arrival().source, headcount_core::limits::DEFAULT_SKETCH_PRECISION).expect("a partial")
 }
 
 fn folding() -> Box<dyn FnMut()> {

@@ -1,4 +1,4 @@
-"""Overwrites one part of a stored partial by boto3: endpoint, table, date, part. Prints the lane and what was there.
+"""Overwrites one part of a stored partial by boto3: endpoint, table, date, part. Prints the source and what was there.
 
 Of the date's partials the one that counted most is taken: the part's last byte is turned over.
 """
@@ -30,7 +30,7 @@ def main() -> None:
         ExpressionAttributeNames={"#part": part},
         ExpressionAttributeValues={":bytes": Binary(after)},
     )
-    print(partial["SK"].removeprefix("LANE#"))
+    print(partial["SK"].removeprefix("SOURCE#"))
 
 
 main()

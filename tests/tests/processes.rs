@@ -23,7 +23,7 @@ use model::{Model, Record, Shape};
 use state::State;
 
 /// About 50,000 occurrences, some of them of events that occurred before, and some that break a rule.
-const SHAPE: Shape = Shape { lanes: 1, records: 5_000, most_events: 19, pool: 200_000 };
+const SHAPE: Shape = Shape { sources: 1, records: 5_000, most_events: 19, pool: 200_000 };
 
 /// Records of a batch: few, so that there are many batches to be killed in.
 const BATCH: usize = 20;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_kinesis::types::ShardIteratorType;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::record::OpenedRecord;
 use headcount_core::validate::{Arrival, Rules};
 use headcount_local::clients;
@@ -39,8 +39,8 @@ async fn read(stream: &Stream) -> (BTreeMap<(String, i64), u32>, usize) {
             let page = client.get_records().shard_iterator(iterator).send().await.unwrap();
             for record in page.records() {
                 let arrived_ms = record.approximate_arrival_timestamp().unwrap().to_millis().unwrap();
-                let lane = Lane::new(stream.name(), shard.shard_id());
-                let arrival = Arrival { lane, sequence: record.sequence_number().parse().unwrap(), arrived_ms };
+                let source = Source::new(stream.name(), shard.shard_id());
+                let arrival = Arrival { source, sequence: record.sequence_number().parse().unwrap(), arrived_ms };
                 largest = largest.max(record.data().as_ref().len());
                 let opened = OpenedRecord::open(record.data().as_ref());
                 let decoded = opened.decode(&arrival, &Rules::default());

@@ -1,9 +1,9 @@
 //! The same over sockets: the consumer's handler over the real SDK, through a proxy that does all that networks and
-//! services do, to the embedded table. Three lanes share events; batches are delivered again, invocations die or go on
+//! services do, to the embedded table. Three sources share events; batches are delivered again, invocations die or go on
 //! running after they were given up. In the end, what is stored and counted equals a model of sets and maps.
 
-#[path = "sockets/lanes.rs"]
-mod lanes;
+#[path = "sockets/sources.rs"]
+mod sources;
 #[path = "world/model.rs"]
 mod model;
 #[path = "world/state.rs"]
@@ -12,7 +12,7 @@ mod state;
 use std::time::Duration;
 
 use headcount_consumer::deps::{Deps, Feed, Settings};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::validate::Rules;
 use headcount_local::table::{Table, TableOptions};
 use headcount_store::clock::Clock;
@@ -24,12 +24,12 @@ use headcount_tests::fault_proxy::FaultProxy;
 use headcount_tests::fault_proxy::plan::{Burst, Fault, Rates, seed_of_run};
 use tokio::time::Instant;
 
-use lanes::{Done, STREAM, drive, shard};
+use sources::{Done, STREAM, drive, shard};
 use model::{Model, Shape};
 use state::State;
 
 /// A few hundred batches, and some of them again.
-const SHAPE: Shape = Shape { lanes: 3, records: 330, most_events: 4, pool: 1_980 };
+const SHAPE: Shape = Shape { sources: 3, records: 330, most_events: 4, pool: 1_980 };
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -59,11 +59,11 @@ async fn each_event_counts_once_whatever_the_network_does() {
 
     let model = Model::new(seed, SHAPE);
     let mut driving = tokio::task::JoinSet::new();
-    for lane in 0..SHAPE.lanes {
+    for source in 0..SHAPE.sources {
         let proxied = store(&proxy.endpoint(), &tables).await;
-        let (records, arrived_ms) = (model.records(lane), model.arrived_ms);
+        let (records, arrived_ms) = (model.records(source), model.arrived_ms);
         driving.spawn(
-            async move { drive(lane, records, arrived_ms, seed, move |seed| cold(proxied.clone(), seed)).await },
+            async move { drive(source, records, arrived_ms, seed, move |seed| cold(proxied.clone(), seed)).await },
         );
     }
     let done = driving.join_all().await.into_iter().fold(Done::default(), Done::and);
@@ -72,8 +72,8 @@ async fn each_event_counts_once_whatever_the_network_does() {
 
     let state = State::read(DynamoStore::new(connection, tables), &model).await;
     state.equals(&model);
-    for (lane, rejected) in (0..).zip(&model.rejected) {
-        assert_eq!(state.rejected[Lane::new(STREAM, &shard(lane)).as_str()], *rejected, "rejected in lane {lane}");
+    for (source, rejected) in (0..).zip(&model.rejected) {
+        assert_eq!(state.rejected[Source::new(STREAM, &shard(source)).as_str()], *rejected, "rejected in source {source}");
     }
     assert!(done.invocations >= 200 && done.crashes > 0 && done.zombies > 0 && done.failed > 0, "{done:?}");
     for kind in Fault::ALL.map(Fault::name).into_iter().chain(["delayed"]) {

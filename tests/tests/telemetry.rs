@@ -148,7 +148,7 @@ async fn the_functions_measure_themselves_and_keep_everybodys_data_to_themselves
     let lines = output_of(AGGREGATOR, &table.endpoint(), &[json!({})]).await;
     assert!(!lines.is_empty());
     let sums_of = sums(&lines);
-    assert!(sums_of["Days"] >= 1.0 && sums_of["Lanes"] >= 1.0 && sums_of["RunTime"] > 0.0, "{sums_of:#?}");
+    assert!(sums_of["Days"] >= 1.0 && sums_of["Sources"] >= 1.0 && sums_of["RunTime"] > 0.0, "{sums_of:#?}");
     assert!(!sums_of.contains_key("FailedDays"), "{sums_of:#?}");
     table.stop().await;
 }

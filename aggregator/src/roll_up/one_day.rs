@@ -155,7 +155,7 @@ async fn attempt<S: AggregatorStore>(
     })
 }
 
-/// Reads the date's partials and, where they differ from what its metrics were made of, recounts the lanes that need
+/// Reads the date's partials and, where they differ from what its metrics were made of, recounts the sources that need
 /// it and merges all.
 async fn own_day<S: AggregatorStore>(
     run: &Run<'_, S>,
@@ -165,9 +165,9 @@ async fn own_day<S: AggregatorStore>(
 ) -> Result<Option<OwnDay>, AggregateError> {
     let date = report.date;
     let mut day = run.merged(date).await?;
-    report.lanes = day.lanes;
-    report.lanes_waiting.clear();
-    if day.lanes == 0 {
+    report.sources = day.sources;
+    report.sources_waiting.clear();
+    if day.sources == 0 {
         return Ok(None);
     }
     let closes = is_final(run.zone(), date, &run.deps.settings, run.now_ms);
@@ -176,17 +176,17 @@ async fn own_day<S: AggregatorStore>(
         || !day.dirty.is_empty()
         || known.is_none_or(|known| known.metrics.is_none() || known.made_of.day != day.version_sum);
     if !is_open {
-        report.lanes_set_aside = day.merged.set_aside;
+        report.sources_set_aside = day.merged.set_aside;
         return Ok(None);
     }
     if !day.dirty.is_empty() {
         let recount = Box::pin(recount(run, date, day.dirty, |record| record.dirty)).await?;
-        report.lanes_recounted.extend(recount.recounted);
-        report.lanes_waiting = recount.waiting;
+        report.sources_recounted.extend(recount.recounted);
+        report.sources_waiting = recount.waiting;
         day = run.merged(date).await?;
     }
     let MergedDay { merged, version_sum, .. } = day;
-    report.lanes_set_aside.clone_from(&merged.set_aside);
+    report.sources_set_aside.clone_from(&merged.set_aside);
     let users = match &merged.users {
         Some(users) => users.clone(),
         None => run.new_user_sketch()?,

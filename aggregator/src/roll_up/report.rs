@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use headcount_store::telemetry;
 use serde::Serialize;
 
-use crate::recount::RecountedLane;
+use crate::recount::RecountedSource;
 use crate::verify::Verification;
 use headcount_core::merged::SetAside;
 
@@ -23,9 +23,9 @@ impl RollUp {
         for (name, count) in [
             (telemetry::DAYS, self.days.len() as u64),
             (telemetry::FAILED_DAYS, (self.failed().count() + unverified) as u64),
-            (telemetry::LANES, sum(|day| day.lanes)),
-            (telemetry::LANES_RECOUNTED, sum(|day| day.lanes_recounted.len())),
-            (telemetry::LANES_SET_ASIDE, sum(|day| day.lanes_set_aside.len())),
+            (telemetry::SOURCES, sum(|day| day.sources)),
+            (telemetry::SOURCES_RECOUNTED, sum(|day| day.sources_recounted.len())),
+            (telemetry::SOURCES_SET_ASIDE, sum(|day| day.sources_set_aside.len())),
         ] {
             metrics::counter!(name).increment(count);
         }
@@ -51,14 +51,14 @@ pub struct DayRollUp {
     pub outcome: Outcome,
     /// Whether the day was closed now: it takes no more events.
     pub closed: bool,
-    /// Lanes that have a partial of the day.
-    pub lanes: usize,
-    /// Lanes that are missing in the figures, because their partials are damaged. `rebuild` counts them again.
-    pub lanes_set_aside: Vec<SetAside>,
-    /// Lanes that were recounted from the day's events.
-    pub lanes_recounted: Vec<RecountedLane>,
-    /// Lanes that wait to be recounted: too busy now, or their events expire.
-    pub lanes_waiting: Vec<String>,
+    /// Sources that have a partial of the day.
+    pub sources: usize,
+    /// Sources that are missing in the figures, because their partials are damaged. `rebuild` counts them again.
+    pub sources_set_aside: Vec<SetAside>,
+    /// Sources that were recounted from the day's events.
+    pub sources_recounted: Vec<RecountedSource>,
+    /// Sources that wait to be recounted: too busy now, or their events expire.
+    pub sources_waiting: Vec<String>,
     /// Days whose stored sketches are damaged and could not be made again, so that they are missing in the weekly and
     /// monthly figures.
     pub sketches_set_aside: Vec<NaiveDate>,
@@ -93,10 +93,10 @@ impl DayRollUp {
             date,
             outcome: Outcome::Unchanged,
             closed: false,
-            lanes: 0,
-            lanes_set_aside: Vec::new(),
-            lanes_recounted: Vec::new(),
-            lanes_waiting: Vec::new(),
+            sources: 0,
+            sources_set_aside: Vec::new(),
+            sources_recounted: Vec::new(),
+            sources_waiting: Vec::new(),
             sketches_set_aside: Vec::new(),
             verification: None,
             verification_error: None,
@@ -106,22 +106,22 @@ impl DayRollUp {
     /// One line of the log for what happened, and one for everything that a person should know.
     pub(super) fn log(&self) {
         let date = self.date;
-        for lane in &self.lanes_set_aside {
-            tracing::warn!(%date, lane = lane.lane, reason = lane.reason, "a damaged partial was set aside");
+        for source in &self.sources_set_aside {
+            tracing::warn!(%date, source = source.source, reason = source.reason, "a damaged partial was set aside");
         }
-        for lane in &self.lanes_recounted {
-            let lost = lane.lost.join(", ");
-            tracing::info!(%date, lane = lane.lane, lost, "a lane was recounted from its events");
+        for source in &self.sources_recounted {
+            let lost = source.lost.join(", ");
+            tracing::info!(%date, source = source.source, lost, "a source was recounted from its events");
         }
-        for lane in &self.lanes_waiting {
-            tracing::warn!(%date, lane, "a lane waits to be recounted");
+        for source in &self.sources_waiting {
+            tracing::warn!(%date, source, "a source waits to be recounted");
         }
         for day in &self.sketches_set_aside {
             tracing::warn!(%date, %day, "damaged sketches are missing in weekly and monthly figures");
         }
         if let Some(verification) = self.verification.as_ref().filter(|verification| !verification.passed()) {
-            let lanes = verification.lanes.iter().filter(|lane| !lane.passed()).count();
-            tracing::warn!(%date, lanes, "a closing day differs from its events");
+            let sources = verification.sources.iter().filter(|source| !source.passed()).count();
+            tracing::warn!(%date, sources, "a closing day differs from its events");
         }
         if let Some(error) = &self.verification_error {
             tracing::warn!(%date, error, "a day could not be verified and stays open");
@@ -129,7 +129,7 @@ impl DayRollUp {
         match &self.outcome {
             Outcome::Failed { error } => tracing::error!(%date, error, "a day was not aggregated"),
             Outcome::Written => {
-                tracing::info!(%date, lanes = self.lanes, closed = self.closed, "a day's metrics were written");
+                tracing::info!(%date, sources = self.sources, closed = self.closed, "a day's metrics were written");
             }
             Outcome::Superseded => tracing::info!(%date, "a day's metrics were made of newer partials already"),
             Outcome::Unchanged | Outcome::Empty => tracing::debug!(%date, "a day needed nothing"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use headcount_core::counters::{Counters, FirstNames};
 use headcount_core::hash::hash128;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_store::rows::EventRow;
 
 use crate::reading::{Fences, is_folded};
@@ -16,13 +16,13 @@ pub(crate) const MAX_EXACT_SESSIONS: usize = 1_000_000;
 /// What a day's events tell.
 #[derive(Debug, Default)]
 pub(crate) struct DayTally {
-    pub(crate) lanes: BTreeMap<Lane, LaneTally>,
+    pub(crate) sources: BTreeMap<Source, SourceTally>,
     pub(crate) sessions: ExactSessions,
 }
 
-/// What one lane's events tell.
+/// What one source's events tell.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LaneTally {
+pub(crate) struct SourceTally {
     /// Of the events at or before the fence.
     pub(crate) counters: Counters,
     /// The names that their order keeps.
@@ -36,17 +36,17 @@ pub(crate) struct LaneTally {
 impl DayTally {
     pub(crate) fn add(&mut self, row: &EventRow<'_>, fences: &Fences, zone: Tz) {
         let origin = &row.origin;
-        if !self.lanes.contains_key(&origin.lane) {
-            self.lanes.insert(origin.lane.clone(), LaneTally::default());
+        if !self.sources.contains_key(&origin.source) {
+            self.sources.insert(origin.source.clone(), SourceTally::default());
         }
-        let Some(lane) = self.lanes.get_mut(&origin.lane) else { return };
-        if is_folded(fences, &origin.lane, &origin.sequence) {
-            lane.events += 1;
-            lane.counters.add(&row.event, zone);
-            lane.names.see(&row.event, origin);
+        let Some(source) = self.sources.get_mut(&origin.source) else { return };
+        if is_folded(fences, &origin.source, &origin.sequence) {
+            source.events += 1;
+            source.counters.add(&row.event, zone);
+            source.names.see(&row.event, origin);
             self.sessions.add(&row.event.session_id, row.event.timestamp_ms);
         } else {
-            lane.in_flight += 1;
+            source.in_flight += 1;
         }
     }
 }

@@ -3,14 +3,14 @@ use headcount_core::keys::{self, WriteShards};
 use headcount_core::limits::SESSION_SAMPLE_SIZE;
 use headcount_store::memory::PartialPart;
 
-use crate::world::{World, date, day, lane, page_view};
+use crate::world::{World, date, day, page_view, source};
 
-/// A day of two lanes, aggregated while it was open.
+/// A day of two sources, aggregated while it was open.
 async fn world_of_march_first() -> World {
     let world = World::new("2026-03-02");
     let at = world.at("2026-03-01", 9);
-    world.deliver(&lane(0), 1, &[page_view("e1", "ann", at), page_view("e2", "bob", at)]);
-    world.deliver(&lane(1), 1, &[page_view("e3", "ann", at + 1_000)]);
+    world.deliver(&source(0), 1, &[page_view("e1", "ann", at), page_view("e2", "bob", at)]);
+    world.deliver(&source(1), 1, &[page_view("e3", "ann", at + 1_000)]);
     world.roll_up().await;
     world
 }
@@ -29,7 +29,7 @@ async fn a_day_is_closed_once_and_verified() {
     assert!(figures.is_final && figures.verified);
 
     // Not touched again, whatever comes in.
-    world.deliver(&lane(0), 9, &[page_view("too late", "eve", world.at("2026-03-01", 1))]);
+    world.deliver(&source(0), 9, &[page_view("too late", "eve", world.at("2026-03-01", 1))]);
     assert!(world.roll_up().await.days.is_empty());
     assert_eq!(world.figures("2026-03-01"), figures);
     // Unless it is named.
@@ -67,7 +67,7 @@ async fn sessions_beyond_the_sample_become_exact() {
     for n in 0..sessions {
         let user = format!("u{n}");
         let events = [page_view(&format!("a{n}"), &user, at), page_view(&format!("b{n}"), &user, at + n * 1_000)];
-        world.deliver(&lane((n % 3) as u32), n as u64, &events);
+        world.deliver(&source((n % 3) as u32), n as u64, &events);
         sum += n * 1_000;
     }
     world.roll_up().await;
@@ -99,13 +99,13 @@ async fn verifying_at_the_close_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn a_day_with_a_damaged_lane_closes_unverified() {
+async fn a_day_with_a_damaged_source_closes_unverified() {
     let world = world_of_march_first().await;
-    world.store.damage_partial(date("2026-03-01"), &lane(1), PartialPart::Counters);
+    world.store.damage_partial(date("2026-03-01"), &source(1), PartialPart::Counters);
     world.turn_to("2026-03-11");
     let rolled_up = world.roll_up().await;
     let closed = day(&rolled_up, "2026-03-01");
-    assert_eq!(closed.lanes_set_aside.len(), 1);
+    assert_eq!(closed.sources_set_aside.len(), 1);
     let figures = world.figures("2026-03-01");
-    assert!(figures.is_final && !figures.verified && figures.estimate.lanes_set_aside == 1);
+    assert!(figures.is_final && !figures.verified && figures.estimate.sources_set_aside == 1);
 }

@@ -3,13 +3,13 @@ use std::collections::BTreeSet;
 use headcount_aggregator::history::{Closed, closed_days, follow_up, is_beyond_proof};
 use headcount_aggregator::roll_up::Outcome;
 use headcount_core::keys::{self, WriteShards};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_store::memory::PartialPart;
 
-use crate::world::{World, date, dates_with, lane, page_view, soon};
+use crate::world::{World, date, dates_with, page_view, soon, source};
 
-fn import_lane() -> Lane {
-    Lane::new("import", "0123456789abcdef0123456789abcdef")
+fn import_source() -> Source {
+    Source::new("import", "0123456789abcdef0123456789abcdef")
 }
 
 async fn closed(world: &World, days: &[&str]) -> Vec<(String, Closed)> {
@@ -23,8 +23,8 @@ async fn history_of_days_that_nobody_counted_is_welcome() {
     let world = World::new("2026-03-10");
     assert_eq!(closed(&world, &["2020-01-01", "2025-12-31", "2026-03-09"]).await, []);
     // Its own partials, from an import that was interrupted, are no hindrance.
-    world.deliver(&import_lane(), 1, &[page_view("old", "ann", world.at("2020-01-01", 1))]);
-    world.store_events(&import_lane(), 2, &[page_view("stored, not folded", "ann", world.at("2020-01-01", 2))]);
+    world.deliver(&import_source(), 1, &[page_view("old", "ann", world.at("2020-01-01", 1))]);
+    world.store_events(&import_source(), 2, &[page_view("stored, not folded", "ann", world.at("2020-01-01", 2))]);
     assert_eq!(closed(&world, &["2020-01-01"]).await, []);
     let rolled_up = world.roll_up_named(&["2020-01-01"]).await;
     assert_eq!(dates_with(&rolled_up, &Outcome::Written), ["2020-01-01"]);
@@ -39,13 +39,13 @@ async fn history_of_days_that_nobody_counted_is_welcome() {
 async fn a_day_whose_counted_events_expired_takes_none_again() {
     let world = World::new("2026-03-10");
     let at = world.at("2026-03-10", 1);
-    world.deliver(&lane(0), 1, &[page_view("e1", "ann", at), page_view("e2", "bob", at)]);
+    world.deliver(&source(0), 1, &[page_view("e1", "ann", at), page_view("e2", "bob", at)]);
     world.roll_up().await;
     world.turn_to("2026-06-20");
     assert_eq!(closed(&world, &["2026-03-10"]).await, [], "expiry is not punctual: all of them are there");
     let key = keys::event(date("2026-03-10"), WriteShards::ONE, at, "e1");
     assert!(world.store.lose_event(&key));
-    let why = Closed::EventsExpired { lane: lane(0).to_string() };
+    let why = Closed::EventsExpired { source: source(0).to_string() };
     assert_eq!(closed(&world, &["2026-03-10", "2026-03-09"]).await, [("2026-03-10".to_owned(), why)]);
     // While no event can have expired, a lost one is for `verify` to find.
     world.turn_to("2026-03-20");
@@ -55,10 +55,10 @@ async fn a_day_whose_counted_events_expired_takes_none_again() {
 #[tokio::test]
 async fn what_a_damaged_partial_counted_nobody_knows() {
     let world = World::new("2026-03-10");
-    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-03-10", 1))]);
-    world.store.damage_partial(date("2026-03-10"), &lane(0), PartialPart::Counters);
+    world.deliver(&source(0), 1, &[page_view("e1", "ann", world.at("2026-03-10", 1))]);
+    world.store.damage_partial(date("2026-03-10"), &source(0), PartialPart::Counters);
     world.turn_to("2026-06-20");
-    let why = Closed::EventsExpired { lane: lane(0).to_string() };
+    let why = Closed::EventsExpired { source: source(0).to_string() };
     assert_eq!(closed(&world, &["2026-03-10"]).await, [("2026-03-10".to_owned(), why)]);
 }
 
@@ -67,7 +67,7 @@ async fn a_day_whose_partials_expired_keeps_its_figures() {
     let world = World::new("2026-03-10");
     for sequence in 0..3 {
         let view = page_view(&sequence.to_string(), "ann", world.at("2026-03-10", 1));
-        world.deliver(&lane(0), sequence, &[view]);
+        world.deliver(&source(0), sequence, &[view]);
     }
     world.roll_up().await;
     let row = world.store.all_dailies().pop().unwrap();
@@ -80,15 +80,15 @@ async fn a_day_whose_partials_expired_keeps_its_figures() {
 #[tokio::test]
 async fn who_is_new_earlier_is_new_no_longer_however_much_later() {
     let world = World::new("2026-01-10");
-    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-01-10", 1))]);
+    world.deliver(&source(0), 1, &[page_view("e1", "ann", world.at("2026-01-10", 1))]);
     world.roll_up().await;
     world.turn_to("2026-03-10");
-    world.deliver(&lane(0), 2, &[page_view("e2", "bob", world.at("2026-03-10", 1))]);
+    world.deliver(&source(0), 2, &[page_view("e2", "bob", world.at("2026-03-10", 1))]);
     world.roll_up().await;
     assert_eq!(world.figures("2026-03-10").total_users, 2);
     // Ann was here a year before, and so was somebody who never came again.
     let long_ago = world.at("2025-01-05", 1);
-    world.deliver(&import_lane(), 1, &[page_view("h1", "ann", long_ago), page_view("h2", "eve", long_ago)]);
+    world.deliver(&import_source(), 1, &[page_view("h1", "ann", long_ago), page_view("h2", "eve", long_ago)]);
     world.roll_up_named(&["2025-01-05"]).await;
     let followed = follow_up(&world.deps(), date("2025-01-05"), soon()).await.unwrap();
     assert_eq!(dates_with(&followed, &Outcome::Written), ["2026-01-10", "2026-03-10"]);

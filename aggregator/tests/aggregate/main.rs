@@ -1,4 +1,4 @@
-//! The aggregator over the store in memory: what it does about open days, dirty and damaged lanes, closing days, and
+//! The aggregator over the store in memory: what it does about open days, dirty and damaged sources, closing days, and
 //! somebody else at the same work.
 
 mod world;

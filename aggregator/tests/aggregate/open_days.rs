@@ -10,27 +10,27 @@ use headcount_store::memory::MemoryStore;
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
-use crate::world::{HOUR_MS, World, date, dates_with, day, lane, page_view, soon};
+use crate::world::{HOUR_MS, World, date, dates_with, day, page_view, soon, source};
 
 #[tokio::test]
-async fn a_day_is_made_of_all_its_lanes() {
+async fn a_day_is_made_of_all_its_sources() {
     let world = World::new("2026-03-10");
     let at = world.at("2026-03-10", 9);
-    world.deliver(&lane(0), 5, &[page_view("e1", "ann", at), page_view("e2", "bob", at + 60_000)]);
-    world.deliver(&lane(1), 9, &[page_view("e3", "ann", at + 120_000)]);
-    world.reject(&lane(1), 10, "2026-03-10", 3);
+    world.deliver(&source(0), 5, &[page_view("e1", "ann", at), page_view("e2", "bob", at + 60_000)]);
+    world.deliver(&source(1), 9, &[page_view("e3", "ann", at + 120_000)]);
+    world.reject(&source(1), 10, "2026-03-10", 3);
     let rolled_up = world.roll_up().await;
     assert_eq!(dates_with(&rolled_up, &Outcome::Written), ["2026-03-10"]);
-    assert_eq!(day(&rolled_up, "2026-03-10").lanes, 2);
+    assert_eq!(day(&rolled_up, "2026-03-10").sources, 2);
 
     let figures = world.figures("2026-03-10");
-    assert_eq!((figures.active_users, figures.daily_active_users), (2, 2), "ann is in both lanes");
+    assert_eq!((figures.active_users, figures.daily_active_users), (2, 2), "ann is in both sources");
     assert_eq!((figures.new_signups_24h, figures.total_users), (2, 2));
     assert_eq!((figures.weekly_active_users, figures.monthly_active_users), (2, 2));
     assert_eq!(figures.events_by_type["page_view"], 3);
     assert_eq!(figures.events_by_hour[9], 3);
     assert_eq!(figures.rejected, 3);
-    assert_eq!((figures.sessions.count, figures.sessions.p95), (2, 120_000), "ann's session spans both lanes");
+    assert_eq!((figures.sessions.count, figures.sessions.p95), (2, 120_000), "ann's session spans both sources");
     assert!((figures.average_session_duration - 60_000.0).abs() < 1e-9);
     assert!(!figures.is_final && !figures.verified);
 }
@@ -38,20 +38,20 @@ async fn a_day_is_made_of_all_its_lanes() {
 #[tokio::test]
 async fn only_days_that_differ_from_their_metrics_are_written() {
     let world = World::new("2026-03-10");
-    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-03-09", 1))]);
-    world.deliver(&lane(0), 2, &[page_view("e2", "ann", world.at("2026-03-10", 1))]);
+    world.deliver(&source(0), 1, &[page_view("e1", "ann", world.at("2026-03-09", 1))]);
+    world.deliver(&source(0), 2, &[page_view("e2", "ann", world.at("2026-03-10", 1))]);
     assert_eq!(dates_with(&world.roll_up().await, &Outcome::Written), ["2026-03-09", "2026-03-10"]);
     let before = world.store.all_dailies();
     let again = world.roll_up().await;
     assert_eq!(dates_with(&again, &Outcome::Unchanged), ["2026-03-09", "2026-03-10"]);
     assert_eq!(world.store.all_dailies(), before);
 
-    world.deliver(&lane(0), 3, &[page_view("e3", "bob", world.at("2026-03-10", 2))]);
+    world.deliver(&source(0), 3, &[page_view("e3", "bob", world.at("2026-03-10", 2))]);
     assert_eq!(dates_with(&world.roll_up().await, &Outcome::Written), ["2026-03-10"]);
     assert_eq!(world.figures("2026-03-10").active_users, 2);
     // Created once, whatever was written since.
     world.turn_to("2026-03-11");
-    world.deliver(&lane(0), 4, &[page_view("e4", "bob", world.at("2026-03-10", 3))]);
+    world.deliver(&source(0), 4, &[page_view("e4", "bob", world.at("2026-03-10", 3))]);
     world.roll_up().await;
     let row = world.store.all_dailies().pop().unwrap();
     assert!(row.created_ms < row.updated_ms, "{row:?}");
@@ -62,7 +62,7 @@ async fn the_window_reaches_from_late_events_to_tomorrow() {
     let world = World::new("2026-03-20");
     // 7 days of lateness, 1 of retention and 1 more; events may be a little ahead of the clock.
     for (n, day) in ["2026-03-11", "2026-03-21"].iter().enumerate() {
-        world.deliver(&lane(0), n as u64, &[page_view(day, "ann", world.at(day, 0))]);
+        world.deliver(&source(0), n as u64, &[page_view(day, "ann", world.at(day, 0))]);
     }
     assert_eq!(dates_with(&world.roll_up().await, &Outcome::Written), ["2026-03-11", "2026-03-21"]);
 }
@@ -70,8 +70,8 @@ async fn the_window_reaches_from_late_events_to_tomorrow() {
 #[tokio::test]
 async fn named_dates_are_aggregated_whatever_the_table_says() {
     let world = World::new("2026-03-20");
-    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-01-05", 1))]);
-    world.deliver(&lane(0), 2, &[page_view("e2", "ann", world.at("2026-03-20", 1))]);
+    world.deliver(&source(0), 1, &[page_view("e1", "ann", world.at("2026-01-05", 1))]);
+    world.deliver(&source(0), 2, &[page_view("e2", "ann", world.at("2026-03-20", 1))]);
     let rolled_up = world.roll_up_named(&["2026-01-05", "2026-01-06"]).await;
     assert_eq!(day(&rolled_up, "2026-01-05").outcome, Outcome::Written);
     assert_eq!(day(&rolled_up, "2026-01-06").outcome, Outcome::Empty);
@@ -104,11 +104,11 @@ async fn days_with_a_change_of_clocks_have_all_their_hours() {
         let world = World::with(Deployment::new(Tz::Europe__Berlin, "test"), today);
         for hour in 0..hours {
             let at = world.at(today, hour);
-            world.deliver(&lane(0), hour as u64, &[page_view(&format!("e{hour}"), "ann", at)]);
+            world.deliver(&source(0), hour as u64, &[page_view(&format!("e{hour}"), "ann", at)]);
         }
         let last = world.at(today, hours) - 1;
-        world.deliver(&lane(0), 99, &[page_view("first of the next day", "bob", last + 1)]);
-        world.deliver(&lane(0), 100, &[page_view("last", "ann", last)]);
+        world.deliver(&source(0), 99, &[page_view("first of the next day", "bob", last + 1)]);
+        world.deliver(&source(0), 100, &[page_view("last", "ann", last)]);
         world.roll_up().await;
         let figures = world.figures(today);
         assert_eq!(figures.events_by_type["page_view"], hours as u64 + 1, "{today}");
@@ -128,8 +128,8 @@ async fn every_write_shard_is_read() {
     let world = World::with(deployment, "2026-03-10");
     for n in 0..40u32 {
         let at = world.at("2026-03-09", 20) + i64::from(n) * HOUR_MS / 5;
-        world.deliver(&lane(n % 7), u64::from(n), &[page_view(&format!("e{n}"), &format!("u{n}"), at)]);
-        world.reject(&lane(n % 7), 100 + u64::from(n), "2026-03-10", 1);
+        world.deliver(&source(n % 7), u64::from(n), &[page_view(&format!("e{n}"), &format!("u{n}"), at)]);
+        world.reject(&source(n % 7), 100 + u64::from(n), "2026-03-10", 1);
     }
     world.roll_up().await;
     let (one, sharded) = (world.figures("2026-03-09"), world.figures("2026-03-10"));
@@ -144,7 +144,7 @@ async fn every_write_shard_is_read() {
 async fn a_date_that_fails_does_not_stop_the_others() {
     let world = World::new("2026-03-10");
     for (n, day) in ["2026-03-08", "2026-03-09", "2026-03-10"].iter().enumerate() {
-        world.deliver(&lane(0), n as u64, &[page_view(day, "ann", world.at(day, 1))]);
+        world.deliver(&source(0), n as u64, &[page_view(day, "ann", world.at(day, 1))]);
     }
     let refuses = |request: &Request<'_>| match request.operation {
         Operation::PartialsPage if request.keys[0].pk.contains("2026-03-09") => Decision::fault(Fault::Invalid),
@@ -169,7 +169,7 @@ async fn a_date_that_fails_does_not_stop_the_others() {
 #[tokio::test(start_paused = true)]
 async fn the_deadline_ends_a_run() {
     let world = World::new("2026-03-10");
-    world.deliver(&lane(0), 1, &[page_view("e", "ann", world.at("2026-03-10", 1))]);
+    world.deliver(&source(0), 1, &[page_view("e", "ann", world.at("2026-03-10", 1))]);
     let (start, minute) = (Instant::now(), Duration::from_mins(1));
     let always = |_: &Request<'_>| Decision::fault(Fault::Throttle);
     let deps = world.deps_over(Faulty::new(world.store.clone(), always), 1);

@@ -11,7 +11,7 @@ use headcount_store::memory::MemoryStore;
 use headcount_store::rows::{MadeOf, Put};
 use headcount_store::traits::DailyStore;
 
-use crate::world::{World, day, lane, page_view, soon};
+use crate::world::{World, day, page_view, soon, source};
 
 /// Seeds of the storms below.
 const SEEDS: u64 = 60;
@@ -19,7 +19,7 @@ const SEEDS: u64 = 60;
 #[tokio::test(start_paused = true)]
 async fn what_is_newer_stays() {
     let world = World::new("2026-03-10");
-    world.deliver(&lane(0), 1, &[page_view("e1", "ann", world.at("2026-03-10", 1))]);
+    world.deliver(&source(0), 1, &[page_view("e1", "ann", world.at("2026-03-10", 1))]);
     world.roll_up().await;
     let mut newer = world.store.all_dailies().pop().unwrap();
     newer.made_of = MadeOf { day: 9, month: 9 };
@@ -33,7 +33,7 @@ async fn what_is_newer_stays() {
 async fn who_was_overtaken_reads_again() {
     let world = World::new("2026-03-10");
     for (n, visited) in ["2026-03-09", "2026-03-10"].iter().enumerate() {
-        world.deliver(&lane(0), n as u64, &[page_view(visited, "ann", world.at(visited, 1))]);
+        world.deliver(&source(0), n as u64, &[page_view(visited, "ann", world.at(visited, 1))]);
     }
     // Before the second day's sketches are written, more events come, and somebody else aggregates all of them.
     let (other, puts) = (world.clone(), AtomicU32::new(0));
@@ -41,7 +41,7 @@ async fn who_was_overtaken_reads_again() {
         if request.operation == Operation::PutSketches && puts.fetch_add(1, Ordering::SeqCst) == 1 {
             for (n, visited) in ["2026-03-09", "2026-03-10"].iter().enumerate() {
                 let more = page_view(&format!("more {visited}"), &format!("user {n}"), other.at(visited, 2));
-                other.deliver(&lane(0), 10 + n as u64, &[more]);
+                other.deliver(&source(0), 10 + n as u64, &[more]);
             }
             other.roll_up().now_or_never().expect("a store in memory answers at once");
         }
@@ -86,7 +86,7 @@ async fn the_pool_and_the_task_itself_come_to_the_same() {
     assert_eq!(figures[0], figures[1]);
 }
 
-/// Three days, four lanes, users in common, a dirty lane.
+/// Three days, four sources, users in common, a dirty source.
 fn busy_world(seed: u64) -> World {
     let world = World::new("2026-03-10");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -99,10 +99,10 @@ fn busy_world(seed: u64) -> World {
                 page_view(&format!("e{sequence}-{n}"), &user, at)
             })
             .collect();
-        world.deliver(&lane(random.u32(0..4)), 10 + sequence, &events);
+        world.deliver(&source(random.u32(0..4)), 10 + sequence, &events);
     }
-    world.deliver(&lane(0), 99, &[page_view("last", "u1", world.at("2026-03-09", 5))]);
-    world.deliver_behind(&lane(0), 1, &[page_view("behind", "u99", world.at("2026-03-09", 5))]);
+    world.deliver(&source(0), 99, &[page_view("last", "u1", world.at("2026-03-09", 5))]);
+    world.deliver_behind(&source(0), 1, &[page_view("behind", "u99", world.at("2026-03-09", 5))]);
     world
 }
 
@@ -142,7 +142,7 @@ async fn two_at_once_in_a_storm_come_to_the_right_figures() {
             assert_eq!(rolled_up.failed().next(), None, "seed {seed}");
         }
         assert_eq!(stored(&world), expected(&world), "seed {seed}");
-        assert!(!world.lane_of("2026-03-09", &lane(0)).dirty, "seed {seed}");
+        assert!(!world.source_of("2026-03-09", &source(0)).dirty, "seed {seed}");
         for date in ["2026-03-08", "2026-03-09", "2026-03-10"] {
             assert!(world.verify(date).await.unwrap().passed(), "seed {seed}");
         }
@@ -163,7 +163,7 @@ async fn a_run_that_died_anywhere_leaves_nothing_that_the_next_does_not_see() {
             // The consumer goes on meanwhile: one more event on the first day.
             if rounds < 4 {
                 let late = page_view(&format!("late{rounds}"), &format!("l{rounds}"), world.at("2026-03-08", 1));
-                world.deliver(&lane(9), rounds, &[late]);
+                world.deliver(&source(9), rounds, &[late]);
             }
         }
         crashes += rounds;

@@ -13,7 +13,7 @@ use headcount_core::calendar::{day_of, start_of};
 use headcount_core::deployment::Deployment;
 use headcount_core::event::{Event, EventType};
 use headcount_core::metrics::{DailyMetrics, Figures};
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::origin::{Origin, Source};
 use headcount_core::partial::Partial;
 use headcount_core::rejection::{Payload, Problem, Rejection};
 use headcount_store::clock::Clock;
@@ -33,8 +33,8 @@ pub(crate) fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-pub(crate) fn lane(n: u32) -> Lane {
-    Lane::new("events", &format!("shardId-{n:012}"))
+pub(crate) fn source(n: u32) -> Source {
+    Source::new("events", &format!("shardId-{n:012}"))
 }
 
 pub(crate) fn soon() -> Instant {
@@ -107,13 +107,13 @@ impl World {
     }
 
     /// What the consumer does with one record that holds these events: stores them, remembers their users, folds them.
-    pub(crate) fn deliver(&self, lane: &Lane, sequence: u64, events: &[Event<'static>]) {
+    pub(crate) fn deliver(&self, source: &Source, sequence: u64, events: &[Event<'static>]) {
         let mut days: BTreeMap<NaiveDate, Vec<&Event<'static>>> = BTreeMap::new();
-        for event in self.store_events(lane, sequence, events) {
+        for event in self.store_events(source, sequence, events) {
             days.entry(day_of(self.deployment.zone, event.timestamp_ms).unwrap()).or_default().push(event);
         }
         for (day, events) in days {
-            self.change_partial(day, lane, |partial| {
+            self.change_partial(day, source, |partial| {
                 for event in &events {
                     partial.fold(event, self.deployment.zone);
                 }
@@ -122,18 +122,18 @@ impl World {
         }
     }
 
-    /// A redelivery behind the fence: stores the events and marks their lanes.
-    pub(crate) fn deliver_behind(&self, lane: &Lane, sequence: u64, events: &[Event<'static>]) {
-        for event in self.store_events(lane, sequence, events) {
+    /// A redelivery behind the fence: stores the events and marks their sources.
+    pub(crate) fn deliver_behind(&self, source: &Source, sequence: u64, events: &[Event<'static>]) {
+        for event in self.store_events(source, sequence, events) {
             let day = day_of(self.deployment.zone, event.timestamp_ms).unwrap();
-            self.change_partial(day, lane, |partial| partial.dirty = true);
+            self.change_partial(day, source, |partial| partial.dirty = true);
         }
     }
 
     /// Only stores the events: they are in flight until somebody folds them.
     pub(crate) fn store_events<'a>(
         &self,
-        lane: &Lane,
+        source: &Source,
         sequence: u64,
         events: &'a [Event<'static>],
     ) -> Vec<&'a Event<'static>> {
@@ -143,7 +143,7 @@ impl World {
             let shards = self.deployment.write_shards.on(day);
             let row = EventRow {
                 event: event.clone(),
-                origin: Origin { lane: lane.clone(), sequence: sequence.into(), index: index as u32 },
+                origin: Origin { source: source.clone(), sequence: sequence.into(), index: index as u32 },
                 date: day,
                 shards,
                 created_ms: 1,
@@ -164,7 +164,7 @@ impl World {
     }
 
     /// `count` events of one record that broke a rule.
-    pub(crate) fn reject(&self, lane: &Lane, sequence: u64, day: &str, count: u64) {
+    pub(crate) fn reject(&self, source: &Source, sequence: u64, day: &str, count: u64) {
         let rejection = Rejection {
             problems: vec![Problem::new("userId", "must not be empty")],
             payload: Payload::Withheld,
@@ -172,26 +172,26 @@ impl World {
         };
         let row = RejectedRow {
             rejection,
-            origin: Origin { lane: lane.clone(), sequence: sequence.into(), index: 0 },
+            origin: Origin { source: source.clone(), sequence: sequence.into(), index: 0 },
             arrival_date: date(day),
             arrived_ms: self.at(day, 1),
             shards: self.deployment.write_shards.on(date(day)),
             expires_s: FAR,
         };
         assert_eq!(self.store.put_rejected(&[row]).now_or_never().unwrap().unwrap(), [true]);
-        self.change_partial(date(day), lane, |partial| {
+        self.change_partial(date(day), source, |partial| {
             partial.counters.add_rejected(count);
             partial.advance(&sequence.into());
         });
     }
 
-    /// One conditional write of a lane's partial.
-    pub(crate) fn change_partial(&self, day: NaiveDate, lane: &Lane, change: impl FnOnce(&mut Partial)) {
+    /// One conditional write of a source's partial.
+    pub(crate) fn change_partial(&self, day: NaiveDate, source: &Source, change: impl FnOnce(&mut Partial)) {
         let shards = self.deployment.write_shards.on(day);
-        let found = self.store.read_partial(day, shards, lane).now_or_never().unwrap().unwrap();
+        let found = self.store.read_partial(day, shards, source).now_or_never().unwrap().unwrap();
         let mut partial = match &found {
             Some(record) => Partial::decode(record).unwrap(),
-            None => Partial::new(day, lane.clone(), self.deployment.precision).unwrap(),
+            None => Partial::new(day, source.clone(), self.deployment.precision).unwrap(),
         };
         let expected = partial.version;
         change(&mut partial);
@@ -202,10 +202,10 @@ impl World {
         assert_eq!(put.now_or_never().unwrap().unwrap(), Put::Written);
     }
 
-    /// The stored counters of a lane, and whether it waits to be recounted.
-    pub(crate) fn lane_of(&self, day: &str, lane: &Lane) -> Partial {
+    /// The stored counters of a source, and whether it waits to be recounted.
+    pub(crate) fn source_of(&self, day: &str, source: &Source) -> Partial {
         let records = self.store.all_partials();
-        let record = records.iter().find(|record| record.date == date(day) && record.lane == *lane).unwrap();
+        let record = records.iter().find(|record| record.date == date(day) && record.source == *source).unwrap();
         Partial::decode(record).unwrap()
     }
 }

@@ -8,12 +8,12 @@ use super::values;
 
 const EXAMPLES: &str = "\
 Examples:
-  headcount rebuild --local --date 2026-03-01              after `verify` found a damaged lane
+  headcount rebuild --local --date 2026-03-01              after `verify` found a damaged source
   headcount rebuild --date 2026-03-01 --date 2026-03-02
-  headcount rebuild --date 2026-03-01 --json | jq .days[].lanesRecounted
+  headcount rebuild --date 2026-03-01 --json | jq .days[].sourcesRecounted
 
-Every lane of the day is counted again from its stored events, then the day is aggregated. The consumer may go on \
-meanwhile. What events cannot tell (duplicates) is carried over, and named where a damaged lane has lost it. A day whose \
+Every source of the day is counted again from its stored events, then the day is aggregated. The consumer may go on \
+meanwhile. What events cannot tell (duplicates) is carried over, and named where a damaged source has lost it. A day whose \
 events may have begun to expire, 88 days after its end, is refused.";
 
 /// `headcount rebuild`.

@@ -64,11 +64,11 @@ fn load(args: &Cost, observed: Option<&Observed>, events_per_day: f64) -> Load {
         new_users: args.new_users.or(seen(|observed| observed.new_users)).unwrap_or(DEFAULT_SHARE),
         invalid: args.invalid.or(seen(|observed| observed.invalid)).unwrap_or(DEFAULT_SHARE),
         window_s: f64::from(args.window),
-        lanes: 1,
+        sources: 1,
         peak: f64::from(args.peak),
         precision: observed.map_or(DEFAULT_SKETCH_PRECISION, |observed| observed.precision),
     };
-    let lanes = args.shards.or(observed.and_then(|observed| observed.lanes));
-    load.lanes = lanes.unwrap_or_else(|| load.shards_needed());
+    let sources = args.shards.or(observed.and_then(|observed| observed.sources));
+    load.sources = sources.unwrap_or_else(|| load.shards_needed());
     load
 }

@@ -82,8 +82,8 @@ async fn refuse_closed(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> R
     let more = if more > 0 { format!(" and {more} more days") } else { String::new() };
     let why = match reason {
         Closed::PartialsExpired => "what their figures were made of has expired, and would be replaced".to_owned(),
-        Closed::EventsExpired { lane } => {
-            format!("events that {lane} counted have expired, and would count twice if they came again")
+        Closed::EventsExpired { source } => {
+            format!("events that {source} counted have expired, and would count twice if they came again")
         }
     };
     Err(Failure::new(

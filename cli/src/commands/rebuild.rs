@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use headcount_aggregator::recount::RecountedLane;
+use headcount_aggregator::recount::RecountedSource;
 use headcount_aggregator::roll_up::{DayRollUp, Outcome};
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ struct Answer<'a> {
 }
 
 impl Day {
-    /// Whether every lane was recounted and the figures are made of all of them.
+    /// Whether every source was recounted and the figures are made of all of them.
     fn is_complete(&self) -> bool {
         match self {
             Self::Rebuilt(day) => day.is_complete() && rollup::ending(&day.roll_up) == Ending::Fine,
@@ -78,27 +78,27 @@ fn report(day: &Day) -> Result<(), Failure> {
         Day::Rebuilt(day) => day,
         Day::Refused { date, error } => return output::line(&format!("{date}: NOT REBUILT: {error}")),
     };
-    let table = lanes(day);
+    let table = sources(day);
     if !table.is_empty() {
         output::line(&table.to_string())?;
     }
     output::line(&summary(day))
 }
 
-fn lanes(day: &headcount_aggregator::Rebuild) -> Table {
-    let mut table = Table::new(["lane", "outcome", "lost with its damaged counters"]).left(1).left(2);
-    for RecountedLane { lane, lost } in &day.lanes_recounted {
-        table.row([lane.clone(), "recounted".to_owned(), lost.join(", ")]);
+fn sources(day: &headcount_aggregator::Rebuild) -> Table {
+    let mut table = Table::new(["source", "outcome", "lost with its damaged counters"]).left(1).left(2);
+    for RecountedSource { source, lost } in &day.sources_recounted {
+        table.row([source.clone(), "recounted".to_owned(), lost.join(", ")]);
     }
-    for lane in &day.lanes_waiting {
-        table.row([lane.clone(), "WAITS: it is too busy now".to_owned()]);
+    for source in &day.sources_waiting {
+        table.row([source.clone(), "WAITS: it is too busy now".to_owned()]);
     }
     table
 }
 
 fn summary(day: &headcount_aggregator::Rebuild) -> String {
     let date = day.date;
-    let mut text = format!("{date}: {} lanes recounted", whole(day.lanes_recounted.len() as u64));
+    let mut text = format!("{date}: {} sources recounted", whole(day.sources_recounted.len() as u64));
     if let Some(own) = day.roll_up.days.iter().find(|own| own.date == date) {
         text += &format!("; {}", figures(own));
     }
@@ -108,8 +108,8 @@ fn summary(day: &headcount_aggregator::Rebuild) -> String {
     if !day.carried_over.is_empty() {
         text += &format!("; events do not tell, and were carried over: {}", day.carried_over.join(", "));
     }
-    if !day.lanes_waiting.is_empty() {
-        text += &format!("; {} lanes wait: run it again", whole(day.lanes_waiting.len() as u64));
+    if !day.sources_waiting.is_empty() {
+        text += &format!("; {} sources wait: run it again", whole(day.sources_waiting.len() as u64));
     }
     text
 }
@@ -140,8 +140,8 @@ mod tests {
     fn rebuilt(lost: Vec<&'static str>, waiting: Vec<String>) -> headcount_aggregator::Rebuild {
         headcount_aggregator::Rebuild {
             date: "2026-03-01".parse().unwrap(),
-            lanes_recounted: vec![RecountedLane { lane: "s/0".into(), lost }],
-            lanes_waiting: waiting,
+            sources_recounted: vec![RecountedSource { source: "s/0".into(), lost }],
+            sources_waiting: waiting,
             carried_over: vec!["duplicates"],
             roll_up: RollUp { days: vec![] },
         }
@@ -151,12 +151,12 @@ mod tests {
     fn what_was_lost_and_what_waits_is_named() {
         let day = rebuilt(vec!["duplicates"], vec!["s/1".into()]);
         let wanted = "\
-lane  outcome                    lost with its damaged counters
+source  outcome                    lost with its damaged counters
 ----  -------------------------  ------------------------------
 s/0   recounted                  duplicates
 s/1   WAITS: it is too busy now";
-        assert_eq!(lanes(&day).to_string(), wanted);
-        let wanted = "2026-03-01: 1 lanes recounted; events do not tell, and were carried over: duplicates; 1 lanes \
+        assert_eq!(sources(&day).to_string(), wanted);
+        let wanted = "2026-03-01: 1 sources recounted; events do not tell, and were carried over: duplicates; 1 sources \
                       wait: run it again";
         assert_eq!(summary(&day), wanted);
         assert!(!Day::Rebuilt(Box::new(day)).is_complete());
@@ -168,7 +168,7 @@ s/1   WAITS: it is too busy now";
         let refused = Day::Refused { date: "2026-01-01".parse().unwrap(), error: "too old".into() };
         let days = [Day::Rebuilt(Box::new(rebuilt(vec![], vec![]))), refused];
         let json = serde_json::to_value(Answer { complete: false, days: &days }).unwrap();
-        assert_eq!(json["days"][0]["lanesRecounted"][0]["lane"], "s/0");
+        assert_eq!(json["days"][0]["sourcesRecounted"][0]["source"], "s/0");
         assert_eq!((&json["days"][1]["date"], &json["days"][1]["error"]), (&"2026-01-01".into(), &"too old".into()));
     }
 }

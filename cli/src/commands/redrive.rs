@@ -92,7 +92,7 @@ impl Redriving<'_> {
             Err(problem) => return Ok(Handled::new(key, Fate::Unreadable { problem })),
         };
         let Some(batch) = batch else { return Ok(Handled::new(key, Fate::Counted)) };
-        let (lane, records) = (batch.lane.to_string(), batch.records.len() as u64);
+        let (source, records) = (batch.source.to_string(), batch.records.len() as u64);
         let mut days = event_days(&batch, &self.consumer.settings.rules, self.zone);
         let arrivals: BTreeSet<_> = batch.records.iter().filter_map(|one| day_of(self.zone, one.arrived_ms)).collect();
         let (consumed, fate) = match consume(self.consumer, batch, Instant::now() + self.patience).await {
@@ -112,7 +112,7 @@ impl Redriving<'_> {
         if consumed.rejected > 0 {
             days.extend(arrivals);
         }
-        Ok(Handled { lane: Some(lane), records, consumed, days, ..Handled::new(key, fate) })
+        Ok(Handled { source: Some(source), records, consumed, days, ..Handled::new(key, fate) })
     }
 
     /// The records that are kept under the key; none where the invocation had none.
@@ -132,7 +132,7 @@ fn event_days(batch: &Batch, rules: &Rules, zone: Tz) -> BTreeSet<NaiveDate> {
     let mut days = BTreeSet::new();
     let mut rest = &batch.records[..];
     while !rest.is_empty() {
-        let chunk = Chunk::open(&batch.lane, rest);
+        let chunk = Chunk::open(&batch.source, rest);
         let decoded = chunk.decode(rules);
         let events = decoded.iter().flat_map(|decoded| &decoded.content.events);
         days.extend(events.filter_map(|(_, event)| day_of(zone, event.timestamp_ms)));

@@ -35,11 +35,11 @@ pub(crate) fn ending(rolled_up: &RollUp) -> Ending {
 fn is_fine(day: &DayRollUp) -> bool {
     let failed = matches!(day.outcome, Outcome::Failed { .. });
     let differs = day.verification.as_ref().is_some_and(|verification| !verification.passed());
-    !failed && !differs && day.lanes_set_aside.is_empty() && day.verification_error.is_none()
+    !failed && !differs && day.sources_set_aside.is_empty() && day.verification_error.is_none()
 }
 
 fn table(rolled_up: &RollUp) -> Table {
-    let mut table = Table::new(["date", "outcome", "lanes", "notes"]).left(1).left(3);
+    let mut table = Table::new(["date", "outcome", "sources", "notes"]).left(1).left(3);
     for day in &rolled_up.days {
         let outcome = match &day.outcome {
             Outcome::Written => "written",
@@ -48,7 +48,7 @@ fn table(rolled_up: &RollUp) -> Table {
             Outcome::Empty => "no events",
             Outcome::Failed { .. } => "FAILED",
         };
-        table.row([day.date.to_string(), outcome.to_owned(), day.lanes.to_string(), notes(day).join("; ")]);
+        table.row([day.date.to_string(), outcome.to_owned(), day.sources.to_string(), notes(day).join("; ")]);
     }
     table
 }
@@ -68,9 +68,9 @@ pub(super) fn notes(day: &DayRollUp) -> Vec<String> {
         None => {}
     }
     notes.extend(day.verification_error.iter().map(|error| format!("not verified: {error}")));
-    notes.extend(day.lanes_recounted.iter().map(|lane| format!("recounted {}", lane.lane)));
-    notes.extend(day.lanes_waiting.iter().map(|lane| format!("{lane} waits for a recount")));
-    notes.extend(day.lanes_set_aside.iter().map(|lane| format!("set aside {}: {}", lane.lane, lane.reason)));
+    notes.extend(day.sources_recounted.iter().map(|source| format!("recounted {}", source.source)));
+    notes.extend(day.sources_waiting.iter().map(|source| format!("{source} waits for a recount")));
+    notes.extend(day.sources_set_aside.iter().map(|source| format!("set aside {}: {}", source.source, source.reason)));
     notes.extend(day.sketches_set_aside.iter().map(|day| format!("the sketches of {day} are damaged")));
     notes
 }

@@ -59,40 +59,40 @@ pub(crate) fn report(verification: &Verification) -> Result<(), Failure> {
 }
 
 fn differences(verification: &Verification) -> Table {
-    let mut table = Table::new(["lane", "counter", "stored", "by its events"]).left(1);
-    for lane in &verification.lanes {
-        if let Some(part) = &lane.damaged {
-            table.row([lane.lane.clone(), format!("DAMAGED: {part}")]);
+    let mut table = Table::new(["source", "counter", "stored", "by its events"]).left(1);
+    for source in &verification.sources {
+        if let Some(part) = &source.damaged {
+            table.row([source.source.clone(), format!("DAMAGED: {part}")]);
         }
-        if lane.dirty {
-            table.row([lane.lane.clone(), "waits to be recounted".to_owned()]);
+        if source.dirty {
+            table.row([source.source.clone(), "waits to be recounted".to_owned()]);
         }
-        for difference in &lane.differences {
+        for difference in &source.differences {
             let (stored, recounted) = (whole(difference.stored), whole(difference.recounted));
-            table.row([lane.lane.clone(), difference.counter.clone(), stored, recounted]);
+            table.row([source.source.clone(), difference.counter.clone(), stored, recounted]);
         }
     }
     table
 }
 
-/// Events after their lane's fence are no differences: they count when their records are folded.
+/// Events after their source's fence are no differences: they count when their records are folded.
 fn in_flight(verification: &Verification) -> Table {
-    let mut table = Table::new(["lane", "counted", "in flight"]);
-    for lane in verification.lanes.iter().filter(|lane| lane.in_flight > 0) {
-        table.row([lane.lane.clone(), whole(lane.events), whole(lane.in_flight)]);
+    let mut table = Table::new(["source", "counted", "in flight"]);
+    for source in verification.sources.iter().filter(|source| source.in_flight > 0) {
+        table.row([source.source.clone(), whole(source.events), whole(source.in_flight)]);
     }
     table
 }
 
 fn outcome(verification: &Verification) -> String {
     let date = verification.date;
-    let lanes = verification.lanes.len();
+    let sources = verification.sources.len();
     let mut text = if verification.passed() {
         let events = whole(verification.events());
-        format!("{date}: verified: every counter equals its {events} events in {lanes} lanes")
+        format!("{date}: verified: every counter equals its {events} events in {sources} sources")
     } else {
-        let bad = verification.lanes.iter().filter(|lane| !lane.passed()).count();
-        format!("{date}: NOT VERIFIED: {bad} of {lanes} lanes differ from their events")
+        let bad = verification.sources.iter().filter(|source| !source.passed()).count();
+        format!("{date}: NOT VERIFIED: {bad} of {sources} sources differ from their events")
     };
     if verification.in_flight() > 0 {
         text += &format!("; {} more are in flight", whole(verification.in_flight()));
@@ -106,10 +106,10 @@ fn outcome(verification: &Verification) -> String {
     text
 }
 
-/// What to do about a day that differs: where every bad lane waits for its recount, that is all it needs.
+/// What to do about a day that differs: where every bad source waits for its recount, that is all it needs.
 fn remedy(verification: &Verification) -> String {
     let date = verification.date;
-    let waits = verification.lanes.iter().filter(|lane| !lane.passed()).all(|lane| lane.dirty);
+    let waits = verification.sources.iter().filter(|source| !source.passed()).all(|source| source.dirty);
     if waits {
         format!("a recount is due: headcount rollup --date {date}")
     } else {
@@ -119,14 +119,14 @@ fn remedy(verification: &Verification) -> String {
 
 #[cfg(test)]
 mod tests {
-    use headcount_aggregator::verify::LaneVerification;
+    use headcount_aggregator::verify::SourceVerification;
     use headcount_core::counters::Difference;
 
     use super::*;
 
-    fn lane(name: &str, differences: Vec<Difference>) -> LaneVerification {
-        LaneVerification {
-            lane: name.into(),
+    fn source(name: &str, differences: Vec<Difference>) -> SourceVerification {
+        SourceVerification {
+            source: name.into(),
             fence: Some("1".into()),
             events: 12_000,
             in_flight: 3,
@@ -136,15 +136,15 @@ mod tests {
         }
     }
 
-    fn day(lanes: Vec<LaneVerification>) -> Verification {
-        Verification { date: "2026-03-01".parse().unwrap(), lanes, excluded: vec!["duplicates"] }
+    fn day(sources: Vec<SourceVerification>) -> Verification {
+        Verification { date: "2026-03-01".parse().unwrap(), sources, excluded: vec!["duplicates"] }
     }
 
     #[test]
     fn a_good_day_is_one_line() {
-        let day = day(vec![lane("s/0", vec![]), lane("s/1", vec![])]);
+        let day = day(vec![source("s/0", vec![]), source("s/1", vec![])]);
         assert!(differences(&day).is_empty());
-        let wanted = "2026-03-01: verified: every counter equals its 24,000 events in 2 lanes; 6 more are in flight; \
+        let wanted = "2026-03-01: verified: every counter equals its 24,000 events in 2 sources; 6 more are in flight; \
                       not compared: duplicates";
         assert_eq!(outcome(&day), wanted);
     }
@@ -152,33 +152,33 @@ mod tests {
     #[test]
     fn every_difference_is_a_row_and_the_remedy_is_named() {
         let difference = Difference { counter: "featureUsage.search".into(), stored: 12_345, recounted: 12_346 };
-        let mut broken = lane("s/2", vec![]);
+        let mut broken = source("s/2", vec![]);
         broken.damaged = Some("the counters".into());
-        let mut day = day(vec![lane("s/0", vec![]), lane("s/1", vec![difference]), broken]);
+        let mut day = day(vec![source("s/0", vec![]), source("s/1", vec![difference]), broken]);
         let wanted = "\
-lane  counter                stored  by its events
+source  counter                stored  by its events
 ----  ---------------------  ------  -------------
 s/1   waits to be recounted
 s/1   featureUsage.search    12,345         12,346
 s/2   DAMAGED: the counters";
         assert_eq!(differences(&day).to_string(), wanted);
-        assert!(outcome(&day).starts_with("2026-03-01: NOT VERIFIED: 2 of 3 lanes"), "{}", outcome(&day));
+        assert!(outcome(&day).starts_with("2026-03-01: NOT VERIFIED: 2 of 3 sources"), "{}", outcome(&day));
         assert!(outcome(&day).ends_with("headcount rebuild --date 2026-03-01"), "{}", outcome(&day));
         let json = serde_json::to_value(Answer::of(&day)).unwrap();
-        assert_eq!((&json["passed"], &json["lanes"][1]["differences"][0]["stored"]), (&false.into(), &12_345.into()));
+        assert_eq!((&json["passed"], &json["sources"][1]["differences"][0]["stored"]), (&false.into(), &12_345.into()));
         assert_eq!((&json["inFlight"], &json["recountDue"]), (&9.into(), &true.into()));
-        day.lanes.pop();
+        day.sources.pop();
         assert!(outcome(&day).ends_with("headcount rollup --date 2026-03-01"), "{}", outcome(&day));
     }
 
     #[test]
     fn what_is_in_flight_stands_apart() {
-        let mut settled = lane("s/1", vec![]);
+        let mut settled = source("s/1", vec![]);
         settled.in_flight = 0;
         let wanted = "\
-lane  counted  in flight
+source  counted  in flight
 ----  -------  ---------
 s/0    12,000          3";
-        assert_eq!(in_flight(&day(vec![lane("s/0", vec![]), settled])).to_string(), wanted);
+        assert_eq!(in_flight(&day(vec![source("s/0", vec![]), settled])).to_string(), wanted);
     }
 }

@@ -24,7 +24,7 @@ const STORED_DAYS: f64 = 92.0;
 const EXTENDED_DAYS: f64 = 6.0;
 
 /// Open shards of a new stream on demand.
-const ON_DEMAND_LANES: u32 = 4;
+const ON_DEMAND_SOURCES: u32 = 4;
 
 /// The consumer: its memory in GB, seconds of an invocation and of an event in it. Assumed, not measured on AWS.
 const CONSUMER_GB: f64 = 0.5;
@@ -73,7 +73,7 @@ pub(crate) struct Line {
 /// A month of one load, stream and table each paid in one way.
 #[derive(Clone, Debug)]
 pub(crate) struct Estimate {
-    pub(crate) lanes: u32,
+    pub(crate) sources: u32,
     pub(crate) units: Units,
     pub(crate) partial_units: f64,
     pub(crate) lines: Vec<Line>,
@@ -82,11 +82,11 @@ pub(crate) struct Estimate {
 impl Estimate {
     /// Of this load, at these prices.
     pub(crate) fn of(load: &Load, prices: &Prices, stream: Capacity, table: Capacity, extended: bool) -> Self {
-        let lanes = match stream {
-            Capacity::Provisioned => load.lanes,
-            Capacity::OnDemand => load.shards_needed().max(ON_DEMAND_LANES),
+        let sources = match stream {
+            Capacity::Provisioned => load.sources,
+            Capacity::OnDemand => load.shards_needed().max(ON_DEMAND_SOURCES),
         };
-        let load = Load { lanes, ..*load };
+        let load = Load { sources, ..*load };
         let partial_units = partial_units(&load);
         let units = Units::of(&load, partial_units);
         let mut bill = Bill { load: &load, prices, units: &units, lines: Vec::new() };
@@ -94,7 +94,7 @@ impl Estimate {
         bill.functions();
         bill.table(table);
         bill.watching();
-        Self { lanes, units, partial_units, lines: bill.lines }
+        Self { sources, units, partial_units, lines: bill.lines }
     }
 
     /// Dollars a month.
@@ -126,7 +126,7 @@ impl Bill<'_> {
 
     fn stream(&mut self, capacity: Capacity, extended: bool) {
         let prices = self.prices.kinesis;
-        let shard_hours = f64::from(self.load.lanes) * MONTH_HOURS;
+        let shard_hours = f64::from(self.load.sources) * MONTH_HOURS;
         match capacity {
             Capacity::Provisioned => {
                 self.add("Kinesis", "shards", shard_hours, "shard hours", prices.shard_hour);

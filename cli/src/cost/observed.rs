@@ -22,7 +22,7 @@ pub(crate) struct Observed {
     pub(crate) new_users: f64,
     pub(crate) invalid: f64,
     pub(crate) event_bytes: Option<f64>,
-    pub(crate) lanes: Option<u32>,
+    pub(crate) sources: Option<u32>,
     pub(crate) precision: u8,
 }
 
@@ -65,21 +65,21 @@ pub(crate) async fn observe(store: &DynamoStore) -> Result<Observed, Failure> {
         new_users: sums[2] / sums[0],
         invalid: sums[3] / sums[0],
         event_bytes,
-        lanes: lanes(store, last, shards).await?,
+        sources: sources(store, last, shards).await?,
         precision: deployment.precision,
     })
 }
 
-/// The lanes of a day, as far as one page lists them.
-async fn lanes(
+/// The sources of a day, as far as one page lists them.
+async fn sources(
     store: &DynamoStore,
     date: NaiveDate,
     shards: headcount_core::keys::WriteShards,
 ) -> Result<Option<u32>, Failure> {
     let page = store.partials_page(date, shards, 0, None).await.map_err(Failure::said)?;
-    // A file of history is a lane as well, but no shard.
-    let of_shards = page.items.iter().filter(|partial| !partial.lane.as_str().starts_with("import/")).count();
-    // With several write shards, lanes are spread over keys: the first alone would tell too few.
+    // A file of history is a source as well, but no shard.
+    let of_shards = page.items.iter().filter(|partial| !partial.source.as_str().starts_with("import/")).count();
+    // With several write shards, sources are spread over keys: the first alone would tell too few.
     let all = page.next.is_none() && shards.count() == 1 && of_shards > 0;
     Ok(all.then_some(of_shards as u32))
 }

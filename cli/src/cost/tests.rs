@@ -15,7 +15,7 @@ fn load(rate: f64, window_s: f64) -> Load {
         new_users: 0.01,
         invalid: 0.01,
         window_s,
-        lanes: 1,
+        sources: 1,
         peak: 1.0,
         precision: headcount_core::limits::DEFAULT_SKETCH_PRECISION,
     }
@@ -30,7 +30,7 @@ fn a_unit_is_begun_for_each_kilobyte() {
 
 #[test]
 fn a_batch_is_what_the_window_gathers_up_to_what_it_may_hold() {
-    for (rate, window, lanes, events) in [
+    for (rate, window, sources, events) in [
         (10.0, 10.0, 1, 100.0),
         (10.0, 10.0, 4, 25.0),
         (0.01, 10.0, 1, 1.0),
@@ -38,7 +38,7 @@ fn a_batch_is_what_the_window_gathers_up_to_what_it_may_hold() {
         // 6 MB with the base64 and envelopes of events of 600 bytes.
         (1_000.0, 10.0, 1, 5_470.0),
     ] {
-        let load = Load { lanes, ..load(rate, window) };
+        let load = Load { sources, ..load(rate, window) };
         assert!((load.events_per_batch() - events).abs() < 1e-6, "{rate} {window}: {}", load.events_per_batch());
     }
     let small = Load { event_bytes: 100.0, ..load(10_000.0, 300.0) };
@@ -101,9 +101,9 @@ fn ten_events_a_second_cost_less_than_a_hundred_dollars_recovery_included() {
         .sum();
     assert!((estimate.total() - sum).abs() < 1e-6, "every line is of a service that is shown");
     assert!(estimate.total() < 100.0, "{:#?}", estimate.lines);
-    // Four lanes from the first hour on: more partials, and a price by the hour.
+    // Four sources from the first hour on: more partials, and a price by the hour.
     let on_demand = Estimate::of(&load, &prices, Capacity::OnDemand, Capacity::OnDemand, false);
-    assert!(on_demand.lanes == 4 && on_demand.total() > estimate.total());
+    assert!(on_demand.sources == 4 && on_demand.total() > estimate.total());
     assert!(partial_units(&load) > 1.0);
 }
 

@@ -6,7 +6,7 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::event::{Event, EventType, Object};
-use headcount_core::origin::{Lane, SequenceNumber};
+use headcount_core::origin::{SequenceNumber, Source};
 use headcount_core::partial::Partial;
 
 /// Seconds of a day.
@@ -37,7 +37,7 @@ const MAX_BATCH_RECORDS: f64 = 10_000.0;
 const MAX_BATCH_BYTES: f64 = 6.0 * 1_024.0 * 1_024.0;
 const ENVELOPE: f64 = 350.0;
 
-/// Users beyond which a lane's partial no longer grows.
+/// Users beyond which a source's partial no longer grows.
 const SATURATED_USERS: u64 = 150_000;
 
 /// Sessions of a user and day. An assumption; a consumer has been started anew since the last one, or has forgotten.
@@ -64,8 +64,8 @@ pub(crate) struct Load {
     pub(crate) invalid: f64,
     /// Seconds that an event waits for company.
     pub(crate) window_s: f64,
-    /// Shards, each a lane of its own.
-    pub(crate) lanes: u32,
+    /// Shards, each a source of its own.
+    pub(crate) sources: u32,
     /// How many times the mean rate the busiest moment has.
     pub(crate) peak: f64,
     /// The precision of the user sketches.
@@ -78,14 +78,14 @@ impl Load {
         self.events_per_day / DAY_S
     }
 
-    /// Events of one batch of one lane: what the window gathers, up to what a batch may hold.
+    /// Events of one batch of one source: what the window gathers, up to what a batch may hold.
     pub(crate) fn events_per_batch(&self) -> f64 {
         let by_bytes = (MAX_BATCH_BYTES / (self.event_bytes * 4.0 / 3.0 + ENVELOPE)).floor();
-        let gathered = self.rate() / f64::from(self.lanes) * self.window_s;
+        let gathered = self.rate() / f64::from(self.sources) * self.window_s;
         gathered.min(MAX_BATCH_RECORDS).min(by_bytes).max(1.0)
     }
 
-    /// Batches a day, all lanes together.
+    /// Batches a day, all sources together.
     pub(crate) fn batches_per_day(&self) -> f64 {
         self.events_per_day / self.events_per_batch()
     }
@@ -139,13 +139,13 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// Of this load, where rewriting a lane's partial costs so many units.
+    /// Of this load, where rewriting a source's partial costs so many units.
     pub(crate) fn of(load: &Load, partial_units: f64) -> Self {
         let valid = 1.0 - load.invalid;
         let item = item_bytes(load.event_bytes);
         // Who is new, and who comes back: a consumer that remembers neither looks each up.
         let looked_up = (load.new_users + SESSIONS_PER_USER * load.users / load.events_per_day).min(1.0);
-        let partials_read = f64::from(load.lanes) * OPEN_DAYS * 24.0 * partial_units * WRITE_UNIT / READ_UNIT;
+        let partials_read = f64::from(load.sources) * OPEN_DAYS * 24.0 * partial_units * WRITE_UNIT / READ_UNIT;
         Self {
             event_item: valid * write_units(item),
             index_copy: valid * write_units(INDEX_COPY),
@@ -169,19 +169,19 @@ impl Units {
     }
 }
 
-/// Units of rewriting a lane's partial, in the mean of a day: it grows until its sketch is dense and its sample full.
+/// Units of rewriting a source's partial, in the mean of a day: it grows until its sketch is dense and its sample full.
 pub(crate) fn partial_units(load: &Load) -> f64 {
-    let of_lane = (load.users / f64::from(load.lanes)).ceil().max(1.0) as u64;
+    let of_source = (load.users / f64::from(load.sources)).ceil().max(1.0) as u64;
     let mut growing = Growing::new(load.precision);
     let mut sum = 0.0;
     for look in 1..=LOOKS {
-        growing.grow_to((of_lane * u64::from(look) / u64::from(LOOKS)).max(1));
+        growing.grow_to((of_source * u64::from(look) / u64::from(LOOKS)).max(1));
         sum += write_units(growing.bytes() as f64);
     }
     sum / f64::from(LOOKS)
 }
 
-/// A lane's partial as the day goes on, of users who never were.
+/// A source's partial as the day goes on, of users who never were.
 pub(crate) struct Growing {
     partial: Partial,
     users: u64,
@@ -191,8 +191,8 @@ impl Growing {
     /// In the morning.
     pub(crate) fn new(precision: u8) -> Self {
         let date = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap_or_default();
-        let lane = Lane::new("headcount-events", "shardId-000000000000");
-        let mut partial = Partial::new(date, lane, precision).expect("the precision of a deployment");
+        let source = Source::new("headcount-events", "shardId-000000000000");
+        let mut partial = Partial::new(date, source, precision).expect("the precision of a deployment");
         let longest: SequenceNumber = "4".repeat(56).parse().expect("digits");
         partial.advance(&longest);
         Self { partial, users: 0 }

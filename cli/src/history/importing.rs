@@ -1,10 +1,10 @@
-//! The second reading: the lines of the file as the records of a lane of its own, batch after batch.
+//! The second reading: the lines of the file as the records of a source of its own, batch after batch.
 
 use std::path::{Path, PathBuf};
 
 use headcount_consumer::batch::{Batch, CHUNK_BYTES, CHUNK_RECORDS, Record};
 use headcount_consumer::deps::Deps;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_store::traits::ConsumerStore;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub(crate) struct Imported {
 }
 
 /// Brings in every line. Whatever ends it early, importing the file again goes on: what is stored is known, and what is
-/// counted lies behind the lane's fence.
+/// counted lies behind the source's fence.
 pub(crate) async fn import<S: ConsumerStore>(
     deps: &Deps<S>,
     path: &Path,
@@ -41,7 +41,7 @@ pub(crate) async fn import<S: ConsumerStore>(
 ) -> Result<Imported, Failure> {
     let mut imported = Imported::default();
     let mut progress = Progress::start("importing lines", Some(survey.lines));
-    let mut batches = read_ahead(path.to_owned(), survey.lane(), survey.content, arrived_ms);
+    let mut batches = read_ahead(path.to_owned(), survey.source(), survey.content, arrived_ms);
     let outcome = loop {
         let batch = match interrupt.or(batches.recv()).await {
             None => break Err(None),
@@ -87,10 +87,10 @@ struct Lot {
 
 /// Reads on a thread of its own, two lots ahead at most: as much as one chunk of the consumer each, so that a date's
 /// partial is written once a lot.
-fn read_ahead(path: PathBuf, lane: Lane, content: u128, arrived_ms: i64) -> mpsc::Receiver<Result<Lot, Failure>> {
+fn read_ahead(path: PathBuf, source: Source, content: u128, arrived_ms: i64) -> mpsc::Receiver<Result<Lot, Failure>> {
     let (lots, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
-        if let Err(failure) = send_lots(&path, &lane, content, arrived_ms, &lots) {
+        if let Err(failure) = send_lots(&path, &source, content, arrived_ms, &lots) {
             // Where nobody takes it, nobody waits for it.
             drop(lots.blocking_send(Err(failure)));
         }
@@ -100,7 +100,7 @@ fn read_ahead(path: PathBuf, lane: Lane, content: u128, arrived_ms: i64) -> mpsc
 
 fn send_lots(
     path: &Path,
-    lane: &Lane,
+    source: &Source,
     content: u128,
     arrived_ms: i64,
     lots: &mpsc::Sender<Result<Lot, Failure>>,
@@ -121,12 +121,12 @@ fn send_lots(
                 records.push(Record { sequence: line.number.into(), arrived_ms, data: line.text });
             }
         }
-        // Its lane is what it was when it was looked at: other lines must not come under that name.
+        // Its source is what it was when it was looked at: other lines must not come under that name.
         if is_over && lines.hash() != content {
             let what = format!("{} changed while it was imported", path.display());
             return Err(Failure::new(what, "leave it as it is, and import it again"));
         }
-        let lot = Lot { records: Batch { lane: lane.clone(), records }, last_line };
+        let lot = Lot { records: Batch { source: source.clone(), records }, last_line };
         if lots.blocking_send(Ok(lot)).is_err() || is_over {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::day_of;
 use headcount_core::limits::MAX_EARLINESS_MS;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::rejection::Problem;
 use headcount_core::validate::{Arrival, Rules, glance, validate};
 use headcount_core::wire::{Raw, RecordError, decompress, split};
@@ -75,9 +75,9 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// The lane that is this file and no other.
-    pub(crate) fn lane(&self) -> Lane {
-        Lane::new("import", &format!("{:032x}", self.content))
+    /// The source that is this file and no other.
+    pub(crate) fn source(&self) -> Source {
+        Source::new("import", &format!("{:032x}", self.content))
     }
 
     /// Every day on which something of the file counts, where it arrived at this time.
@@ -178,7 +178,7 @@ impl Looking<'_> {
         }
         // Its time is that of the newest event, which nobody knows yet; now is no earlier, and nothing else depends on it.
         let arrival =
-            Arrival { lane: Lane::new("import", "survey"), sequence: line.number.into(), arrived_ms: self.now_ms };
+            Arrival { source: Source::new("import", "survey"), sequence: line.number.into(), arrived_ms: self.now_ms };
         let looked = decompress(&line.text).and_then(|plain| {
             let raws = split(&plain)?;
             (0..).zip(&raws).for_each(|(index, raw)| self.at_event(raw, index, &arrival, &mut seen));

@@ -100,9 +100,9 @@ impl<'s> Counting<'s> {
 
     /// Reads a line as a record of the stream.
     fn read_record(&mut self, line: &[u8], number: u64, events: &mut Vec<Dated<'_>>) {
-        let (lane, arrived_ms) = (self.shared.lane.clone(), self.shared.arrived_ms);
+        let (source, arrived_ms) = (self.shared.source.clone(), self.shared.arrived_ms);
         let opened = OpenedRecord::open(line);
-        let decoded = opened.decode(&Arrival { lane, sequence: number.into(), arrived_ms }, &self.shared.rules);
+        let decoded = opened.decode(&Arrival { source, sequence: number.into(), arrived_ms }, &self.shared.rules);
         for (_, event) in decoded.events {
             self.take(event.into_owned(), events);
         }
@@ -163,7 +163,7 @@ impl<'s> Counting<'s> {
     fn partial(&mut self, date: NaiveDate) -> &mut Partial {
         if self.partials.get(self.last).is_none_or(|partial| partial.date != date) {
             self.last = self.partials.binary_search_by_key(&date, |partial| partial.date).unwrap_or_else(|place| {
-                let partial = Partial::new(date, self.shared.lane.clone(), DEFAULT_SKETCH_PRECISION);
+                let partial = Partial::new(date, self.shared.source.clone(), DEFAULT_SKETCH_PRECISION);
                 self.partials.insert(place, partial.expect("the default precision is one"));
                 place
             });

@@ -65,7 +65,7 @@ fn day(folded: &Folded, date: NaiveDate) -> Day {
         monthly_users: reach(MONTH_DAYS),
         new_users: folded.new_users.get(&date).copied().unwrap_or(0),
         total_users,
-        lanes_set_aside: 0,
+        sources_set_aside: 0,
         is_final: false,
         verified: false,
     });

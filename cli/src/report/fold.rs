@@ -1,4 +1,4 @@
-//! Chunks into what a table's lanes would have counted, on all cores.
+//! Chunks into what a table's sources would have counted, on all cores.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::day_of;
 use headcount_core::merged::Merged;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::validate::Rules;
 
 use super::chunks::Chunk;
@@ -57,7 +57,7 @@ pub(super) struct Shared {
     pub(super) zone: Tz,
     pub(super) arrived_ms: i64,
     pub(super) arrival_date: NaiveDate,
-    pub(super) lane: Lane,
+    pub(super) source: Source,
 }
 
 /// Reads the files; `None` where it was interrupted.
@@ -73,7 +73,7 @@ pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Fo
         zone: reading.zone,
         arrived_ms: reading.arrived_ms,
         arrival_date: day_of(reading.zone, reading.arrived_ms).unwrap_or_default(),
-        lane: Lane::new("report", "files"),
+        source: Source::new("report", "files"),
     };
     let source = Mutex::new(source);
     let parts = std::thread::scope(|scope| {

@@ -1,9 +1,9 @@
-//! The same event again: in its batch, in a later one, in another lane, in a redelivery.
+//! The same event again: in its batch, in a later one, in another source, in a redelivery.
 
 use headcount_core::limits::DAY_MS;
 use headcount_store::memory::MemoryStore;
 
-use crate::world::{NOON, day, deps, event, lane, partial, record, run};
+use crate::world::{NOON, day, deps, event, partial, record, run, source};
 
 #[tokio::test]
 async fn the_first_occurrence_counts_and_the_others_are_duplicates() {
@@ -18,9 +18,9 @@ async fn the_first_occurrence_counts_and_the_others_are_duplicates() {
     let outcome = run(&deps, 1, &[record(1, &[again()])]).await;
     assert_eq!((outcome.inserted, outcome.duplicates), (0, 1));
 
-    let counters = partial(&store, day(0), &lane(0)).counters;
+    let counters = partial(&store, day(0), &source(0)).counters;
     assert_eq!((counters.events, counters.duplicates), (2, 3));
-    let counters = partial(&store, day(0), &lane(1)).counters;
+    let counters = partial(&store, day(0), &source(1)).counters;
     assert_eq!((counters.events, counters.duplicates), (0, 1));
 }
 

@@ -7,7 +7,7 @@ use headcount_store::faulty::plan::{Decision, Fault, ItemFault, Operation, Reque
 use headcount_store::memory::MemoryStore;
 use tokio::time::{Duration, Instant};
 
-use crate::world::{NOON, day, deps, event, invocation, lane, partial, record, run};
+use crate::world::{NOON, day, deps, event, invocation, partial, record, run, source};
 
 /// A store of which each request of these operations fails so.
 fn failing(store: &MemoryStore, operation: Operation, fault: Fault) -> Faulty<MemoryStore> {
@@ -46,7 +46,7 @@ async fn an_unknown_insert_is_found_to_be_ours_and_counts_once() {
         let deps = deps(failing_once(&store, Operation::Claim, fault.clone()));
         let outcome = run(&deps, 0, &[record(1, &[event("a", "ada", NOON), event("b", "bob", NOON)])]).await;
         assert_eq!((outcome.failed_from, outcome.inserted, outcome.duplicates), (None, 2, 0), "{fault:?}");
-        assert_eq!(partial(&store, day(0), &lane(0)).counters.events, 2, "{fault:?}");
+        assert_eq!(partial(&store, day(0), &source(0)).counters.events, 2, "{fault:?}");
     }
 }
 
@@ -56,7 +56,7 @@ async fn an_unknown_insert_behind_the_fence_makes_the_partial_dirty() {
     run(&deps(store.clone()), 0, &[record(9, &[event("b", "bob", NOON)])]).await;
     let deps = deps(failing_once(&store, Operation::Claim, Fault::UnknownAfter));
     run(&deps, 0, &[record(5, &[event("a", "ada", NOON)])]).await;
-    assert!(partial(&store, day(0), &lane(0)).dirty);
+    assert!(partial(&store, day(0), &source(0)).dirty);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +76,7 @@ async fn only_the_event_that_the_table_refuses_is_rejected() {
     let rejected = store.all_rejected();
     assert_eq!((rejected.len(), rejected[0].origin.to_string()), (1, "events/shardId-000000000000#2#10".to_owned()));
     assert!(rejected[0].rejection.problems[0].problem.contains("table"), "{:?}", rejected[0].rejection.problems);
-    assert_eq!(partial(&store, day(0), &lane(0)).counters.rejected, 1);
+    assert_eq!(partial(&store, day(0), &source(0)).counters.rejected, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,12 +94,12 @@ async fn a_date_that_cannot_be_folded_is_delivered_again_from_its_first_record()
     ];
     let outcome = run(&deps(Faulty::new(store.clone(), plan)), 0, &records).await;
     assert_eq!((outcome.failed_from, outcome.failed_folds), (Some(2.into()), 1));
-    assert_eq!(partial(&store, day(0), &lane(0)).counters.events, 2);
+    assert_eq!(partial(&store, day(0), &source(0)).counters.events, 2);
 
     let outcome = run(&deps(store.clone()), 0, &records[1..]).await;
     assert_eq!((outcome.failed_from, outcome.redelivered), (None, 2));
     for date in [day(0), day(-1)] {
-        let stored = partial(&store, date, &lane(0));
+        let stored = partial(&store, date, &source(0));
         assert_eq!((stored.counters.events, stored.dirty), (2 - u64::from(date != day(0)), false), "{date}");
     }
 }
@@ -111,7 +111,7 @@ async fn an_unknown_fold_counts_once() {
         let deps = deps(failing_once(&store, Operation::WritePartial, fault));
         assert_eq!(run(&deps, 0, &[record(1, &[event("a", "ada", NOON)])]).await.failed_from, None);
         assert_eq!(run(&deps, 0, &[record(2, &[event("b", "ada", NOON)])]).await.failed_from, None);
-        let stored = partial(&store, day(0), &lane(0));
+        let stored = partial(&store, day(0), &source(0));
         assert_eq!((stored.counters.events, stored.version, stored.dirty), (2, 2, false), "its own write is known");
     }
 }
@@ -130,7 +130,7 @@ async fn a_user_who_cannot_be_written_moves_the_checkpoint() {
     ];
     let outcome = run(&deps(Faulty::new(store.clone(), plan)), 0, &records).await;
     assert_eq!(outcome.failed_from, Some(2.into()));
-    assert_eq!(partial(&store, day(0), &lane(0)).last_sequence, Some(1.into()));
+    assert_eq!(partial(&store, day(0), &source(0)).last_sequence, Some(1.into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,7 +143,7 @@ async fn unwritten_rejects_hold_their_record_back() {
     let fault = Fault::Items(vec![ItemFault::Unprocessed]);
     let outcome = run(&deps(failing_once(&store, Operation::PutRejected, fault)), 0, &records[1..]).await;
     assert_eq!((outcome.failed_from, outcome.rejected), (None, 1));
-    assert_eq!(partial(&store, day(0), &lane(0)).counters.rejected, 1);
+    assert_eq!(partial(&store, day(0), &source(0)).counters.rejected, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,6 +176,6 @@ async fn whatever_is_asked_again_each_answer_goes_to_its_own_event() {
     let deps = deps(Faulty::new(store.clone(), plan));
     let outcome = run(&deps, 0, &[record(1, &[event("a", "ada", NOON), event("b", "bob", NOON)])]).await;
     assert_eq!((outcome.failed_from, outcome.inserted, outcome.duplicates), (None, 1, 1));
-    let stored = partial(&store, day(0), &lane(0)).counters;
+    let stored = partial(&store, day(0), &source(0)).counters;
     assert_eq!((stored.events, stored.duplicates), (1, 1));
 }

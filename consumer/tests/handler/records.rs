@@ -9,7 +9,7 @@ use headcount_core::rejection::Payload;
 use headcount_store::memory::MemoryStore;
 use serde_json::json;
 
-use crate::world::{NOON, day, deps, event, invocation, lane, partial, record, run, try_run};
+use crate::world::{NOON, day, deps, event, invocation, partial, record, run, source, try_run};
 
 /// Compressed records might hold much more than they do: they are not all taken apart at once.
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -35,12 +35,12 @@ async fn events_are_stored_and_counted_on_their_own_days() {
     assert_eq!(a.origin.to_string(), "events/shardId-000000000000#1#0");
     assert_eq!(a.expires_s, (NOON + DAY_MS / 2 + 90 * DAY_MS) / 1_000, "90 days after its day");
 
-    let mut today = partial(&store, day(0), &lane(0));
+    let mut today = partial(&store, day(0), &source(0));
     assert_eq!((today.counters.events, today.version), (2, 1));
     assert_eq!(today.users.estimate().round() as u64, 2);
     assert_eq!(today.last_sequence, Some(2.into()));
     assert!(!today.dirty);
-    assert_eq!(partial(&store, day(-1), &lane(0)).counters.by_hour[12], 2);
+    assert_eq!(partial(&store, day(-1), &source(0)).counters.by_hour[12], 2);
 
     let mut first_days: Vec<_> = store.all_profiles().into_iter().map(|user| (user.user_id, user.date)).collect();
     first_days.sort();
@@ -72,7 +72,7 @@ async fn what_breaks_a_rule_is_kept_with_every_reason_and_counted_on_its_arrival
     assert_eq!(fields, ["userId", "eventType"]);
     assert_eq!((rejected[0].arrival_date, rejected[0].origin.index), (day(0), 1));
     assert!(matches!(&rejected[0].rejection.payload, Payload::Text { text, .. } if text.contains("party")));
-    assert_eq!(partial(&store, day(0), &lane(0)).counters.rejected, 2);
+    assert_eq!(partial(&store, day(0), &source(0)).counters.rejected, 2);
     assert_eq!(store.all_partials().len(), 1, "the day that the bad event claimed has no partial");
 }
 
@@ -85,7 +85,7 @@ async fn a_record_of_350_000_empty_objects_is_bounded_and_counted() {
     assert_eq!((outcome.failed_from, outcome.inserted, outcome.rejected), (None, 1, 355_000));
     assert_eq!(store.all_rejected().len(), 1 + MAX_REJECTED_ITEMS_PER_RECORD + 1);
     let counted: u64 = store.all_rejected().iter().map(|row| row.rejection.count).sum();
-    assert_eq!((counted, partial(&store, day(0), &lane(0)).counters.rejected), (355_000, 355_000));
+    assert_eq!((counted, partial(&store, day(0), &source(0)).counters.rejected), (355_000, 355_000));
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_large_batch_is_worked_on_in_chunks() {
     let outcome = run(&deps(store.clone()), 0, &records).await;
     assert_eq!((outcome.failed_from, outcome.inserted), (None, 25_000));
     assert!(outcome.folds > 1, "{} folds", outcome.folds);
-    assert_eq!(partial(&store, day(0), &lane(0)).counters.events, 25_000);
+    assert_eq!(partial(&store, day(0), &source(0)).counters.events, 25_000);
     assert_eq!(store.all_events().len(), 25_000);
 }
 
@@ -112,7 +112,7 @@ async fn records_without_order_or_twice_are_put_in_order() {
     let [nine, ten] = [record(9, &[event("a", "ada", NOON)]), record(10, &[event("b", "ada", NOON)])];
     let outcome = run(&deps(store.clone()), 0, &[ten.clone(), nine, ten]).await;
     assert_eq!((outcome.inserted, outcome.duplicates), (2, 0));
-    assert_eq!(partial(&store, day(0), &lane(0)).last_sequence, Some(10.into()));
+    assert_eq!(partial(&store, day(0), &source(0)).last_sequence, Some(10.into()));
 }
 
 #[tokio::test]

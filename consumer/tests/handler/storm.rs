@@ -16,9 +16,9 @@ const SHARDS: u32 = 2;
 
 /// Records of both shards, which share some events, and what is true of them.
 fn records(random: &mut fastrand::Rng) -> (Vec<Vec<Record>>, BTreeSet<(i64, String)>) {
-    let mut lanes = vec![Vec::new(); SHARDS as usize];
+    let mut sources = vec![Vec::new(); SHARDS as usize];
     let mut truth = BTreeSet::new();
-    for lane in &mut lanes {
+    for source in &mut sources {
         for sequence in 1..=12u64 {
             let events: Vec<_> = (0..random.u64(1..5))
                 .map(|_| {
@@ -29,28 +29,28 @@ fn records(random: &mut fastrand::Rng) -> (Vec<Vec<Record>>, BTreeSet<(i64, Stri
                     event(&format!("e{id}"), &format!("u{}", id % 7), at)
                 })
                 .collect();
-            lane.push(record(sequence, &events));
+            source.push(record(sequence, &events));
         }
     }
-    (lanes, truth)
+    (sources, truth)
 }
 
 async fn storm(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let (lanes, truth) = records(&mut random);
+    let (sources, truth) = records(&mut random);
     let rates = Rates { crash_before: 0.02, crash_after: 0.02, ..Rates::stormy() };
     let store = Faulty::new(MemoryStore::new(), SeededFaults::new(seed, rates));
-    let mut next = vec![0; lanes.len()];
+    let mut next = vec![0; sources.len()];
     let mut process = store.process();
     let mut warm = deps(process.clone());
     let mut invocations = 0;
-    while next.iter().zip(&lanes).any(|(next, lane)| *next < lane.len()) {
+    while next.iter().zip(&sources).any(|(next, source)| *next < source.len()) {
         invocations += 1;
         assert!(invocations < 2_000, "seed {seed}: it does not come to an end");
-        let shard = random.usize(0..lanes.len());
-        let lane = &lanes[shard];
-        let end = (next[shard] + random.usize(1..5)).min(lane.len());
-        let batch = &lane[next[shard]..end];
+        let shard = random.usize(0..sources.len());
+        let source = &sources[shard];
+        let end = (next[shard] + random.usize(1..5)).min(source.len());
+        let batch = &source[next[shard]..end];
         let deadline = Instant::now() + Duration::from_secs(random.u64(6..60));
         let handled = process.until_crash(consume(&warm, invocation(shard as u32, batch), deadline)).await;
         match handled {

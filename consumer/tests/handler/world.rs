@@ -1,4 +1,4 @@
-//! A lane, its records, and one warm consumer.
+//! A source, its records, and one warm consumer.
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use chrono::{DateTime, NaiveDate};
@@ -6,7 +6,7 @@ use headcount_consumer::deps::{Deps, Feed, Settings};
 use headcount_consumer::handler::{HandleError, consume};
 use headcount_consumer::outcome::Outcome;
 use headcount_core::limits::DAY_MS;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
 use headcount_core::validate::Rules;
 use headcount_store::clock::Clock;
@@ -23,8 +23,8 @@ pub(crate) fn day(n: i64) -> NaiveDate {
     DateTime::from_timestamp_millis(NOON + n * DAY_MS).unwrap().date_naive()
 }
 
-pub(crate) fn lane(shard: u32) -> Lane {
-    Lane::new("events", &format!("shardId-{shard:012}"))
+pub(crate) fn source(shard: u32) -> Source {
+    Source::new("events", &format!("shardId-{shard:012}"))
 }
 
 /// A page view that breaks no rule.
@@ -74,8 +74,8 @@ pub(crate) async fn run<S: ConsumerStore>(deps: &Deps<S>, shard: u32, records: &
     try_run(deps, shard, records).await.unwrap()
 }
 
-/// The lane's partial of a day, as it is stored.
-pub(crate) fn partial(store: &MemoryStore, day: NaiveDate, lane: &Lane) -> Partial {
-    let found = store.all_partials().into_iter().find(|partial| partial.date == day && partial.lane == *lane);
-    Partial::decode(&found.unwrap_or_else(|| panic!("no partial of {day} {lane}"))).unwrap()
+/// The source's partial of a day, as it is stored.
+pub(crate) fn partial(store: &MemoryStore, day: NaiveDate, source: &Source) -> Partial {
+    let found = store.all_partials().into_iter().find(|partial| partial.date == day && partial.source == *source);
+    Partial::decode(&found.unwrap_or_else(|| panic!("no partial of {day} {source}"))).unwrap()
 }

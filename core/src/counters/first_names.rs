@@ -1,4 +1,4 @@
-//! Which names a lane's maps keep, found from its events in any order.
+//! Which names a source's maps keep, found from its events in any order.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::event::{Event, EventType};
 use crate::limits::MAX_COUNTER_NAMES;
 use crate::origin::Origin;
 
-/// Of one lane's events the names that come first in the order of origins: those that [`Counters::add`] keeps when it is
+/// Of one source's events the names that come first in the order of origins: those that [`Counters::add`] keeps when it is
 /// given the events in that order. Whatever their order and number, little more is held than what is kept.
 ///
 /// ```
@@ -100,7 +100,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::origin::Lane;
+    use crate::origin::Source;
 
     fn event((kind, name, platform): (u8, u16, u16)) -> Event<'static> {
         let (event_type, field) = match kind {
@@ -129,7 +129,7 @@ mod tests {
             events in proptest::collection::vec((0u8..5, 0u16..700, 0u16..150), 0..3_000),
             seed in any::<u64>(),
         ) {
-            let origin = |at: usize| Origin { lane: Lane::new("s", "0"), sequence: (at as u64 / 3).into(), index: at as u32 % 3 };
+            let origin = |at: usize| Origin { source: Source::new("s", "0"), sequence: (at as u64 / 3).into(), index: at as u32 % 3 };
             let mut events: Vec<_> = events.into_iter().map(event).enumerate().collect();
             let mut in_order = Counters::default();
             for (_, event) in &events {

@@ -60,14 +60,14 @@ fn names_are_bounded_in_number_and_length() {
 }
 
 #[test]
-fn a_sum_over_lanes_is_capped_once_by_weight() {
-    let lane = |from: usize| {
+fn a_sum_over_sources_is_capped_once_by_weight() {
+    let source = |from: usize| {
         let mut counters = Counters::default();
         (from..from + 80).for_each(|n| counters.add(&used(&format!("f{n:03}")), Tz::UTC));
         counters
     };
-    let mut sum = lane(0);
-    sum.merge(&lane(60));
+    let mut sum = source(0);
+    sum.merge(&source(60));
     let capped = sum.capped();
     assert_eq!(capped.features.iter().count(), MAX_COUNTER_NAMES + 1);
     assert_eq!((capped.features.get("f070"), capped.features.get(OTHER)), (Some(&2), Some(&40)));
@@ -76,11 +76,11 @@ fn a_sum_over_lanes_is_capped_once_by_weight() {
 }
 
 #[test]
-fn a_sum_over_lanes_is_stored_as_it_is_shown() {
+fn a_sum_over_sources_is_stored_as_it_is_shown() {
     let mut sum = Counters::default();
-    for lane in 0..3 {
+    for source in 0..3 {
         let mut counters = Counters::default();
-        (0..MAX_COUNTER_NAMES).for_each(|n| counters.add(&used(&format!("{lane}-{n}")), Tz::UTC));
+        (0..MAX_COUNTER_NAMES).for_each(|n| counters.add(&used(&format!("{source}-{n}")), Tz::UTC));
         sum.merge(&counters);
     }
     assert_eq!(sum.features.iter().count(), 3 * MAX_COUNTER_NAMES);

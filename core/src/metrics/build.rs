@@ -16,13 +16,13 @@ use crate::user_sketch::UserSketch;
 pub struct DayInput<'a> {
     /// The day.
     pub date: NaiveDate,
-    /// The sum of all lanes' counters.
+    /// The sum of all sources' counters.
     pub counters: &'a Counters,
     /// Different users.
     pub users: u64,
     /// The standard error of user figures, as a share of them.
     pub users_relative_standard_error: f64,
-    /// The sample of all lanes' sessions.
+    /// The sample of all sources' sessions.
     pub sessions: &'a SessionSample,
     /// Different users of the 7 days that end with this one.
     pub weekly_users: u64,
@@ -32,8 +32,8 @@ pub struct DayInput<'a> {
     pub new_users: u64,
     /// Users ever seen up to the end of this day.
     pub total_users: u64,
-    /// Lanes whose partials are damaged.
-    pub lanes_set_aside: u32,
+    /// Sources whose partials are damaged.
+    pub sources_set_aside: u32,
     /// Whether the day takes no more events.
     pub is_final: bool,
     /// Whether the day was verified against its raw events.
@@ -72,7 +72,7 @@ impl DailyMetrics {
                     .filter(|error| error.is_finite())
                     .unwrap_or_default(),
                 sessions_exact: input.sessions.is_exact(),
-                lanes_set_aside: input.lanes_set_aside,
+                sources_set_aside: input.sources_set_aside,
             },
             is_final: input.is_final,
             verified: input.verified,
@@ -105,7 +105,7 @@ pub fn total<'a>(
         estimate: Estimate {
             users_relative_standard_error: users.relative_standard_error(),
             sessions_exact: sessions.is_exact(),
-            lanes_set_aside: 0,
+            sources_set_aside: 0,
         },
         is_final: true,
         verified: true,
@@ -158,7 +158,7 @@ fn add_day(sum: &mut Figures, day: &Figures) {
     for (name, used) in &day.ai_usage.by_model {
         add_model(sum.ai_usage.by_model.entry(name.clone()).or_default(), used);
     }
-    sum.estimate.lanes_set_aside = sum.estimate.lanes_set_aside.saturating_add(day.estimate.lanes_set_aside);
+    sum.estimate.sources_set_aside = sum.estimate.sources_set_aside.saturating_add(day.estimate.sources_set_aside);
     sum.is_final &= day.is_final;
     sum.verified &= day.verified;
 }

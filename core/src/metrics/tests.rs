@@ -37,7 +37,7 @@ fn day(date: &str, events: &[Event<'_>], users: u64, is_final: bool) -> DailyMet
         monthly_users: users + 2,
         new_users: 3,
         total_users: users + 10,
-        lanes_set_aside: 0,
+        sources_set_aside: 0,
         is_final,
         verified: is_final,
     })
@@ -62,7 +62,7 @@ fn a_day_has_exactly_the_fields_of_its_item() {
         "eventsByType": {"page_view": 0, "feature_use": 1, "content_create": 0, "ai_request": 1, "error": 0},
         "eventsByHour": [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         "platforms": {"web": 2}, "rejected": 0, "duplicates": 2,
-        "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "lanesSetAside": 0},
+        "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "sourcesSetAside": 0},
         "final": false, "verified": false,
     });
     assert_eq!(Value::Object(metrics.to_object()), expected);
@@ -107,7 +107,7 @@ fn every_figure_is_a_finite_number() {
         monthly_users: 0,
         new_users: 0,
         total_users: 0,
-        lanes_set_aside: 0,
+        sources_set_aside: 0,
         is_final: false,
         verified: false,
     });

@@ -2,7 +2,7 @@ use std::io::Write as _;
 
 use super::*;
 use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_RECORD_BYTES, MAX_REJECTED_PAYLOAD_BYTES};
-use crate::origin::Lane;
+use crate::origin::Source;
 use crate::wire::MAX_SPOILT_PARTS;
 use crate::wire::kpl::Aggregate;
 use proptest::prelude::*;
@@ -14,8 +14,8 @@ fn decode(data: &[u8]) -> DecodedRecord<'static> {
 }
 
 fn decode_by(data: &[u8], rules: &Rules) -> DecodedRecord<'static> {
-    let lane = Lane::new("events", "shardId-000000000000");
-    let arrival = Arrival { lane, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
+    let source = Source::new("events", "shardId-000000000000");
+    let arrival = Arrival { source, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
     let opened = OpenedRecord::open(data);
     let DecodedRecord { events, rejections, unknown_fields } = opened.decode(&arrival, rules);
     let events = events.into_iter().map(|(index, event)| (index, event.into_owned())).collect();

@@ -64,13 +64,13 @@ impl Registers {
     /// How many registers have each value.
     pub(super) fn histogram(&self) -> [u32; MOST_VALUES] {
         // Neighbours are counted apart: equal ones would wait for each other's sum.
-        let mut lanes = [[0u32; MOST_VALUES]; 4];
-        for four in self.0.chunks(lanes.len()) {
-            for (lane, register) in lanes.iter_mut().zip(four) {
-                lane[usize::from(*register) % MOST_VALUES] += 1;
+        let mut sources = [[0u32; MOST_VALUES]; 4];
+        for four in self.0.chunks(sources.len()) {
+            for (source, register) in sources.iter_mut().zip(four) {
+                source[usize::from(*register) % MOST_VALUES] += 1;
             }
         }
-        std::array::from_fn(|value| lanes.iter().map(|lane| lane[value]).sum())
+        std::array::from_fn(|value| sources.iter().map(|source| source[value]).sum())
     }
 
     pub(super) fn estimate(&self) -> f64 {

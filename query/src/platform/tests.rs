@@ -5,7 +5,7 @@ use headcount_core::event::{Event, EventType, Object};
 use headcount_core::json::Json;
 use headcount_core::keys::WriteShards;
 use headcount_core::metrics::{DailyMetrics, DayInput};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
 use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
@@ -66,7 +66,7 @@ async fn store_day(store: &MemoryStore, date: NaiveDate, users: &[&str], is_fina
         monthly_users: 30,
         new_users: 1,
         total_users: 40,
-        lanes_set_aside: 0,
+        sources_set_aside: 0,
         is_final,
         verified: is_final,
     });
@@ -91,9 +91,9 @@ fn event(user: &str, at_ms: i64) -> Event<'static> {
     }
 }
 
-/// A lane's partial of the date, in which each of `users` looked at one page.
+/// A source's partial of the date, in which each of `users` looked at one page.
 async fn store_partial(store: &MemoryStore, date: NaiveDate, shard: &str, users: &[&str]) {
-    let mut partial = Partial::new(date, Lane::new("events", shard), 14).unwrap();
+    let mut partial = Partial::new(date, Source::new("events", shard), 14).unwrap();
     let start = date.and_hms_opt(9, 0, 0).unwrap().and_utc().timestamp_millis();
     for user in users {
         partial.fold(&event(user, start), chrono_tz::UTC);
@@ -214,20 +214,20 @@ async fn a_year_takes_few_requests_and_the_next_one_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn todays_lanes_are_read_a_page_at_a_time_and_at_most_every_five_seconds() {
+async fn todays_sources_are_read_a_page_at_a_time_and_at_most_every_five_seconds() {
     // Some 25 dense partials are what DynamoDB's pages hold.
     let store = MemoryStore::with_page_items(25);
     store.create_deployment(&Deployment::new(chrono_tz::UTC, "test")).await.unwrap();
     let today = date("2026-06-10");
-    for lane in 0..60 {
-        store_partial(&store, today, &format!("shard-{lane}"), &["ann"]).await;
+    for source in 0..60 {
+        store_partial(&store, today, &format!("shard-{source}"), &["ann"]).await;
     }
     let faulty = Faulty::new(store.clone(), |_: &Request<'_>| Decision::default());
     let deps = deps(faulty.clone());
     let day = Range::new(today, today).unwrap();
     let ask = async || get_platform_metrics(&deps, day, false).await.unwrap().total.events_by_type["page_view"];
     let pages = || faulty.requests()[&Operation::PartialsOf];
-    assert_eq!((ask().await, pages()), (60, 3), "25, 25 and 10 lanes");
+    assert_eq!((ask().await, pages()), (60, 3), "25, 25 and 10 sources");
 
     store_partial(&store, today, "one more", &["eve"]).await;
     tokio::time::advance(OPEN_TIME.mul_f64(0.99)).await;

@@ -105,7 +105,7 @@ fn push_parameters(out: &mut String, row: &EventRow<'_>, shared: &Shared) {
         push_escaped(out, &shards.partition(&keys::user(&event.user_id), &event.id));
     }
     push_parts(out, [next, keys::EVENT, &shared.time, "\"},", &shared.stamped, r#",{"S":""#]);
-    push_escaped(out, origin.lane.as_str());
+    push_escaped(out, origin.source.as_str());
     push_parts(out, ["#", origin.sequence.as_str(), "#"]);
     push_integer(out, i64::from(origin.index));
 }

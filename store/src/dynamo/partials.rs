@@ -1,9 +1,9 @@
-//! Partials: `SKETCH#<date>` / `LANE#<lane>`.
+//! Partials: `SKETCH#<date>` / `SOURCE#<source>`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::NaiveDate;
 use headcount_core::keys::{self, WriteShards};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
 
 use super::DynamoStore;
@@ -15,10 +15,10 @@ use crate::rows::{Cursor, Page, Put};
 use crate::traits::{PartialStore, Stamp, partition_of};
 
 pub(super) fn read(item: Attributes<'_>, date: NaiveDate) -> Result<PartialRecord, StoreError> {
-    let lane = keys::parse_partial(item.text("SK")?);
+    let source = keys::parse_partial(item.text("SK")?);
     Ok(PartialRecord {
         date,
-        lane: lane.ok_or_else(|| item.malformed("its key names no lane"))?,
+        source: source.ok_or_else(|| item.malformed("its key names no source"))?,
         version: item.number("Version")?,
         last_sequence: if item.has("LastSequence") { Some(item.parsed("LastSequence")?) } else { None },
         dirty: item.flag("Dirty")?,
@@ -33,10 +33,10 @@ impl PartialStore for DynamoStore {
         &self,
         date: NaiveDate,
         shards: WriteShards,
-        lane: &Lane,
+        source: &Source,
     ) -> Result<Option<PartialRecord>, StoreError> {
         let table = &self.tables.events;
-        let key = key_item(&keys::partial(date, shards, lane));
+        let key = key_item(&keys::partial(date, shards, source));
         let request = self.connection.client.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
         let answer = request.send().await.map_err(|error| sort(&error, &self.connection.place, table))?;
         answer.item().map(|item| read(Attributes(item), date)).transpose()
@@ -50,7 +50,7 @@ impl PartialStore for DynamoStore {
         stamp: Stamp,
     ) -> Result<Put, StoreError> {
         batch::check_version(record.version, expected)?;
-        let mut item = key_item(&keys::partial(record.date, shards, &record.lane));
+        let mut item = key_item(&keys::partial(record.date, shards, &record.source));
         item.extend([
             ("EntityType".to_owned(), s("Partial")),
             ("Version".to_owned(), n(record.version)),

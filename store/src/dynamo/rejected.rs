@@ -1,4 +1,4 @@
-//! Rejected occurrences: `REJECTED#<date>` / `REJECT#<arrival ms>#<lane>#<sequence>#<index>`.
+//! Rejected occurrences: `REJECTED#<date>` / `REJECT#<arrival ms>#<source>#<sequence>#<index>`.
 
 use std::collections::HashSet;
 

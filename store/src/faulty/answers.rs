@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use headcount_core::deployment::Deployment;
 use headcount_core::keys::{self, ItemKey, WriteShards};
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::origin::{Origin, Source};
 use headcount_core::partial::PartialRecord;
 
 use super::Faulty;
@@ -145,11 +145,11 @@ impl<S: PartialStore + Clone + 'static> PartialStore for Faulty<S> {
         &self,
         date: NaiveDate,
         shards: WriteShards,
-        lane: &Lane,
+        source: &Source,
     ) -> Result<Option<PartialRecord>, StoreError> {
-        let keys = vec![keys::partial(date, shards, lane)];
-        let lane = lane.clone();
-        let act = move |inner: S, _| async move { inner.read_partial(date, shards, &lane).await };
+        let keys = vec![keys::partial(date, shards, source)];
+        let source = source.clone();
+        let act = move |inner: S, _| async move { inner.read_partial(date, shards, &source).await };
         self.request(Operation::ReadPartial, keys, act).await
     }
 
@@ -160,7 +160,7 @@ impl<S: PartialStore + Clone + 'static> PartialStore for Faulty<S> {
         expected: u64,
         stamp: Stamp,
     ) -> Result<Put, StoreError> {
-        let keys = vec![keys::partial(record.date, shards, &record.lane)];
+        let keys = vec![keys::partial(record.date, shards, &record.source)];
         let record = record.clone();
         let act = move |inner: S, _| async move { inner.write_partial(&record, shards, expected, stamp).await };
         self.request(Operation::WritePartial, keys, act).await

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use chrono::NaiveDate;
 use headcount_core::deployment::Deployment;
 use headcount_core::keys::{self, ItemKey, WriteShards};
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::origin::{Origin, Source};
 use headcount_core::partial::PartialRecord;
 
 use super::{MemoryStore, refused};
@@ -161,9 +161,9 @@ impl PartialStore for MemoryStore {
         &self,
         date: NaiveDate,
         shards: WriteShards,
-        lane: &Lane,
+        source: &Source,
     ) -> Result<Option<PartialRecord>, StoreError> {
-        Ok(self.items().partials.get(&keys::partial(date, shards, lane)).cloned())
+        Ok(self.items().partials.get(&keys::partial(date, shards, source)).cloned())
     }
 
     async fn write_partial(
@@ -175,7 +175,7 @@ impl PartialStore for MemoryStore {
     ) -> Result<Put, StoreError> {
         batch::check_version(record.version, expected)?;
         let partials = &mut self.items().partials;
-        let key = keys::partial(record.date, shards, &record.lane);
+        let key = keys::partial(record.date, shards, &record.source);
         // Version 0 is none: an item that is there has a larger one.
         let is_expected =
             partials.get(&key).map_or(0, |there| there.version) == expected || Defect::NoVersionCondition.is_on();

@@ -57,7 +57,7 @@ async fn damage_changes_one_part_of_one_partial() {
     let date = event(0).date;
     let record = PartialRecord {
         date,
-        lane: event(0).origin.lane,
+        source: event(0).origin.source,
         version: 1,
         last_sequence: None,
         dirty: false,
@@ -68,7 +68,7 @@ async fn damage_changes_one_part_of_one_partial() {
     let stamp = Stamp { now_ms: 0, expires_s: 0 };
     assert_eq!(store.write_partial(&record, WriteShards::new(4).unwrap(), 0, stamp).await, Ok(Put::Written));
     let damaged = |part| {
-        assert!(store.damage_partial(date, &record.lane, part));
+        assert!(store.damage_partial(date, &record.source, part));
         store.all_partials().remove(0)
     };
     let first = damaged(PartialPart::Counters);
@@ -76,5 +76,5 @@ async fn damage_changes_one_part_of_one_partial() {
     let second = damaged(PartialPart::Users);
     assert_eq!(second, PartialRecord { users: vec![255], ..first });
     assert_eq!(damaged(PartialPart::Sessions), PartialRecord { sessions: vec![4], ..second });
-    assert!(!store.damage_partial(date.succ_opt().unwrap(), &record.lane, PartialPart::Users));
+    assert!(!store.damage_partial(date.succ_opt().unwrap(), &record.source, PartialPart::Users));
 }

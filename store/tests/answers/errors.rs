@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use headcount_core::deployment::Deployment;
 use headcount_core::keys::{WriteShards, profile};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{FirstDay, Put};
 use headcount_store::traits::{DailyStore as _, DeploymentStore as _, EventSpan, EventStore as _};
@@ -40,7 +40,7 @@ async fn check(answer: Answer, expected: Sort, words: &[&str]) {
     let store = server.store().await;
     let span = EventSpan { date: date(), shards: WriteShards::ONE, shard: 0, from_ms: 0, to_ms: i64::MAX };
     let first_day = FirstDay { user_id: "nobody-else".into(), date: date(), shards: WriteShards::ONE, seen_ms: 0 };
-    let lane = Lane::new("events", "shardId-000000000000");
+    let source = Source::new("events", "shardId-000000000000");
     let errors = [
         store.read_deployment().await.err(),
         store.create_deployment(&Deployment::new(chrono_tz::UTC, "p")).await.err(),
@@ -49,7 +49,7 @@ async fn check(answer: Answer, expected: Sort, words: &[&str]) {
         store.origins(&[profile("nobody-else")]).await.err(),
         store.dailies(&[date()]).await.err(),
         store.events_page(&span, None).await.err(),
-        store.read_partial(date(), WriteShards::ONE, &lane).await.err(),
+        store.read_partial(date(), WriteShards::ONE, &source).await.err(),
         store.new_users_page(date(), WriteShards::ONE, 0, None).await.err(),
     ];
     assert_eq!(server.asked(), errors.len(), "{answer:?}: one method is one request");

@@ -12,8 +12,8 @@ use headcount_store::traits::{
 
 use crate::rows::{STAMP, START_MS, all_pages, date, event, partial, rejected, shards};
 
-/// Lanes of each date: with [`LARGE_BYTES`] each, more than one page.
-const LANES: u32 = 12;
+/// Sources of each date: with [`LARGE_BYTES`] each, more than one page.
+const SOURCES: u32 = 12;
 
 const LARGE_BYTES: usize = 60_000;
 
@@ -24,22 +24,22 @@ fn of(day: u32, count: u32, shard: u32) -> DatePartition {
 pub(crate) async fn partials_of_many_dates_come_once(store: impl AggregatorStore + BrowseStore) {
     let mut written = BTreeSet::new();
     for (day, count) in [(1, 1), (2, 2), (3, 1)] {
-        for lane in 0..LANES {
-            let mut record = partial(lane, 1);
+        for source in 0..SOURCES {
+            let mut record = partial(source, 1);
             record.date = date(day);
             record.users = vec![7; LARGE_BYTES];
             assert_eq!(store.write_partial(&record, shards(count), 0, STAMP).await, Ok(Put::Written));
-            written.insert((record.date, record.lane.to_string()));
+            written.insert((record.date, record.source.to_string()));
         }
     }
     let asked = [of(1, 1, 0), of(2, 2, 0), of(2, 2, 1), of(3, 1, 0), of(4, 1, 0)];
     let pages = all_pages!(|after| store.partials_of(&asked, after));
-    let found: Vec<_> = pages.concat().into_iter().map(|record| (record.date, record.lane.to_string())).collect();
+    let found: Vec<_> = pages.concat().into_iter().map(|record| (record.date, record.source.to_string())).collect();
     assert_eq!(found.len(), written.len(), "each once");
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), written);
 
     let some = all_pages!(|after| store.partials_of(&asked[1..2], after)).concat();
-    assert!(some.iter().all(|record| record.date == date(2)) && some.len() < LANES as usize);
+    assert!(some.iter().all(|record| record.date == date(2)) && some.len() < SOURCES as usize);
     assert_eq!(store.partials_of(&[], None).await.expect("nothing").items, []);
     assert!(matches!(store.partials_of(&[asked[0], asked[0]], None).await, Err(StoreError::Invalid { .. })));
     let many: Vec<_> = (0..=MAX_LISTED_PARTITIONS as u32).map(|shard| of(1, 100, shard)).collect();

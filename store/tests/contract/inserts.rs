@@ -12,7 +12,7 @@ use headcount_store::rows::{Claim, EventRow};
 use headcount_store::traits::EventStore as _;
 use serde_json::{Map, Number, Value, json};
 
-use crate::rows::{START_MS, event_with, lane, origin, shards};
+use crate::rows::{START_MS, event_with, origin, shards, source};
 use crate::subjects::{Embedded, dynamo};
 
 type Item = HashMap<String, AttributeValue>;
@@ -121,7 +121,7 @@ async fn what_comes_over_the_wire_is_stored_as_what_it_means() {
                "eventData":{data},"metadata":{{"userAgent":"\u0041 / \"B\"","ipAddress":"10.1.2.3","platform":"web","v":1.50}}}}"#
         )
         .replace(r#","":"""#, "");
-        let arrival = Arrival { lane: lane(0), sequence: 7.into(), arrived_ms: START_MS };
+        let arrival = Arrival { source: source(0), sequence: 7.into(), arrived_ms: START_MS };
         let opened = OpenedRecord::open(line.as_bytes());
         let decoded = opened.decode(&arrival, &Rules::default());
         let (_, event) =

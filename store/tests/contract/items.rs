@@ -9,7 +9,7 @@ use headcount_store::rows::{DailyRow, EventRow, MadeOf, SketchesRow, TotalRow};
 use headcount_store::traits::{DailyStore as _, DeploymentStore as _, EventSpan, EventStore as _, PartialStore as _};
 use headcount_store::traits::{RejectedStore as _, UserStore as _};
 
-use crate::rows::{STAMP, START_MS, date, event, first_day, lane, object, partial, rejected, shards};
+use crate::rows::{STAMP, START_MS, date, event, first_day, object, partial, rejected, shards, source};
 use crate::subjects::{Embedded, dynamo};
 
 type Item = HashMap<String, AttributeValue>;
@@ -82,14 +82,14 @@ async fn profiles_partials_and_rejections_are_stored_as_designed() {
     assert_eq!(shown(&profile), expected);
 
     embedded.store.write_partial(&partial(0, 1), WriteShards::ONE, 0, STAMP).await.expect("written");
-    let key = keys::partial(date(1), WriteShards::ONE, &lane(0));
+    let key = keys::partial(date(1), WriteShards::ONE, &source(0));
     let expected = [
         "Counters B",
         "Dirty BOOL false",
         "EntityType S Partial",
         "LastSequence S 49590338271490256608559692538361571095921575989136588898",
         "PK S SKETCH#2026-03-01",
-        "SK S LANE#events/shardId-000000000000",
+        "SK S SOURCE#events/shardId-000000000000",
         "Sessions B",
         "TTL N 1800000000",
         "UpdatedAt N 1772323200000",
@@ -197,12 +197,12 @@ async fn foreign_items_are_named_without_anybodys_id() {
     };
     put(event("secret", 0).key(), "Origin", "nonsense").await.expect("put");
     put(keys::profile("secret"), "FirstDay", "someday").await.expect("put");
-    put(keys::partial(date(1), WriteShards::ONE, &lane(0)), "Version", "1").await.expect("put");
+    put(keys::partial(date(1), WriteShards::ONE, &source(0)), "Version", "1").await.expect("put");
 
     let store = &embedded.store;
     let origins = store.origins(&[event("secret", 0).key()]).await.expect_err("no origin");
     let first_days = store.first_days(&["secret"]).await.expect_err("no day");
-    let version = store.read_partial(date(1), WriteShards::ONE, &lane(0)).await.expect_err("no number");
+    let version = store.read_partial(date(1), WriteShards::ONE, &source(0)).await.expect_err("no number");
     let span = EventSpan { date: date(1), shards: WriteShards::ONE, shard: 0, from_ms: 0, to_ms: i64::MAX };
     let page = store.events_page(&span, None).await.expect_err("no event");
     let cases = [(origins, "Origin"), (first_days, "FirstDay"), (version, "Version"), (page, "Data")];

@@ -6,11 +6,11 @@ use headcount_store::error::StoreError;
 use headcount_store::rows::Put;
 use headcount_store::traits::AggregatorStore;
 
-use crate::rows::{STAMP, all_pages, date, lane, partial, shards};
+use crate::rows::{STAMP, all_pages, date, partial, shards, source};
 
-/// Lanes of the paged listing, whose partials are of [`LARGE_BYTES`]: more than two pages of 1 MB. Each of the store's
+/// Sources of the paged listing, whose partials are of [`LARGE_BYTES`]: more than two pages of 1 MB. Each of the store's
 /// pages in memory holds 100.
-const LANES: u32 = 240;
+const SOURCES: u32 = 240;
 
 const LARGE_BYTES: usize = 10 << 10;
 
@@ -31,7 +31,7 @@ pub(crate) async fn versions_guard_every_write(store: impl AggregatorStore) {
     for (version, expected, put, there) in steps {
         let case = format!("version {version}, expected {expected}");
         assert_eq!(store.write_partial(&partial(0, version), ONE, expected, STAMP).await, Ok(put), "{case}");
-        let read = store.read_partial(date(1), ONE, &lane(0)).await.expect("a reading");
+        let read = store.read_partial(date(1), ONE, &source(0)).await.expect("a reading");
         assert_eq!(read.map(|record| record.version), there, "{case}");
     }
     for (version, expected) in [(9, 9), (8, 9), (0, 0)] {
@@ -58,13 +58,13 @@ pub(crate) async fn of_parallel_writes_one_succeeds<S: AggregatorStore + Clone +
                 winners.push(writer);
             }
         }
-        let read = store.read_partial(date(1), ONE, &lane(0)).await.expect("a reading").expect("it is there");
+        let read = store.read_partial(date(1), ONE, &source(0)).await.expect("a reading").expect("it is there");
         assert_eq!((winners, read.version), (read.counters.clone(), expected + 1));
     }
 }
 
 pub(crate) async fn a_partial_comes_back_as_it_was(store: impl AggregatorStore) {
-    assert_eq!(store.read_partial(date(1), ONE, &lane(0)).await, Ok(None));
+    assert_eq!(store.read_partial(date(1), ONE, &source(0)).await, Ok(None));
     let fresh = PartialRecord {
         last_sequence: None,
         dirty: true,
@@ -77,14 +77,14 @@ pub(crate) async fn a_partial_comes_back_as_it_was(store: impl AggregatorStore) 
         assert_eq!(store.write_partial(record, ONE, 0, STAMP).await, Ok(Put::Written));
     }
     for record in &records {
-        assert_eq!(store.read_partial(record.date, ONE, &record.lane).await, Ok(Some(record.clone())));
+        assert_eq!(store.read_partial(record.date, ONE, &record.source).await, Ok(Some(record.clone())));
     }
-    assert_eq!(store.read_partial(date(1), shards(2), &lane(0)).await, Ok(None), "another partition");
+    assert_eq!(store.read_partial(date(1), shards(2), &source(0)).await, Ok(None), "another partition");
 }
 
 pub(crate) async fn pages_hold_every_partial_once(store: impl AggregatorStore) {
     let large = |n| PartialRecord { users: vec![7; LARGE_BYTES], ..partial(n, 1) };
-    let records: Vec<_> = (0..LANES).map(large).collect();
+    let records: Vec<_> = (0..SOURCES).map(large).collect();
     for record in &records {
         assert_eq!(store.write_partial(record, ONE, 0, STAMP).await, Ok(Put::Written));
     }

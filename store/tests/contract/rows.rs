@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use headcount_core::event::{Event, EventType, Object};
 use headcount_core::keys::WriteShards;
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::origin::{Origin, Source};
 use headcount_core::partial::PartialRecord;
 use headcount_core::rejection::{Payload, Problem, Rejection};
 use headcount_store::error::StoreError;
@@ -27,14 +27,14 @@ pub(crate) fn shards(count: u32) -> WriteShards {
     WriteShards::new(count).expect("a number of shards")
 }
 
-pub(crate) fn lane(number: u32) -> Lane {
-    Lane::new("events", &format!("shardId-{number:012}"))
+pub(crate) fn source(number: u32) -> Source {
+    Source::new("events", &format!("shardId-{number:012}"))
 }
 
 /// An origin with a sequence number as long as Kinesis hands out.
 pub(crate) fn origin(index: u32) -> Origin {
     let sequence = "49590338271490256608559692538361571095921575989136588898".parse().expect("digits");
-    Origin { lane: lane(0), sequence, index }
+    Origin { source: source(0), sequence, index }
 }
 
 pub(crate) fn object(json: Value) -> Object {
@@ -90,7 +90,7 @@ pub(crate) fn first_day(user_id: &str, day: u32) -> FirstDay {
 pub(crate) fn partial(number: u32, version: u64) -> PartialRecord {
     PartialRecord {
         date: date(1),
-        lane: lane(number),
+        source: source(number),
         version,
         last_sequence: Some(origin(0).sequence),
         dirty: false,

@@ -1,4 +1,4 @@
-//! The aggregator over a table in memory: a day of many lanes rolled up, and a day counted again from its events.
+//! The aggregator over a table in memory: a day of many sources rolled up, and a day counted again from its events.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use headcount_core::deployment::Deployment;
 use headcount_core::event::{Event, EventType};
 use headcount_core::keys::WriteShards;
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
-use headcount_core::origin::{Lane, Origin};
+use headcount_core::origin::{Origin, Source};
 use headcount_core::partial::Partial;
 use headcount_store::clock::Clock;
 use headcount_store::memory::MemoryStore;
@@ -20,21 +20,21 @@ use headcount_tests::processor;
 use serde_json::json;
 use tokio::time::Instant;
 
-/// Lanes of a large day, and of one with many more.
-const LANES: [u32; 2] = [64, 640];
+/// Sources of a large day, and of one with many more.
+const SOURCES: [u32; 2] = [64, 640];
 
 /// Partials of one page: a megabyte of dense ones.
 const PARTIALS_A_PAGE: usize = 25;
 
-/// Users of each lane, so many that its sketch is dense.
+/// Users of each source, so many that its sketch is dense.
 const USERS: u64 = 100_000;
 
-/// Sessions of each lane, more than its sample keeps.
+/// Sessions of each source, more than its sample keeps.
 const SESSIONS: u64 = 3_000;
 
-/// Events of the day that is counted again, their lanes, and those of one page: a megabyte.
+/// Events of the day that is counted again, their sources, and those of one page: a megabyte.
 const EVENTS: u64 = 300_000;
-const EVENT_LANES: u64 = 4;
+const EVENT_SOURCES: u64 = 4;
 const EVENTS_A_PAGE: usize = 1_500;
 
 /// How often the large day is rolled up; the mean is told.
@@ -42,25 +42,25 @@ const ROUNDS: u32 = 20;
 
 /// Measures.
 pub(crate) async fn run() -> Result<()> {
-    let [few, many] = LANES;
-    let day = day_of_lanes(few).await?;
+    let [few, many] = SOURCES;
+    let day = day_of_sources(few).await?;
     let before = processor::seconds();
     for _ in 0..ROUNDS {
         rolled_up(&day).await?;
     }
     let seconds = (processor::seconds() - before) / f64::from(ROUNDS);
-    print("aggregator/roll-up", &format!("CPU to roll up a day of {few} dense lanes"), "ms", seconds * 1e3, None);
+    print("aggregator/roll-up", &format!("CPU to roll up a day of {few} dense sources"), "ms", seconds * 1e3, None);
 
     let mut peaks = Vec::new();
-    for lanes in LANES {
-        let day = day_of_lanes(lanes).await?;
+    for sources in SOURCES {
+        let day = day_of_sources(sources).await?;
         // From here on the system notes the most memory anew.
         std::fs::write("/proc/self/clear_refs", "5").context("the peak of memory cannot be noted anew")?;
         let before = memory("VmRSS")?;
         rolled_up(&day).await?;
         peaks.push((memory("VmHWM")? - before) / 1e3);
     }
-    let measures = format!("memory that rolling up {many} lanes takes more than {few}");
+    let measures = format!("memory that rolling up {many} sources takes more than {few}");
     print("aggregator/roll-up-memory", &measures, "MB", peaks[1] - peaks[0], Some(json!({"atMost": 10.0})));
 
     let day = day_of_events().await?;
@@ -108,11 +108,11 @@ async fn rolled_up(store: &MemoryStore) -> Result<()> {
     Ok(())
 }
 
-fn lane(n: u64) -> Lane {
-    Lane::new("events", &format!("shardId-{n:012}"))
+fn source(n: u64) -> Source {
+    Source::new("events", &format!("shardId-{n:012}"))
 }
 
-/// Writes a lane's partial with its fence at `fence`.
+/// Writes a source's partial with its fence at `fence`.
 async fn write(store: &MemoryStore, mut partial: Partial, fence: u64) -> Result<()> {
     partial.version = 1;
     partial.advance(&fence.into());
@@ -121,13 +121,13 @@ async fn write(store: &MemoryStore, mut partial: Partial, fence: u64) -> Result<
     Ok(())
 }
 
-async fn day_of_lanes(lanes: u32) -> Result<MemoryStore> {
+async fn day_of_sources(sources: u32) -> Result<MemoryStore> {
     let store = MemoryStore::with_page_items(PARTIALS_A_PAGE);
     store.create_deployment(&Deployment::new(chrono_tz::UTC, "bench")).await?;
     let mut random = fastrand::Rng::with_seed(7);
     let start = at(9)?;
-    for n in 0..u64::from(lanes) {
-        let mut partial = Partial::new(date()?, lane(n), DEFAULT_SKETCH_PRECISION)?;
+    for n in 0..u64::from(sources) {
+        let mut partial = Partial::new(date()?, source(n), DEFAULT_SKETCH_PRECISION)?;
         for _ in 0..USERS {
             partial.users.insert_hash(random.u64(..));
         }
@@ -167,7 +167,7 @@ async fn day_of_events() -> Result<MemoryStore> {
     let row = |n: u64| -> Result<EventRow<'static>> {
         Ok(EventRow {
             event: event(n, &format!("feature-{}", n % 40), start + n as i64 * spread),
-            origin: Origin { lane: lane(n % EVENT_LANES), sequence: n.into(), index: 0 },
+            origin: Origin { source: source(n % EVENT_SOURCES), sequence: n.into(), index: 0 },
             date: date()?,
             shards: WriteShards::ONE,
             created_ms: start,
@@ -178,8 +178,8 @@ async fn day_of_events() -> Result<MemoryStore> {
     for batch in rows.chunks(MAX_BATCH_WRITES) {
         store.claim(batch).await?;
     }
-    for n in 0..EVENT_LANES {
-        write(&store, Partial::new(date()?, lane(n), DEFAULT_SKETCH_PRECISION)?, EVENTS).await?;
+    for n in 0..EVENT_SOURCES {
+        write(&store, Partial::new(date()?, source(n), DEFAULT_SKETCH_PRECISION)?, EVENTS).await?;
     }
     Ok(store)
 }

@@ -141,7 +141,7 @@ fn daily(date: NaiveDate, counters: &Counters, sessions: &SessionSample, made_of
         monthly_users: USERS,
         new_users: 1,
         total_users: USERS,
-        lanes_set_aside: 0,
+        sources_set_aside: 0,
         is_final: false,
         verified: false,
     });

@@ -24,7 +24,7 @@ const TRIALS: u64 = 1_000;
 /// The numbers of users.
 const USERS: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
-/// Days and lanes of the month that is merged.
+/// Days and sources of the month that is merged.
 const MONTH: (usize, usize) = (30, 64);
 
 /// Times that it is, and that two sketches are joined.
@@ -146,10 +146,11 @@ fn joins(seed: u64, apache: Option<&Apache>) {
     }
 }
 
-/// A month of lanes from their stored bytes to its number of users, on one thread.
+/// A month of sources from their stored bytes to its number of users, on one thread.
 fn month(seed: u64) {
-    let (days, lanes) = MONTH;
-    let stored: Vec<_> = (0..lanes as u64).map(|lane| ours(PRECISION, random(seed + lane, 200_000)).encode()).collect();
+    let (days, sources) = MONTH;
+    let stored: Vec<_> =
+        (0..sources as u64).map(|source| ours(PRECISION, random(seed + source, 200_000)).encode()).collect();
     let took = shortest(MONTHS, || {
         let mut union = UserSketch::new(PRECISION).expect("a usual precision");
         for bytes in std::iter::repeat_n(&stored, days).flatten() {
@@ -158,7 +159,7 @@ fn month(seed: u64) {
         black_box(union.estimate());
     });
     print(&json!({
-        "name": "sketch/month", "measures": format!("{days} days of {lanes} dense lanes, read and joined"), "unit": "s",
+        "name": "sketch/month", "measures": format!("{days} days of {sources} dense sources, read and joined"), "unit": "s",
         "ours": took.as_secs_f64(), "goal": {"atMost": 0.25},
     }));
 }
@@ -200,7 +201,7 @@ fn errors(seed: u64) {
     }
 }
 
-/// How far it is off where the users are in two sketches that are joined, as those of lanes and days are.
+/// How far it is off where the users are in two sketches that are joined, as those of sources and days are.
 fn joined_error(seed: u64, apache: &Apache) {
     let one = |trial| {
         let mut hashes = random(of_trial(seed, trial), apache::USERS);

@@ -5,14 +5,14 @@
 
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{MAX_EVENTS_PER_RECORD, MAX_REJECTED_ITEMS_PER_RECORD};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::record::OpenedRecord;
 use headcount_core::validate::{Arrival, Rules, validate};
 use headcount_core::wire::to_json;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let arrival = Arrival { lane: Lane::new("events", "shard"), sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
+    let arrival = Arrival { source: Source::new("events", "shard"), sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
     for policy in [IpPolicy::Keep, IpPolicy::Truncate] {
         let rules = Rules::new(Vec::new(), None, 60_000, policy).expect("rules");
         let opened = OpenedRecord::open(data);

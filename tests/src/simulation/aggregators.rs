@@ -57,16 +57,16 @@ pub(super) async fn one(world: &Arc<World>, process: FaultyStore, seed: u64) {
 fn tell(world: &World, number: u64, outcome: &Result<RollUp, AggregateError>) {
     match outcome {
         Ok(rolled_up) => {
-            let recounted: usize = rolled_up.days.iter().map(|day| day.lanes_recounted.len()).sum();
+            let recounted: usize = rolled_up.days.iter().map(|day| day.sources_recounted.len()).sum();
             world.count(Kind::Recounted, recounted as u64);
             let days: Vec<_> = rolled_up.days.iter().map(|day| format!("{} {:?}", day.date, day.outcome)).collect();
-            world.tell(format_args!("aggregator {number}: {}; {recounted} lanes recounted", days.join(", ")));
+            world.tell(format_args!("aggregator {number}: {}; {recounted} sources recounted", days.join(", ")));
         }
         Err(error) => world.tell(format_args!("aggregator {number} failed: {error}")),
     }
 }
 
-/// What is verified at any moment must pass, but for what is known to wait: dirty lanes, damage, records given up.
+/// What is verified at any moment must pass, but for what is known to wait: dirty sources, damage, records given up.
 async fn verify_in_between(world: &Arc<World>, random: &mut fastrand::Rng) {
     let partials = world.store.all_partials();
     let Some(partial) = random.choice(&partials) else { return };
@@ -75,12 +75,12 @@ async fn verify_in_between(world: &Arc<World>, random: &mut fastrand::Rng) {
     }
     let deps = deps(world, world.store.clone(), random.u64(..));
     let found = verify(&deps, partial.date, Instant::now() + Duration::from_mins(15)).await;
-    let lanes = match &found {
-        Ok(verification) => &verification.lanes,
+    let sources = match &found {
+        Ok(verification) => &verification.sources,
         Err(error) => return world.mismatch(format!("{} cannot be verified: {error}", partial.date)),
     };
-    for lane in lanes.iter().filter(|lane| !lane.passed() && !lane.dirty && lane.damaged.is_none()) {
-        world.mismatch(format!("{}: in between, {lane:?} differs", partial.date));
+    for source in sources.iter().filter(|source| !source.passed() && !source.dirty && source.damaged.is_none()) {
+        world.mismatch(format!("{}: in between, {source:?} differs", partial.date));
     }
 }
 

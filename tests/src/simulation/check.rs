@@ -134,8 +134,8 @@ impl OneDay<'_> {
         let total = first.values().filter(|first| **first <= self.date).count() as u64;
         equal(&mut differences, "new users", &figures.new_signups_24h, &new);
         equal(&mut differences, "total users", &figures.total_users, &total);
-        if figures.estimate.lanes_set_aside > 0 {
-            differences.push(format!("{} lanes are set aside", figures.estimate.lanes_set_aside));
+        if figures.estimate.sources_set_aside > 0 {
+            differences.push(format!("{} sources are set aside", figures.estimate.sources_set_aside));
         }
         found.extend(differences.into_iter().map(|difference| format!("{}: {difference}", self.date)));
     }
@@ -202,7 +202,7 @@ async fn verified(world: &Arc<World>, found: &mut Vec<String>) {
                 equal(found, "verified events", &verification.events(), &events);
                 equal(found, "events in flight", &verification.in_flight(), &0);
                 if !verification.passed() {
-                    found.push(format!("{date} does not verify: {:?}", verification.lanes));
+                    found.push(format!("{date} does not verify: {:?}", verification.sources));
                 }
             }
             Err(error) => found.push(format!("{date} cannot be verified: {error}")),

@@ -43,9 +43,9 @@ fn spoil(world: &World, random: &mut fastrand::Rng) {
         (PartialPart::Sessions, Kind::DamagedSessions),
     ];
     let (part, kind) = parts[random.usize(0..3)];
-    if world.store.damage_partial(partial.date, &partial.lane, part) {
+    if world.store.damage_partial(partial.date, &partial.source, part) {
         world.count(kind, 1);
-        world.tell(format_args!("{part:?} of {} {} are damaged", partial.date, partial.lane));
+        world.tell(format_args!("{part:?} of {} {} are damaged", partial.date, partial.source));
         world.damaged(partial.date, part);
     }
 }

@@ -157,5 +157,5 @@ fn state(record: &PartialRecord) -> String {
     );
     let fence = record.last_sequence.as_ref().map_or("none", |sequence| sequence.as_str());
     let dirty = if record.dirty { ", dirty" } else { "" };
-    format!("{} {}: version {}, fence {fence}, {counters}{dirty}", record.date, record.lane, record.version)
+    format!("{} {}: version {}, fence {fence}, {counters}{dirty}", record.date, record.source, record.version)
 }

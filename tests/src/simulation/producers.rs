@@ -23,7 +23,7 @@ struct Send {
     content: Content,
     /// When the same is sent again, if the answer got lost.
     again_ms: Option<i64>,
-    /// Whether its first event goes to another lane too, in the same moment.
+    /// Whether its first event goes to another source too, in the same moment.
     has_twin: bool,
 }
 
@@ -50,7 +50,7 @@ async fn send(world: Arc<World>, number: u32) {
     }
 }
 
-/// The same event, by itself, to another lane.
+/// The same event, by itself, to another source.
 fn twin(world: &World, number: u32, first: usize, content: &Content, random: &mut fastrand::Rng) {
     let others: Vec<usize> = world.stream.open().into_iter().filter(|shard| *shard != first).collect();
     let (Content::Events(said), false) = (content, others.is_empty()) else { return };

@@ -38,7 +38,7 @@ pub enum Cause {
     Outage,
     /// Producers that send again.
     Resend,
-    /// The same event sent to two lanes.
+    /// The same event sent to two sources.
     Twins,
 }
 

@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headcount_core::hash::hash64;
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use tokio::sync::Notify;
 
-/// The stream's name, as it stands in lanes.
+/// The stream's name, as it stands in sources.
 pub(super) const NAME: &str = "events";
 
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ pub(super) fn shard_id(shard: usize) -> String {
     format!("shardId-{shard:012}")
 }
 
-/// A shard's lane.
-pub(super) fn lane(shard: usize) -> Lane {
-    Lane::new(NAME, &shard_id(shard))
+/// A shard's source.
+pub(super) fn source(shard: usize) -> Source {
+    Source::new(NAME, &shard_id(shard))
 }

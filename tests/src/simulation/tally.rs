@@ -31,7 +31,7 @@ pub enum Kind {
     PresumedDead,
     /// An invocation was killed.
     Killed,
-    /// Two invocations of one lane ran at once.
+    /// Two invocations of one source ran at once.
     Overlap,
     /// An invocation began in a new process.
     ColdStart,
@@ -63,7 +63,7 @@ pub enum Kind {
     Outage,
     /// A producer sent a record again.
     Resent,
-    /// One event was sent to two lanes at once.
+    /// One event was sent to two sources at once.
     Twins,
     /// An event came late.
     LateEvent,
@@ -83,7 +83,7 @@ pub enum Kind {
     AggregatorsAtOnce,
     /// A slow aggregator ended after one that began later.
     SlowAggregator,
-    /// A lane was recounted.
+    /// A source was recounted.
     Recounted,
     /// A day was rebuilt.
     Rebuilt,
@@ -151,7 +151,7 @@ impl Kind {
             Self::LateEffect => "effects after the sender was gone",
             Self::PresumedDead => "invocations presumed dead that went on",
             Self::Killed => "invocations killed",
-            Self::Overlap => "invocations of one lane at once",
+            Self::Overlap => "invocations of one source at once",
             Self::ColdStart => "cold starts",
             Self::WarmStart => "warm starts",
             Self::AnswerLost => "answers lost",
@@ -167,7 +167,7 @@ impl Kind {
             Self::Merged => "shards merged",
             Self::Outage => "outages of the table",
             Self::Resent => "records sent again",
-            Self::Twins => "events sent to two lanes at once",
+            Self::Twins => "events sent to two sources at once",
             Self::LateEvent => "events an hour late or more",
             Self::TwoDays => "records with events of two days",
             Self::Invalid => "events that broke a rule",
@@ -177,7 +177,7 @@ impl Kind {
             Self::DamagedDay => "merged sketches damaged",
             Self::AggregatorsAtOnce => "aggregators at once",
             Self::SlowAggregator => "aggregators overtaken",
-            Self::Recounted => "lanes recounted",
+            Self::Recounted => "sources recounted",
             Self::Rebuilt => "days rebuilt",
         }
     }

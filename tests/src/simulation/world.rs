@@ -19,7 +19,7 @@ use super::functions::Fleet;
 use super::history::History;
 use super::redrive::Kept;
 use super::scenario::{Cause, Scenario};
-use super::stream::{Record, Stream, lane};
+use super::stream::{Record, Stream, source};
 use super::tally::{Kind, Tally};
 use super::time::{HOUR_MS, MINUTE_MS, Time};
 use super::truth::{Content, TimeRules, Truth};
@@ -145,7 +145,7 @@ impl World {
 
     /// The stream took a record; the days that it touches.
     pub(super) fn took(&self, shard: usize, sequence: u64, arrived_ms: i64, content: &Content) -> BTreeSet<NaiveDate> {
-        let origin = |index| Origin { lane: lane(shard), sequence: sequence.into(), index };
+        let origin = |index| Origin { source: source(shard), sequence: sequence.into(), index };
         let mut state = self.state();
         state.tally.records += 1;
         if self.params.has_poison

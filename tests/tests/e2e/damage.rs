@@ -12,7 +12,7 @@ use crate::sample::{days, event, lines, noon};
 const TABLE: &str = "headcount";
 
 /// Turns over a byte of one part of a date's partial, through the table's endpoint and a client that nobody here wrote.
-/// Returns the partial's lane.
+/// Returns the partial's source.
 fn spoil(serve: &Serve, date: &str, part: &str) -> String {
     let python = std::env::var("HEADCOUNT_TEST_PYTHON")
         .expect("HEADCOUNT_TEST_PYTHON names a Python that has boto3: run `cargo xtask test`, which installs it");
@@ -21,10 +21,10 @@ fn spoil(serve: &Serve, date: &str, part: &str) -> String {
     command.args([script, &serve.dynamodb, TABLE, date, part]);
     let output = run(command, b"");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("a lane is text").trim().to_owned()
+    String::from_utf8(output.stdout).expect("a source is text").trim().to_owned()
 }
 
-/// 40 users on two days; each of their events is sent twice, so that every lane has duplicates to lose.
+/// 40 users on two days; each of their events is sent twice, so that every source has duplicates to lose.
 fn sample() -> Vec<Value> {
     let [first, second] = days().map(noon);
     let mut events = Vec::new();
@@ -80,38 +80,44 @@ fn what_was_spoiled_is_named_and_rebuilt() {
         |(_, metrics)| metrics["total"]["activeUsers"] == 1,
     )
     .0;
-    for (date, lane, part) in [(&first, &without_counters, "counters"), (&second, &without_users, "user sketch")] {
-        let set_aside = &day(&rolled_up, date)["lanesSetAside"];
+    for (date, source, part) in [(&first, &without_counters, "counters"), (&second, &without_users, "user sketch")] {
+        let set_aside = &day(&rolled_up, date)["sourcesSetAside"];
         assert_eq!(set_aside.as_array().map(Vec::len), Some(1), "{rolled_up:#}");
-        assert_eq!(set_aside[0]["lane"], **lane);
+        assert_eq!(set_aside[0]["source"], **source);
         assert!(set_aside[0]["reason"].as_str().is_some_and(|reason| reason.contains(part)), "{set_aside}");
 
         let found = json(1, &[&["verify", "--date", date, "--json"][..], &table].concat(), b"");
-        let bad: Vec<_> =
-            found["lanes"].as_array().expect("lanes").iter().filter(|lane| !lane["damaged"].is_null()).collect();
+        let bad: Vec<_> = found["sources"]
+            .as_array()
+            .expect("sources")
+            .iter()
+            .filter(|source| !source["damaged"].is_null())
+            .collect();
         assert_eq!((bad.len(), &found["passed"]), (1, &json!(false)), "{found:#}");
-        assert_eq!(bad[0]["lane"], **lane);
+        assert_eq!(bad[0]["source"], **source);
         assert!(bad[0]["damaged"].as_str().is_some_and(|what| what.contains(part)), "{found:#}");
         let said = expect(1, &[&["verify", "--date", date][..], &table].concat(), b"");
-        assert!(said.contains(lane.as_str()) && said.contains("headcount rebuild --date"), "{said}");
+        assert!(said.contains(source.as_str()) && said.contains("headcount rebuild --date"), "{said}");
     }
     assert_eq!(metrics(&serve, &first, &second), before);
 
     let rebuild = [&["rebuild", "--date", &first, "--date", &second, "--json"][..], &table].concat();
     let rebuilt = json(0, &rebuild, b"");
     assert_eq!(rebuilt["complete"], true, "{rebuilt:#}");
-    for (date, lane, lost) in [(&first, &without_counters, json!(["duplicates"])), (&second, &without_users, json!([]))]
+    for (date, source, lost) in
+        [(&first, &without_counters, json!(["duplicates"])), (&second, &without_users, json!([]))]
     {
         let day = day(&rebuilt, date);
-        let recounted = day["lanesRecounted"].as_array().expect("lanes");
-        let recounted = recounted.iter().find(|one| one["lane"] == **lane).unwrap_or_else(|| panic!("{lane}: {day:#}"));
+        let recounted = day["sourcesRecounted"].as_array().expect("sources");
+        let recounted =
+            recounted.iter().find(|one| one["source"] == **source).unwrap_or_else(|| panic!("{source}: {day:#}"));
         assert_eq!(recounted["lost"], lost);
         assert_eq!(day["carriedOver"], json!(["duplicates"]));
         expect(0, &[&["verify", "--date", date][..], &table].concat(), b"");
     }
     let after = metrics(&serve, &first, &second);
     assert_eq!(without_duplicates(&after), without_duplicates(&before));
-    assert!(after["days"][0]["duplicates"].as_u64() < Some(40), "its lane's are lost, as was said: {after:#}");
+    assert!(after["days"][0]["duplicates"].as_u64() < Some(40), "its source's are lost, as was said: {after:#}");
     assert_eq!(after["days"][1]["duplicates"], 40, "a user sketch knows nothing of them");
     let again = expect(0, &[&["rebuild", "--date", &first][..], &table].concat(), b"");
     assert!(again.contains("carried over: duplicates"), "{again}");

@@ -71,7 +71,7 @@ fn a_file_counts_once_however_often_it_comes() {
     for path in [&plain, &gzipped] {
         let again = import(&serve, 1, path);
         assert_eq!(counts(&again), [0, 59, 1, 1], "{again:#}");
-        assert_eq!(again["lane"], first["lane"]);
+        assert_eq!(again["source"], first["source"]);
         assert_eq!((metrics(&serve, &old), metrics(&serve, &recent)), (old_figures.clone(), recent_figures.clone()));
     }
 
@@ -79,7 +79,7 @@ fn a_file_counts_once_however_often_it_comes() {
     std::fs::write(&plain, &corrected).expect("it can be written");
     let repaired = import(&serve, 0, &plain);
     assert_eq!(counts(&repaired), [1, 0, 60, 0], "{repaired:#}");
-    assert_ne!(repaired["lane"], first["lane"]);
+    assert_ne!(repaired["source"], first["source"]);
     let old_figures = metrics(&serve, &old);
     assert_eq!((&old_figures["activeUsers"], &old_figures["featureUsage"]["search"]), (&json!(30), &json!(30)));
     let said = expect(0, &["import", plain.to_str().expect("text"), "--dynamodb-endpoint", &serve.dynamodb], b"");

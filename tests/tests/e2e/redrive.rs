@@ -92,7 +92,7 @@ fn what_was_given_up_counts_once_however_often_it_is_redriven() {
     };
     assert_eq!(counts(&found[0]), [3, 3, 0, 0, 0], "{done:#}");
     assert_eq!(counts(&found[2]), [3, 1, 0, 1, 1], "{done:#}");
-    assert_eq!(found[0]["lane"], format!("clicks/{SHARD}"));
+    assert_eq!(found[0]["source"], format!("clicks/{SHARD}"));
     assert!(
         found[1]["key"].as_str().is_some_and(|key| key.ends_with("10.30.00-3")),
         "the one that is no JSON: {done:#}"

@@ -10,7 +10,7 @@ use crate::command::{Serve, expect, json as ask, wait_for};
 /// Generated events.
 const EVENTS: &str = "20000";
 
-/// What a table knows and a file does not, and how exact it is where lanes were merged.
+/// What a table knows and a file does not, and how exact it is where sources were merged.
 const APART: [&str; 4] = ["state", "final", "verified", "rejected"];
 
 fn figures(day: &Value) -> Value {

@@ -1,4 +1,4 @@
-//! A lane as an event source mapping delivers it: in order, from where the last answer left off, to consumers that start
+//! A source as an event source mapping delivers it: in order, from where the last answer left off, to consumers that start
 //! cold, stay warm, die, or go on running when nobody waits for them any more.
 
 use std::pin::Pin;
@@ -45,22 +45,22 @@ impl Done {
     }
 }
 
-/// The ARN of the lanes' stream.
+/// The ARN of the sources' stream.
 const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/events";
 
-/// The name of the stream, as it is in a lane's.
+/// The name of the stream, as it is in a source's.
 pub(crate) const STREAM: &str = "events";
 
-/// The id of a lane's shard.
-pub(crate) fn shard(lane: u32) -> String {
-    format!("shardId-{lane:012}")
+/// The id of a source's shard.
+pub(crate) fn shard(source: u32) -> String {
+    format!("shardId-{source:012}")
 }
 
-fn invocation(lane: u32, records: &[Record], arrived_ms: i64) -> KinesisEvent {
+fn invocation(source: u32, records: &[Record], arrived_ms: i64) -> KinesisEvent {
     let mut event = KinesisEvent::default();
     for (sequence, data) in records {
         let mut record = KinesisEventRecord::default();
-        record.event_id = Some(format!("{}:{sequence}", shard(lane)));
+        record.event_id = Some(format!("{}:{sequence}", shard(source)));
         record.event_source_arn = Some(ARN.to_owned());
         record.kinesis.sequence_number = sequence.to_string();
         record.kinesis.data.0.clone_from(data);
@@ -73,15 +73,15 @@ fn invocation(lane: u32, records: &[Record], arrived_ms: i64) -> KinesisEvent {
 
 type Handled = Pin<Box<dyn Future<Output = Result<Outcome, HandleError>> + Send>>;
 
-/// Delivers a lane's records until all are processed. `cold` makes a consumer that remembers nothing.
+/// Delivers a source's records until all are processed. `cold` makes a consumer that remembers nothing.
 pub(crate) async fn drive(
-    lane: u32,
+    source: u32,
     records: Vec<Record>,
     arrived_ms: i64,
     seed: u64,
     cold: impl Fn(u64) -> Deps<DynamoStore>,
 ) -> Done {
-    let mut random = fastrand::Rng::with_seed(seed ^ u64::from(lane + 1));
+    let mut random = fastrand::Rng::with_seed(seed ^ u64::from(source + 1));
     let mut done = Done::default();
     let mut consumer = Arc::new(cold(random.u64(..)));
     let mut zombies = JoinSet::new();
@@ -90,7 +90,7 @@ pub(crate) async fn drive(
         done.invocations += 1;
         assert!(done.invocations < 20_000, "it does not come to an end");
         let end = (next + random.usize(1..=BATCH)).min(records.len());
-        let event = invocation(lane, &records[next..end], arrived_ms);
+        let event = invocation(source, &records[next..end], arrived_ms);
         let limit = Duration::from_millis(random.u64(1_500..8_000));
         let deps = consumer.clone();
         let handled: Handled = Box::pin(async move { consume(&deps, event, Instant::now() + limit).await });

@@ -1,4 +1,4 @@
-//! What the lanes hold, and what must become of it: sets and maps.
+//! What the sources hold, and what must become of it: sets and maps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(crate) struct Known {
     pub(crate) feature: Option<&'static str>,
 }
 
-/// What is true of all lanes.
+/// What is true of all sources.
 pub(crate) struct Model {
     /// When every record arrived.
     pub(crate) arrived_ms: i64,
@@ -28,9 +28,9 @@ pub(crate) struct Model {
     pub(crate) events: BTreeSet<Known>,
     /// Occurrences of valid events, however often.
     pub(crate) occurrences: u64,
-    /// Occurrences that break a rule, by lane.
+    /// Occurrences that break a rule, by source.
     pub(crate) rejected: Vec<u64>,
-    lanes: Vec<Vec<Record>>,
+    sources: Vec<Vec<Record>>,
 }
 
 /// The event of this number: the same whoever sends it, and however often.
@@ -72,8 +72,8 @@ pub(crate) fn date(at_ms: i64) -> NaiveDate {
 /// How much there is of everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    pub(crate) lanes: u32,
-    /// Records of each lane.
+    pub(crate) sources: u32,
+    /// Records of each source.
     pub(crate) records: usize,
     /// Most events of a record; one at least.
     pub(crate) most_events: u64,
@@ -82,10 +82,10 @@ pub(crate) struct Shape {
 }
 
 impl Model {
-    /// Lanes of so many records, drawn from the seed: each holds a few events, some of which other records of this and
-    /// of other lanes hold as well, and some of which break a rule.
+    /// Sources of so many records, drawn from the seed: each holds a few events, some of which other records of this and
+    /// of other sources hold as well, and some of which break a rule.
     pub(crate) fn new(seed: u64, shape: Shape) -> Self {
-        let Shape { lanes, records, most_events, pool } = shape;
+        let Shape { sources, records, most_events, pool } = shape;
         let mut random = fastrand::Rng::with_seed(seed);
         let arrived_ms = Clock::system().now_ms();
         // Noon of yesterday and of the day before: whole days, none of them that of the arrival.
@@ -94,15 +94,15 @@ impl Model {
             arrived_ms,
             events: BTreeSet::new(),
             occurrences: 0,
-            rejected: vec![0; lanes as usize],
-            lanes: vec![Vec::new(); lanes as usize],
+            rejected: vec![0; sources as usize],
+            sources: vec![Vec::new(); sources as usize],
         };
-        for lane in 0..lanes as usize {
+        for source in 0..sources as usize {
             for sequence in 1..=records as u64 {
                 let mut events = Vec::new();
                 for _ in 0..random.u64(1..=most_events) {
                     if random.u64(0..25) == 0 {
-                        model.rejected[lane] += 1;
+                        model.rejected[source] += 1;
                         events.push(json!({"eventId": "broken", "eventType": "page_view"}));
                         continue;
                     }
@@ -111,14 +111,14 @@ impl Model {
                     model.occurrences += 1;
                     model.events.insert(event);
                 }
-                model.lanes[lane].push((sequence, Value::from(events).to_string().into_bytes()));
+                model.sources[source].push((sequence, Value::from(events).to_string().into_bytes()));
             }
         }
         model
     }
 
-    pub(crate) fn records(&self, lane: u32) -> Vec<Record> {
-        self.lanes[lane as usize].clone()
+    pub(crate) fn records(&self, source: u32) -> Vec<Record> {
+        self.sources[source as usize].clone()
     }
 
     /// The days that have events, in order.

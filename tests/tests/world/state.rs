@@ -29,7 +29,7 @@ pub(crate) struct State {
     partials: Vec<Partial>,
     first_days: BTreeMap<String, NaiveDate>,
     rejected_items: u64,
-    /// Rejected occurrences by lane.
+    /// Rejected occurrences by source.
     pub(crate) rejected: BTreeMap<String, u64>,
     /// Each day's figures.
     days: BTreeMap<NaiveDate, Value>,
@@ -93,7 +93,7 @@ impl State {
             }
         }
         for partial in &state.partials {
-            *state.rejected.entry(partial.lane.as_str().to_owned()).or_default() += partial.counters.rejected;
+            *state.rejected.entry(partial.source.as_str().to_owned()).or_default() += partial.counters.rejected;
         }
         let users: Vec<_> = model.first_days().into_keys().collect();
         for some in users.chunks(100) {
@@ -130,13 +130,13 @@ impl State {
             "rejected, as items and counted"
         );
 
-        // Which lane an event belongs to is decided by whoever comes first; that it counts there is not.
+        // Which source an event belongs to is decided by whoever comes first; that it counts there is not.
         let mut expected: BTreeMap<(NaiveDate, String), BTreeMap<String, u64>> = BTreeMap::new();
         for row in &self.rows {
             let known = known(row);
-            let of_lane = expected.entry((known.date(), row.origin.lane.as_str().to_owned())).or_default();
+            let of_source = expected.entry((known.date(), row.origin.source.as_str().to_owned())).or_default();
             for name in [Some("events"), Some(known.event_type), known.feature].into_iter().flatten() {
-                *of_lane.entry(name.to_owned()).or_default() += 1;
+                *of_source.entry(name.to_owned()).or_default() += 1;
             }
         }
         let mut counted: BTreeMap<(NaiveDate, String), BTreeMap<String, u64>> = BTreeMap::new();
@@ -144,13 +144,13 @@ impl State {
         for partial in &self.partials {
             let counters = &partial.counters;
             duplicates += counters.duplicates;
-            let of_lane = counted.entry((partial.date, partial.lane.as_str().to_owned())).or_default();
+            let of_source = counted.entry((partial.date, partial.source.as_str().to_owned())).or_default();
             let named = counters.by_type.iter().chain(&counters.features).map(|(name, count)| (name, *count));
             let all = [("events", counters.events)].into_iter().chain(named).filter(|(_, count)| *count > 0);
-            of_lane.extend(all.map(|(name, count)| (name.to_owned(), count)));
+            of_source.extend(all.map(|(name, count)| (name.to_owned(), count)));
         }
         counted.retain(|_, counters| !counters.is_empty());
-        assert_eq!(counted, expected, "the counters of each day and lane");
+        assert_eq!(counted, expected, "the counters of each day and source");
         assert_eq!(duplicates, model.occurrences - model.events.len() as u64, "duplicates");
 
         for date in model.dates() {

@@ -42,7 +42,7 @@ impl<'a> Report<'a> {
             json!({
                 "eventsPerDay": load.events_per_day, "eventsPerSecond": load.rate(),
                 "bytes": load.event_bytes, "users": load.users, "newUsers": load.new_users, "invalid": load.invalid,
-                "windowSeconds": load.window_s, "shards": usual.lanes, "shardsNeeded": load.shards_needed(),
+                "windowSeconds": load.window_s, "shards": usual.sources, "shardsNeeded": load.shards_needed(),
                 "writeShardsNeeded": load.write_shards_needed(), "eventsPerBatch": load.events_per_batch(),
                 "unitsPerEvent": {
                     "writes": units.writes(), "eventItem": units.event_item, "indexCopy": units.index_copy,
@@ -79,7 +79,7 @@ impl<'a> Report<'a> {
         let mut row = |what: &str, cell: &dyn Fn(&Column) -> String| {
             table.row(std::iter::once(what.to_owned()).chain(self.columns.iter().map(cell)));
         };
-        row("shards", &|column| whole(u64::from(column.usual.lanes)));
+        row("shards", &|column| whole(u64::from(column.usual.sources)));
         row("write shards", &|column| whole(u64::from(column.load.write_shards_needed())));
         row("events a batch", &|column| decimal(column.load.events_per_batch(), 1));
         row("write units an event", &|column| decimal(column.usual.units.writes(), 3));

@@ -149,7 +149,7 @@ mod tests {
             check(&bounds, path, json!(1_000_001), json!(1_000_000), Verdict::Differs);
         }
         check(&bounds, "estimate.sessionsExact", json!(true), json!(false), Verdict::Differs);
-        check(&bounds, "estimate.lanesSetAside", json!(1), json!(0), Verdict::Differs);
+        check(&bounds, "estimate.sourcesSetAside", json!(1), json!(0), Verdict::Differs);
         check(&bounds, "aiUsage.totalCost", json!(0.1 + 0.2), json!(0.3), Verdict::Equal);
         check(&bounds, "aiUsage.totalCost", json!(0.300_001), json!(0.3), Verdict::Differs);
         check(&bounds, "eventsByType.error", json!(3.0), json!(3), Verdict::Equal);

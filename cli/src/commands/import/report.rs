@@ -21,8 +21,8 @@ use crate::output::{self, numbers::whole, table::Table};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
     file: String,
-    /// The lane that is this file.
-    lane: String,
+    /// The source that is this file.
+    source: String,
     lines: u64,
     blank: u64,
     /// Events that are new.
@@ -55,7 +55,7 @@ impl Summary {
     pub(super) fn begin(file: &Path, seen: &Survey, zone: Tz, arrived_ms: i64) -> Self {
         Self {
             file: file.display().to_string(),
-            lane: seen.lane().to_string(),
+            source: seen.source().to_string(),
             lines: seen.lines,
             blank: seen.blank,
             inserted: 0,
@@ -97,7 +97,7 @@ impl Summary {
     }
 
     pub(super) fn ending(&self) -> Ending {
-        let waits = self.days.iter().any(|day| !day.lanes_waiting.is_empty());
+        let waits = self.days.iter().any(|day| !day.sources_waiting.is_empty());
         match (self.interrupted, self.aggregation) {
             (true, _) => Ending::Interrupted,
             (false, Some(Ending::Fine)) if self.rejected == 0 && !waits => Ending::Fine,

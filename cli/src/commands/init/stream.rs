@@ -101,7 +101,7 @@ impl Work<'_> {
                 Some(summary) if *summary.stream_status() == StreamStatus::Deleting => {
                     return Err(Failure::new(
                         format!("the stream {} at {} is being deleted", self.args.kinesis.stream, self.place),
-                        "try again when it is gone; a stream of another name keeps its lanes apart from the old one's",
+                        "try again when it is gone; a stream of another name keeps its sources apart from the old one's",
                     ));
                 }
                 _ => {}
@@ -145,7 +145,7 @@ fn differences(args: &Init, summary: &StreamDescriptionSummary) -> Vec<Differenc
             found,
             wanted,
             breaks: false,
-            remedy: "change it when you like: lanes may split and merge".into(),
+            remedy: "change it when you like: sources may split and merge".into(),
         });
     }
     let (hours, asked) = (summary.retention_period_hours(), args.retention_hours);

@@ -37,7 +37,7 @@ pub(super) struct Handled {
     pub(super) key: String,
     #[serde(flatten)]
     pub(super) fate: Fate,
-    pub(super) lane: Option<String>,
+    pub(super) source: Option<String>,
     pub(super) records: u64,
     #[serde(flatten)]
     pub(super) consumed: Consumed,
@@ -53,7 +53,7 @@ impl Handled {
         Self {
             key,
             fate,
-            lane: None,
+            source: None,
             records: 0,
             consumed: Consumed::default(),
             days: BTreeSet::new(),
@@ -92,7 +92,7 @@ impl Summary {
 
     /// Whether all of an invocation is counted, and in the figures of its days.
     pub(super) fn is_done(&self, one: &Handled) -> bool {
-        let is_in = |day: &DayRollUp| !matches!(day.outcome, Outcome::Failed { .. }) && day.lanes_waiting.is_empty();
+        let is_in = |day: &DayRollUp| !matches!(day.outcome, Outcome::Failed { .. }) && day.sources_waiting.is_empty();
         let of_date = |date: &NaiveDate| self.aggregated.iter().find(|day| day.date == *date);
         one.fate == Fate::Counted && one.days.iter().all(|date| of_date(date).is_some_and(is_in))
     }
@@ -175,7 +175,7 @@ mod tests {
     fn handled(key: &str, fate: Fate, day: &str) -> Handled {
         let consumed = Consumed { inserted: 2, redelivered: 1, ..Consumed::default() };
         let days = BTreeSet::from([day.parse().unwrap()]);
-        Handled { lane: Some("events/s-0".into()), records: 3, consumed, days, ..Handled::new(key.into(), fate) }
+        Handled { source: Some("events/s-0".into()), records: 3, consumed, days, ..Handled::new(key.into(), fate) }
     }
 
     fn day(text: &str, outcome: Outcome, waiting: &[&str]) -> DayRollUp {
@@ -183,10 +183,10 @@ mod tests {
             date: text.parse().unwrap(),
             outcome,
             closed: false,
-            lanes: 1,
-            lanes_set_aside: vec![],
-            lanes_recounted: vec![],
-            lanes_waiting: waiting.iter().map(|lane| (*lane).to_owned()).collect(),
+            sources: 1,
+            sources_set_aside: vec![],
+            sources_recounted: vec![],
+            sources_waiting: waiting.iter().map(|source| (*source).to_owned()).collect(),
             sketches_set_aside: vec![],
             verification: None,
             verification_error: None,

@@ -1,7 +1,7 @@
 //! The formulas against what the embedded table says that the real consumer consumed.
 //!
 //! Batches as they would come at a rate and a window, at the end of a day, when the partial is largest. The consumer is
-//! warm: it knows the lane's partial and most users, but not those who come back after a pause.
+//! warm: it knows the source's partial and most users, but not those who come back after a pause.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use headcount_consumer::handler::consume_batch;
 use headcount_core::deployment::Deployment;
 use headcount_core::keys::WriteShards;
 use headcount_core::limits::{DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::validate::Rules;
 use headcount_local::table::{Table, TableOptions};
 use headcount_store::clock::Clock;
@@ -81,14 +81,14 @@ impl Bench {
         assert_eq!(self.deps.store.put_first_day(&first).await, Ok(Put::Written));
     }
 
-    /// Handles batches of this load in a lane of its own. What an event consumed, and what the formula says.
+    /// Handles batches of this load in a source of its own. What an event consumed, and what the formula says.
     async fn measure(&self, case: u64, load: &Load) -> (UnitsUsed, f64, Units) {
-        let lane = Lane::new("headcount-events", &format!("shardId-{case:012}"));
+        let source = Source::new("headcount-events", &format!("shardId-{case:012}"));
         let mut growing = Growing::new(load.precision);
         growing.grow_to(load.users as u64);
         let formula = Units::of(load, write_units(growing.bytes() as f64));
         let mut partial = growing.into_partial();
-        (partial.lane, partial.version) = (lane.clone(), 1);
+        (partial.source, partial.version) = (source.clone(), 1);
         let stamp = Stamp { now_ms: NOW_MS, expires_s: NOW_MS / 1_000 };
         let written = self.deps.store.write_partial(&partial.encode(), one_shard(), 0, stamp).await;
         assert_eq!(written, Ok(Put::Written));
@@ -119,7 +119,7 @@ impl Bench {
                 let data = event(load.event_bytes, id, &user, n % 100 != 52);
                 Record { sequence: format!("5{id:055}").parse().unwrap(), arrived_ms: NOW_MS, data }
             };
-            let batch = Batch { lane: lane.clone(), records: (0..of_batch).map(record).collect() };
+            let batch = Batch { source: source.clone(), records: (0..of_batch).map(record).collect() };
             let outcome = consume_batch(&self.deps, &batch, Instant::now() + Duration::from_mins(5)).await.unwrap();
             assert_eq!(outcome.failed_from, None);
         }
@@ -160,7 +160,7 @@ async fn units_an_event_are_as_the_formula_says_and_within_bounds() {
             let off = (reads - formula.first_sight).abs();
             assert!(off < READ_TOLERANCE, "{rate}/s {window} s: {reads} reads, {} by formula", formula.first_sight);
             assert!(reads <= 0.1, "{rate}/s {window} s: {reads} reads");
-            // With a window of 1 s, a lane of less than 1,000 events a second rewrites its partial for few of them.
+            // With a window of 1 s, a source of less than 1,000 events a second rewrites its partial for few of them.
             let bound = match (rate, window) {
                 (10.0, 1.0) => 5.5,
                 (100.0, 1.0) | (10.0, _) => 2.5,

@@ -2,7 +2,7 @@
 
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
-use headcount_core::origin::Lane;
+use headcount_core::origin::Source;
 use headcount_core::record::OpenedRecord;
 use headcount_core::validate::{Arrival, Rules};
 
@@ -16,7 +16,7 @@ fn widest_rules() -> Rules {
 }
 
 fn arrival() -> Arrival {
-    Arrival { lane: Lane::new("events", "shardId-000000000000"), sequence: 1.into(), arrived_ms: END_MS }
+    Arrival { source: Source::new("events", "shardId-000000000000"), sequence: 1.into(), arrived_ms: END_MS }
 }
 
 #[test]

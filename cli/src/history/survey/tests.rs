@@ -34,7 +34,7 @@ fn a_file_is_known_by_its_content_its_days_and_its_newest_event() {
     .map(Value::to_string)
     .collect();
     let seen = survey_of(&lines);
-    assert_eq!(seen.lane().as_str(), format!("import/{:032x}", hash128(lines.join("\n").as_bytes())));
+    assert_eq!(seen.source().as_str(), format!("import/{:032x}", hash128(lines.join("\n").as_bytes())));
     assert_eq!((seen.lines, seen.blank, seen.rejected, seen.newest_ms), (3, 0, 0, Some(NOW - 2)));
     let days: Vec<_> = seen.days_touched(Tz::UTC, NOW - 2).iter().map(ToString::to_string).collect();
     assert_eq!(days, ["2001-09-09", "2026-03-09", "2026-03-10"]);

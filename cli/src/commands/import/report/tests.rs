@@ -20,10 +20,10 @@ fn day(text: &str, outcome: Outcome) -> DayRollUp {
         date: text.parse().unwrap(),
         outcome,
         closed: true,
-        lanes: 1,
-        lanes_set_aside: vec![],
-        lanes_recounted: vec![],
-        lanes_waiting: vec![],
+        sources: 1,
+        sources_set_aside: vec![],
+        sources_recounted: vec![],
+        sources_waiting: vec![],
         sketches_set_aside: vec![],
         verification: None,
         verification_error: None,
@@ -64,7 +64,7 @@ fn what_is_not_as_it_should_be_decides_the_ending() {
     assert_eq!(rejected.ending(), Ending::Differences);
 
     let mut waiting = summary(Consumed::default(), false);
-    let waits = DayRollUp { lanes_waiting: vec!["import/7".into()], ..day("2026-03-01", Outcome::Written) };
+    let waits = DayRollUp { sources_waiting: vec!["import/7".into()], ..day("2026-03-01", Outcome::Written) };
     waiting.aggregated(RollUp { days: vec![waits] }, &touched);
     assert_eq!(waiting.ending(), Ending::Differences);
     assert_eq!(notes(&waiting), ["2026-03-01: import/7 waits for a recount"]);
