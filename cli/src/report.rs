@@ -5,5 +5,5 @@ pub(crate) mod counting;
 pub(crate) mod figures;
 pub(crate) mod fold;
 pub(crate) mod hashes;
+pub(crate) mod input;
 pub(crate) mod seen;
-pub(crate) mod source;

@@ -88,6 +88,6 @@ pub fn run(scenario: &Scenario, keep_history: bool) -> Report {
 }
 
 /// A source of randomness of one actor's own, so that leaving out another one does not shift what it draws.
-fn source(seed: u64, actor: &str, number: u64) -> fastrand::Rng {
+fn chance(seed: u64, actor: &str, number: u64) -> fastrand::Rng {
     fastrand::Rng::with_seed(hash64(format!("{seed}/{actor}/{number}").as_bytes()))
 }

@@ -2,10 +2,10 @@
 //! services do, to the embedded table. Three sources share events; batches are delivered again, invocations die or go on
 //! running after they were given up. In the end, what is stored and counted equals a model of sets and maps.
 
-#[path = "sockets/sources.rs"]
-mod sources;
 #[path = "world/model.rs"]
 mod model;
+#[path = "sockets/sources.rs"]
+mod sources;
 #[path = "world/state.rs"]
 mod state;
 
@@ -24,8 +24,8 @@ use headcount_tests::fault_proxy::FaultProxy;
 use headcount_tests::fault_proxy::plan::{Burst, Fault, Rates, seed_of_run};
 use tokio::time::Instant;
 
-use sources::{Done, STREAM, drive, shard};
 use model::{Model, Shape};
+use sources::{Done, STREAM, drive, shard};
 use state::State;
 
 /// A few hundred batches, and some of them again.
@@ -62,9 +62,9 @@ async fn each_event_counts_once_whatever_the_network_does() {
     for source in 0..SHAPE.sources {
         let proxied = store(&proxy.endpoint(), &tables).await;
         let (records, arrived_ms) = (model.records(source), model.arrived_ms);
-        driving.spawn(
-            async move { drive(source, records, arrived_ms, seed, move |seed| cold(proxied.clone(), seed)).await },
-        );
+        driving.spawn(async move {
+            drive(source, records, arrived_ms, seed, move |seed| cold(proxied.clone(), seed)).await
+        });
     }
     let done = driving.join_all().await.into_iter().fold(Done::default(), Done::and);
     let counts = proxy.counts();
@@ -73,7 +73,11 @@ async fn each_event_counts_once_whatever_the_network_does() {
     let state = State::read(DynamoStore::new(connection, tables), &model).await;
     state.equals(&model);
     for (source, rejected) in (0..).zip(&model.rejected) {
-        assert_eq!(state.rejected[Source::new(STREAM, &shard(source)).as_str()], *rejected, "rejected in source {source}");
+        assert_eq!(
+            state.rejected[Source::new(STREAM, &shard(source)).as_str()],
+            *rejected,
+            "rejected in source {source}"
+        );
     }
     assert!(done.invocations >= 200 && done.crashes > 0 && done.zombies > 0 && done.failed > 0, "{done:?}");
     for kind in Fault::ALL.map(Fault::name).into_iter().chain(["delayed"]) {

@@ -13,8 +13,8 @@ use headcount_core::validate::Rules;
 
 use super::chunks::Chunk;
 use super::counting::Counting;
+use super::input::{Input, Stopped};
 use super::seen::{FirstDays, SeenEvents};
-use super::source::{Source, Stopped};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 
@@ -65,7 +65,7 @@ pub(super) struct Shared {
 /// Each thread reads a chunk and counts it, again and again: one of them reads while the others count, and what was read is
 /// still in the cache of whoever counts it.
 pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Folded>, Failure> {
-    let source = Source::new(&reading.files, interrupt)?;
+    let source = Input::new(&reading.files, interrupt)?;
     let shared = Shared {
         seen: SeenEvents::with_room(usize::try_from(source.bytes() / EVENT_BYTES).unwrap_or(usize::MAX)),
         first_days: FirstDays::new(),
@@ -96,7 +96,7 @@ pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Fo
 }
 
 /// Counts chunks until there are no more.
-fn work(shared: &Shared, source: &Mutex<Source>, thread: usize) -> Folded {
+fn work(shared: &Shared, source: &Mutex<Input>, thread: usize) -> Folded {
     let mut counting = Counting::new(shared, thread);
     let mut chunk = Chunk::default();
     loop {

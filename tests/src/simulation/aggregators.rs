@@ -10,16 +10,16 @@ use headcount_store::traits::AggregatorStore;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep};
 
+use super::chance;
 use super::faults::FaultyStore;
 use super::scenario::Cause;
-use super::source;
 use super::tally::Kind;
 use super::time::{HOUR_MS, MINUTE_MS, between};
 use super::world::World;
 
 /// Rolls up now and then, with company.
 pub(super) async fn now_and_then(world: Arc<World>) -> Vec<JoinHandle<()>> {
-    let mut random = source(world.scenario.seed, "aggregator", 0);
+    let mut random = chance(world.scenario.seed, "aggregator", 0);
     let mut running = Vec::new();
     if !world.scenario.has(Cause::Aggregators) {
         return running;

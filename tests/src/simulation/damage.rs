@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use headcount_store::memory::PartialPart;
 
+use super::chance;
 use super::scenario::Cause;
-use super::source;
 use super::tally::Kind;
 use super::time::{HOUR_MS, MINUTE_MS};
 use super::world::World;
 
 /// Damages something a few times in the life of every other world.
 pub(super) async fn damage(world: Arc<World>) {
-    let mut random = source(world.scenario.seed, "damage", 0);
+    let mut random = chance(world.scenario.seed, "damage", 0);
     if !world.scenario.has(Cause::Damage) || random.bool() {
         return;
     }
@@ -52,7 +52,7 @@ fn spoil(world: &World, random: &mut fastrand::Rng) {
 
 /// Takes the table away now and then.
 pub(super) async fn take_away(world: Arc<World>) {
-    let mut random = source(world.scenario.seed, "outage", 0);
+    let mut random = chance(world.scenario.seed, "outage", 0);
     if !world.scenario.has(Cause::Outage) {
         return;
     }

@@ -11,9 +11,9 @@ use headcount_store::faulty::plan::{Decision, Fault, FaultPlan, Operation, Reque
 use headcount_store::faulty::seeded::{Rates, SeededFaults};
 use headcount_store::memory::MemoryStore;
 
+use super::chance;
 use super::history::History;
 use super::scenario::{Cause, Scenario};
-use super::source;
 use super::time::Time;
 
 /// The aggregator whose writes take very long, calm or not.
@@ -83,7 +83,7 @@ impl Faults {
             delay: if scenario.has(Cause::Delay) { 0.7 } else { 0.0 },
             longest_delay: Duration::from_millis(400),
         };
-        let mut random = source(scenario.seed, name, 0);
+        let mut random = chance(scenario.seed, name, 0);
         Self {
             name,
             seed: scenario.seed,
@@ -101,7 +101,7 @@ impl Faults {
         if self.name == SLOW
             && matches!(request.operation, Operation::PutDaily | Operation::PutSketches | Operation::PutTotal)
         {
-            let share = source(self.seed, self.name, request.number).f64();
+            let share = chance(self.seed, self.name, request.number).f64();
             return Decision { before: self.longest.mul_f64(share), ..Decision::default() };
         }
         if self.weather.is_calm() {
@@ -112,7 +112,7 @@ impl Faults {
         }
         let mut decision = self.seeded.decide(request);
         if self.delays {
-            let mut random = source(self.seed, self.name, request.number);
+            let mut random = chance(self.seed, self.name, request.number);
             // Few requests take very long, and then they may well outlive whoever sent them.
             if random.f64() < 0.02 {
                 decision.before = self.longest.mul_f64(random.f64());

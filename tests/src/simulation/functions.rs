@@ -16,8 +16,8 @@ use headcount_store::retry::Jitter;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, timeout};
 
+use super::chance;
 use super::scenario::Cause;
-use super::source;
 use super::stream::{NAME, Record, shard_id};
 use super::tally::Kind;
 use super::world::World;
@@ -80,7 +80,7 @@ impl Fleet {
 /// Hands records of a shard to the function.
 pub(super) async fn invoke(world: &Arc<World>, feed: Feed, shard: usize, records: &[Record]) -> Answer {
     let number = world.fleet.number();
-    let mut random = source(world.scenario.seed, "invocation", number);
+    let mut random = chance(world.scenario.seed, "invocation", number);
     let process = world.fleet.process(world, feed, &mut random);
     let (first, last) = (records.first().map_or(0, |one| one.sequence), records.last().map_or(0, |one| one.sequence));
     world.tell(format_args!(
@@ -139,7 +139,7 @@ async fn run(
     (number, shard): (u64, usize),
     (limit, poisoned): (Duration, bool),
 ) -> Option<Result<Outcome, HandleError>> {
-    let mut random = source(world.scenario.seed, "run", number);
+    let mut random = chance(world.scenario.seed, "run", number);
     if poisoned {
         world.count(Kind::Poisoned, 1);
         if random.bool() {

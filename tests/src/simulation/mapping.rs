@@ -8,10 +8,10 @@ use headcount_consumer::deps::Feed;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::chance;
 use super::functions::{Answer, invoke};
 use super::redrive::Kept;
 use super::scenario::Cause;
-use super::source;
 use super::stream::{Found, Record};
 use super::tally::Kind;
 use super::time::{HOUR_MS, MINUTE_MS, between};
@@ -25,7 +25,7 @@ pub(super) fn read(world: &Arc<World>, shard: usize) -> JoinHandle<()> {
 
 /// Splits and merges shards now and then, and reads the new ones.
 pub(super) async fn reshard(world: Arc<World>) -> Vec<JoinHandle<()>> {
-    let mut random = source(world.scenario.seed, "reshard", 0);
+    let mut random = chance(world.scenario.seed, "reshard", 0);
     let mut readers = Vec::new();
     if !world.scenario.has(Cause::Reshard) {
         return readers;
@@ -53,7 +53,7 @@ pub(super) async fn reshard(world: Arc<World>) -> Vec<JoinHandle<()>> {
 }
 
 async fn read_shard(world: &Arc<World>, shard: usize) {
-    let mut random = source(world.scenario.seed, "mapping", shard as u64);
+    let mut random = chance(world.scenario.seed, "mapping", shard as u64);
     world.stream.parents_are_done(shard).await;
     let mut next = 0;
     loop {

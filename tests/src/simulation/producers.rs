@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use super::chance;
 use super::scenario::Cause;
-use super::source;
 use super::tally::Kind;
 use super::time::{HOUR_MS, MINUTE_MS};
 use super::truth::{Content, Said, What};
@@ -34,7 +34,7 @@ pub(super) fn produce(world: &Arc<World>) -> Vec<JoinHandle<()>> {
 }
 
 async fn send(world: Arc<World>, number: u32) {
-    let mut random = source(world.scenario.seed, "send", u64::from(number));
+    let mut random = chance(world.scenario.seed, "send", u64::from(number));
     let send = Send::draw(&world, number, &mut random);
     world.time.until(send.at_ms).await;
     let first = world.stream.shard_of(&send.partition_key);
@@ -87,7 +87,7 @@ impl Send {
         let params = &world.params;
         // Often around a midnight, and often several at once, so that batches are larger than one record.
         let bursts = i64::from(params.sends / 5).max(1);
-        let mut burst = source(world.scenario.seed, "burst", random.u64(0..bursts.unsigned_abs()));
+        let mut burst = chance(world.scenario.seed, "burst", random.u64(0..bursts.unsigned_abs()));
         let at_ms = if burst.u8(0..3) == 0 {
             let midnight = params.midnights_ms[burst.usize(..params.midnights_ms.len())];
             midnight + burst.i64(-3 * MINUTE_MS..3 * MINUTE_MS)
@@ -141,7 +141,7 @@ fn said(world: &World, at_ms: i64, (number, index): (u32, u32), random: &mut fas
     }
     // What is shared is the same, whoever sends it.
     let mut detail = match &id {
-        Some(id) if id.starts_with("shared") => source(world.scenario.seed, id, 0),
+        Some(id) if id.starts_with("shared") => chance(world.scenario.seed, id, 0),
         _ => random.fork(),
     };
     let user =

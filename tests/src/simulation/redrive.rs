@@ -5,8 +5,8 @@ use std::sync::Arc;
 use headcount_consumer::deps::Feed;
 use tokio::time::sleep;
 
+use super::chance;
 use super::functions::{Answer, invoke};
-use super::source;
 use super::stream::Record;
 use super::tally::Kind;
 use super::time::{MINUTE_MS, between};
@@ -38,7 +38,7 @@ pub(super) async fn redrive(world: &Arc<World>, kept: &Kept, random: &mut fastra
 
 /// Redrives something now and then, while all goes on; what was redriven is kept all the same.
 pub(super) async fn now_and_then(world: Arc<World>) {
-    let mut random = source(world.scenario.seed, "redrive", 0);
+    let mut random = chance(world.scenario.seed, "redrive", 0);
     for _ in 0..4 {
         let at_ms = world.time.now_ms() + random.i64(0..world.params.span_ms / 3);
         world.time.until(at_ms).await;
@@ -50,7 +50,7 @@ pub(super) async fn now_and_then(world: Arc<World>) {
 
 /// Redrives everything, in any order, some of it twice.
 pub(super) async fn everything(world: &Arc<World>) {
-    let mut random = source(world.scenario.seed, "redrive", 1);
+    let mut random = chance(world.scenario.seed, "redrive", 1);
     let mut all = world.all_kept();
     random.shuffle(&mut all);
     for kept in &all {

@@ -23,7 +23,7 @@ use super::stream::{Record, Stream, source};
 use super::tally::{Kind, Tally};
 use super::time::{HOUR_MS, MINUTE_MS, Time};
 use super::truth::{Content, TimeRules, Truth};
-use super::{Report, aggregators, check, damage, mapping, producers, redrive, source};
+use super::{Report, aggregators, chance, check, damage, mapping, producers, redrive};
 
 /// More sends than this no world has.
 pub(super) const MAX_SENDS: u32 = 45;
@@ -86,7 +86,7 @@ struct State {
 
 impl World {
     pub(super) fn new(scenario: &Scenario, keeps_history: bool) -> Arc<Self> {
-        let mut random = source(scenario.seed, "world", 0);
+        let mut random = chance(scenario.seed, "world", 0);
         let zones = [Tz::UTC, Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kolkata, Tz::Pacific__Auckland];
         let zone = zones[random.usize(..zones.len())];
         // The clocks of Berlin change on the second day.
@@ -318,7 +318,7 @@ pub(super) async fn live(world: &Arc<World>) {
         let world = Arc::clone(world);
         async move { aggregators::one(&world, world.slow_aggregator.process(), world.scenario.seed).await }
     });
-    let mut random = source(world.scenario.seed, "end", 0);
+    let mut random = chance(world.scenario.seed, "end", 0);
     world.time.until(world.time.now_ms() + random.i64(0..5 * MINUTE_MS)).await;
     for other in others {
         joined(other.await);
@@ -350,7 +350,7 @@ async fn change_write_shards(world: Arc<World>) {
     if !Defect::WriteShardsChanged.is_on() {
         return;
     }
-    let mut random = source(world.scenario.seed, "write shards", 0);
+    let mut random = chance(world.scenario.seed, "write shards", 0);
     world.time.until(world.params.began_ms + random.i64(HOUR_MS..world.params.span_ms)).await;
     let first = world.rules.day(world.params.began_ms);
     let mut deployment = Deployment::new(world.rules.zone, "simulated");

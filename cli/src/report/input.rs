@@ -9,7 +9,7 @@ use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 /// The files.
-pub(crate) struct Source {
+pub(crate) struct Input {
     /// Those that are not begun yet.
     files: VecDeque<PathBuf>,
     current: Option<Chunks>,
@@ -33,7 +33,7 @@ pub(crate) enum Stopped {
     Failed(Failure),
 }
 
-impl Source {
+impl Input {
     /// Opens each file once, to see that it is there.
     pub(crate) fn new(files: &[PathBuf], interrupt: &Interrupt) -> Result<Self, Failure> {
         let mut bytes = 0;
