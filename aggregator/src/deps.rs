@@ -2,8 +2,8 @@
 
 use chrono_tz::Tz;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
-use headcount_store::clock::Clock;
-use headcount_store::retry::Jitter;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 
 /// Milliseconds that a stream keeps its records, unless configured otherwise: 24 hours.
 pub const DEFAULT_RETENTION_MS: i64 = DAY_MS;

@@ -1,7 +1,7 @@
 //! What the Lambda function does with an event.
 
 use chrono::NaiveDate;
-use headcount_store::telemetry;
+use headcount_runtime::telemetry;
 use headcount_store::traits::AggregatorStore;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use headcount_core::calendar::{days, days_before};
 use headcount_core::user_sketch::UserSketch;
-use headcount_store::retry::retry;
+use headcount_runtime::retry::retry;
 use headcount_store::rows::{DailyRow, Put, SketchesRow, TotalRow};
 use headcount_store::traits::AggregatorStore;
 use rayon::prelude::*;

@@ -9,8 +9,8 @@ use chrono::NaiveDate;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_core::partial::PartialRecord;
+use headcount_runtime::retry::retry;
 use headcount_store::error::StoreError;
-use headcount_store::retry::retry;
 use headcount_store::rows::{Cursor, DailyRow, EventRow, Lookup, SketchesRow, TotalRow};
 use headcount_store::traits::{AggregatorStore, EventSpan, MAX_BATCH_GETS};
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use headcount_aggregator::Deps;
 use headcount_aggregator::config::{Config, EVENTS_TABLE, METRICS_TABLE};
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::retry::Jitter;
 use tokio::time::Instant;
 
 use crate::args::TableArgs;

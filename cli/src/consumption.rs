@@ -6,9 +6,9 @@ use headcount_consumer::config::{Config, EVENT_TYPES, EVENTS_TABLE, IP_POLICY, L
 use headcount_consumer::deps::{Deps, Feed, Settings};
 use headcount_consumer::handler::HandleError;
 use headcount_core::origin::SequenceNumber;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::retry::Jitter;
 use headcount_store::traits::ConsumerStore;
 use serde::Serialize;
 use tokio::time::Instant;

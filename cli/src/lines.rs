@@ -40,14 +40,14 @@ pub(crate) trait Identities {
 
 /// The machine's clock and randomness that nobody can predict.
 pub(crate) struct SystemIdentities {
-    clock: headcount_store::clock::Clock,
+    clock: headcount_runtime::clock::Clock,
     random: fastrand::Rng,
 }
 
 impl SystemIdentities {
     /// Ready to use.
     pub(crate) fn new() -> Self {
-        Self { clock: headcount_store::clock::Clock::system(), random: fastrand::Rng::new() }
+        Self { clock: headcount_runtime::clock::Clock::system(), random: fastrand::Rng::new() }
     }
 }
 

@@ -9,11 +9,11 @@ use std::hash::BuildHasherDefault;
 use futures_util::stream::{self, StreamExt as _};
 use headcount_core::hash::{PassedThrough, hash64};
 use headcount_core::origin::Origin;
+use headcount_runtime::retry::Jitter;
+use headcount_runtime::telemetry;
 use headcount_store::defects::Defect;
 use headcount_store::error::StoreError;
-use headcount_store::retry::Jitter;
 use headcount_store::rows::{Claim, EventRow, Lookup};
-use headcount_store::telemetry;
 use headcount_store::traits::{EventStore, MAX_BATCH_WRITES};
 use tokio::time::Instant;
 

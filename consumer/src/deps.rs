@@ -6,9 +6,9 @@ use chrono_tz::Tz;
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::DAY_MS;
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::deployment::{OpenError, open};
-use headcount_store::retry::Jitter;
 use headcount_store::traits::DeploymentStore;
 use tokio::time::{Duration, Instant};
 

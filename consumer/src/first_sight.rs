@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use futures_util::stream::{self, StreamExt as _};
 use headcount_core::keys::WriteShards;
-use headcount_store::retry::{Jitter, retry};
+use headcount_runtime::retry::{Jitter, retry};
 use headcount_store::rows::{FirstDay, Lookup};
 use headcount_store::traits::{MAX_BATCH_GETS, UserStore};
 use tokio::time::Instant;

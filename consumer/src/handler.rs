@@ -10,10 +10,10 @@ use headcount_core::deployment::Deployment;
 use headcount_core::limits::{EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
 use headcount_core::origin::{Origin, Source};
 use headcount_core::record::refused;
+use headcount_runtime::telemetry;
 use headcount_store::defects::Defect;
 use headcount_store::deployment::OpenError;
 use headcount_store::rows::{EventRow, RejectedRow};
-use headcount_store::telemetry;
 use headcount_store::traits::ConsumerStore;
 use tokio::time::Instant;
 

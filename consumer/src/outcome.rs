@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use headcount_core::origin::{SequenceNumber, Source};
-use headcount_store::telemetry;
+use headcount_runtime::telemetry;
 
 use crate::claim::Standing;
 use crate::settle::{Occurrence, RecordWork};

@@ -2,10 +2,10 @@
 
 use futures_util::stream::{self, StreamExt as _};
 use headcount_core::rejection::Payload;
+use headcount_runtime::retry::Jitter;
+use headcount_runtime::telemetry;
 use headcount_store::error::StoreError;
-use headcount_store::retry::Jitter;
 use headcount_store::rows::RejectedRow;
-use headcount_store::telemetry;
 use headcount_store::traits::{MAX_BATCH_WRITES, RejectedStore};
 use tokio::time::Instant;
 

@@ -2,7 +2,6 @@
 
 mod capped;
 mod difference;
-mod first_names;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,6 @@ use crate::frame::{self, FrameError, Kind};
 
 pub use capped::{CappedMap, NONE, OTHER, Weigh};
 pub use difference::{Compare, Difference};
-pub use first_names::FirstNames;
 
 /// The version of the stored form that this build writes.
 pub const VERSION: u8 = 1;
@@ -140,21 +138,6 @@ impl Counters {
             platforms: self.platforms.capped(),
             ..*self
         }
-    }
-
-    /// Whether a map may have had no room for a name, so that what it keeps depends on the order of the events.
-    pub fn overflowed(&self) -> bool {
-        let Self { by_type, features, content, models, errors, platforms, .. } = self;
-        [by_type, features, content, errors, platforms].iter().any(|map| map.overflowed()) || models.overflowed()
-    }
-
-    /// Forgets names that nothing was counted of.
-    pub fn drop_unused(&mut self) {
-        let Self { by_type, features, content, models, errors, platforms, .. } = self;
-        for map in [by_type, features, content, errors, platforms] {
-            map.drop_unused();
-        }
-        models.drop_unused();
     }
 
     /// The stored form: of a sum over sources that of [`Self::capped`], so that what is written can always be read; one

@@ -83,9 +83,6 @@ pub const SESSION_SAMPLE_SIZE: usize = 1_024;
 /// Precision of a new deployment's user sketches (2^16 registers, standard error 0.41 %).
 pub const DEFAULT_SKETCH_PRECISION: u8 = 16;
 
-/// Most write shards of a day.
-pub const MAX_WRITE_SHARDS: u32 = 100;
-
 /// Days that an event's item lives, counted from the end of its day.
 pub const EVENT_TTL_DAYS: i64 = 90;
 
@@ -94,3 +91,6 @@ pub const REJECTED_TTL_DAYS: i64 = 30;
 
 /// Days that a partial lives, counted from the end of its day. Longer than the events it was made of.
 pub const PARTIAL_TTL_DAYS: i64 = 120;
+
+/// Days that the log keeps an entry, unless configured otherwise (`EventRetentionDays`).
+pub const DEFAULT_LOG_RETENTION_DAYS: u32 = 90;

@@ -45,7 +45,7 @@ impl<'a> OpenedRecord<'a> {
     ///
     /// ```
     /// use headcount_core::{origin::Source, record::OpenedRecord, validate::{Arrival, Rules}};
-    /// let source = Source::new("events", "shardId-000000000000");
+    /// let source = Source::shard("events", None, "shardId-000000000000").unwrap();
     /// let arrival = Arrival { source, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
     /// let opened = OpenedRecord::open(b"hello");
     /// let decoded = opened.decode(&arrival, &Rules::default());

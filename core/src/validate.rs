@@ -64,7 +64,7 @@ pub struct Accepted<'a> {
 /// ```
 /// use headcount_core::{origin::Source, validate::{Arrival, Rules, validate}};
 /// let arrival = Arrival {
-///     source: Source::new("events", "shardId-000000000000"),
+///     source: Source::shard("events", None, "shardId-000000000000").unwrap(),
 ///     sequence: 7.into(),
 ///     arrived_ms: 1_772_323_200_000,
 /// };

@@ -11,13 +11,13 @@ use headcount_aggregator::roll_up::{RollUp, roll_up};
 use headcount_aggregator::verify::{Verification, verify};
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::DEFAULT_LATENESS_MS;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use headcount_store::deployment::OpenError;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::dynamo::schema::{Tables, create_tables};
 use headcount_store::error::StoreError;
-use headcount_store::retry::Jitter;
+use headcount_runtime::retry::Jitter;
 use tokio::sync::watch;
 use tokio::time::Instant;
 

@@ -7,12 +7,12 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::day_of;
 use headcount_core::deployment::Deployment;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::deployment;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::{ConnectOptions, connect};
 use headcount_store::dynamo::schema::Tables;
-use headcount_store::retry::Jitter;
 use headcount_store::traits::DeploymentStore;
 use tokio::time::Instant;
 

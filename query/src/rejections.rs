@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::NaiveDate;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use headcount_core::rejection::Payload;
-use headcount_store::retry::retry;
+use headcount_runtime::retry::retry;
 use headcount_store::rows::RejectedRow;
 use headcount_store::traits::{DatePartition, QueryStore};
 use schemars::JsonSchema;

@@ -7,7 +7,7 @@ use headcount_core::calendar::{end_of, start_of};
 use headcount_core::event::{Event, Object};
 use headcount_core::keys::{self, ItemKey, WriteShards};
 use headcount_core::limits::MAX_IDENTITY_BYTES;
-use headcount_store::retry::retry;
+use headcount_runtime::retry::retry;
 use headcount_store::traits::{QueryStore, UserSpan};
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use crate::error::StoreError;
 
 /// Refuses what DynamoDB would refuse as a whole: more than `most` keys, or a key twice.
-pub(crate) fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize) -> Result<(), StoreError> {
+pub fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize) -> Result<(), StoreError> {
     let mut seen = HashSet::new();
     for key in keys {
         if !seen.insert(key) {
@@ -20,7 +20,7 @@ pub(crate) fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize
 }
 
 /// Refuses a write of a partial that would not raise its version.
-pub(crate) fn check_version(version: u64, expected: u64) -> Result<(), StoreError> {
+pub fn check_version(version: u64, expected: u64) -> Result<(), StoreError> {
     if version > expected {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! What a roll-up did, date by date.
 
 use chrono::NaiveDate;
-use headcount_store::telemetry;
+use headcount_runtime::telemetry;
 use serde::Serialize;
 
 use crate::recount::RecountedSource;

@@ -16,9 +16,9 @@ use headcount_core::metrics::{DailyMetrics, Figures};
 use headcount_core::origin::{Origin, Source};
 use headcount_core::partial::Partial;
 use headcount_core::rejection::{Payload, Problem, Rejection};
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::memory::MemoryStore;
-use headcount_store::retry::Jitter;
 use headcount_store::rows::{Claim, EventRow, FirstDay, Put, RejectedRow};
 use headcount_store::traits::{
     AggregatorStore, DeploymentStore, EventStore, PartialStore, RejectedStore, Stamp, UserStore,

@@ -8,8 +8,8 @@ use headcount_local::failures::Failures;
 use headcount_local::machine::Consumer;
 use headcount_local::mapping::options::MAX_BATCH_SIZE;
 use headcount_local::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::connect::sdk_config;
-use headcount_store::retry::Jitter;
 use serde_json::json;
 
 use crate::aggregation::deadline;

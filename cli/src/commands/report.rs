@@ -6,7 +6,7 @@ use headcount_consumer::config::EVENT_TYPES;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 
 use super::asking::print;
 use super::metrics::tables;

@@ -12,7 +12,7 @@ use headcount_local::machine::{Functions, Machine, MachineError, MachineOptions}
 use headcount_local::mapping::Progress;
 use headcount_producer::KinesisStream;
 use headcount_query::Deps;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, Programs, RuleArgs, Serve};

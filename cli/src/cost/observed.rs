@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use headcount_core::calendar::{day_of, days_before, end_of, start_of};
 use headcount_query::{Deps, Range, get_platform_metrics};
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::traits::{DeploymentStore as _, EventSpan, EventStore as _, PartialStore as _};
 use serde_json::json;

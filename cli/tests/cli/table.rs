@@ -63,7 +63,7 @@ async fn days_without_events_are_empty_and_prove_themselves() {
     create_tables(&connection, &Tables::one("headcount"), deadline).await.unwrap();
     let store = DynamoStore::new(connection, Tables::one("headcount"));
     store.create_deployment(&Deployment::new(Tz::UTC, "tests")).await.unwrap();
-    let today = chrono::DateTime::from_timestamp_millis(headcount_store::clock::Clock::system().now_ms()).unwrap();
+    let today = chrono::DateTime::from_timestamp_millis(headcount_runtime::clock::Clock::system().now_ms()).unwrap();
     let today = today.date_naive().to_string();
 
     let output = ask(&table.endpoint(), &["rollup", "--date", &today]).await;

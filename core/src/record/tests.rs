@@ -14,7 +14,7 @@ fn decode(data: &[u8]) -> DecodedRecord<'static> {
 }
 
 fn decode_by(data: &[u8], rules: &Rules) -> DecodedRecord<'static> {
-    let source = Source::new("events", "shardId-000000000000");
+    let source = Source::shard("events", None, "shardId-000000000000").unwrap();
     let arrival = Arrival { source, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
     let opened = OpenedRecord::open(data);
     let DecodedRecord { events, rejections, unknown_fields } = opened.decode(&arrival, rules);

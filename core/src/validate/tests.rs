@@ -12,7 +12,7 @@ pub(super) const ARRIVED_MS: i64 = 1_772_323_200_000;
 
 pub(super) fn arrival() -> Arrival {
     Arrival {
-        source: Source::new("events", "shardId-000000000000"),
+        source: Source::shard("events", None, "shardId-000000000000").unwrap(),
         sequence: "49590338271490256608559692538361571095".parse().unwrap(),
         arrived_ms: ARRIVED_MS,
     }
@@ -134,7 +134,7 @@ fn an_absent_id_is_derived_from_the_origin_alone() {
     assert_eq!(id, "e178f28285c12b725ee3a95dae6658a4", "a redelivery by another build derives it again");
     let later = Arrival { arrived_ms: ARRIVED_MS + 9, ..arrival() };
     assert_eq!(id_at(&later, 3), id);
-    let elsewhere = Arrival { source: Source::new("events", "shardId-000000000001"), ..arrival() };
+    let elsewhere = Arrival { source: Source::shard("events", None, "shardId-000000000001").unwrap(), ..arrival() };
     let next = Arrival { sequence: 5.into(), ..arrival() };
     for other in [id_at(&arrival(), 4), id_at(&elsewhere, 3), id_at(&next, 3)] {
         assert_ne!(other, id);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use headcount_store::clock::Clock;
-use headcount_store::retry::Jitter;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use tokio::sync::watch;
 
 use super::failing::Limits;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use headcount_core::deployment::{Deployment, WriteShardPlan};
+use headcount_runtime::retry::Jitter;
 use headcount_store::deployment::open;
-use headcount_store::retry::Jitter;
 use headcount_store::rows::Put;
 use headcount_store::traits::AggregatorStore;
 use tokio::time::Instant;

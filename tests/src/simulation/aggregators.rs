@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use headcount_aggregator::{AggregateError, Compute, Deps, RollUp, Settings, rebuild, roll_up, verify};
 use headcount_core::partial::Partial;
-use headcount_store::clock::Clock;
-use headcount_store::retry::Jitter;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::traits::AggregatorStore;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep};

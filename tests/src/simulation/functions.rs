@@ -9,10 +9,10 @@ use headcount_consumer::handler::{HandleError, consume};
 use headcount_consumer::outcome::Outcome;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::faulty::{Crashed, Faulty};
 use headcount_store::memory::MemoryStore;
-use headcount_store::retry::Jitter;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, timeout};
 

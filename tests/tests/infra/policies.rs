@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use headcount_store::telemetry;
+use headcount_runtime::telemetry;
 use serde_json::{Value, json};
 
 use crate::scripts::root;

@@ -9,9 +9,9 @@ use headcount_aggregator::verify::verify;
 use headcount_aggregator::{Deps, Settings};
 use headcount_core::keys::WriteShards;
 use headcount_core::partial::Partial;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::retry::Jitter;
 use headcount_store::rows::{EventRow, Lookup};
 use headcount_store::traits::{
     DailyStore as _, EventSpan, EventStore as _, PartialStore as _, RejectedStore as _, UserStore as _,

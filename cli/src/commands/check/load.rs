@@ -2,7 +2,7 @@
 
 use headcount_core::calendar::day_of;
 use headcount_query::{Deps, Range, get_platform_metrics};
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::traits::DeploymentStore as _;
 

@@ -7,7 +7,7 @@ use headcount_core::calendar::day_of;
 use headcount_core::counters::Counters;
 use headcount_core::deployment::Deployment;
 use headcount_core::keys::WriteShards;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::traits::{DeploymentStore as _, PartialStore as _};
 use tokio::time::Instant;

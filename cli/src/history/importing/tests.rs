@@ -4,11 +4,11 @@ use chrono_tz::Tz;
 use headcount_consumer::deps::{Feed, Settings};
 use headcount_core::partial::Partial;
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::faulty::Faulty;
 use headcount_store::faulty::seeded::{Rates, SeededFaults};
 use headcount_store::memory::MemoryStore;
-use headcount_store::retry::Jitter;
 use serde_json::json;
 
 use super::*;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_lambda_events::event::kinesis::KinesisEventRecord;
 use headcount_consumer::kept::{Condition, KeptInvocation};
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 
 use super::*;
 use crate::failures::Failures;

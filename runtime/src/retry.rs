@@ -7,7 +7,6 @@ use std::time::Duration;
 use headcount_core::backoff;
 use tokio::time::Instant;
 
-use crate::error::StoreError;
 use crate::telemetry;
 
 /// Draws pauses. Clones share one source of randomness, which a test seeds.
@@ -42,6 +41,12 @@ impl Jitter {
     }
 }
 
+/// A failure that says whether the same request may succeed later.
+pub trait Retryable: std::fmt::Display {
+    /// Whether it may.
+    fn is_retryable(&self) -> bool;
+}
+
 /// Repeats a request that may be repeated safely until it succeeds, fails for good, or the deadline is near. The last
 /// error is returned.
 ///
@@ -49,21 +54,27 @@ impl Jitter {
 /// The last one, where it is for good or the next try would be past `deadline`.
 ///
 /// ```
-/// # use headcount_store::{error::StoreError, retry::{retry, Jitter}};
+/// # use headcount_runtime::retry::{Jitter, Retryable, retry};
 /// # use tokio::time::{Duration, Instant};
+/// # #[derive(Debug, PartialEq)] struct Busy;
+/// # impl std::fmt::Display for Busy {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("busy") }
+/// # }
+/// # impl Retryable for Busy { fn is_retryable(&self) -> bool { true } }
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 /// let (mut left, jitter) = (3, Jitter::from_seed(1));
 /// let answer = retry(&jitter, Instant::now() + Duration::from_secs(10), || {
 ///     left -= 1;
-///     let answer = if left > 0 { Err(StoreError::Throttled { detail: "busy".into() }) } else { Ok("done") };
+///     let answer = if left > 0 { Err(Busy) } else { Ok("done") };
 ///     async move { answer }
 /// });
 /// assert_eq!(answer.await, Ok("done"));
 /// # }
 /// ```
-pub async fn retry<T, F, A>(jitter: &Jitter, deadline: Instant, mut attempt: A) -> Result<T, StoreError>
+pub async fn retry<T, E, F, A>(jitter: &Jitter, deadline: Instant, mut attempt: A) -> Result<T, E>
 where
-    F: Future<Output = Result<T, StoreError>>,
+    E: Retryable,
+    F: Future<Output = Result<T, E>>,
     A: FnMut() -> F,
 {
     let mut tried = 0;
@@ -73,7 +84,7 @@ where
                 if !jitter.pause_until(tried, deadline).await {
                     return Err(error);
                 }
-                tracing::debug!(attempt = tried, %error, "trying a request to the table again");
+                tracing::debug!(attempt = tried, %error, "trying a request again");
                 tried += 1;
             }
             outcome => return outcome,
@@ -99,16 +110,34 @@ mod tests {
         }
     }
 
+    #[derive(Debug, PartialEq)]
+    enum Failure {
+        Busy,
+        Final,
+    }
+
+    impl std::fmt::Display for Failure {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{self:?}")
+        }
+    }
+
+    impl Retryable for Failure {
+        fn is_retryable(&self) -> bool {
+            *self == Self::Busy
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_deadline_ends_it_with_the_last_error() {
         let start = Instant::now();
         let mut attempts = 0;
         let outcome: Result<(), _> = retry(&Jitter::from_seed(1), start + Duration::from_secs(20), || {
             attempts += 1;
-            async { Err(StoreError::Throttled { detail: "busy".into() }) }
+            async { Err(Failure::Busy) }
         })
         .await;
-        assert_eq!(outcome, Err(StoreError::Throttled { detail: "busy".into() }));
+        assert_eq!(outcome, Err(Failure::Busy));
         assert!(attempts > 5 && start.elapsed() <= Duration::from_secs(20), "{attempts} in {:?}", start.elapsed());
     }
 
@@ -117,10 +146,9 @@ mod tests {
         let mut attempts = 0;
         let outcome: Result<(), _> = retry(&Jitter::from_seed(1), Instant::now() + Duration::from_secs(20), || {
             attempts += 1;
-            async { Err(StoreError::Invalid { detail: "no".into() }) }
+            async { Err(Failure::Final) }
         })
         .await;
-        assert!(outcome.is_err());
-        assert_eq!(attempts, 1);
+        assert_eq!((outcome, attempts), (Err(Failure::Final), 1));
     }
 }

@@ -1,0 +1,7 @@
+//! What programs and adapters share, and what `core` must not have: the clock, pauses between attempts, telemetry, and how
+//! AWS is reached.
+
+pub mod aws;
+pub mod clock;
+pub mod retry;
+pub mod telemetry;
