@@ -86,9 +86,11 @@ impl Source {
 }
 
 /// Names of streams and shards: letters, digits, `_`, `.` and `-`, at most 128
-/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html>).
+/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html>). Not `.` and `..`, which would leave the
+/// folder that the log lies in.
 fn is_name(text: &str) -> bool {
     (1..=128).contains(&text.len())
+        && !matches!(text, "." | "..")
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
@@ -201,7 +203,7 @@ pub enum OriginError {
     /// Not a source.
     #[error(
         "{0:?} is not a source: it must be <stream>/<shard>, <stream>@<generation>/<shard>, import/<hash> or \
-         redrive/<name>, of letters, digits, '_', '.' and '-', and no stream may be named import or redrive"
+         redrive/<name>, of letters, digits, '_', '.' and '-', and no stream may be named import, redrive, '.' or '..'"
     )]
     Source(String),
     /// Not a sequence number.
@@ -216,6 +218,14 @@ pub enum OriginError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_source_stays_in_its_folder() {
+        for text in ["..", "../x", "x/..", "./x", "a/b/c", "x/", "/x", "a@/x", "a b/x", "é/x"] {
+            assert!(matches!(Source::parse(text), Err(OriginError::Source(_))), "{text}");
+        }
+        assert!(Source::shard("..", None, "0").is_err() && Source::parse("..a@2/.b").is_ok());
+    }
 
     proptest! {
         #[test]

@@ -201,28 +201,34 @@ const LINE_BYTES: usize = 256;
 /// The event as one line of JSON. Validated again, it gives the same event, unless the policy for addresses took
 /// away an address that the wire requires.
 pub fn to_json(event: &Event<'_>) -> String {
-    let (data, metadata) = (event.event_data.as_str(), event.metadata.as_str());
-    let mut line = Vec::with_capacity(LINE_BYTES + data.len() + metadata.len());
+    let mut line =
+        Vec::with_capacity(LINE_BYTES + event.event_data.as_str().len() + event.metadata.as_str().len());
+    line.push(b'{');
+    write_fields(&mut line, event);
+    line.push(b'}');
+    String::from_utf8(line).expect("it was put together of texts")
+}
+
+/// Appends the event's fields as JSON, without the braces around them: the log puts a field of its own first.
+pub fn write_fields(line: &mut Vec<u8>, event: &Event<'_>) {
     let texts = [
-        ("{\"eventId\":", &*event.id),
+        ("\"eventId\":", &*event.id),
         (",\"userId\":", &*event.user_id),
         (",\"sessionId\":", &*event.session_id),
         (",\"eventType\":", event.event_type.as_str()),
     ];
     for (name, value) in texts {
         line.extend_from_slice(name.as_bytes());
-        serde_json::to_writer(&mut line, value).expect("a text is JSON, and memory takes all");
+        serde_json::to_writer(&mut *line, value).expect("a text is JSON, and memory takes all");
     }
     line.extend_from_slice(b",\"timestamp\":");
     line.extend_from_slice(event.timestamp_ms.to_string().as_bytes());
     if !event.event_data.is_empty() {
         line.extend_from_slice(b",\"eventData\":");
-        line.extend_from_slice(data.as_bytes());
+        line.extend_from_slice(event.event_data.as_str().as_bytes());
     }
     line.extend_from_slice(b",\"metadata\":");
-    line.extend_from_slice(metadata.as_bytes());
-    line.push(b'}');
-    String::from_utf8(line).expect("it was put together of texts")
+    line.extend_from_slice(event.metadata.as_str().as_bytes());
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 //! An entry's bytes: a header frame, a frame of event lines for each date, and one of rejections, each a zstd frame with a
 //! checksum.
 
+mod frame;
+pub(crate) mod header;
+mod rejected;
+
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -9,8 +14,11 @@ use headcount_core::event::Event;
 use headcount_core::origin::{SequenceNumber, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::content::{Content, LoggedRejection};
+use crate::content::{Content, Day, LoggedRejection};
 use crate::error::EntryError;
+use crate::line;
+
+pub(crate) use frame::Reader as FrameReader;
 
 /// The version of the entry format.
 pub const VERSION: u32 = 1;
@@ -73,10 +81,61 @@ pub struct Frame {
     pub sha256: String,
 }
 
+impl Header {
+    /// Bytes of the whole entry.
+    pub fn entry_bytes(&self) -> u64 {
+        let ends = self.frames().map(|(_, frame)| frame.offset + frame.length);
+        self.header_bytes + ends.max().unwrap_or(0)
+    }
+
+    /// The frame of one date's event lines, if it has any.
+    pub fn day_frame(&self, date: NaiveDate) -> Option<&Frame> {
+        self.dates.get(&date)?.frame.as_ref()
+    }
+
+    /// All frames behind the header, in their order.
+    fn frames(&self) -> impl Iterator<Item = (FrameName, &Frame)> {
+        let days = self.dates.iter().filter_map(|(date, counts)| Some((FrameName::Day(*date), counts.frame.as_ref()?)));
+        days.chain(self.rejections.iter().map(|frame| (FrameName::Rejections, frame)))
+    }
+}
+
+/// What a frame is called where it is damaged.
+#[derive(Clone, Copy)]
+pub(crate) enum FrameName {
+    Day(NaiveDate),
+    Rejections,
+}
+
+impl fmt::Display for FrameName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(date) => date.fmt(f),
+            Self::Rejections => f.write_str("rejections"),
+        }
+    }
+}
+
 /// Writes an entry.
 pub fn encode(facts: &EntryFacts, content: &Content<'_>) -> Bytes {
-    let _ = (facts, content);
-    unimplemented!()
+    let mut frames = frame::Writer::new();
+    let mut lines = Vec::new();
+    let mut dates = BTreeMap::new();
+    for (date, day) in &content.days {
+        lines.clear();
+        for (index, event) in &day.events {
+            line::write(&mut lines, *index, event);
+        }
+        let Day { events, duplicates, rejected } = day;
+        let (events, duplicates, rejected) = (events.len() as u64, *duplicates, *rejected);
+        dates.insert(*date, DateCounts { events, duplicates, rejected, frame: frames.add(&lines) });
+    }
+    lines.clear();
+    for rejection in &content.rejections {
+        rejected::write(&mut lines, rejection);
+    }
+    let rejections = frames.add(&lines);
+    frames.finish(&header::line(facts, &dates, rejections.as_ref()))
 }
 
 /// A whole entry that was read: its header is checked, its frames are decompressed and hashed when they are asked for.
@@ -94,8 +153,12 @@ impl Entry {
     ///
     /// [`EntryError`]: truncated, altered, of another version, source, number.
     pub fn decode(bytes: Bytes, source: &Source, entry: u64) -> Result<Self, EntryError> {
-        let _ = (bytes, source, entry);
-        unimplemented!()
+        let header = header::read(&bytes, source, entry)?;
+        let (found, expected) = (bytes.len() as u64, header.entry_bytes());
+        if found != expected {
+            return Err(EntryError::Length { found, expected });
+        }
+        Ok(Self { header, bytes })
     }
 
     /// Decompresses and checks all of it.
@@ -104,7 +167,19 @@ impl Entry {
     ///
     /// [`EntryError`], which names the frame.
     pub fn open(&self) -> Result<OpenedEntry, EntryError> {
-        unimplemented!()
+        let mut reader = frame::Reader::new();
+        let (mut days, mut rejections) = (BTreeMap::new(), Vec::new());
+        for (name, frame) in self.header.frames() {
+            let start = self.header.header_bytes + frame.offset;
+            // `decode` has made sure that every frame ends within the bytes.
+            let bytes = &self.bytes[start as usize..(start + frame.length) as usize];
+            let lines = reader.open(name, frame, bytes)?;
+            match name {
+                FrameName::Day(date) => drop(days.insert(date, lines)),
+                FrameName::Rejections => rejections = lines.lines().map(rejected::read).collect::<Result<_, _>>()?,
+            }
+        }
+        Ok(OpenedEntry { header: self.header.clone(), days, rejections })
     }
 }
 
@@ -123,8 +198,16 @@ impl OpenedEntry {
     ///
     /// [`EntryError`], where a line is no event.
     pub fn content(&self) -> Result<Content<'_>, EntryError> {
-        let _ = (&self.header, &self.days, &self.rejections);
-        unimplemented!()
+        let day = |(date, counts): (&NaiveDate, &DateCounts)| {
+            let events = self.days.get(date).map_or(Ok(Vec::new()), |lines| events_of(lines))?;
+            if events.len() as u64 != counts.events {
+                let (found, expected) = (format!("{} events on {date}", counts.events), events.len().to_string());
+                return Err(EntryError::Other { found, expected });
+            }
+            Ok((*date, Day { events, duplicates: counts.duplicates, rejected: counts.rejected }))
+        };
+        let days = self.header.dates.iter().map(day).collect::<Result<_, _>>()?;
+        Ok(Content { days, rejections: self.rejections.clone() })
     }
 }
 
@@ -134,6 +217,8 @@ impl OpenedEntry {
 ///
 /// [`EntryError`], where a line is no event.
 pub fn events_of(lines: &str) -> Result<Vec<(u32, Event<'_>)>, EntryError> {
-    let _ = lines;
-    unimplemented!()
+    Ok(lines.lines().map(line::read).collect::<Result<_, _>>()?)
 }
+
+#[cfg(test)]
+mod tests;

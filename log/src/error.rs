@@ -63,6 +63,14 @@ pub enum EntryError {
         /// What it should say.
         expected: String,
     },
+    /// It is cut off, or has bytes behind its end.
+    #[error("it has {found} bytes, its header says {expected}")]
+    Length {
+        /// Its bytes.
+        found: u64,
+        /// What its header says.
+        expected: u64,
+    },
     /// A frame's bytes are not what the header says.
     #[error("the frame of {frame} does not match its checksum, or is cut off")]
     Frame {

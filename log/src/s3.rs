@@ -12,7 +12,7 @@ use aws_smithy_http_client::{Connector, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
-use headcount_store::dynamo::connect::{ConnectOptions, sdk_config};
+use headcount_runtime::aws::{ConnectOptions, sdk_config};
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::client::{
     ClientOptions, CredentialProvider, HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
