@@ -38,7 +38,7 @@ pub const WRITE_TIME: &str = "WriteTime";
 pub const FOLD_TIME: &str = "FoldTime";
 /// How long before its handling the newest record of a batch arrived.
 pub const ITERATOR_LAG: &str = "IteratorLag";
-/// Pauses before another try at the table, of either function.
+/// Pauses before another try at the table or the log's storage, of either function.
 pub const RETRIES: &str = "Retries";
 /// Items that the table left undone or unanswered in a batched write, each time.
 pub const UNPROCESSED_ITEMS: &str = "UnprocessedItems";
@@ -46,6 +46,9 @@ pub const UNPROCESSED_ITEMS: &str = "UnprocessedItems";
 pub const FAILED_FOLDS: &str = "FailedFolds";
 /// Partials of which a part was damaged and begun anew.
 pub const DAMAGED_PARTIALS: &str = "DamagedPartials";
+
+/// Reads of entries of the log that were missing, truncated or altered.
+pub const DAMAGED_ENTRIES: &str = "DamagedEntries";
 
 /// Days that a run of the aggregator looked at.
 pub const DAYS: &str = "Days";
@@ -61,7 +64,7 @@ pub const SOURCES_SET_ASIDE: &str = "SourcesSetAside";
 pub const RUN_TIME: &str = "RunTime";
 
 /// Every metric and its unit.
-pub const METRICS: [(&str, Unit); 19] = [
+pub const METRICS: [(&str, Unit); 20] = [
     (EVENTS, Unit::Count),
     (REDELIVERED, Unit::Count),
     (DUPLICATES, Unit::Count),
@@ -75,6 +78,7 @@ pub const METRICS: [(&str, Unit); 19] = [
     (UNPROCESSED_ITEMS, Unit::Count),
     (FAILED_FOLDS, Unit::Count),
     (DAMAGED_PARTIALS, Unit::Count),
+    (DAMAGED_ENTRIES, Unit::Count),
     (DAYS, Unit::Count),
     (FAILED_DAYS, Unit::Count),
     (SOURCES, Unit::Count),
