@@ -201,8 +201,7 @@ const LINE_BYTES: usize = 256;
 /// The event as one line of JSON. Validated again, it gives the same event, unless the policy for addresses took
 /// away an address that the wire requires.
 pub fn to_json(event: &Event<'_>) -> String {
-    let mut line =
-        Vec::with_capacity(LINE_BYTES + event.event_data.as_str().len() + event.metadata.as_str().len());
+    let mut line = Vec::with_capacity(LINE_BYTES + event.event_data.as_str().len() + event.metadata.as_str().len());
     line.push(b'{');
     write_fields(&mut line, event);
     line.push(b'}');

@@ -39,11 +39,7 @@ struct Fields<'a> {
 }
 
 /// The header as its line.
-pub(super) fn line(
-    facts: &EntryFacts,
-    dates: &BTreeMap<NaiveDate, DateCounts>,
-    rejections: Option<&Frame>,
-) -> Vec<u8> {
+pub(super) fn line(facts: &EntryFacts, dates: &BTreeMap<NaiveDate, DateCounts>, rejections: Option<&Frame>) -> Vec<u8> {
     let headcount = Fields {
         version: VERSION,
         deployment: Cow::Borrowed(&facts.deployment),
