@@ -1,6 +1,8 @@
 //! What is fixed for a deployment: its identity, reporting zone, project, sketch precision, hash, and how long its log
 //! keeps entries. It is created once, in the log's storage, and the table is bound to it.
 
+use std::cmp::Ordering;
+
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -51,15 +53,24 @@ impl Deployment {
     ///
     /// [`DeploymentError`].
     pub fn check(&self) -> Result<(), DeploymentError> {
-        match self.schema_version {
-            SCHEMA_VERSION => {}
-            found if found > SCHEMA_VERSION => return Err(DeploymentError::NewerSchema { found }),
-            found => return Err(DeploymentError::OlderSchema { found }),
-        }
+        Self::check_schema(self.schema_version)?;
         if self.hash_version != HASH_VERSION {
             return Err(DeploymentError::OtherHash { found: self.hash_version });
         }
         Ok(())
+    }
+
+    /// Refuses a deployment of another schema version, whose other fields may be unknown to this build.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::NewerSchema`] or [`DeploymentError::OlderSchema`].
+    pub fn check_schema(found: u32) -> Result<(), DeploymentError> {
+        match found.cmp(&SCHEMA_VERSION) {
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(DeploymentError::NewerSchema { found }),
+            Ordering::Less => Err(DeploymentError::OlderSchema { found }),
+        }
     }
 
     /// Refuses a configured zone that is not the deployment's own.

@@ -1,6 +1,6 @@
 //! S3, through the SDK's own way to the network: its connections, its TLS, its credentials.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,17 +20,20 @@ use object_store::client::{
 };
 use object_store::{ObjectStore, RetryConfig};
 
-/// How long one request may wait for its answer. The largest carries the 6 MB of one invocation.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one request may take, from the first byte sent to the last one received. The largest carries an entry, or an
+/// invocation of 6 MB.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long setting up a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often a request is tried again before that is a failure; the mapping itself tries on after that.
-const RETRIES: usize = 3;
-
-/// The bucket, with what the AWS environment says of region, credentials and endpoint.
-pub(super) async fn open(bucket: &str) -> Result<Arc<dyn ObjectStore>, String> {
+/// The bucket, with what the AWS environment says of region, credentials and endpoint. A request is made once: callers try
+/// again up to their own deadline.
+///
+/// # Errors
+///
+/// What is missing in the environment.
+pub async fn open(bucket: &str) -> Result<Arc<dyn ObjectStore>, String> {
     let config = sdk_config(&ConnectOptions::default()).await;
     let credentials =
         config.credentials_provider().ok_or("there are no AWS credentials; set them in the environment")?;
@@ -40,7 +43,11 @@ pub(super) async fn open(bucket: &str) -> Result<Arc<dyn ObjectStore>, String> {
 }
 
 /// The bucket in `region`, or at an endpoint that stands in for S3.
-pub(super) fn of(
+///
+/// # Errors
+///
+/// What is missing or malformed.
+pub fn of(
     bucket: &str,
     credentials: SharedCredentialsProvider,
     region: Option<String>,
@@ -53,7 +60,7 @@ pub(super) fn of(
         .with_credentials(Arc::new(FromSdk(credentials)))
         .with_http_connector(Network)
         .with_disable_bulk_delete(true)
-        .with_retry(RetryConfig { max_retries: RETRIES, retry_timeout: ANSWER_TIMEOUT, ..RetryConfig::default() });
+        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
     if let Some(endpoint) = endpoint {
         builder = builder.with_allow_http(endpoint.starts_with("http:"));
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
@@ -88,40 +95,53 @@ struct Network;
 
 impl HttpConnector for Network {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Requests { tls: connector(true), plain: connector(false) }))
+        Ok(HttpClient::new(Requests { tls: OnceLock::new(), plain: OnceLock::new() }))
     }
 }
 
-fn connector(is_tls: bool) -> Connector {
-    let settings =
-        HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT).build();
-    let builder = ConnectorBuilder::default().connector_settings(settings);
-    if is_tls { builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build() } else { builder.build_http() }
+fn settings() -> HttpConnectorSettings {
+    HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT).build()
 }
 
-/// Requests as `object_store` makes them, sent as the SDK sends its own.
+/// Requests as `object_store` makes them, sent as the SDK sends its own. TLS is set up when it is first needed: a stand-in
+/// without it must work on a machine without root certificates.
 #[derive(Debug)]
 struct Requests {
-    tls: Connector,
-    plain: Connector,
+    tls: OnceLock<Connector>,
+    plain: OnceLock<Connector>,
 }
 
-#[async_trait]
-impl HttpService for Requests {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let plain = request.uri().scheme_str() == Some("http");
+impl Requests {
+    fn connector(&self, scheme: Option<&str>) -> &Connector {
+        let builder = || ConnectorBuilder::default().connector_settings(settings());
+        if scheme == Some("http") {
+            self.plain.get_or_init(|| builder().build_http())
+        } else {
+            self.tls.get_or_init(|| builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build())
+        }
+    }
+
+    async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let connector = self.connector(request.uri().scheme_str());
         let request = request.map(SdkBody::from_body_1_x);
         let request = request.try_into().map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-        let connector = if plain { &self.plain } else { &self.tls };
         let answer = connector.call(request).await.map_err(|error| {
             let kind = if error.is_timeout() { HttpErrorKind::Timeout } else { HttpErrorKind::Connect };
             HttpError::new(kind, error)
         })?;
         let answer = answer.try_into_http1x().map_err(|error| HttpError::new(HttpErrorKind::Decode, error))?;
         let (parts, body) = answer.into_parts();
-        // Whole, for an invocation has at most 6 MB.
+        // Whole, for entries and invocations are small.
         let body = ByteStream::new(body).collect().await;
         let body = body.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(body.into_bytes())))
+    }
+}
+
+#[async_trait]
+impl HttpService for Requests {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.answer(request)).await;
+        answer.unwrap_or_else(|elapsed| Err(HttpError::new(HttpErrorKind::Timeout, elapsed)))
     }
 }
