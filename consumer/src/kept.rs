@@ -88,7 +88,7 @@ mod as_text {
     use chrono::DateTime;
 
     use super::{Deserialize, Deserializer, KinesisEvent, Serializer};
-    use crate::delivery::ArrivedMs;
+    use crate::invocation::ArrivedMs;
     use serde::de::Error as _;
     use serde::ser::Error as _;
 

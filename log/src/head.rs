@@ -11,6 +11,9 @@ pub struct Head {
     /// The newest sequence number it covers.
     #[serde(with = "digits")]
     pub last: SequenceNumber,
+    /// When it was appended, milliseconds since the epoch.
+    #[serde(rename = "appendedMs")]
+    pub appended_ms: i64,
 }
 
 pub(crate) mod digits {

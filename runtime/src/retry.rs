@@ -29,6 +29,11 @@ impl Jitter {
         backoff::pause(attempt, self.0.lock().unwrap_or_else(PoisonError::into_inner).f64())
     }
 
+    /// A random number, for identities that are drawn once.
+    pub fn draw(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
+    }
+
     /// Sleeps the pause after attempt number `attempt`; `false`, without sleeping, where it would end after `deadline`.
     pub async fn pause_until(&self, attempt: u32, deadline: Instant) -> bool {
         let wake = Instant::now() + self.pause(attempt);

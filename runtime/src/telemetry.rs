@@ -20,11 +20,11 @@ pub const PROJECT: &str = "Project";
 /// The further dimension of [`REJECTED_BY_REASON`]: the field whose rule was broken.
 pub const REASON: &str = "Reason";
 
-/// Events that were stored.
+/// Events that were appended to the log.
 pub const EVENTS: &str = "Events";
-/// Events that an earlier try at the same record had stored.
+/// Records that the log covered already.
 pub const REDELIVERED: &str = "Redelivered";
-/// Occurrences of events that are stored as another's.
+/// Occurrences that were dropped because their event had been appended before.
 pub const DUPLICATES: &str = "Duplicates";
 /// Occurrences that broke a rule.
 pub const REJECTED: &str = "Rejected";
@@ -32,35 +32,34 @@ pub const REJECTED: &str = "Rejected";
 pub const REJECTED_BY_REASON: &str = "RejectedByReason";
 /// Records of an invocation.
 pub const BATCH_SIZE: &str = "BatchSize";
-/// How long it took to insert events and to keep rejected ones.
-pub const WRITE_TIME: &str = "WriteTime";
-/// How long it took to fold events into partials.
-pub const FOLD_TIME: &str = "FoldTime";
+/// How long it took to append a batch to the log.
+pub const APPEND_TIME: &str = "AppendTime";
+/// How long it took to bring the table up to date with the log.
+pub const FOLLOW_TIME: &str = "FollowTime";
 /// How long before its handling the newest record of a batch arrived.
 pub const ITERATOR_LAG: &str = "IteratorLag";
-/// Pauses before another try at the table or the log's storage, of either function.
+/// How long ago the oldest entry that the figures do not have was appended, at the end of a run of the aggregator.
+pub const FIGURES_LAG: &str = "FiguresLag";
+/// As [`FIGURES_LAG`], for items.
+pub const ITEMS_LAG: &str = "ItemsLag";
+/// Pauses before another try at the table or the log.
 pub const RETRIES: &str = "Retries";
 /// Items that the table left undone or unanswered in a batched write, each time.
 pub const UNPROCESSED_ITEMS: &str = "UnprocessedItems";
-/// Partials that could not be written.
-pub const FAILED_FOLDS: &str = "FailedFolds";
-/// Partials of which a part was damaged and begun anew.
-pub const DAMAGED_PARTIALS: &str = "DamagedPartials";
-
-/// Reads of entries of the log that were missing, truncated or altered.
+/// Runs of a follower that stopped at an error.
+pub const FAILED_FOLLOWS: &str = "FailedFollows";
+/// Entries of the log that cannot be read.
 pub const DAMAGED_ENTRIES: &str = "DamagedEntries";
+/// Partials that cannot be read.
+pub const DAMAGED_PARTIALS: &str = "DamagedPartials";
+/// Items of events that the table refuses whatever is tried.
+pub const REFUSED_ITEMS: &str = "RefusedItems";
 
 /// Days that a run of the aggregator looked at.
 pub const DAYS: &str = "Days";
 /// Days that could not be aggregated or verified.
 pub const FAILED_DAYS: &str = "FailedDays";
-/// Sources that were merged.
-pub const SOURCES: &str = "Sources";
-/// Sources that were counted again from their events.
-pub const SOURCES_RECOUNTED: &str = "SourcesRecounted";
-/// Sources that are missing in the figures, because their partials are damaged.
-pub const SOURCES_SET_ASIDE: &str = "SourcesSetAside";
-/// How long a run took.
+/// How long a run of the aggregator took.
 pub const RUN_TIME: &str = "RunTime";
 
 /// Every metric and its unit.
@@ -71,19 +70,19 @@ pub const METRICS: [(&str, Unit); 20] = [
     (REJECTED, Unit::Count),
     (REJECTED_BY_REASON, Unit::Count),
     (BATCH_SIZE, Unit::Count),
-    (WRITE_TIME, Unit::Milliseconds),
-    (FOLD_TIME, Unit::Milliseconds),
+    (APPEND_TIME, Unit::Milliseconds),
+    (FOLLOW_TIME, Unit::Milliseconds),
     (ITERATOR_LAG, Unit::Milliseconds),
+    (FIGURES_LAG, Unit::Milliseconds),
+    (ITEMS_LAG, Unit::Milliseconds),
     (RETRIES, Unit::Count),
     (UNPROCESSED_ITEMS, Unit::Count),
-    (FAILED_FOLDS, Unit::Count),
-    (DAMAGED_PARTIALS, Unit::Count),
+    (FAILED_FOLLOWS, Unit::Count),
     (DAMAGED_ENTRIES, Unit::Count),
+    (DAMAGED_PARTIALS, Unit::Count),
+    (REFUSED_ITEMS, Unit::Count),
     (DAYS, Unit::Count),
     (FAILED_DAYS, Unit::Count),
-    (SOURCES, Unit::Count),
-    (SOURCES_RECOUNTED, Unit::Count),
-    (SOURCES_SET_ASIDE, Unit::Count),
     (RUN_TIME, Unit::Seconds),
 ];
 

@@ -6,6 +6,9 @@ use std::hash::Hash;
 use crate::error::StoreError;
 
 /// Refuses what DynamoDB would refuse as a whole: more than `most` keys, or a key twice.
+///
+/// # Errors
+/// [`StoreError::Invalid`].
 pub fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize) -> Result<(), StoreError> {
     let mut seen = HashSet::new();
     for key in keys {
@@ -20,6 +23,9 @@ pub fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize) -> Re
 }
 
 /// Refuses a write of a partial that would not raise its version.
+///
+/// # Errors
+/// [`StoreError::Invalid`].
 pub fn check_version(version: u64, expected: u64) -> Result<(), StoreError> {
     if version > expected {
         return Ok(());

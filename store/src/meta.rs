@@ -47,11 +47,7 @@ pub async fn bind<S: MetaStore>(
 ///
 /// # Errors
 /// As [`bind`].
-pub async fn read<S: MetaStore>(
-    store: &S,
-    jitter: &Jitter,
-    deadline: Instant,
-) -> Result<Option<TableMeta>, OpenError> {
+pub async fn read<S: MetaStore>(store: &S, jitter: &Jitter, deadline: Instant) -> Result<Option<TableMeta>, OpenError> {
     let found = retry(jitter, deadline, || store.read_meta()).await?;
     if let Some(meta) = &found {
         meta.deployment.check()?;

@@ -119,8 +119,8 @@ pub trait CheckpointStore: Send + Sync {
         after: Option<&Cursor>,
     ) -> impl Future<Output = Result<Page<CheckpointRow>, StoreError>> + Send;
 
-    /// Marks a source as finished with `entry`, in both followers' checkpoints, or takes the mark away (`None`).
-    /// [`Put::Refused`] where a checkpoint is not at that entry.
+    /// Marks a source as finished with `entry` in a follower's checkpoint; the next [`Self::write_checkpoint`] takes the
+    /// mark away. [`Put::Refused`] where the checkpoint is not at that entry.
     fn mark_finished(
         &self,
         table: TableId,

@@ -1,18 +1,19 @@
 //! A store around another one that fails on command: throttled, unknown, half done, slow, or gone with its process.
 //!
 //! ```
-//! use headcount_store::faulty::Faulty;
-//! use headcount_store::faulty::plan::{Decision, Fault, FaultKind, Operation, Request};
-//! use headcount_store::memory::MemoryStore;
-//! use headcount_store::traits::DeploymentStore;
+//! use headcount_store::error::StoreError;
+//! use headcount_store::traits::MetaStore;
+//! use headcount_testkit::faulty::Faulty;
+//! use headcount_testkit::faulty::plan::{Decision, Fault, FaultKind, Operation, Request};
+//! use headcount_testkit::memory::MemoryStore;
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! // The first reading of the deployment is throttled, all else works.
+//! // The first reading of the table's record is throttled, all else works.
 //! let store = Faulty::new(MemoryStore::new(), |request: &Request<'_>| match (request.operation, request.number) {
-//!     (Operation::ReadDeployment, 0) => Decision::fault(Fault::Throttle),
+//!     (Operation::ReadMeta, 0) => Decision::fault(Fault::Throttle),
 //!     _ => Decision::default(),
 //! });
-//! assert!(store.read_deployment().await.unwrap_err().is_retryable());
-//! assert_eq!(store.read_deployment().await, Ok(None));
+//! assert!(matches!(store.read_meta().await, Err(StoreError::Throttled { .. })));
+//! assert_eq!(store.read_meta().await, Ok(None));
 //! assert_eq!(store.faults()[&FaultKind::Throttle], 1);
 //! # }
 //! ```
@@ -32,11 +33,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use headcount_core::keys::ItemKey;
+use headcount_store::error::StoreError;
+use headcount_store::rows::{Cursor, Lookup, Page, Put};
 use tokio::sync::Notify;
 
-use crate::error::StoreError;
 use crate::faulty::plan::{Decision, Fault, FaultKind, FaultPlan, ItemFault, Operation, Request};
-use crate::rows::{Claim, Cursor, Lookup, Page, Put};
 
 /// A store that fails as its plan says. Clones are the same store in the same process; [`Self::process`] gives another
 /// process.
@@ -221,12 +222,6 @@ trait Answer {
 impl Answer for Put {
     fn conditions_failed(&self) -> u64 {
         u64::from(*self == Self::Refused)
-    }
-}
-
-impl Answer for Vec<Claim> {
-    fn conditions_failed(&self) -> u64 {
-        self.iter().filter(|claim| matches!(claim, Claim::Exists(_))).count() as u64
     }
 }
 

@@ -103,16 +103,6 @@ impl<V: Weigh> CappedMap<V> {
         self.names() <= MAX_COUNTER_NAMES && self.counts.iter().all(|(name, _)| cut(name) == &**name)
     }
 
-    /// Whether names may have been put into [`OTHER`] for want of room.
-    pub(super) fn overflowed(&self) -> bool {
-        self.names() >= MAX_COUNTER_NAMES && self.get(OTHER).is_some()
-    }
-
-    /// Forgets names that nothing was counted of.
-    pub(super) fn drop_unused(&mut self) {
-        self.counts.retain(|(_, value)| value.weight() > 0);
-    }
-
     /// The sum of all counts.
     pub fn total(&self) -> V {
         let mut total = V::default();

@@ -5,19 +5,19 @@ use aws_sdk_dynamodb::config::Builder as ConfigBuilder;
 use headcount_runtime::aws::{ConnectOptions, config_for};
 
 use super::meter::Meter;
-use super::refusal::Place;
+use super::refusal::Endpoint;
 
 /// A client of DynamoDB. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub(crate) client: Client,
-    pub(crate) place: Place,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl Connection {
     /// Where requests go, for messages: the endpoint, or the region.
-    pub fn place(&self) -> String {
-        self.place.to_string()
+    pub fn endpoint(&self) -> String {
+        self.endpoint.to_string()
     }
 }
 
@@ -39,9 +39,9 @@ async fn connect_with(options: &ConnectOptions, change: impl FnOnce(ConfigBuilde
         ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
     let of_service = of_service.filter(|_| options.endpoint.is_none());
     let config = config_for(options, of_service.as_deref()).await;
-    let place = Place {
-        endpoint: of_service.or_else(|| config.endpoint_url().map(str::to_owned)),
+    let endpoint = Endpoint {
+        url: of_service.or_else(|| config.endpoint_url().map(str::to_owned)),
         region: config.region().map(|region| region.as_ref().to_owned()),
     };
-    Connection { client: Client::from_conf(change(ConfigBuilder::from(&config)).build()), place }
+    Connection { client: Client::from_conf(change(ConfigBuilder::from(&config)).build()), endpoint }
 }

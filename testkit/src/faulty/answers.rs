@@ -1,110 +1,66 @@
 //! How the faulty store fulfils the traits: every method is one request under the plan.
 
 use chrono::NaiveDate;
-use headcount_core::deployment::Deployment;
-use headcount_core::keys::{self, ItemKey, WriteShards};
-use headcount_core::origin::{Origin, Source};
+use headcount_core::deployment::{TableId, TableMeta};
+use headcount_core::keys::{self, Follower, ItemKey};
+use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
+use headcount_store::error::StoreError;
+use headcount_store::rows::{
+    Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, Page, Put, RejectedItem, SketchesRow,
+    TotalRow,
+};
+use headcount_store::traits::{CheckpointStore, DailyStore, ItemStore, MetaStore, PartialStore, Stamp, UserStore};
 
 use super::Faulty;
 use super::plan::{ItemFault, Operation};
-use crate::error::StoreError;
-use crate::rows::{
-    Claim, Cursor, DailyRow, EventRow, FirstDay, Lookup, Page, Put, RejectedCount, RejectedRow, SketchesRow, TotalRow,
-};
-use crate::traits::{
-    DailyStore, DeploymentStore, EventSpan, EventStore, PartialStore, RejectedStore, Stamp, UserStore, partition_of,
-};
 
 /// The items that the request gets to.
 pub(super) fn reached<T: Clone>(items: &[T], faults: &[ItemFault]) -> Vec<T> {
-    let is_reached = |fault| match fault {
-        ItemFault::Fine | ItemFault::UnknownAfter => true,
-        ItemFault::Unprocessed | ItemFault::UnknownBefore => false,
-    };
-    items.iter().zip(faults).filter(|(_, fault)| is_reached(**fault)).map(|(item, _)| item.clone()).collect()
+    let reached = items.iter().zip(faults).filter(|(_, fault)| **fault != ItemFault::Unprocessed);
+    reached.map(|(item, _)| item.clone()).collect()
 }
 
-/// An answer for each item: what the store said of it, or what the fault makes of it.
-pub(super) fn weave<T>(answers: Vec<T>, faults: &[ItemFault], instead: impl Fn(ItemFault) -> T) -> Vec<T> {
+/// An answer for each item: what the store said of it, or `unprocessed` where the fault hides that.
+pub(super) fn weave<T>(answers: Vec<T>, faults: &[ItemFault], unprocessed: impl Fn() -> T) -> Vec<T> {
     let mut answers = answers.into_iter();
     let one = |fault: &ItemFault| match fault {
-        ItemFault::Fine => answers.next().unwrap_or_else(|| instead(ItemFault::Unprocessed)),
-        ItemFault::UnknownAfter => {
+        ItemFault::Fine => answers.next().unwrap_or_else(&unprocessed),
+        ItemFault::Unprocessed => unprocessed(),
+        ItemFault::Unreported => {
             answers.next();
-            instead(*fault)
+            unprocessed()
         }
-        ItemFault::Unprocessed | ItemFault::UnknownBefore => instead(*fault),
     };
     faults.iter().map(one).collect()
 }
 
-pub(super) fn unprocessed<T>(_fault: ItemFault) -> Lookup<T> {
+pub(super) fn unprocessed<T>() -> Lookup<T> {
     Lookup::Unprocessed
 }
 
 /// The key that stands for a listing of one partition.
-pub(super) fn listing(prefix: &str, shards: WriteShards, shard: u32) -> Result<Vec<ItemKey>, StoreError> {
-    Ok(vec![ItemKey { pk: partition_of(prefix, shards, shard)?, sk: String::new() }])
+pub(super) fn listing(partition: impl Into<String>) -> Vec<ItemKey> {
+    vec![ItemKey { pk: partition.into(), sk: String::new() }]
 }
 
-impl<S: EventStore + Clone + 'static> EventStore for Faulty<S> {
-    async fn claim(&self, events: &[EventRow<'_>]) -> Result<Vec<Claim>, StoreError> {
-        let (keys, events) = (
-            events.iter().map(EventRow::key).collect(),
-            events.iter().cloned().map(EventRow::into_owned).collect::<Vec<_>>(),
-        );
-        self.request(Operation::Claim, keys, |inner, faults| async move {
-            let claims = inner.claim(&reached(&events, &faults)).await?;
-            Ok(weave(claims, &faults, |fault| match fault {
-                ItemFault::Unprocessed => Claim::Throttled,
-                ItemFault::Fine | ItemFault::UnknownBefore | ItemFault::UnknownAfter => Claim::Unknown,
-            }))
+impl<S: ItemStore + Clone + 'static> ItemStore for Faulty<S> {
+    async fn put_events(&self, items: &[EventItem<'_>]) -> Result<Vec<bool>, StoreError> {
+        let keys = items.iter().map(EventItem::key).collect();
+        let owned = |item: &EventItem<'_>| EventItem { event: item.event.clone().into_owned(), ..*item };
+        let items: Vec<_> = items.iter().map(owned).collect();
+        self.request(Operation::PutEvents, keys, |inner, faults| async move {
+            Ok(weave(inner.put_events(&reached(&items, &faults)).await?, &faults, || false))
         })
         .await
     }
 
-    async fn origins(&self, keys: &[ItemKey]) -> Result<Vec<Lookup<Origin>>, StoreError> {
-        let keys = keys.to_vec();
-        self.request(Operation::Origins, keys.clone(), |inner, faults| async move {
-            Ok(weave(inner.origins(&reached(&keys, &faults)).await?, &faults, unprocessed))
-        })
-        .await
-    }
-
-    async fn events_page(
-        &self,
-        span: &EventSpan,
-        after: Option<&Cursor>,
-    ) -> Result<Page<EventRow<'static>>, StoreError> {
-        let keys = listing(&keys::events(span.date), span.shards, span.shard)?;
-        let (span, after) = (span.clone(), after.cloned());
-        let act = |inner: S, _| async move { inner.events_page(&span, after.as_ref()).await };
-        self.request(Operation::EventsPage, keys, act).await
-    }
-}
-
-impl<S: RejectedStore + Clone + 'static> RejectedStore for Faulty<S> {
-    async fn put_rejected(&self, rows: &[RejectedRow]) -> Result<Vec<bool>, StoreError> {
-        let (keys, rows) = (rows.iter().map(RejectedRow::key).collect(), rows.to_vec());
+    async fn put_rejected(&self, items: &[RejectedItem]) -> Result<Vec<bool>, StoreError> {
+        let (keys, items) = (items.iter().map(RejectedItem::key).collect(), items.to_vec());
         self.request(Operation::PutRejected, keys, |inner, faults| async move {
-            Ok(weave(inner.put_rejected(&reached(&rows, &faults)).await?, &faults, |_| false))
+            Ok(weave(inner.put_rejected(&reached(&items, &faults)).await?, &faults, || false))
         })
         .await
-    }
-
-    async fn rejected_page(
-        &self,
-        arrival_date: NaiveDate,
-        shards: WriteShards,
-        shard: u32,
-        after: Option<&Cursor>,
-    ) -> Result<Page<RejectedCount>, StoreError> {
-        let keys = listing(&keys::rejections(arrival_date), shards, shard)?;
-        let after = after.cloned();
-        let act =
-            move |inner: S, _| async move { inner.rejected_page(arrival_date, shards, shard, after.as_ref()).await };
-        self.request(Operation::RejectedPage, keys, act).await
     }
 }
 
@@ -129,54 +85,95 @@ impl<S: UserStore + Clone + 'static> UserStore for Faulty<S> {
     async fn new_users_page(
         &self,
         date: NaiveDate,
-        shards: WriteShards,
-        shard: u32,
         after: Option<&Cursor>,
     ) -> Result<(u64, Option<Cursor>), StoreError> {
-        let keys = listing(&keys::new_users(date), shards, shard)?;
         let after = after.cloned();
-        let act = move |inner: S, _| async move { inner.new_users_page(date, shards, shard, after.as_ref()).await };
-        self.request(Operation::NewUsersPage, keys, act).await
+        let act = move |inner: S, _| async move { inner.new_users_page(date, after.as_ref()).await };
+        self.request(Operation::NewUsersPage, listing(keys::new_users(date)), act).await
     }
 }
 
 impl<S: PartialStore + Clone + 'static> PartialStore for Faulty<S> {
     async fn read_partial(
         &self,
+        table: TableId,
         date: NaiveDate,
-        shards: WriteShards,
         source: &Source,
     ) -> Result<Option<PartialRecord>, StoreError> {
-        let keys = vec![keys::partial(date, shards, source)];
-        let source = source.clone();
-        let act = move |inner: S, _| async move { inner.read_partial(date, shards, &source).await };
+        let (keys, source) = (vec![keys::partial(date, source)], source.clone());
+        let act = move |inner: S, _| async move { inner.read_partial(table, date, &source).await };
         self.request(Operation::ReadPartial, keys, act).await
     }
 
     async fn write_partial(
         &self,
+        table: TableId,
         record: &PartialRecord,
-        shards: WriteShards,
         expected: u64,
         stamp: Stamp,
     ) -> Result<Put, StoreError> {
-        let keys = vec![keys::partial(record.date, shards, &record.source)];
-        let record = record.clone();
-        let act = move |inner: S, _| async move { inner.write_partial(&record, shards, expected, stamp).await };
+        let (keys, record) = (vec![keys::partial(record.date, &record.source)], record.clone());
+        let act = move |inner: S, _| async move { inner.write_partial(table, &record, expected, stamp).await };
         self.request(Operation::WritePartial, keys, act).await
     }
 
     async fn partials_page(
         &self,
+        table: TableId,
         date: NaiveDate,
-        shards: WriteShards,
-        shard: u32,
         after: Option<&Cursor>,
     ) -> Result<Page<PartialRecord>, StoreError> {
-        let keys = listing(&keys::partials(date), shards, shard)?;
         let after = after.cloned();
-        let act = move |inner: S, _| async move { inner.partials_page(date, shards, shard, after.as_ref()).await };
-        self.request(Operation::PartialsPage, keys, act).await
+        let act = move |inner: S, _| async move { inner.partials_page(table, date, after.as_ref()).await };
+        self.request(Operation::PartialsPage, listing(keys::partials(date)), act).await
+    }
+}
+
+impl<S: CheckpointStore + Clone + 'static> CheckpointStore for Faulty<S> {
+    async fn read_checkpoint(
+        &self,
+        table: TableId,
+        follower: Follower,
+        source: &Source,
+    ) -> Result<Option<Checkpoint>, StoreError> {
+        let (keys, source) = (vec![keys::checkpoint(follower, source)], source.clone());
+        let act = move |inner: S, _| async move { inner.read_checkpoint(table, follower, &source).await };
+        self.request(Operation::ReadCheckpoint, keys, act).await
+    }
+
+    async fn write_checkpoint(
+        &self,
+        table: TableId,
+        follower: Follower,
+        source: &Source,
+        checkpoint: &Checkpoint,
+    ) -> Result<Put, StoreError> {
+        let keys = vec![keys::checkpoint(follower, source)];
+        let (source, checkpoint) = (source.clone(), checkpoint.clone());
+        let act = move |inner: S, _| async move { inner.write_checkpoint(table, follower, &source, &checkpoint).await };
+        self.request(Operation::WriteCheckpoint, keys, act).await
+    }
+
+    async fn checkpoints_page(
+        &self,
+        table: TableId,
+        after: Option<&Cursor>,
+    ) -> Result<Page<CheckpointRow>, StoreError> {
+        let after = after.cloned();
+        let act = move |inner: S, _| async move { inner.checkpoints_page(table, after.as_ref()).await };
+        self.request(Operation::CheckpointsPage, listing(keys::CHECKPOINT), act).await
+    }
+
+    async fn mark_finished(
+        &self,
+        table: TableId,
+        follower: Follower,
+        source: &Source,
+        entry: u64,
+    ) -> Result<Put, StoreError> {
+        let (keys, source) = (vec![keys::checkpoint(follower, source)], source.clone());
+        let act = move |inner: S, _| async move { inner.mark_finished(table, follower, &source, entry).await };
+        self.request(Operation::MarkFinished, keys, act).await
     }
 }
 
@@ -215,23 +212,20 @@ impl<S: DailyStore + Clone + 'static> DailyStore for Faulty<S> {
     }
 
     async fn totals_page(&self, to: NaiveDate, after: Option<&Cursor>) -> Result<Page<TotalRow>, StoreError> {
-        let keys = listing(keys::TOTALS, WriteShards::ONE, 0)?;
         let after = after.cloned();
         let act = move |inner: S, _| async move { inner.totals_page(to, after.as_ref()).await };
-        self.request(Operation::TotalsPage, keys, act).await
+        self.request(Operation::TotalsPage, listing(keys::TOTALS), act).await
     }
 }
 
-impl<S: DeploymentStore + Clone + 'static> DeploymentStore for Faulty<S> {
-    async fn read_deployment(&self) -> Result<Option<Deployment>, StoreError> {
+impl<S: MetaStore + Clone + 'static> MetaStore for Faulty<S> {
+    async fn read_meta(&self) -> Result<Option<TableMeta>, StoreError> {
         let keys = vec![keys::deployment()];
-        self.request(Operation::ReadDeployment, keys, |inner, _| async move { inner.read_deployment().await }).await
+        self.request(Operation::ReadMeta, keys, |inner, _| async move { inner.read_meta().await }).await
     }
 
-    async fn create_deployment(&self, deployment: &Deployment) -> Result<Put, StoreError> {
-        let keys = vec![keys::deployment()];
-        let deployment = deployment.clone();
-        let act = |inner: S, _| async move { inner.create_deployment(&deployment).await };
-        self.request(Operation::CreateDeployment, keys, act).await
+    async fn create_meta(&self, meta: &TableMeta) -> Result<Put, StoreError> {
+        let (keys, meta) = (vec![keys::deployment()], meta.clone());
+        self.request(Operation::CreateMeta, keys, |inner, _| async move { inner.create_meta(&meta).await }).await
     }
 }

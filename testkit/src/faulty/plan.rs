@@ -8,26 +8,26 @@ use headcount_core::keys::ItemKey;
 #[expect(missing_docs, reason = "each is named as its method")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
-    Claim,
-    Origins,
-    EventsPage,
+    PutEvents,
     PutRejected,
-    RejectedPage,
     FirstDays,
     PutFirstDay,
     NewUsersPage,
     ReadPartial,
     WritePartial,
     PartialsPage,
+    ReadCheckpoint,
+    WriteCheckpoint,
+    CheckpointsPage,
+    MarkFinished,
     Dailies,
     Sketches,
     PutDaily,
     PutSketches,
     PutTotal,
     TotalsPage,
-    ReadDeployment,
-    CreateDeployment,
-    PartialsOf,
+    ReadMeta,
+    CreateMeta,
     UserEventsPage,
     Events,
     RejectionsPage,
@@ -47,13 +47,13 @@ pub struct Request<'a> {
 /// How a request fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It does nothing: [`crate::error::StoreError::Throttled`].
+    /// It does nothing: [`headcount_store::error::StoreError::Throttled`].
     Throttle,
-    /// It does nothing: [`crate::error::StoreError::Unknown`].
+    /// It does nothing: [`headcount_store::error::StoreError::Unknown`].
     UnknownBefore,
-    /// It takes effect: [`crate::error::StoreError::Unknown`].
+    /// It takes effect: [`headcount_store::error::StoreError::Unknown`].
     UnknownAfter,
-    /// It does nothing: [`crate::error::StoreError::Invalid`].
+    /// It does nothing: [`headcount_store::error::StoreError::Invalid`].
     Invalid,
     /// It does nothing, and its process dies: no answer, ever.
     CrashBefore,
@@ -69,12 +69,10 @@ pub enum ItemFault {
     /// It does not.
     #[default]
     Fine,
-    /// Nothing happens to it: throttled in a claim, unprocessed in a look-up, not written.
+    /// Nothing happens to it, and the answer says that it is unprocessed.
     Unprocessed,
-    /// Nothing happens to it, and a claim's outcome is unknown. Elsewhere as unprocessed.
-    UnknownBefore,
-    /// It takes effect, and a claim's outcome is unknown. Elsewhere it is said to be unprocessed.
-    UnknownAfter,
+    /// It takes effect, and the answer says that it is unprocessed.
+    Unreported,
 }
 
 /// What becomes of a request. The default is that it works at once.
@@ -114,8 +112,7 @@ impl Decision {
             Some(Fault::Items(items)) => kinds.extend(items.iter().filter_map(|item| match item {
                 ItemFault::Fine => None,
                 ItemFault::Unprocessed => Some(FaultKind::ItemUnprocessed),
-                ItemFault::UnknownBefore => Some(FaultKind::ItemUnknownBefore),
-                ItemFault::UnknownAfter => Some(FaultKind::ItemUnknownAfter),
+                ItemFault::Unreported => Some(FaultKind::ItemUnreported),
             })),
         }
         kinds
@@ -134,8 +131,7 @@ pub enum FaultKind {
     CrashBefore,
     CrashAfter,
     ItemUnprocessed,
-    ItemUnknownBefore,
-    ItemUnknownAfter,
+    ItemUnreported,
     /// Nobody waited for it any more, and it had its effect all the same.
     LateEffect,
     /// What is there forbade it: one for each item.

@@ -21,7 +21,7 @@ pub struct Rates {
     pub crash_after: f64,
     /// Of all requests: only some of its items succeed.
     pub partial: f64,
-    /// Of the items of such a request: one of the three faults of items.
+    /// Of the items of such a request: one of the faults of items.
     pub item: f64,
     /// Of all requests: late, also those that fail otherwise.
     pub delay: f64,
@@ -100,9 +100,5 @@ fn item_fault(random: &mut fastrand::Rng, rate: f64) -> ItemFault {
     if random.f64() >= rate {
         return ItemFault::Fine;
     }
-    match random.u8(0..3) {
-        0 => ItemFault::Unprocessed,
-        1 => ItemFault::UnknownBefore,
-        _ => ItemFault::UnknownAfter,
-    }
+    if random.bool() { ItemFault::Unprocessed } else { ItemFault::Unreported }
 }

@@ -1,12 +1,12 @@
-//! What DynamoDB refuses of an event, so that a test in memory meets it too.
+//! What DynamoDB refuses of an event, so that a test in memory meets it too
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
 
 use headcount_core::event::Object;
+use headcount_store::numbers;
+use headcount_store::rows::EventItem;
 use serde_json::Value;
 
-use crate::numbers;
-use crate::rows::EventRow;
-
-/// Bytes of one item: 400 KB (DynamoDB, service quotas).
+/// Bytes of one item: 400 KB.
 const MAX_ITEM_BYTES: usize = 400 << 10;
 
 /// Bytes of a partition key, also of an index.
@@ -21,21 +21,21 @@ const MAX_LEVELS: usize = 32;
 /// Levels above `eventData` and `metadata`: `Data` itself.
 const LEVELS_ABOVE: usize = 1;
 
-/// About what the item's other attributes take: names, dates, origin.
+/// About what the item's other attributes take: names, dates.
 const FIXED_BYTES: usize = 300;
 
 /// Why the event would be refused; `None` where it would be stored.
-pub(super) fn reason(row: &EventRow<'_>) -> Option<String> {
-    let key = row.key();
-    if key.pk.len() > MAX_PARTITION_KEY_BYTES || row.event.user_id.len() > MAX_PARTITION_KEY_BYTES - 16 {
+pub(super) fn reason(item: &EventItem<'_>) -> Option<String> {
+    let key = item.key();
+    if key.pk.len() > MAX_PARTITION_KEY_BYTES || item.event.user_id.len() > MAX_PARTITION_KEY_BYTES - 16 {
         return Some(format!("a partition key must be at most {MAX_PARTITION_KEY_BYTES} bytes"));
     }
     if key.sk.len() > MAX_SORT_KEY_BYTES {
         return Some(format!("a sort key must be at most {MAX_SORT_KEY_BYTES} bytes"));
     }
     let mut bytes =
-        FIXED_BYTES + key.pk.len() + key.sk.len() + 2 * row.event.user_id.len() + row.event.session_id.len();
-    for object in [&row.event.event_data, &row.event.metadata] {
+        FIXED_BYTES + key.pk.len() + key.sk.len() + 2 * item.event.user_id.len() + item.event.session_id.len();
+    for object in [&item.event.event_data, &item.event.metadata] {
         match object_bytes(&object.to_object(), LEVELS_ABOVE + 1) {
             Ok(more) => bytes += more,
             Err(reason) => return Some(reason),

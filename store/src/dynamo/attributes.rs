@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use headcount_core::deployment::TableId;
 use headcount_core::event::Object;
 use headcount_core::keys::ItemKey;
 use serde_json::Value;
@@ -89,6 +90,11 @@ impl<'a> Attributes<'a> {
     /// Bytes.
     pub(crate) fn bytes(self, name: &str) -> Result<Vec<u8>, StoreError> {
         self.get(name, |value| Some(value.as_b().ok()?.as_ref().to_vec()))
+    }
+
+    /// Whether the item was written to the table with this number.
+    pub(crate) fn is_of(self, table: TableId) -> bool {
+        self.number("Table").is_ok_and(|number: u64| number == table.0)
     }
 
     /// Bytes that carry their own checksum: what is missing is left to whoever decodes them, who sets it aside by name.
