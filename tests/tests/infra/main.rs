@@ -6,6 +6,7 @@ mod deployed;
 mod events;
 mod independent;
 mod lint;
+mod log;
 mod policies;
 mod roles;
 mod scripts;
