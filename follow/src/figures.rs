@@ -5,7 +5,6 @@ use std::sync::Mutex;
 
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_log::error::EntryError;
-use headcount_runtime::telemetry;
 use headcount_store::traits::FollowStore;
 use tokio::time::Instant;
 
@@ -130,7 +129,6 @@ impl<S: FollowStore> Run<'_, S> {
 fn pass(folding: &mut Folding, entry: u64, damage: EntryError, followed: &mut Followed) {
     let last = folding.last().cloned().unwrap_or_else(|| SequenceNumber::from(0));
     tracing::error!(entry, %damage, "an entry of the log is damaged and is in no figure");
-    metrics::counter!(telemetry::DAMAGED_ENTRIES).increment(1);
     folding.pass(entry, &last);
     followed.damaged.push((entry, damage));
 }
