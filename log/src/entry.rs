@@ -219,6 +219,3 @@ impl OpenedEntry {
 pub fn events_of(lines: &str) -> Result<Vec<(u32, Event<'_>)>, EntryError> {
     Ok(lines.lines().map(line::read).collect::<Result<_, _>>()?)
 }
-
-#[cfg(test)]
-mod tests;

@@ -94,6 +94,9 @@ fn sorted(action: Action, path: &Path, error: &Error) -> LogError {
         Error::InvalidPath { .. } | Error::UnknownConfigurationKey { .. } => {
             unusable("it has an object of no valid name")
         }
+        Error::AlreadyExists { .. } => {
+            LogError::Unavailable { detail: format!("{action} {path}: another request for the object is in flight") }
+        }
         _ if is_folder_refused(error) => unusable("check the folder's owner, its permissions and its file system"),
         _ => LogError::Unavailable { detail: format!("{action} {path}: {said}") },
     }
