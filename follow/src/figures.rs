@@ -20,6 +20,9 @@ pub use crate::folding::{SNAPSHOT_INTERVAL, fold_day};
 /// Entries that are folded before the partials are written, where there are many to catch up with.
 const MAX_UNWRITTEN_ENTRIES: u64 = 64;
 
+/// Times that one run begins again because another follower of the same source was at work.
+const MAX_CONFLICTS: u32 = 3;
+
 /// When what is folded is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -53,19 +56,33 @@ impl Figures {
         write: Write,
         deadline: Instant,
     ) -> Result<Followed, FollowError> {
-        let known = self.foldings.lock().expect("no holder of the lock panics").remove(source);
-        let mut folding = match known.filter(|folding| folding.table() == setup.table.id) {
-            Some(folding) => folding,
-            None => Folding::load(setup, source, deadline).await?,
-        };
         let now = Instant::now();
         // What is folded must still be written.
         let fold_until = now + deadline.saturating_duration_since(now) * 3 / 4;
         let run = Run { setup, first_seen: &self.first_seen, fold_until, deadline };
-        let mut entries = Entries::new(setup.log, source, fresh, tail);
-        let followed = run.follow(&mut folding, &mut entries, write).await?;
-        self.foldings.lock().expect("no holder of the lock panics").insert(source.clone(), folding);
-        Ok(followed)
+        let mut conflicts = 0;
+        loop {
+            let known = self.foldings.lock().expect("no holder of the lock panics").remove(source);
+            let mut folding = match known.filter(|folding| folding.table() == setup.table.id) {
+                Some(folding) => folding,
+                None => Folding::load(setup, source, deadline).await?,
+            };
+            let mut entries = Entries::new(setup.log, source, fresh, tail);
+            match run.follow(&mut folding, &mut entries, write).await {
+                Ok(followed) => {
+                    self.foldings.lock().expect("no holder of the lock panics").insert(source.clone(), folding);
+                    return Ok(followed);
+                }
+                // Somebody else followed meanwhile: from what the table holds now there may be nothing left to do.
+                Err(FollowError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
+                    if !setup.jitter.pause_until(conflicts, deadline).await {
+                        return Err(FollowError::Conflict { source_name: source.clone() });
+                    }
+                    conflicts += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Forgets what is in memory of a source, so that the next run begins at what the table holds.
