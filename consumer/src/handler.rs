@@ -112,7 +112,7 @@ pub async fn consume<S: FollowStore>(deps: &Deps<S>, batch: &Batch, deadline: In
         Ok(table) => deps.follow(&table, &batch.source, &fresh, &tail, time).await,
         Err(OpenError::Deployment(error)) => return Err(error.into()),
         Err(OpenError::Store(error)) => {
-            tracing::warn!(%error, "the table cannot be reached; the log goes on without it")
+            tracing::warn!(%error, "the table cannot be reached; the log goes on without it");
         }
     }
     outcome.log(&batch.source);

@@ -89,7 +89,7 @@ pub async fn find<S: CheckpointStore>(
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%source, %error, "a checkpoint cannot be read; the log is listed from its head")
+                    tracing::warn!(%source, %error, "a checkpoint cannot be read; the log is listed from its head");
                 }
             }
         }

@@ -5,9 +5,11 @@ use std::sync::Mutex;
 
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_log::error::EntryError;
+use headcount_runtime::retry::retry;
 use headcount_store::traits::FollowStore;
 use tokio::time::Instant;
 
+use crate::answer::answer_by;
 use crate::appended::Appended;
 use crate::entries::{Entries, Next};
 use crate::error::FollowError;
@@ -79,6 +81,7 @@ impl Figures {
                         return Err(FollowError::Conflict { source_name: source.clone() });
                     }
                     conflicts += 1;
+                    check_table(setup, deadline).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -88,6 +91,15 @@ impl Figures {
     /// Forgets what is in memory of a source, so that the next run begins at what the table holds.
     pub fn forget(&self, source: &Source) {
         self.foldings.lock().expect("no holder of the lock panics").remove(source);
+    }
+}
+
+/// Fails where the table was restored since this process first reached it: what is cached is of another one.
+async fn check_table<S: FollowStore>(setup: Setup<'_, S>, deadline: Instant) -> Result<(), FollowError> {
+    let read = || answer_by(deadline, setup.store.read_meta());
+    match retry(setup.jitter, deadline, read).await? {
+        Some(meta) if meta.table == setup.table.id => Ok(()),
+        _ => Err(FollowError::OtherTable),
     }
 }
 
@@ -116,7 +128,7 @@ impl<S: FollowStore> Run<'_, S> {
                 Next::InMemory(entry) => self.fold(folding, entry).await?,
                 Next::InLog(number) => {
                     let read = entries.read(number, self.deadline).await?;
-                    match read.as_ref().map_err(EntryError::clone).and_then(|read| read.content()) {
+                    match read.as_ref().map_err(EntryError::clone).and_then(super::entries::ReadEntry::content) {
                         Ok(entry) => self.fold(folding, &entry).await?,
                         Err(damage) => pass(folding, number, damage, &mut followed),
                     }
