@@ -1,9 +1,10 @@
 //! The follower of items: events and rejected occurrences for people to look at, then the checkpoint.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 use std::sync::Mutex;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use headcount_core::calendar::day_of;
 use headcount_core::deployment::TableId;
 use headcount_core::ip_policy::IpPolicy;
@@ -17,7 +18,7 @@ use headcount_runtime::retry::{Jitter, retry};
 use headcount_runtime::telemetry;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{Checkpoint, EventItem, RejectedItem};
-use headcount_store::traits::{FollowStore, MAX_BATCH_WRITES};
+use headcount_store::traits::{FollowStore, ItemStore, MAX_BATCH_WRITES};
 use tokio::time::Instant;
 
 use crate::answer::answer_by;
@@ -74,12 +75,11 @@ impl Items {
     ) -> Result<Followed, FollowError> {
         let known = self.positions.lock().expect("no holder of the lock panics").remove(source);
         let known = known.filter(|(table, _)| *table == setup.table.id).map(|(_, checkpoint)| checkpoint);
-        let stored = match known {
-            Some(checkpoint) => Some(checkpoint),
-            None => {
-                let read = || setup.store.read_checkpoint(setup.table.id, Follower::Items, source);
-                retry(setup.jitter, deadline, || answer_by(deadline, read())).await?
-            }
+        let stored = if let Some(checkpoint) = known {
+            Some(checkpoint)
+        } else {
+            let read = || setup.store.read_checkpoint(setup.table.id, Follower::Items, source);
+            retry(setup.jitter, deadline, || answer_by(deadline, read())).await?
         };
         let mut run = Run {
             setup,
@@ -102,6 +102,11 @@ impl Items {
             positions.insert(source.clone(), (setup.table.id, reached));
         }
         Ok(followed)
+    }
+
+    /// Forgets the position of a source, so that the next run begins at what the table holds.
+    pub fn forget(&self, source: &Source) {
+        self.positions.lock().expect("no holder of the lock panics").remove(source);
     }
 }
 
@@ -130,7 +135,7 @@ impl<S: FollowStore> Run<'_, S> {
                 Next::InMemory(entry) => self.put(entry).await?,
                 Next::InLog(number) => {
                     let read = entries.read(number, self.deadline).await?;
-                    match read.as_ref().map_err(EntryError::clone).and_then(|read| read.content()) {
+                    match read.as_ref().map_err(EntryError::clone).and_then(super::entries::ReadEntry::content) {
                         Ok(entry) => self.put(&entry).await?,
                         Err(damage) => {
                             let last = self.reached.take().map_or_else(|| SequenceNumber::from(0), |one| one.last);
@@ -147,11 +152,9 @@ impl<S: FollowStore> Run<'_, S> {
     /// Writes the items of an entry.
     async fn put(&mut self, entry: &Appended<'_>) -> Result<(), FollowError> {
         let Setup { store, jitter, .. } = self.setup;
-        let put_rejected = async |items: &[RejectedItem]| store.put_rejected(items).await;
-        let put_events = async |items: &[EventItem<'_>]| store.put_events(items).await;
         let mut rejected = self.rejected_items(entry);
         if self.options.event_items {
-            let put = put_all(self.event_items(entry), &put_events, jitter, self.deadline).await?;
+            let put = put_all(store, self.event_items(entry), jitter, self.deadline).await?;
             self.followed.writes += put.requests;
             self.followed.refused += put.refused.len() as u64;
             for (item, detail) in put.refused {
@@ -160,13 +163,13 @@ impl<S: FollowStore> Run<'_, S> {
                 rejected.push(self.refused_item(entry, &item, &detail));
             }
         }
-        let put = put_all(rejected, &put_rejected, jitter, self.deadline).await?;
+        let put = put_all(store, rejected, jitter, self.deadline).await?;
         // What the table does not even take as a rejected payload is kept by its reasons alone.
         let bare = put.refused.into_iter().map(|(mut item, _)| {
             item.rejection.payload = Payload::Withheld;
             item
         });
-        let again = put_all(bare.collect(), &put_rejected, jitter, self.deadline).await?;
+        let again = put_all(store, bare.collect(), jitter, self.deadline).await?;
         self.followed.writes += put.requests + again.requests;
         self.reached = Some(Checkpoint { entry: entry.entry, last: entry.last.clone() });
         Ok(())
@@ -240,32 +243,49 @@ struct PutItems<T> {
     refused: Vec<(T, String)>,
 }
 
+/// What can be put in batches.
+trait Item: Send + Sync + Sized {
+    /// Puts a batch; whether each was written.
+    fn put<S: ItemStore>(store: &S, items: &[Self]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
+}
+
+impl Item for EventItem<'_> {
+    fn put<S: ItemStore>(store: &S, items: &[Self]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send {
+        store.put_events(items)
+    }
+}
+
+impl Item for RejectedItem {
+    fn put<S: ItemStore>(store: &S, items: &[Self]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send {
+        store.put_rejected(items)
+    }
+}
+
 /// Puts all items in batches, trying again what was not written.
-async fn put_all<T>(
+async fn put_all<T: Item, S: ItemStore>(
+    store: &S,
     items: Vec<T>,
-    put: &impl AsyncFn(&[T]) -> Result<Vec<bool>, StoreError>,
     jitter: &Jitter,
     deadline: Instant,
 ) -> Result<PutItems<T>, StoreError> {
     let mut batches = Vec::with_capacity(items.len().div_ceil(MAX_BATCH_WRITES));
     let mut items = items.into_iter().peekable();
     while items.peek().is_some() {
-        batches.push(put_batch(items.by_ref().take(MAX_BATCH_WRITES).collect(), put, jitter, deadline));
+        batches.push(put_batch(store, items.by_ref().take(MAX_BATCH_WRITES).collect(), jitter, deadline));
     }
-    let batches = stream::iter(batches).buffered(BATCHES_IN_FLIGHT);
-    let all = PutItems { requests: 0, refused: Vec::new() };
-    batches
-        .try_fold(all, async |mut all, one| {
-            all.requests += one.requests;
-            all.refused.extend(one.refused);
-            Ok(all)
-        })
-        .await
+    let mut all = PutItems { requests: 0, refused: Vec::new() };
+    let mut batches = stream::iter(batches).buffered(BATCHES_IN_FLIGHT);
+    while let Some(one) = batches.next().await {
+        let one = one?;
+        all.requests += one.requests;
+        all.refused.extend(one.refused);
+    }
+    Ok(all)
 }
 
-async fn put_batch<T>(
+async fn put_batch<T: Item, S: ItemStore>(
+    store: &S,
     mut open: Vec<T>,
-    put: &impl AsyncFn(&[T]) -> Result<Vec<bool>, StoreError>,
     jitter: &Jitter,
     deadline: Instant,
 ) -> Result<PutItems<T>, StoreError> {
@@ -274,7 +294,7 @@ async fn put_batch<T>(
     let (mut width, mut attempt) = (MAX_BATCH_WRITES, 0);
     while !open.is_empty() {
         let asked = open.len().min(width);
-        let failure = match answer_by(deadline, put(&open[..asked])).await {
+        let failure = match answer_by(deadline, T::put(store, &open[..asked])).await {
             Ok(written) => {
                 done.requests += 1;
                 let before = open.len();
