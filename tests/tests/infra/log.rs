@@ -29,7 +29,10 @@ print('null')
 fn create_bucket(endpoint: &str) {
     let mut command: Command = python();
     command.args(["-c", CREATE_BUCKET, endpoint, BUCKET]);
-    command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_DEFAULT_REGION", "us-east-1");
+    command
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_DEFAULT_REGION", "us-east-1");
     assert_eq!(answer(command, b""), Value::Null);
 }
 
