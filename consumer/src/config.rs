@@ -8,7 +8,9 @@ use headcount_store::dynamo::schema::Tables;
 
 use crate::deps::Settings;
 
-pub use headcount_follow::config::{EVENT_ITEMS, EVENTS_TABLE, LOG, METRICS_TABLE, PROJECT, REPORTING_ZONE, USER_INDEX};
+pub use headcount_follow::config::{
+    EVENT_ITEMS, EVENTS_TABLE, LOG, METRICS_TABLE, PROJECT, REPORTING_ZONE, USER_INDEX,
+};
 pub use headcount_runtime::environment::ConfigError;
 
 /// Days that the log keeps an entry: those of the bucket's lifecycle rule.
