@@ -135,6 +135,12 @@ impl Statement {
         Ok(Self { sid, denies, actions, resources, conditions })
     }
 
+    /// Its patterns of resources that none of these matches.
+    pub fn unused_resources<'a>(&'a self, used: &[&str]) -> Vec<&'a str> {
+        let is_used = |pattern: &&String| used.iter().any(|resource| matches(pattern, resource));
+        self.resources.iter().filter(|pattern| !is_used(pattern)).map(String::as_str).collect()
+    }
+
     /// Whether it is about this access, its conditions being met.
     pub fn speaks_of(&self, access: &Access) -> bool {
         // Names of actions are compared without regard to case, resources with.

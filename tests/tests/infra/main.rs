@@ -4,6 +4,7 @@
 mod addresses;
 mod deployed;
 mod events;
+mod iam;
 mod independent;
 mod lint;
 mod policies;
