@@ -2,6 +2,7 @@
 //! deployed to a stand-in that nobody here wrote.
 
 mod addresses;
+mod alarms;
 mod deployed;
 mod events;
 mod iam;
@@ -9,6 +10,7 @@ mod independent;
 mod lint;
 mod policies;
 mod roles;
+mod sam;
 mod scripts;
 mod stand_in;
 mod template;
