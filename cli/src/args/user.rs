@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::connection::TableArgs;
+use super::connection::{LogArgs, TableArgs};
 use super::range::{FormatArgs, PageArgs, RangeArgs};
 
 const EXAMPLES: &str = "\
@@ -28,4 +28,7 @@ pub(crate) struct User {
     /// Where.
     #[command(flatten)]
     pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
