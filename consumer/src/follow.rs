@@ -57,6 +57,10 @@ impl TableState {
         self.0.lock().expect("no holder of the lock panics").is_failing = is_failing;
     }
 
+    fn forget(&self) {
+        *self.0.lock().expect("no holder of the lock panics") = State::default();
+    }
+
     fn set(&self, table: Arc<Table>) {
         *self.0.lock().expect("no holder of the lock panics") = State { table: Some(table), is_failing: false };
     }
@@ -143,7 +147,10 @@ impl<S: FollowStore> Deps<S> {
             Err(error) => {
                 tracing::warn!(%source, follower, %error, "a follower stopped; the next run goes on from where it was");
                 metrics::counter!(telemetry::FAILED_FOLLOWS).increment(1);
-                self.table.note(error.is_of_table());
+                match error {
+                    FollowError::OtherTable => self.table.forget(),
+                    error => self.table.note(error.is_of_table()),
+                }
             }
         }
     }

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
 use crate::batch::{Batch, BatchError, Gathered};
 
@@ -43,7 +44,20 @@ pub(crate) struct ArrivedMs(pub(crate) i64);
 
 impl<'de> Deserialize<'de> for ArrivedMs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let seconds = f64::deserialize(deserializer)?;
+        /// Lambda writes a number; `aws_lambda_events`, which writes kept invocations here, a text.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Seconds {
+            Number(f64),
+            Text(String),
+        }
+
+        let seconds = match Seconds::deserialize(deserializer)? {
+            Seconds::Number(seconds) => seconds,
+            Seconds::Text(text) => {
+                text.parse().map_err(|_| D::Error::custom("an arrival time is not a number of seconds"))?
+            }
+        };
         Ok(Self((seconds * 1_000.0).round() as i64))
     }
 }

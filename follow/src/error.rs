@@ -23,6 +23,9 @@ pub enum FollowError {
         /// The source.
         source_name: Source,
     },
+    /// The table was restored, and has another number than when this process first reached it.
+    #[error("the table was restored while it was followed; it is read anew")]
+    OtherTable,
     /// A partial cannot be read; `rebuild` folds it anew from the log.
     #[error(
         "the partial of {source_name} of {date} cannot be folded on: {damage}; the next roll-up folds it anew from the log"
@@ -55,7 +58,7 @@ impl Retryable for FollowError {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Log(error) => error.is_retryable(),
-            Self::Conflict { .. } | Self::Deadline => true,
+            Self::Conflict { .. } | Self::OtherTable | Self::Deadline => true,
             Self::DamagedPartial { .. } | Self::Precision(_) => false,
         }
     }

@@ -5,9 +5,11 @@ use std::sync::Mutex;
 
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_log::error::EntryError;
+use headcount_runtime::retry::retry;
 use headcount_store::traits::FollowStore;
 use tokio::time::Instant;
 
+use crate::answer::answer_by;
 use crate::appended::Appended;
 use crate::entries::{Entries, Next};
 use crate::error::FollowError;
@@ -19,6 +21,9 @@ pub use crate::folding::{SNAPSHOT_INTERVAL, fold_day};
 
 /// Entries that are folded before the partials are written, where there are many to catch up with.
 const MAX_UNWRITTEN_ENTRIES: u64 = 64;
+
+/// Times that one run begins again because another follower of the same source was at work.
+const MAX_CONFLICTS: u32 = 3;
 
 /// When what is folded is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,24 +58,48 @@ impl Figures {
         write: Write,
         deadline: Instant,
     ) -> Result<Followed, FollowError> {
-        let known = self.foldings.lock().expect("no holder of the lock panics").remove(source);
-        let mut folding = match known.filter(|folding| folding.table() == setup.table.id) {
-            Some(folding) => folding,
-            None => Folding::load(setup, source, deadline).await?,
-        };
         let now = Instant::now();
         // What is folded must still be written.
         let fold_until = now + deadline.saturating_duration_since(now) * 3 / 4;
         let run = Run { setup, first_seen: &self.first_seen, fold_until, deadline };
-        let mut entries = Entries::new(setup.log, source, fresh, tail);
-        let followed = run.follow(&mut folding, &mut entries, write).await?;
-        self.foldings.lock().expect("no holder of the lock panics").insert(source.clone(), folding);
-        Ok(followed)
+        let mut conflicts = 0;
+        loop {
+            let known = self.foldings.lock().expect("no holder of the lock panics").remove(source);
+            let mut folding = match known.filter(|folding| folding.table() == setup.table.id) {
+                Some(folding) => folding,
+                None => Folding::load(setup, source, deadline).await?,
+            };
+            let mut entries = Entries::new(setup.log, source, fresh, tail);
+            match run.follow(&mut folding, &mut entries, write).await {
+                Ok(followed) => {
+                    self.foldings.lock().expect("no holder of the lock panics").insert(source.clone(), folding);
+                    return Ok(followed);
+                }
+                // Somebody else followed meanwhile: from what the table holds now there may be nothing left to do.
+                Err(FollowError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
+                    if !setup.jitter.pause_until(conflicts, deadline).await {
+                        return Err(FollowError::Conflict { source_name: source.clone() });
+                    }
+                    conflicts += 1;
+                    check_table(setup, deadline).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Forgets what is in memory of a source, so that the next run begins at what the table holds.
     pub fn forget(&self, source: &Source) {
         self.foldings.lock().expect("no holder of the lock panics").remove(source);
+    }
+}
+
+/// Fails where the table was restored since this process first reached it: what is cached is of another one.
+async fn check_table<S: FollowStore>(setup: Setup<'_, S>, deadline: Instant) -> Result<(), FollowError> {
+    let read = || answer_by(deadline, setup.store.read_meta());
+    match retry(setup.jitter, deadline, read).await? {
+        Some(meta) if meta.table == setup.table.id => Ok(()),
+        _ => Err(FollowError::OtherTable),
     }
 }
 
@@ -99,7 +128,7 @@ impl<S: FollowStore> Run<'_, S> {
                 Next::InMemory(entry) => self.fold(folding, entry).await?,
                 Next::InLog(number) => {
                     let read = entries.read(number, self.deadline).await?;
-                    match read.as_ref().map_err(EntryError::clone).and_then(|read| read.content()) {
+                    match read.as_ref().map_err(EntryError::clone).and_then(super::entries::ReadEntry::content) {
                         Ok(entry) => self.fold(folding, &entry).await?,
                         Err(damage) => pass(folding, number, damage, &mut followed),
                     }

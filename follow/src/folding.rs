@@ -142,11 +142,8 @@ impl Folding {
             let write = setup.store.write_checkpoint(table, Follower::Figures, &self.source, &checkpoint);
             answer_by(deadline, write)
         };
-        match retry(setup.jitter, deadline, put).await? {
-            Put::Written => {}
-            // An earlier try of ours, or another follower that is as far: our partials would have been refused otherwise.
-            Put::Refused => {}
-        }
+        // Refused: an earlier try of ours, or another follower that is as far. Partials of ours would have been refused first.
+        retry(setup.jitter, deadline, put).await?;
         self.stored = checkpoint.entry;
         self.written_at = Instant::now();
         if self.partials.len() > MAX_PARTIALS {

@@ -75,12 +75,11 @@ impl Items {
     ) -> Result<Followed, FollowError> {
         let known = self.positions.lock().expect("no holder of the lock panics").remove(source);
         let known = known.filter(|(table, _)| *table == setup.table.id).map(|(_, checkpoint)| checkpoint);
-        let stored = match known {
-            Some(checkpoint) => Some(checkpoint),
-            None => {
-                let read = || setup.store.read_checkpoint(setup.table.id, Follower::Items, source);
-                retry(setup.jitter, deadline, || answer_by(deadline, read())).await?
-            }
+        let stored = if let Some(checkpoint) = known {
+            Some(checkpoint)
+        } else {
+            let read = || setup.store.read_checkpoint(setup.table.id, Follower::Items, source);
+            retry(setup.jitter, deadline, || answer_by(deadline, read())).await?
         };
         let mut run = Run {
             setup,
@@ -103,6 +102,11 @@ impl Items {
             positions.insert(source.clone(), (setup.table.id, reached));
         }
         Ok(followed)
+    }
+
+    /// Forgets the position of a source, so that the next run begins at what the table holds.
+    pub fn forget(&self, source: &Source) {
+        self.positions.lock().expect("no holder of the lock panics").remove(source);
     }
 }
 
@@ -131,7 +135,7 @@ impl<S: FollowStore> Run<'_, S> {
                 Next::InMemory(entry) => self.put(entry).await?,
                 Next::InLog(number) => {
                     let read = entries.read(number, self.deadline).await?;
-                    match read.as_ref().map_err(EntryError::clone).and_then(|read| read.content()) {
+                    match read.as_ref().map_err(EntryError::clone).and_then(super::entries::ReadEntry::content) {
                         Ok(entry) => self.put(&entry).await?,
                         Err(damage) => {
                             let last = self.reached.take().map_or_else(|| SequenceNumber::from(0), |one| one.last);

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use headcount_runtime::aws::{ConnectOptions, sdk_config};
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect, sdk_config};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::{Tables, create_tables};
-use headcount_store::faulty::Faulty;
-use headcount_store::faulty::plan::Quiet;
-use headcount_store::memory::MemoryStore;
+use headcount_testkit::faulty::Faulty;
+use headcount_testkit::faulty::plan::Quiet;
+use headcount_testkit::memory::MemoryStore;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
