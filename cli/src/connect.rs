@@ -2,6 +2,8 @@
 
 mod running;
 
+pub(crate) use running::LOG_FIELD;
+
 use std::time::Duration;
 
 use aws_config::SdkConfig;

@@ -209,6 +209,7 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
         (consumer::IP_POLICY, "--ip-policy"),
         (consumer::EVENT_TYPES, "--event-types"),
         (consumer::LATENESS_DAYS, "--lateness-days"),
+        (consumer::STREAM_GENERATION, "--stream-generation"),
     ]
     .into_iter()
     .filter_map(|(name, option)| Some(format!("{option} {}", function.variable(name)?)))

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use headcount_aggregator::{MAX_DATES, RollUp, roll_up};
+use headcount_aggregator::history::closed_days;
+use headcount_aggregator::{Following, MAX_DATES, RollUp, roll_up};
 use headcount_consumer::batch::Batch;
 use headcount_consumer::chunk::Chunk;
 use headcount_consumer::deps::Deps;
@@ -25,7 +26,6 @@ use crate::aggregation::{self, deadline};
 use crate::args::Redrive;
 use crate::consumption::{self, Asked, Consumed, append, follow};
 use crate::failure::{Ending, Failure};
-use crate::history::frozen::frozen;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -51,16 +51,17 @@ pub(crate) async fn run(args: Redrive, interrupt: &Interrupt) -> Result<Ending, 
     };
     let Some(connected) = interrupt.or(Box::pin(connecting)).await else { return Ok(Ending::Interrupted) };
     let (keys, consumer, zone) = connected?;
+    let aggregator = aggregation::deps_over(consumer.store.clone(), consumer.log.clone(), &args.table)?;
     let redriving = Redriving {
         failures: &failures,
         consumer: &consumer,
+        aggregator: &aggregator,
         zone,
         patience: Duration::from_secs(args.patience * MINUTE),
     };
     let mut summary = Summary::new(&failures.to_string());
     redriving.all(keys, &mut summary, interrupt).await?;
     if !summary.interrupted {
-        let aggregator = aggregation::deps_over(consumer.store.clone(), consumer.log.clone(), &args.table)?;
         match interrupt.or(Box::pin(aggregate(&aggregator, &summary.days()))).await {
             Some(rolled_up) => summary.aggregated(rolled_up?),
             None => summary.interrupted = true,
@@ -76,6 +77,7 @@ pub(crate) async fn run(args: Redrive, interrupt: &Interrupt) -> Result<Ending, 
 struct Redriving<'a> {
     failures: &'a Failures,
     consumer: &'a Deps<DynamoStore>,
+    aggregator: &'a headcount_aggregator::Deps<DynamoStore>,
     zone: Tz,
     /// How long one invocation may take.
     patience: Duration,
@@ -108,8 +110,10 @@ impl Redriving<'_> {
         let arrivals: BTreeSet<_> = batch.records.iter().filter_map(|one| day_of(self.zone, one.arrived_ms)).collect();
         let all_days = days.union(&arrivals).copied().collect();
         let until = Instant::now() + self.patience;
-        if let Some(problem) = frozen(self.consumer, &all_days, until).await? {
-            return Ok(Handled { origin: Some(origin), records, ..Handled::new(key, Fate::Refused { problem }) });
+        let closed = closed_days(self.aggregator, &all_days, until).await.map_err(Failure::said)?;
+        if let Some((date, why)) = closed.first_key_value() {
+            let fate = Fate::Refused { problem: format!("{date} takes no more events: {why}") };
+            return Ok(Handled { origin: Some(origin), records, ..Handled::new(key, fate) });
         }
         let consumed = match append(self.consumer, batch, until).await {
             Ok(consumed) => consumed,
@@ -136,9 +140,9 @@ impl Redriving<'_> {
     async fn read(&self, key: &str) -> Result<Option<Batch>, String> {
         let kept = self.failures.read(key).await.map_err(|error| error.to_string())?;
         let Some(payload) = kept.payload else {
-            return Err("it holds no records: a queue or topic only gets a note of them, and they are lost when the \
-                        stream's retention ends"
-                .to_owned());
+            let told = "it describes records without holding them, as a queue or topic is told: they are only in the \
+                        stream, until its retention ends";
+            return Err(told.to_owned());
         };
         let generation = self.consumer.settings.stream_generation.as_deref();
         let batch = Batch::parse(payload, generation).map_err(|error| error.to_string())?;
@@ -165,9 +169,11 @@ async fn aggregate(
     days: &BTreeSet<NaiveDate>,
 ) -> Result<RollUp, Failure> {
     let all: Vec<NaiveDate> = days.iter().copied().collect();
-    let mut found = RollUp { days: Vec::new() };
+    let mut found = RollUp { following: Following::default(), days: Vec::new() };
     for dates in all.chunks(MAX_DATES) {
-        found.days.extend(roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?.days);
+        let rolled_up = roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?;
+        found.following = rolled_up.following;
+        found.days.extend(rolled_up.days);
     }
     Ok(found)
 }
