@@ -36,7 +36,7 @@ impl InProcess {
 
     /// The newest entry of a source's log, as far as this consumer knows.
     fn tail(&self, source: &Source) -> Option<u64> {
-        Some(self.deps.tails.get(source)?.entry)
+        Some(self.deps.tails.get(source, self.deps.clock.now_ms())?.entry)
     }
 
     pub(super) async fn handle(
