@@ -77,7 +77,7 @@ pub(crate) struct Survey {
 impl Survey {
     /// The source that is this file and no other.
     pub(crate) fn source(&self) -> Source {
-        Source::new("import", &format!("{:032x}", self.content))
+        Source::import(self.content)
     }
 
     /// Every day on which something of the file counts, where it arrived at this time.
@@ -178,7 +178,7 @@ impl Looking<'_> {
         }
         // Its time is that of the newest event, which nobody knows yet; now is no earlier, and nothing else depends on it.
         let arrival =
-            Arrival { source: Source::new("import", "survey"), sequence: line.number.into(), arrived_ms: self.now_ms };
+            Arrival { source: Source::import(0), sequence: line.number.into(), arrived_ms: self.now_ms };
         let looked = decompress(&line.text).and_then(|plain| {
             let raws = split(&plain)?;
             (0..).zip(&raws).for_each(|(index, raw)| self.at_event(raw, index, &arrival, &mut seen));
