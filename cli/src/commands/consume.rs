@@ -5,13 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use headcount_local::failures::Failures;
-<<<<<<< HEAD
-use headcount_local::machine::Consumer;
-use headcount_local::mapping::options::{GIVE_UP_AGE, MAX_BATCH_SIZE};
-=======
 use headcount_local::machine::{Consumer, InProcess};
-use headcount_local::mapping::options::MAX_BATCH_SIZE;
->>>>>>> el-local
+use headcount_local::mapping::options::{GIVE_UP_AGE, MAX_BATCH_SIZE};
 use headcount_local::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
 use headcount_runtime::aws::sdk_config;
 use headcount_runtime::retry::Jitter;
@@ -25,15 +20,9 @@ use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::{connect, output};
 
-<<<<<<< HEAD
-=======
-/// How often a batch that fails is retried before it is kept.
-const MAX_RETRIES: u32 = 100;
-
 /// How long the table may take in the end.
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(1);
 
->>>>>>> el-local
 /// Runs it.
 pub(crate) async fn run(args: Consume, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let Some(started) = interrupt.or(Box::pin(start(&args))).await else { return Ok(Ending::Interrupted) };
