@@ -24,7 +24,7 @@ use self::report::{Fate, Handled, Summary};
 use super::rollup;
 use crate::aggregation::{self, deadline};
 use crate::args::Redrive;
-use crate::consumption::{self, Asked, Consumed, append, follow};
+use crate::consumption::{self, Asked, append, follow};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;

@@ -14,7 +14,7 @@ use headcount_core::wire::{Raw, RecordError, decompress, split};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::file::{Line, Lines};
+use super::file::{Line, Lines, is_of_the_log};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -220,9 +220,11 @@ impl Looking<'_> {
     }
 }
 
-/// Whether the line holds nothing: it is no event, and its number is left out.
+/// Whether the line holds no event, so that its number is left out: it is blank, or the header of an entry of another event
+/// log, or a rejection in it.
 pub(crate) fn is_blank(line: &Line) -> bool {
-    line.text.trim_ascii().is_empty()
+    let text = line.text.trim_ascii();
+    text.is_empty() || is_of_the_log(text)
 }
 
 #[cfg(test)]
