@@ -25,19 +25,18 @@ mod answers;
 mod browse;
 
 use std::collections::BTreeMap;
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::future::{Future, pending};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
+use crate::faulty::plan::{Decision, Fault, FaultKind, FaultPlan, ItemFault, Operation, Request};
+use crate::process::Process;
 use headcount_core::keys::ItemKey;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{Cursor, Lookup, Page, Put};
-use tokio::sync::Notify;
 
-use crate::faulty::plan::{Decision, Fault, FaultKind, FaultPlan, ItemFault, Operation, Request};
+pub use crate::process::Crashed;
 
 /// A store that fails as its plan says. Clones are the same store in the same process; [`Self::process`] gives another
 /// process.
@@ -45,7 +44,7 @@ use crate::faulty::plan::{Decision, Fault, FaultKind, FaultPlan, ItemFault, Oper
 pub struct Faulty<S> {
     inner: S,
     shared: Arc<Shared>,
-    process: Arc<Process>,
+    process: Process,
 }
 
 struct Shared {
@@ -54,17 +53,6 @@ struct Shared {
     requests: Mutex<BTreeMap<Operation, u64>>,
     faults: Mutex<BTreeMap<FaultKind, u64>>,
 }
-
-#[derive(Default)]
-struct Process {
-    is_dead: AtomicBool,
-    death: Notify,
-}
-
-/// The process died at a request to the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the process died at a request to the store")]
-pub struct Crashed;
 
 impl<S> Faulty<S> {
     /// `inner`, failing as `plan` says.
@@ -75,7 +63,7 @@ impl<S> Faulty<S> {
             requests: Mutex::default(),
             faults: Mutex::default(),
         };
-        Self { inner, shared: Arc::new(shared), process: Arc::default() }
+        Self { inner, shared: Arc::new(shared), process: Process::default() }
     }
 
     /// The store itself, to look at without faults.
@@ -99,25 +87,7 @@ impl<S> Faulty<S> {
     /// # Errors
     /// [`Crashed`] where the process died; it stays dead, so that the next try needs [`Self::process`].
     pub async fn until_crash<T>(&self, invocation: impl Future<Output = T>) -> Result<T, Crashed> {
-        let mut death = pin!(self.process.death.notified());
-        death.as_mut().enable();
-        let mut invocation = pin!(invocation);
-        poll_fn(|context| {
-            if self.process.is_dead.load(Ordering::SeqCst) {
-                return Poll::Ready(Err(Crashed));
-            }
-            if let Poll::Ready(outcome) = invocation.as_mut().poll(context) {
-                return Poll::Ready(Ok(outcome));
-            }
-            death.as_mut().poll(context).map(|()| Err(Crashed))
-        })
-        .await
-    }
-
-    async fn die<T>(&self) -> T {
-        self.process.is_dead.store(true, Ordering::SeqCst);
-        self.process.death.notify_waiters();
-        pending().await
+        self.process.until_crash(invocation).await
     }
 }
 
@@ -133,7 +103,7 @@ impl<S: Clone + Send + Sync + 'static> Faulty<S> {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
         T: Answer + Send + 'static,
     {
-        if self.process.is_dead.load(Ordering::SeqCst) {
+        if self.process.is_dead() {
             return pending().await;
         }
         let (number, Decision { before, fault, after, in_flight }) = self.shared.decide(operation, &keys);
@@ -148,7 +118,7 @@ impl<S: Clone + Send + Sync + 'static> Faulty<S> {
                 let error = match fault {
                     Fault::Throttle => StoreError::Throttled { detail: detail(operation) },
                     Fault::Invalid => StoreError::Invalid { detail: detail(operation) },
-                    Fault::CrashBefore => return self.die().await,
+                    Fault::CrashBefore => return self.process.die().await,
                     Fault::UnknownBefore | Fault::UnknownAfter | Fault::CrashAfter | Fault::Items(_) => unknown(),
                 };
                 pause(after).await;
@@ -168,7 +138,7 @@ impl<S: Clone + Send + Sync + 'static> Faulty<S> {
             Answered::Truly => {}
             Answered::Unknown => return answer.and(Err(unknown())),
             // What it answered, nobody will know.
-            Answered::Never => return self.die().await,
+            Answered::Never => return self.process.die().await,
         }
         pause(after).await;
         answer
@@ -258,7 +228,13 @@ impl<S: Clone> Faulty<S> {
     /// Another process at the same store, under the same plan. It lives when this one dies.
     #[must_use]
     pub fn process(&self) -> Self {
-        Self { process: Arc::default(), ..self.clone() }
+        self.in_process(&Process::default())
+    }
+
+    /// The same store, for a process that uses other stores as well and dies at a request to any of them.
+    #[must_use]
+    pub fn in_process(&self, process: &Process) -> Self {
+        Self { process: process.clone(), ..self.clone() }
     }
 }
 

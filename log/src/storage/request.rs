@@ -69,11 +69,15 @@ const NO_BUCKET: &str = "NoSuchBucket";
 /// Codes of S3's answers that do not change by themselves, and what to do
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>); the last one is `object_store`'s word for a
 /// redirect to the bucket's region.
-const LASTING: [(&str, &str); 6] = [
+const LASTING: [(&str, &str); 7] = [
     (NO_BUCKET, "there is no such bucket: check its name, or create it"),
     ("InvalidBucketName", "check the bucket's name"),
     ("PermanentRedirect", "the bucket is in another region: set AWS_REGION to it"),
     ("AuthorizationHeaderMalformed", "the bucket is in another region: set AWS_REGION to it"),
+    (
+        "NotImplemented",
+        "it lacks a request that the log needs, as conditional puts (If-None-Match): use S3 or a folder",
+    ),
     ("InvalidAccessKeyId", "check the AWS credentials"),
     ("Received redirect without LOCATION", "the bucket is in another region: set AWS_REGION to it"),
 ];
