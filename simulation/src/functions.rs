@@ -143,7 +143,7 @@ pub(crate) async fn invoke(world: &Arc<World>, caller: Caller, work: Work) -> An
     let calm = world.weather.is_calm();
     let is_poisoned = matches!(caller, Caller::Mapping(_)) && !calm && world.is_poisoned(&work);
     let limit = Duration::from_secs(random.u64(20..300));
-    let run = Run { number, sandbox: Arc::clone(&sandbox), source: work.source.clone(), limit, is_poisoned };
+    let run = Run { number, caller, sandbox: Arc::clone(&sandbox), source: work.source.clone(), limit, is_poisoned };
     let faults = world.weather.bucket_faults();
     let mut running = tokio::spawn(run.go(Arc::clone(world), work.clone(), permit));
     // Some invocations are killed before their time is up. Of others the service loses sight, and they go on all the same.
@@ -246,6 +246,7 @@ fn leave<T: Send + 'static>(world: &World, running: JoinHandle<T>) {
 
 struct Run {
     number: u64,
+    caller: Caller,
     sandbox: Arc<Sandbox>,
     source: Source,
     limit: Duration,
@@ -260,7 +261,7 @@ impl Run {
         work: Work,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Option<Result<Outcome, HandleError>> {
-        let Self { number, sandbox, source, limit, is_poisoned } = self;
+        let Self { number, caller, sandbox, source, limit, is_poisoned } = self;
         let mut random = chance(world.scenario.seed, "run", number);
         if is_poisoned {
             world.count(Kind::Poisoned, 1);
@@ -283,7 +284,8 @@ impl Run {
                 if let Ok(outcome) = &handled {
                     world.count(Kind::Duplicates, outcome.duplicates);
                 }
-                if random.u8(0..8) > 0 {
+                // A person's process ends with its command.
+                if random.u8(0..8) > 0 && caller != Caller::Person {
                     rest(&world, sandbox);
                 }
                 Some(handled)

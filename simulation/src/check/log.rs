@@ -135,7 +135,7 @@ impl OneSource<'_> {
             rejected.entry(delivered.arrival_day).or_default().add(delivered.rejected.len() as u64, is_optional);
         }
         if let Some(event) = next.first() {
-            return Err(format!("event {} of {} is too many", event.id, event.timestamp_ms));
+            return Err(format!("{event:?} is too many"));
         }
         let is: BTreeSet<&Origin> = logged.content.rejections.iter().map(|rejection| &rejection.origin).collect();
         if is.len() != logged.content.rejections.len() || !needed.is_subset(&is) || !is.is_subset(&allowed) {
