@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use crate::calendar_window::{MONTH_DAYS, WEEK_DAYS};
 use crate::compute;
-use crate::day::Run;
 use crate::error::AggregateError;
+use crate::run::Run;
 
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {

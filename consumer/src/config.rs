@@ -1,28 +1,20 @@
 //! The configuration of the Lambda function, from its environment.
 
-use chrono_tz::Tz;
 use headcount_core::ip_policy::IpPolicy;
-use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
+use headcount_runtime::environment::Environment;
 use headcount_store::dynamo::schema::Tables;
-
-use headcount_core::limits::DEFAULT_LOG_RETENTION_DAYS;
-use headcount_follow::ItemOptions;
 
 use crate::deps::Settings;
 
-/// The table of the events, partials and users.
-pub const EVENTS_TABLE: &str = "EVENTS_TABLE";
-/// The table of the metrics; the events' one where it is not set.
-pub const METRICS_TABLE: &str = "METRICS_TABLE";
-/// Where the log lies: `s3://bucket[/prefix]`, or a folder.
-pub const LOG: &str = "LOG";
+pub use headcount_follow::config::{
+    EVENT_ITEMS, EVENTS_TABLE, LOG, METRICS_TABLE, PROJECT, REPORTING_ZONE, USER_INDEX,
+};
+pub use headcount_runtime::environment::ConfigError;
+
 /// Days that the log keeps an entry: those of the bucket's lifecycle rule.
 pub const EVENT_RETENTION_DAYS: &str = "EVENT_RETENTION_DAYS";
-/// Whether each event also becomes an item of the table: `true` or `false`.
-pub const EVENT_ITEMS: &str = "EVENT_ITEMS";
-/// Whether the items of events are listed by user: `true` or `false`.
-pub const USER_INDEX: &str = "USER_INDEX";
 /// Tells a stream that was deleted and created again under its old name from the first one.
 pub const STREAM_GENERATION: &str = "STREAM_GENERATION";
 /// What is kept of addresses: `keep`, `truncate` or `drop`.
@@ -31,10 +23,6 @@ pub const IP_POLICY: &str = "IP_POLICY";
 pub const EVENT_TYPES: &str = "EVENT_TYPES";
 /// Days before its arrival that an event may lie, 0 to 80.
 pub const LATENESS_DAYS: &str = "LATENESS_DAYS";
-/// The reporting time zone: of a new deployment, checked against an existing one.
-pub const REPORTING_ZONE: &str = "REPORTING_ZONE";
-/// The project's name, for a new deployment.
-pub const PROJECT: &str = "PROJECT";
 
 /// Most days of lateness: events live 90 days, and their day must be counted well before they expire.
 pub const MAX_LATENESS_DAYS: i64 = 80;
@@ -65,16 +53,6 @@ pub fn processors(memory_mb: Option<&str>, there: usize) -> usize {
     given.clamp(1, there.max(1))
 }
 
-/// A setting that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the environment variable {name} {problem}")]
-pub struct ConfigError {
-    /// The variable.
-    pub name: &'static str,
-    /// What is wrong, and what would be right.
-    pub problem: String,
-}
-
 /// The configuration of the consumer.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -93,70 +71,33 @@ impl Config {
     ///
     /// [`ConfigError`] names the variable and the rule.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let set = |name| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let error = |name, problem: String| ConfigError { name, problem };
-
-        let events = set(EVENTS_TABLE)
-            .ok_or_else(|| error(EVENTS_TABLE, "is not set: set it to the name of the DynamoDB table".to_owned()))?;
-        let log = set(LOG).ok_or_else(|| {
-            error(LOG, "is not set: set it to s3://<bucket>, the bucket that keeps the event log".to_owned())
-        })?;
-        let metrics = set(METRICS_TABLE).unwrap_or_else(|| events.clone());
-        let ip_policy = match set(IP_POLICY) {
-            Some(text) => {
-                text.parse::<IpPolicy>().map_err(|problem| error(IP_POLICY, format!("is wrong: {problem}")))?
-            }
+        let environment = Environment::new(variable);
+        let follow = headcount_follow::config::Config::read(&environment)?;
+        let ip_policy = match environment.text(IP_POLICY) {
+            Some(text) => text
+                .parse::<IpPolicy>()
+                .map_err(|problem| ConfigError { name: IP_POLICY, problem: format!("is wrong: {problem}") })?,
             None => IpPolicy::default(),
         };
-        let lateness_ms = match set(LATENESS_DAYS) {
-            Some(text) => match text.parse::<i64>() {
-                Ok(days) if (0..=MAX_LATENESS_DAYS).contains(&days) => days * DAY_MS,
-                _ => {
-                    let problem = format!("is {text:?}: it must be a whole number of days, 0 to {MAX_LATENESS_DAYS}");
-                    return Err(error(LATENESS_DAYS, problem));
-                }
-            },
-            None => DEFAULT_LATENESS_MS,
-        };
-        let types = set(EVENT_TYPES).unwrap_or_default();
+        let lateness_ms =
+            environment.number(LATENESS_DAYS, 0..=MAX_LATENESS_DAYS)?.map_or(DEFAULT_LATENESS_MS, |days| days * DAY_MS);
+        let types = environment.text(EVENT_TYPES).unwrap_or_default();
         let types = types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let rules = Rules::new(types, Some(lateness_ms), MAX_EARLINESS_MS, ip_policy)
-            .map_err(|problem| error(EVENT_TYPES, format!("is wrong: {problem}")))?;
-        let zone = match set(REPORTING_ZONE) {
-            Some(name) => Some(name.parse::<Tz>().map_err(|_| {
-                error(REPORTING_ZONE, format!("is {name:?}: it must be an IANA time zone such as Europe/Berlin"))
-            })?),
-            None => None,
-        };
-        let log_retention_days = match set(EVENT_RETENTION_DAYS) {
-            Some(text) => {
-                text.parse().ok().filter(|days| (MIN_RETENTION_DAYS..=MAX_RETENTION_DAYS).contains(days)).ok_or_else(
-                    || {
-                        let rule =
-                            format!("it must be a whole number of days, {MIN_RETENTION_DAYS} to {MAX_RETENTION_DAYS}");
-                        error(EVENT_RETENTION_DAYS, format!("is {text:?}: {rule}"))
-                    },
-                )?
-            }
-            None => DEFAULT_LOG_RETENTION_DAYS,
-        };
-        let flag = |name| match set(name).as_deref() {
-            None | Some("true") => Ok(true),
-            Some("false") => Ok(false),
-            Some(text) => Err(error(name, format!("is {text:?}: it must be true or false"))),
-        };
-        let items = ItemOptions { event_items: flag(EVENT_ITEMS)?, user_index: flag(USER_INDEX)? };
-        let project = set(PROJECT).unwrap_or_else(|| "headcount".to_owned());
+            .map_err(|problem| ConfigError { name: EVENT_TYPES, problem: format!("is wrong: {problem}") })?;
+        let log_retention_days = environment
+            .number(EVENT_RETENTION_DAYS, MIN_RETENTION_DAYS.into()..=MAX_RETENTION_DAYS.into())?
+            .map_or(DEFAULT_LOG_RETENTION_DAYS, |days| days as u32);
         Ok(Self {
-            log,
-            tables: Tables::new(&events, &metrics),
+            log: follow.log,
+            tables: follow.tables,
             settings: Settings {
                 rules,
-                zone,
-                project,
+                zone: follow.zone,
+                project: follow.project,
                 log_retention_days,
-                stream_generation: set(STREAM_GENERATION),
-                items,
+                stream_generation: environment.text(STREAM_GENERATION),
+                items: follow.items,
             },
         })
     }
@@ -164,6 +105,9 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use chrono_tz::Tz;
+    use headcount_follow::ItemOptions;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {

@@ -104,7 +104,7 @@ pub async fn consume<S: FollowStore>(deps: &Deps<S>, batch: &Batch, deadline: In
     let mut outcome = Outcome { records: batch.records.len() as u64, ..Outcome::default() };
     let appended = append_all(deps, &deployment, batch, &mut tail, &mut outcome, deadline).await;
     metrics::histogram!(telemetry::APPEND_TIME).record(began.elapsed().as_secs_f64() * 1_000.0);
-    deps.tails.set(&batch.source, tail.clone());
+    deps.tails.set(&batch.source, tail.clone(), deps.clock.now_ms());
     let fresh = appended?;
 
     let time = FollowTime::of(deadline, age);
@@ -163,7 +163,7 @@ async fn find_tail<S: FollowStore>(
     source: &Source,
     deadline: Instant,
 ) -> Result<Tail, HandleError> {
-    if let Some(known) = deps.tails.get(source) {
+    if let Some(known) = deps.tails.get(source, deps.clock.now_ms()) {
         return Ok(known);
     }
     let table = match deps.table(deployment, deadline.min(Instant::now() + CHECKPOINT_TIME)).await {

@@ -46,19 +46,32 @@ impl Tail {
     }
 }
 
+/// How long a process trusts a tail that it did not use. Others may have appended since, which a put finds out; but after months
+/// the next entry's number would be that of one that has expired.
+pub const MAX_TAIL_AGE_MS: i64 = 60 * 60 * 1_000;
+
 /// The tails that a warm process knows.
 #[derive(Debug, Default)]
-pub struct Tails(Mutex<HashMap<Source, Tail>>);
+pub struct Tails(Mutex<HashMap<Source, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    tail: Tail,
+    noted_ms: i64,
+}
 
 impl Tails {
-    /// What is known of the source.
-    pub fn get(&self, source: &Source) -> Option<Tail> {
-        self.0.lock().expect("no holder of the lock panics").get(source).cloned()
+    /// What is known of the source, unless it is older than [`MAX_TAIL_AGE_MS`].
+    pub fn get(&self, source: &Source, now_ms: i64) -> Option<Tail> {
+        let tails = self.0.lock().expect("no holder of the lock panics");
+        let known = tails.get(source)?;
+        (now_ms.abs_diff(known.noted_ms) <= MAX_TAIL_AGE_MS.unsigned_abs()).then(|| known.tail.clone())
     }
 
     /// Notes the tail of the source.
-    pub fn set(&self, source: &Source, tail: Tail) {
-        self.0.lock().expect("no holder of the lock panics").insert(source.clone(), tail);
+    pub fn set(&self, source: &Source, tail: Tail, now_ms: i64) {
+        let mut tails = self.0.lock().expect("no holder of the lock panics");
+        tails.insert(source.clone(), Known { tail, noted_ms: now_ms });
     }
 }
 

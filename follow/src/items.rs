@@ -103,6 +103,11 @@ impl Items {
         }
         Ok(followed)
     }
+
+    /// Forgets the position of a source, so that the next run begins at what the table holds.
+    pub fn forget(&self, source: &Source) {
+        self.positions.lock().expect("no holder of the lock panics").remove(source);
+    }
 }
 
 struct Run<'a, S> {

@@ -9,6 +9,7 @@
 //! appended, is read from the log.
 
 pub mod appended;
+pub mod config;
 pub mod days;
 pub mod error;
 pub mod figures;

@@ -4,4 +4,5 @@
 pub mod binaries;
 pub mod browser;
 pub mod fault_proxy;
+pub mod iam;
 pub mod processor;

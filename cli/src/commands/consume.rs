@@ -6,7 +6,7 @@ use aws_sdk_kinesis::Client;
 use headcount_consumer::deps::Feed;
 use headcount_local::failures::Failures;
 use headcount_local::machine::Consumer;
-use headcount_local::mapping::options::MAX_BATCH_SIZE;
+use headcount_local::mapping::options::{GIVE_UP_AGE, MAX_BATCH_SIZE};
 use headcount_local::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
 use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::connect::sdk_config;
@@ -17,9 +17,6 @@ use crate::args::Consume;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::{connect, consumption, output};
-
-/// How often a batch that fails is retried before it is kept.
-const MAX_RETRIES: u32 = 100;
 
 /// Runs it.
 pub(crate) async fn run(args: Consume, interrupt: &Interrupt) -> Result<Ending, Failure> {
@@ -48,7 +45,9 @@ async fn start(args: &Consume) -> Result<Mapping, Failure> {
     let client = Client::new(&sdk_config(&options).await);
     let jitter = Jitter::from_entropy();
     let failure = match &args.failures {
-        Some(place) => FailurePolicy::give_up_after(MAX_RETRIES, Failures::open(place).map_err(Failure::said)?, jitter),
+        Some(place) => {
+            FailurePolicy::give_up_older_than(GIVE_UP_AGE, Failures::open(place).map_err(Failure::said)?, jitter)
+        }
         None => FailurePolicy::retry_without_end(jitter).bisecting(),
     };
     let options = MappingOptions {

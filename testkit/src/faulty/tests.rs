@@ -2,19 +2,19 @@ use std::time::Duration;
 
 use headcount_core::event::{Event, EventType};
 use headcount_core::json::Json;
-use headcount_core::keys::WriteShards;
+use headcount_core::rejection::{Payload, Rejection};
+use headcount_store::error::StoreError;
+use headcount_store::rows::{EventItem, Lookup, RejectedItem};
+use headcount_store::traits::{BrowseStore, ItemStore, MetaStore, UserStore};
 use tokio::time::Instant;
 
 use super::plan::{Decision, Fault, FaultKind, FaultPlan, ItemFault, Operation, Request};
 use super::seeded::{Rates, SeededFaults};
 use super::{Crashed, Faulty};
-use crate::error::StoreError;
 use crate::memory::MemoryStore;
-use crate::rows::{Claim, EventRow, Lookup, RejectedRow};
-use crate::traits::{DeploymentStore, EventStore, RejectedStore, UserStore};
 
-fn event(n: u32) -> EventRow<'static> {
-    EventRow {
+fn event(n: u32) -> EventItem<'static> {
+    EventItem {
         event: Event {
             id: format!("e-{n}").into(),
             user_id: "u".into(),
@@ -24,23 +24,17 @@ fn event(n: u32) -> EventRow<'static> {
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },
-        origin: format!("events/shardId-000000000000#7#{n}").parse().unwrap(),
         date: "2026-03-01".parse().unwrap(),
-        shards: WriteShards::ONE,
         created_ms: 0,
         expires_s: 0,
+        is_indexed: true,
     }
 }
 
-fn rejected(n: u32) -> RejectedRow {
-    let rejection = headcount_core::rejection::Rejection {
-        problems: Vec::new(),
-        payload: headcount_core::rejection::Payload::Withheld,
-        count: 1,
-    };
-    let event = event(n);
-    let (arrival_date, shards) = (event.date, event.shards);
-    RejectedRow { rejection, origin: event.origin, arrival_date, arrived_ms: 0, shards, expires_s: 0 }
+fn rejected(n: u32) -> RejectedItem {
+    let rejection = Rejection { problems: Vec::new(), payload: Payload::Withheld, count: 1 };
+    let origin = format!("events/shardId-000000000000#7#{n}").parse().unwrap();
+    RejectedItem { rejection, origin, arrival_date: event(n).date, arrived_ms: 0, expires_s: 0 }
 }
 
 /// A store whose first request fails so, and every other works.
@@ -51,8 +45,7 @@ fn failing_first(fault: Fault) -> Faulty<MemoryStore> {
     })
 }
 
-const ITEM_FAULTS: [ItemFault; 4] =
-    [ItemFault::Fine, ItemFault::Unprocessed, ItemFault::UnknownBefore, ItemFault::UnknownAfter];
+const ITEM_FAULTS: [ItemFault; 3] = [ItemFault::Fine, ItemFault::Unprocessed, ItemFault::Unreported];
 
 #[tokio::test]
 async fn a_failed_request_takes_effect_as_its_fault_says() {
@@ -64,7 +57,7 @@ async fn a_failed_request_takes_effect_as_its_fault_says() {
     ];
     for (fault, kind, stored) in cases {
         let store = failing_first(fault);
-        let error = store.claim(&[event(0)]).await.unwrap_err();
+        let error = store.put_events(&[event(0)]).await.unwrap_err();
         let is_sorted = match kind {
             FaultKind::Throttle => matches!(error, StoreError::Throttled { .. }),
             FaultKind::Invalid => matches!(error, StoreError::Invalid { .. }),
@@ -73,37 +66,33 @@ async fn a_failed_request_takes_effect_as_its_fault_says() {
         assert!(is_sorted, "{kind:?}: {error}");
         assert_eq!(store.inner().all_events().len(), stored, "{kind:?}");
         assert_eq!(store.faults().into_iter().collect::<Vec<_>>(), [(kind, 1)]);
-        assert_eq!(store.requests().into_iter().collect::<Vec<_>>(), [(Operation::Claim, 1)]);
-        assert_eq!(store.read_deployment().await, Ok(None), "the next request works");
+        assert_eq!(store.requests().into_iter().collect::<Vec<_>>(), [(Operation::PutEvents, 1)]);
+        assert_eq!(store.read_meta().await, Ok(None), "the next request works");
     }
 }
 
 #[tokio::test]
-async fn items_of_a_claim_fail_each_in_its_way() {
+async fn items_of_a_batch_fail_each_in_its_way() {
     let store = failing_first(Fault::Items(ITEM_FAULTS.to_vec()));
-    let rows: Vec<_> = (0..5).map(event).collect();
-    let claims = store.claim(&rows).await.unwrap();
-    // The fifth is not in the plan: it is fine.
-    assert_eq!(claims, [Claim::Inserted, Claim::Throttled, Claim::Unknown, Claim::Unknown, Claim::Inserted]);
-    let stored: Vec<_> = store.inner().all_events().iter().map(|row| row.event.id.clone()).collect();
-    assert_eq!(stored, ["e-0", "e-3", "e-4"]);
-    for kind in [FaultKind::ItemUnprocessed, FaultKind::ItemUnknownBefore, FaultKind::ItemUnknownAfter] {
+    let items: Vec<_> = (0..4).map(event).collect();
+    // The fourth is not in the plan: it is fine.
+    assert_eq!(store.put_events(&items).await, Ok(vec![true, false, false, true]));
+    let stored: Vec<_> = store.inner().all_events().iter().map(|item| item.event.id.clone()).collect();
+    assert_eq!(stored, ["e-0", "e-2", "e-3"]);
+    for kind in [FaultKind::ItemUnprocessed, FaultKind::ItemUnreported] {
         assert_eq!(store.faults()[&kind], 1, "{kind:?}");
     }
-}
-
-#[tokio::test]
-async fn items_of_other_batches_are_unprocessed_or_not_written() {
-    let store = failing_first(Fault::Items(ITEM_FAULTS.to_vec()));
-    let rows: Vec<_> = (0..4).map(rejected).collect();
-    assert_eq!(store.put_rejected(&rows).await, Ok(vec![true, false, false, false]));
-    let written: Vec<_> = store.inner().all_rejected().iter().map(|row| row.origin.index).collect();
-    assert_eq!(written, [0, 3]);
 
     let store = failing_first(Fault::Items(ITEM_FAULTS.to_vec()));
-    let keys: Vec<_> = (0..4).map(|n| event(n).key()).collect();
+    let items: Vec<_> = (0..3).map(rejected).collect();
+    assert_eq!(store.put_rejected(&items).await, Ok(vec![true, false, false]));
+    let written: Vec<_> = store.inner().all_rejected().iter().map(|item| item.origin.index).collect();
+    assert_eq!(written, [0, 2]);
+
+    let store = failing_first(Fault::Items(ITEM_FAULTS.to_vec()));
+    let keys: Vec<_> = (0..3).map(|n| event(n).key()).collect();
     let unprocessed = || Lookup::Unprocessed;
-    assert_eq!(store.origins(&keys).await, Ok(vec![Lookup::Absent, unprocessed(), unprocessed(), unprocessed()]));
+    assert_eq!(store.events(&keys).await, Ok(vec![Lookup::Absent, unprocessed(), unprocessed()]));
     let store = failing_first(Fault::Items(vec![ItemFault::Unprocessed]));
     assert_eq!(store.first_days(&["a", "b"]).await, Ok(vec![Lookup::Unprocessed, Lookup::Absent]));
 }
@@ -112,12 +101,12 @@ async fn items_of_other_batches_are_unprocessed_or_not_written() {
 async fn a_plan_sees_what_is_asked_for() {
     let culprit = event(1).key();
     let store = Faulty::new(MemoryStore::new(), move |request: &Request<'_>| {
-        let is_hit = request.operation == Operation::Claim && request.keys.contains(&culprit);
+        let is_hit = request.operation == Operation::PutEvents && request.keys.contains(&culprit);
         if is_hit { Decision::fault(Fault::Invalid) } else { Decision::default() }
     });
-    assert!(store.claim(&[event(0), event(1)]).await.is_err());
-    assert_eq!(store.claim(&[event(0)]).await, Ok(vec![Claim::Inserted]));
-    assert!(store.claim(&[event(1)]).await.is_err());
+    assert!(store.put_events(&[event(0), event(1)]).await.is_err());
+    assert_eq!(store.put_events(&[event(0)]).await, Ok(vec![true]));
+    assert!(store.put_events(&[event(1)]).await.is_err());
 }
 
 #[tokio::test]
@@ -126,18 +115,18 @@ async fn a_crash_ends_its_process_and_no_other() {
         let store = failing_first(fault.clone());
         let mut reached = false;
         let invocation = async {
-            let _claims = store.claim(&[event(0)]).await;
+            let _written = store.put_events(&[event(0)]).await;
             reached = true;
         };
         assert_eq!(store.until_crash(invocation).await, Err(Crashed), "{fault:?}");
         assert!(!reached, "{fault:?}: nothing goes on");
         assert_eq!(store.inner().all_events().len(), stored, "{fault:?}");
         // Dead is dead, for what asks and for what does not.
-        assert_eq!(store.until_crash(store.read_deployment()).await, Err(Crashed));
+        assert_eq!(store.until_crash(store.read_meta()).await, Err(Crashed));
         assert_eq!(store.until_crash(async { 1 }).await, Err(Crashed));
 
         let next = store.process();
-        assert_eq!(next.until_crash(next.read_deployment()).await, Ok(Ok(None)));
+        assert_eq!(next.until_crash(next.read_meta()).await, Ok(Ok(None)));
         assert_eq!(next.until_crash(async { 1 }).await, Ok(1));
         assert_eq!(next.faults().values().sum::<u64>(), 1, "counted over all processes");
     }
@@ -147,7 +136,7 @@ async fn a_crash_ends_its_process_and_no_other() {
 async fn a_crash_in_one_task_ends_what_waits_in_another() {
     let store = failing_first(Fault::CrashBefore);
     let crashing = store.clone();
-    let task = tokio::spawn(async move { crashing.claim(&[event(0)]).await });
+    let task = tokio::spawn(async move { crashing.put_events(&[event(0)]).await });
     assert_eq!(store.until_crash(std::future::pending::<()>()).await, Err(Crashed));
     task.abort();
 }
@@ -157,15 +146,15 @@ async fn delays_are_of_tokios_clock() {
     let late = Decision { before: Duration::from_mins(1), after: Duration::from_secs(30), ..Decision::default() };
     let store = Faulty::new(MemoryStore::new(), move |_: &Request<'_>| late.clone());
     let started = Instant::now();
-    let claim = tokio::spawn({
+    let put = tokio::spawn({
         let store = store.clone();
-        async move { store.claim(&[event(0)]).await }
+        async move { store.put_events(&[event(0)]).await }
     });
     tokio::time::sleep(Duration::from_secs(59)).await;
     assert_eq!(store.inner().all_events().len(), 0, "not yet");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!((store.inner().all_events().len(), claim.is_finished()), (1, false), "stored, but not answered");
-    assert_eq!(claim.await.unwrap(), Ok(vec![Claim::Inserted]));
+    assert_eq!((store.inner().all_events().len(), put.is_finished()), (1, false), "stored, but not answered");
+    assert_eq!(put.await.unwrap(), Ok(vec![true]));
     assert_eq!(started.elapsed().as_secs(), 90);
 }
 
@@ -176,7 +165,7 @@ fn a_seed_draws_the_same_faults_again_at_about_their_rates() {
     let rates = Rates { crash_before: 0.01, crash_after: 0.01, ..Rates::stormy() };
     let draw = |seed| {
         let plan = SeededFaults::new(seed, rates);
-        let request = |number| Request { operation: Operation::Claim, number, keys: &keys };
+        let request = |number| Request { operation: Operation::PutEvents, number, keys: &keys };
         (0..REQUESTS).map(|number| plan.decide(&request(number))).collect::<Vec<_>>()
     };
     let drawn = draw(7);
@@ -197,6 +186,6 @@ fn a_seed_draws_the_same_faults_again_at_about_their_rates() {
 #[test]
 fn no_rates_are_no_faults() {
     let plan = SeededFaults::new(1, Rates::default());
-    let request = |number| Request { operation: Operation::Claim, number, keys: &[] };
+    let request = |number| Request { operation: Operation::PutEvents, number, keys: &[] };
     assert!((0..1_000).all(|number| plan.decide(&request(number)) == Decision::default()));
 }

@@ -17,7 +17,7 @@ impl MemoryStore {
 
     /// Goes back to these moments, the oldest first: each item as it was, or was not yet there, at one of them, drawn from
     /// `seed`. DynamoDB's backups need not be of one moment
-    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Backup.Tutorial.html>). With one moment all are.
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/backuprestore_HowItWorks.html>). With one moment all are.
     ///
     /// The table's record is the newest, with its old number: whoever restores draws a new one, by
     /// [`Self::replace_meta`].

@@ -1,24 +1,27 @@
-//! An event's item, whose insert is written as bytes, against the same item as the SDK's own types write it.
+//! An event's item against one that is made of the event's values one by one.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use fastrand::Rng;
-use headcount_core::keys;
+use headcount_core::keys::{self, Follower};
 use headcount_core::record::OpenedRecord;
 use headcount_core::validate::{Arrival, Rules};
+use headcount_store::dynamo::meter::UnitsUsed;
 use headcount_store::numbers::as_stored;
-use headcount_store::rows::{Claim, EventRow};
-use headcount_store::traits::EventStore as _;
+use headcount_store::rows::{Checkpoint, EventItem};
+use headcount_store::traits::{
+    BrowseStore as _, CheckpointStore as _, ItemStore as _, PartialStore as _, UserStore as _,
+};
 use serde_json::{Map, Number, Value, json};
 
-use crate::rows::{START_MS, event_with, origin, shards, source};
-use crate::subjects::{Embedded, dynamo};
+use crate::rows::{STAMP, START_MS, TABLE, date, event_with, first_day, partial, source};
+use crate::subjects::{Embedded, dynamo, metered};
 
 type Item = HashMap<String, AttributeValue>;
 
-/// A partition of items that the SDK's types wrote.
-const BESIDE: &str = "BESIDE";
+/// A partition of the items to compare with.
+const EXPECTED: &str = "EXPECTED";
 
 fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
@@ -44,7 +47,7 @@ fn map(object: &Map<String, Value>) -> AttributeValue {
 }
 
 /// The item of an event without its key.
-fn expected(row: &EventRow<'_>) -> Item {
+fn expected(row: &EventItem<'_>) -> Item {
     let event = &row.event;
     let mut data = Item::from([
         ("eventId".to_owned(), text(&*event.id)),
@@ -57,16 +60,18 @@ fn expected(row: &EventRow<'_>) -> Item {
     if !event.event_data.is_empty() {
         data.insert("eventData".to_owned(), map(&event.event_data.to_object()));
     }
-    Item::from([
+    let mut item = Item::from([
         ("EntityType".to_owned(), text("AnalyticsEvent")),
         ("Data".to_owned(), AttributeValue::M(data)),
-        ("GSI1PK".to_owned(), text(row.shards.partition(&keys::user(&event.user_id), &event.id))),
-        ("GSI1SK".to_owned(), text(keys::event_at(event.timestamp_ms))),
         ("TTL".to_owned(), number(row.expires_s)),
         ("CreatedAt".to_owned(), number(row.created_ms)),
         ("UpdatedAt".to_owned(), number(row.created_ms)),
-        ("Origin".to_owned(), text(row.origin.to_string())),
-    ])
+    ]);
+    if row.is_indexed {
+        item.insert("GSI1PK".to_owned(), text(keys::user(&event.user_id)));
+        item.insert("GSI1SK".to_owned(), text(keys::event_at(event.timestamp_ms)));
+    }
+    item
 }
 
 async fn item(embedded: &Embedded, pk: &str, sk: &str) -> Item {
@@ -74,21 +79,21 @@ async fn item(embedded: &Embedded, pk: &str, sk: &str) -> Item {
     request.send().await.expect("an answer").item.unwrap_or_else(|| panic!("{pk} {sk} is there"))
 }
 
-/// Claims the row, puts its item beside it, and compares the two.
-async fn check(embedded: &Embedded, row: &EventRow<'_>) {
-    let claimed = embedded.store.claim(std::slice::from_ref(row)).await;
-    assert_eq!(claimed, Ok(vec![Claim::Inserted]), "{row:?}");
+/// Puts the row, puts the expected item elsewhere, and compares the two as the table gives them back.
+async fn check(embedded: &Embedded, row: &EventItem<'_>) {
+    let put = embedded.store.put_events(std::slice::from_ref(row)).await;
+    assert_eq!(put, Ok(vec![true]), "{row:?}");
     let key = row.key();
-    let mut beside = expected(row);
-    beside.extend([("PK".to_owned(), text(BESIDE)), ("SK".to_owned(), text(&key.sk))]);
-    embedded.client.put_item().table_name("events").set_item(Some(beside)).send().await.expect("put");
-    let mut beside = item(embedded, BESIDE, &key.sk).await;
-    beside.insert("PK".to_owned(), text(&key.pk));
-    assert_eq!(item(embedded, &key.pk, &key.sk).await, beside, "{row:?}");
+    let mut wanted = expected(row);
+    wanted.extend([("PK".to_owned(), text(EXPECTED)), ("SK".to_owned(), text(&key.sk))]);
+    embedded.client.put_item().table_name("events").set_item(Some(wanted)).send().await.expect("put");
+    let mut wanted = item(embedded, EXPECTED, &key.sk).await;
+    wanted.insert("PK".to_owned(), text(&key.pk));
+    assert_eq!(item(embedded, &key.pk, &key.sk).await, wanted, "{row:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_item_is_what_the_sdk_would_write() {
+async fn every_item_is_made_of_its_events_values() {
     let embedded = dynamo().await;
     let mut random = Rng::with_seed(5);
     for n in 0..300 {
@@ -97,8 +102,7 @@ async fn every_item_is_what_the_sdk_would_write() {
         row.event.session_id = format!("s{}", string(&mut random)).into();
         row.event.metadata = Value::Object(object(&mut random, 2)).into();
         row.event.timestamp_ms = START_MS + random.i64(..1_000_000);
-        row.shards = shards(random.u32(1..4));
-        row.origin = origin(random.u32(..));
+        row.is_indexed = random.bool();
         row.created_ms = random.i64(..);
         row.expires_s = random.i64(..);
         check(&embedded, &row).await;
@@ -126,9 +130,32 @@ async fn what_comes_over_the_wire_is_stored_as_what_it_means() {
         let decoded = opened.decode(&arrival, &Rules::default());
         let (_, event) =
             decoded.events.into_iter().next().unwrap_or_else(|| panic!("{line}: {:?}", decoded.rejections));
-        let row = EventRow { event, ..event_with("", json!({})) };
+        let row = EventItem { event, ..event_with("", json!({})) };
         check(&embedded, &row).await;
     }
+}
+
+#[tokio::test]
+async fn what_requests_consume_is_told_apart_by_kind() {
+    let (store, meter) = metered().await;
+    meter.take();
+    let listed = event_with("a", json!({}));
+    store
+        .put_events(&[listed.clone(), EventItem { is_indexed: false, ..event_with("b", json!({})) }])
+        .await
+        .expect("put");
+    let used = meter.take();
+    assert_eq!((used.batched_puts, used.batched_copies, used.writes()), (2.0, 1.0, 3.0));
+    store.put_first_day(&first_day("ann", 1)).await.expect("put");
+    assert_eq!(meter.take(), UnitsUsed { indexed_puts: 2.0, ..UnitsUsed::default() });
+    store.write_partial(TABLE, &partial(0, 1), 0, STAMP).await.expect("written");
+    let checkpoint = Checkpoint { entry: 1, last: 7.into() };
+    store.write_checkpoint(TABLE, Follower::Items, &source(0), &checkpoint).await.expect("written");
+    store.mark_finished(TABLE, Follower::Items, &source(0), 1).await.expect("marked");
+    assert_eq!(meter.take(), UnitsUsed { puts: 3.0, ..UnitsUsed::default() });
+    store.read_partial(TABLE, date(1), &source(0)).await.expect("read");
+    store.events(&[listed.key()]).await.expect("read");
+    assert_eq!(meter.take(), UnitsUsed { reads: 1.5, ..UnitsUsed::default() }, "one of them consistently");
 }
 
 const PIECES: [&str; 12] = ["a", "Z9 ", "\"", "\\", "/", "\n\t", "ü", "😀", "\u{7f}", "'", "{}[],:", "\u{1}\u{1f}"];
