@@ -24,12 +24,8 @@ use crate::faults::FaultyStore;
 use crate::scenario::Cause;
 use crate::stream::Record;
 use crate::tally::Kind;
-use crate::time::HOUR_MS;
+use crate::time::MINUTE_MS;
 use crate::world::World;
-
-/// How long a process may live, idle or not: entries stay far longer, so that the next number after an old tail is not free
-/// again.
-const LIFE_MS: i64 = 6 * HOUR_MS;
 
 /// One process of the function, for as long as it lives.
 pub(crate) struct Sandbox {
@@ -38,7 +34,6 @@ pub(crate) struct Sandbox {
     table: u64,
     process: Process,
     deps: Deps<FaultyStore>,
-    started_ms: i64,
     /// When it handled records last, milliseconds since the epoch.
     rested_ms: Mutex<i64>,
 }
@@ -334,8 +329,7 @@ fn rest(world: &World, sandbox: Arc<Sandbox>) {
 fn sandbox(world: &World, caller: Caller, work: &Work, random: &mut fastrand::Rng) -> Arc<Sandbox> {
     let now_ms = world.time.now_ms();
     let mut state = world.fleet.state();
-    state.idle.retain(|idle| now_ms - idle.started_ms < LIFE_MS);
-    state.only.take_if(|only| only.process.is_dead() || now_ms - only.started_ms >= LIFE_MS);
+    state.only.take_if(|only| only.process.is_dead());
     if matches!(caller, Caller::Mapping(_)) {
         let warm = if world.params.is_one_process {
             state.only.clone()
@@ -349,7 +343,7 @@ fn sandbox(world: &World, caller: Caller, work: &Work, random: &mut fastrand::Rn
             drop(state);
             world.count(Kind::WarmStart, 1);
             let rested_ms = *warm.rested_ms.lock().unwrap_or_else(PoisonError::into_inner);
-            if now_ms - rested_ms > HOUR_MS && warm.deps.tails.get(&work.source).is_some() {
+            if now_ms - rested_ms > 10 * MINUTE_MS && warm.deps.tails.get(&work.source, now_ms).is_some() {
                 world.count(Kind::StaleStart, 1);
             }
             return warm;
@@ -383,5 +377,5 @@ fn start(world: &World, number: u64, process: Process, is_history: bool, random:
     let log = Log::new(Arc::new(world.bucket.in_process(&process)), Jitter::from_seed(random.u64(..)));
     let store = table.faulty.in_process(&process);
     let deps = Deps::new(log, store, clock, Jitter::from_seed(random.u64(..)), settings);
-    Sandbox { number, table: table.number, process, deps, started_ms: time.now_ms(), rested_ms: Mutex::new(time.now_ms()) }
+    Sandbox { number, table: table.number, process, deps, rested_ms: Mutex::new(time.now_ms()) }
 }

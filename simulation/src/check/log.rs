@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
+use headcount_core::event::Event;
 use headcount_core::origin::{Origin, SequenceNumber, Source};
 
 use super::entries::{Entries, Fate, Logged};
@@ -92,83 +93,81 @@ impl OneSource<'_> {
         self.ends_at(last, found);
     }
 
-    /// Whether an entry is what these records come to.
+    /// Whether an entry is what these records come to. Records that were given up may be missing.
     fn compare(&self, logged: &Logged, covered: &[(&u64, &Delivered)]) -> Result<(), String> {
         let events = logged.events();
-        let mut next = events.as_slice();
-        let mut duplicates: BTreeMap<NaiveDate, Bounds> = BTreeMap::new();
-        let mut rejected: BTreeMap<NaiveDate, Bounds> = BTreeMap::new();
-        let mut needed: BTreeSet<&Origin> = BTreeSet::new();
-        let mut allowed: BTreeSet<&Origin> = BTreeSet::new();
-        for (sequence, delivered) in covered {
-            let is_optional = self.is_optional(**sequence);
-            let before = next;
-            let mut dropped = Vec::new();
-            let mut is_there = true;
-            for occurrence in &delivered.occurrences {
-                if next.first().is_some_and(|event| **event == occurrence.event) {
-                    next = &next[1..];
-                } else if self.known.contains(&Key::of(&occurrence.event)) {
-                    dropped.push(occurrence.day);
-                } else {
-                    is_there = false;
-                }
-            }
-            if !is_there && !is_optional {
-                return Err(format!("events of record {sequence} are missing"));
-            }
-            if !is_there {
-                next = before;
-            }
-            for day in dropped {
-                duplicates.entry(day).or_default().add(1, is_optional);
-            }
-            if is_optional {
-                // Which of its events are others' duplicates is open.
-                for occurrence in &delivered.occurrences {
-                    duplicates.entry(occurrence.day).or_default().most += 1;
-                }
-            } else {
-                needed.extend(&delivered.rejected);
-            }
-            allowed.extend(&delivered.rejected);
-            rejected.entry(delivered.arrival_day).or_default().add(delivered.rejected.len() as u64, is_optional);
-        }
-        if let Some(event) = next.first() {
-            return Err(format!("{event:?} is too many"));
-        }
-        let is: BTreeSet<&Origin> = logged.content.rejections.iter().map(|rejection| &rejection.origin).collect();
-        if is.len() != logged.content.rejections.len() || !needed.is_subset(&is) || !is.is_subset(&allowed) {
-            return Err(format!("rejected are {is:?}, not {needed:?}"));
-        }
+        let mut expected = Counts { rejected: BTreeMap::new(), duplicates: BTreeMap::new() };
         for (date, day) in &logged.content.days {
-            duplicates.remove(date).unwrap_or_default().check("duplicates", *date, day.duplicates)?;
-            rejected.remove(date).unwrap_or_default().check("rejections", *date, day.rejected)?;
+            expected.duplicates.insert(*date, day.duplicates);
+            expected.rejected.insert(*date, day.rejected);
         }
-        for (date, bounds) in duplicates.into_iter().chain(rejected) {
-            bounds.check("duplicates or rejections", date, 0)?;
+        expected.duplicates.retain(|_, count| *count > 0);
+        expected.rejected.retain(|_, count| *count > 0);
+        let is: BTreeSet<&Origin> = logged.content.rejections.iter().map(|rejection| &rejection.origin).collect();
+        if is.len() != logged.content.rejections.len() {
+            return Err("a rejection is there twice".to_owned());
         }
-        Ok(())
+        let search = Search { one: self, covered, rejections: &is, expected: &expected };
+        search.fits(0, &events, &Counts::default())
     }
 }
 
-/// How many there may be.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bounds {
-    least: u64,
-    most: u64,
+/// How many of each date.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    rejected: BTreeMap<NaiveDate, u64>,
+    duplicates: BTreeMap<NaiveDate, u64>,
 }
 
-impl Bounds {
-    fn add(&mut self, count: u64, is_optional: bool) {
-        self.most += count;
-        self.least += if is_optional { 0 } else { count };
+struct Search<'a> {
+    one: &'a OneSource<'a>,
+    covered: &'a [(&'a u64, &'a Delivered)],
+    rejections: &'a BTreeSet<&'a Origin>,
+    expected: &'a Counts,
+}
+
+impl Search<'_> {
+    /// Whether the records from the `place`-th on come to what is left of the entry's events and counts.
+    fn fits(&self, place: usize, events: &[&Event<'_>], counts: &Counts) -> Result<(), String> {
+        let Some((sequence, delivered)) = self.covered.get(place) else {
+            if let Some(event) = events.first() {
+                return Err(format!("{event:?} is too many"));
+            }
+            let differs = counts != self.expected;
+            return if differs { Err(format!("it says {:?}, not {counts:?}", self.expected)) } else { Ok(()) };
+        };
+        let there = self.taken(delivered, events, counts);
+        let there = there.and_then(|(events, counts)| self.fits(place + 1, events, &counts));
+        let is_rejected = delivered.rejected.iter().any(|origin| self.rejections.contains(origin));
+        if there.is_err() && self.one.is_optional(**sequence) && !is_rejected {
+            return self.fits(place + 1, events, counts);
+        }
+        there.map_err(|what| if what.is_empty() { format!("record {sequence} is not there as it was sent") } else { what })
     }
 
-    fn check(self, what: &str, date: NaiveDate, count: u64) -> Result<(), String> {
-        if (self.least..=self.most).contains(&count) {
-            return Ok(());
+    /// What is left behind a record that is in the entry.
+    fn taken<'e>(
+        &self,
+        delivered: &Delivered,
+        mut events: &'e [&'e Event<'e>],
+        counts: &Counts,
+    ) -> Result<(&'e [&'e Event<'e>], Counts), String> {
+        let mut counts = counts.clone();
+        for occurrence in &delivered.occurrences {
+            if events.first().is_some_and(|event| **event == occurrence.event) {
+                events = &events[1..];
+            } else if self.one.known.contains(&Key::of(&occurrence.event)) {
+                *counts.duplicates.entry(occurrence.day).or_default() += 1;
+            } else {
+                return Err(String::new());
+            }
         }
-        Err(format!("{what} on {date} are {count}, not from {} to {}", self.least, self.most))
+        if !delivered.rejected.iter().all(|origin| self.rejections.contains(origin)) {
+            return Err(String::new());
+        }
+        if !delivered.rejected.is_empty() {
+            *counts.rejected.entry(delivered.arrival_day).or_default() += delivered.rejected.len() as u64;
+        }
+        Ok((events, counts))
     }
 }
