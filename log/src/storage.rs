@@ -249,7 +249,12 @@ impl Log {
                 old.map_ok(|meta| meta.location).try_collect().await
             })
             .await?;
-        let deletes = expired.iter().filter(|path| naming::is_entry(path)).map(|path| self.delete(path, deadline));
+        let mut deletes = Vec::new();
+        for path in &expired {
+            if naming::is_entry(path) {
+                deletes.push(self.delete(path, deadline));
+            }
+        }
         stream::iter(deletes).buffer_unordered(CONCURRENT_DELETES).try_fold(0, |sum, one| ready(Ok(sum + one))).await
     }
 

@@ -5,13 +5,13 @@ use headcount_core::keys::Follower;
 use headcount_core::origin::Source;
 use headcount_log::error::EntryError;
 use headcount_runtime::telemetry;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Done, is_passing};
 use crate::survey::{Looked, Seen};
 
 /// How far the table is behind the log.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Following {
     /// The sources that were looked at, in order.
     pub sources: Vec<SourceFollowing>,
@@ -20,7 +20,7 @@ pub struct Following {
 }
 
 /// How far the table is behind one source's log.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceFollowing {
     /// The source.
@@ -43,7 +43,7 @@ pub struct SourceFollowing {
 }
 
 /// How far one follower is, at the end of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
     /// The last entry that is followed; 0 before the first.
@@ -55,7 +55,7 @@ pub struct Position {
 }
 
 /// An entry that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DamagedEntry {
     /// Its number.
     pub entry: u64,

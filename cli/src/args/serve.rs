@@ -5,13 +5,18 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clap::Args;
-use headcount_consumer::config::MAX_LATENESS_DAYS;
+use headcount_consumer::config::{MAX_LATENESS_DAYS, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS};
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
 
+use super::ItemArgs;
 use super::collector::PostingArgs;
 use super::connection::{COLLECTOR_PORT, DYNAMODB_PORT, KINESIS_PORT, WEB_PORT};
 use super::values::Programs;
+
+/// Fewest and most days of the event log.
+const MIN_RETENTION: i64 = MIN_RETENTION_DAYS as i64;
+const MAX_RETENTION: i64 = MAX_RETENTION_DAYS as i64;
 
 /// Most shards of an embedded stream.
 const MAX_SHARDS: i64 = 64;
@@ -20,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   headcount serve                       keeps nothing, until Ctrl-C
   headcount serve --data-dir ./data     what was accepted outlives restarts and kills
+  headcount serve --data-dir ./data --no-event-items     faster and smaller, without single events in the table
   headcount serve --zone Europe/Berlin --window 5 --ip-policy drop
   headcount serve --event-types signup,purchase --lateness-days 30     events of your own types, up to 30 days late
   headcount serve --allow-origin http://localhost:3000     pages of this origin may post to the collector
@@ -29,7 +35,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
-    /// Keep the table here, and every accepted record until it is counted [default: nowhere, all is gone when it stops]
+    /// Keep the event log, the table and every accepted record here [default: nowhere, all is gone when it stops]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Where records that still fail after 22 hours are kept, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:
@@ -79,9 +85,15 @@ pub(crate) struct Serve {
     /// What is kept of addresses: keep, truncate (to /24 or /48) or drop
     #[arg(long, value_name = "POLICY", default_value = "keep")]
     pub(crate) ip_policy: IpPolicy,
-    /// Close days without counting their events once more: their figures then never say `verified`
-    #[arg(long)]
-    pub(crate) no_verify_at_close: bool,
+    /// Which items to write.
+    #[command(flatten)]
+    pub(crate) items: ItemArgs,
+    /// Days that the event log keeps its entries; fixed when a data directory is first used [default: 90]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(MIN_RETENTION..=MAX_RETENTION))]
+    pub(crate) event_retention_days: Option<u32>,
+    /// Tells a recreated stream from the first one: a name that changes when the stream is deleted and created again
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream_generation: Option<String>,
     /// Who may post to the collector.
     #[command(flatten)]
     pub(crate) posting: PostingArgs,

@@ -3,13 +3,15 @@
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::connection::TableArgs;
+use super::connection::{LogArgs, TableArgs};
 use super::values;
 
 const EXAMPLES: &str = "\
 Examples:
   headcount verify --local --date 2026-03-01
-  headcount verify --date 2026-03-01 --json    exit code 1 if a counter differs";
+  headcount verify --date 2026-03-01 --log s3://my-bucket --json    exit code 1 if a counter differs
+
+Reads the day's events from the event log and counts them again. Nothing is changed.";
 
 /// `headcount verify`.
 #[derive(Debug, Args)]
@@ -24,4 +26,7 @@ pub(crate) struct Verify {
     /// Where.
     #[command(flatten)]
     pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

@@ -26,6 +26,11 @@ pub(crate) struct Line {
     pub(crate) text: Vec<u8>,
 }
 
+/// Whether an entry of the event log has this line besides its events: its header, or a rejected occurrence.
+pub(crate) fn is_of_the_log(line: &[u8]) -> bool {
+    line.starts_with(br#"{"headcount":{"#) || line.starts_with(br#"{"rejected":{"#)
+}
+
 /// A file's content, decompressed, and how much of the file itself was read.
 pub(crate) struct Content {
     pub(crate) input: Box<dyn BufRead + Send>,

@@ -14,6 +14,7 @@ use super::chunks::Chunk;
 use super::fold::{Folded, MAX_EXAMPLES, Shared};
 use super::hashes::Order;
 use super::seen::{event_key, user_key};
+use crate::history::file::is_of_the_log;
 
 /// Longer lines are looked at as records are, which have their bounds.
 const MAX_PLAIN_BYTES: usize = 1 << 20;
@@ -57,7 +58,7 @@ impl<'s> Counting<'s> {
         Self { shared, thread, hours, counted, partials, last: 0, recent, batch }
     }
 
-    /// Counts a chunk's lines, each as the consumer counts a record.
+    /// Counts a chunk's lines, each as the consumer counts a record. Entries of the event log are read for their events.
     pub(super) fn count(&mut self, chunk: &Chunk) {
         let text = str::from_utf8(&chunk.text).ok();
         let mut events = Vec::with_capacity(chunk.ends.len());
@@ -66,7 +67,7 @@ impl<'s> Counting<'s> {
             let line = begin..*end;
             begin = *end + 1;
             let bytes = chunk.text[line.clone()].trim_ascii();
-            if bytes.is_empty() {
+            if bytes.is_empty() || is_of_the_log(bytes) {
                 continue;
             }
             self.counted.lines += 1;

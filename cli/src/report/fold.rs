@@ -73,7 +73,7 @@ pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Fo
         zone: reading.zone,
         arrived_ms: reading.arrived_ms,
         arrival_date: day_of(reading.zone, reading.arrived_ms).unwrap_or_default(),
-        source: Source::new("report", "files"),
+        source: Source::import(0),
     };
     let source = Mutex::new(source);
     let parts = std::thread::scope(|scope| {

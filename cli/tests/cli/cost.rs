@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use headcount_core::deployment::Deployment;
 use headcount_local::table::{Table, TableOptions};
+use headcount_runtime::aws::ConnectOptions;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::{Tables, create_tables};
 use headcount_store::traits::DeploymentStore as _;
 use serde_json::Value;

@@ -187,7 +187,8 @@ async fn little_s3() -> String {
 async fn s3_keeps_invocations() {
     for place in ["s3://bucket", "s3://bucket/kept/here"] {
         let credentials = SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test"));
-        let store = bucket::of("bucket", credentials, Some("us-east-1".into()), Some(little_s3().await)).unwrap();
+        let store =
+            headcount_log::s3::of("bucket", credentials, Some("us-east-1".into()), Some(little_s3().await)).unwrap();
         let failures = Failures::open(place).unwrap();
         let prefix = Path::from(place.trim_start_matches("s3://bucket"));
         failures.store.set(Opened { store, prefix }).unwrap();

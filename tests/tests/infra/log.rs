@@ -1,15 +1,13 @@
 //! The log on S3, as a server that nobody here wrote speaks it: the contract of `log/tests/contract`, case by case.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use headcount_log::s3;
 use object_store::ObjectStore;
-use serde_json::Value;
 
-use crate::scripts::{answer, python};
+use crate::scripts::create_bucket;
 use crate::stand_in::StandIn;
 use cases::Subject;
 
@@ -20,26 +18,10 @@ mod samples;
 
 const BUCKET: &str = "headcount-log";
 
-const CREATE_BUCKET: &str = "
-import boto3, sys
-boto3.client('s3', endpoint_url=sys.argv[1]).create_bucket(Bucket=sys.argv[2])
-print('null')
-";
-
-fn create_bucket(endpoint: &str) {
-    let mut command: Command = python();
-    command.args(["-c", CREATE_BUCKET, endpoint, BUCKET]);
-    command
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_DEFAULT_REGION", "us-east-1");
-    assert_eq!(answer(command, b""), Value::Null);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_keeps_its_contract_on_s3() {
     let stand_in = StandIn::start();
-    create_bucket(&stand_in.endpoint);
+    create_bucket(&stand_in.endpoint, BUCKET);
     let credentials = SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test"));
     let bucket: Arc<dyn ObjectStore> =
         s3::of(BUCKET, credentials, Some("us-east-1".into()), Some(stand_in.endpoint.clone())).unwrap();
