@@ -6,12 +6,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::chance;
-use super::scenario::Cause;
-use super::tally::Kind;
-use super::time::{HOUR_MS, MINUTE_MS};
-use super::truth::{Content, Said, What};
-use super::world::World;
+use crate::chance;
+use crate::scenario::Cause;
+use crate::tally::Kind;
+use crate::time::{HOUR_MS, MINUTE_MS};
+use crate::stream::source;
+use crate::truth::{Content, Said, What};
+use crate::world::World;
 
 /// Of so many people one stays anonymous.
 const ANONYMOUS_OF: u8 = 5;
@@ -28,7 +29,7 @@ struct Send {
 }
 
 /// Lets all sends of the world happen, each on its own.
-pub(super) fn produce(world: &Arc<World>) -> Vec<JoinHandle<()>> {
+pub(crate) fn produce(world: &Arc<World>) -> Vec<JoinHandle<()>> {
     let numbers = (0..world.params.sends).filter(|number| world.scenario.sends(*number));
     numbers.map(|number| tokio::spawn(send(Arc::clone(world), number))).collect()
 }
@@ -63,12 +64,9 @@ fn twin(world: &World, number: u32, first: usize, content: &Content, random: &mu
 
 fn put(world: &World, number: u32, shard: usize, content: &Content, random: &mut fastrand::Rng) {
     let data = written(content, random);
-    let arrived_ms = world.time.now_ms();
-    let sequence = world.stream.put(shard, arrived_ms, data, random);
-    let days = world.took(shard, sequence, arrived_ms, content);
-    if days.len() > 1 {
-        world.count(Kind::TwoDays, 1);
-    }
+    let record = world.stream.put(shard, world.time.now_ms(), data, random);
+    world.took(&source(shard), &record, content);
+    let sequence = record.sequence;
     world.tell(format_args!("send {number} is record {sequence} of shard {shard}: {}", summary(content)));
 }
 
@@ -110,7 +108,7 @@ impl Send {
     }
 }
 
-fn said(world: &World, at_ms: i64, (number, index): (u32, u32), random: &mut fastrand::Rng) -> Said {
+pub(crate) fn said(world: &World, at_ms: i64, (number, index): (u32, u32), random: &mut fastrand::Rng) -> Said {
     let late_ms = match random.u8(0..10) {
         0 => random.i64(0..world.rules.lateness_ms),
         // At the very edge, and beyond it.
@@ -120,6 +118,9 @@ fn said(world: &World, at_ms: i64, (number, index): (u32, u32), random: &mut fas
     };
     if late_ms >= HOUR_MS {
         world.count(Kind::LateEvent, 1);
+    }
+    if late_ms < 0 {
+        world.count(Kind::EarlyEvent, 1);
     }
     let happened_ms = at_ms - late_ms;
     let (id, timestamp_ms) = match random.u8(0..12) {
@@ -134,6 +135,9 @@ fn said(world: &World, at_ms: i64, (number, index): (u32, u32), random: &mut fas
         }
         _ => (Some(format!("e-{number}-{index}")), Some(happened_ms)),
     };
+    if id.is_none() {
+        world.count(Kind::WithoutId, 1);
+    }
     let user = random.u8(0..world.params.users);
     let breaks_a_rule = random.u8(0..20) == 0;
     if breaks_a_rule {
@@ -179,7 +183,7 @@ fn written(content: &Content, random: &mut fastrand::Rng) -> Vec<u8> {
     }
 }
 
-fn json_of(said: &Said) -> Value {
+pub(crate) fn json_of(said: &Said) -> Value {
     let data = match &said.what {
         What::PageView => json!({}),
         What::Feature(name) => json!({"feature": name}),

@@ -1,6 +1,6 @@
 //! What is printed of worlds.
 
-use headcount_tests::simulation::{Kind, Report, Scenario, Tally, run as live};
+use headcount_simulation::{Kind, Report, Scenario, Tally, run as live};
 
 /// Lives through one world and prints all that happens in it; whether it came out as it must.
 pub(crate) fn one(scenario: &Scenario) -> bool {
@@ -17,14 +17,14 @@ pub(crate) fn one(scenario: &Scenario) -> bool {
 
 /// A table of what happened, and how often.
 pub(crate) fn tally(tally: &Tally) {
-    for kind in Kind::ALL {
-        println!("{:<44}{:>12}", kind.words(), tally.of(kind));
+    for kind in Kind::ALL.iter().copied() {
+        println!("{:<48}{:>12}", kind.words(), tally.of(kind));
     }
 }
 
 /// What happened less often.
 pub(crate) fn rarer_than(tally: &Tally, often: u64) -> Vec<String> {
-    let rare = Kind::ALL.into_iter().filter(|kind| tally.of(*kind) < often);
+    let rare = Kind::ALL.iter().copied().filter(|kind| tally.of(*kind) < often);
     rare.map(|kind| format!("{} ({})", kind.words(), tally.of(kind))).collect()
 }
 

@@ -3,21 +3,30 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use headcount_store::defects::Defect;
 
 /// A source of trouble that a scenario can do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// Requests that are throttled.
+    /// Requests to the table that are throttled.
     Throttle,
-    /// Requests whose outcome is unknown.
+    /// Requests to the table whose outcome is unknown.
     Unknown,
-    /// Processes that die at a request.
-    Crash,
+    /// Requests to the table that take effect when nobody waits any more.
+    Late,
     /// Items of a batch that fail by themselves.
     Items,
-    /// Requests that take their time.
-    Delay,
+    /// Times when the table does not answer.
+    Outage,
+    /// Processes that die at a request to table or bucket.
+    Crash,
+    /// Puts that the bucket answers with 409 although nothing is there.
+    Conflict,
+    /// Requests to the bucket whose outcome is unknown.
+    PutUnknown,
+    /// Puts that take effect after their sender gave up.
+    PutLate,
+    /// Times when the bucket does not answer.
+    Silence,
     /// Invocations that are presumed dead and go on.
     Presumed,
     /// Invocations that are killed.
@@ -28,14 +37,20 @@ pub enum Cause {
     Poison,
     /// Shards that split and merge.
     Reshard,
-    /// Checkpoints that go back.
+    /// A mapping that goes back in a shard.
     Rewind,
-    /// Stored bytes that are damaged.
+    /// A second mapping of the same stream.
+    SecondMapping,
+    /// Followers besides the consumer, while it is at work.
+    Followers,
+    /// Files that are imported.
+    Import,
+    /// Entries that expire.
+    Expiry,
+    /// Entries that are damaged.
     Damage,
-    /// Aggregators beside the last one.
-    Aggregators,
-    /// Times when the table answers nobody.
-    Outage,
+    /// A table that is restored to an earlier moment.
+    Restore,
     /// Producers that send again.
     Resend,
     /// The same event sent to two sources.
@@ -43,51 +58,47 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All of them.
-    pub const ALL: [Self; 16] = [
-        Self::Throttle,
-        Self::Unknown,
-        Self::Crash,
-        Self::Items,
-        Self::Delay,
-        Self::Presumed,
-        Self::Kill,
-        Self::AnswerLost,
-        Self::Poison,
-        Self::Reshard,
-        Self::Rewind,
-        Self::Damage,
-        Self::Aggregators,
-        Self::Outage,
-        Self::Resend,
-        Self::Twins,
+    /// All of them, with their names on the command line.
+    const NAMES: [(Self, &'static str); 24] = [
+        (Self::Throttle, "throttle"),
+        (Self::Unknown, "unknown"),
+        (Self::Late, "late"),
+        (Self::Items, "items"),
+        (Self::Outage, "outage"),
+        (Self::Crash, "crash"),
+        (Self::Conflict, "conflict"),
+        (Self::PutUnknown, "put-unknown"),
+        (Self::PutLate, "put-late"),
+        (Self::Silence, "silence"),
+        (Self::Presumed, "presumed"),
+        (Self::Kill, "kill"),
+        (Self::AnswerLost, "answer-lost"),
+        (Self::Poison, "poison"),
+        (Self::Reshard, "reshard"),
+        (Self::Rewind, "rewind"),
+        (Self::SecondMapping, "second-mapping"),
+        (Self::Followers, "followers"),
+        (Self::Import, "import"),
+        (Self::Expiry, "expiry"),
+        (Self::Damage, "damage"),
+        (Self::Restore, "restore"),
+        (Self::Resend, "resend"),
+        (Self::Twins, "twins"),
     ];
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.into_iter().map(|(cause, _)| cause)
+    }
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Throttle => "throttle",
-            Self::Unknown => "unknown",
-            Self::Crash => "crash",
-            Self::Items => "items",
-            Self::Delay => "delay",
-            Self::Presumed => "presumed",
-            Self::Kill => "kill",
-            Self::AnswerLost => "answer-lost",
-            Self::Poison => "poison",
-            Self::Reshard => "reshard",
-            Self::Rewind => "rewind",
-            Self::Damage => "damage",
-            Self::Aggregators => "aggregators",
-            Self::Outage => "outage",
-            Self::Resend => "resend",
-            Self::Twins => "twins",
-        }
+        Self::NAMES.iter().find(|(cause, _)| *cause == self).map_or("", |(_, name)| name)
     }
 
     /// The cause of that name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.name() == name)
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(cause, _)| *cause)
     }
 }
 
@@ -100,14 +111,12 @@ pub struct Scenario {
     pub sends: Option<BTreeSet<u32>>,
     /// Trouble that does not happen.
     pub without: BTreeSet<Cause>,
-    /// The rule that is left out of the code, in builds that can do so.
-    pub defect: Option<Defect>,
 }
 
 impl Scenario {
     /// The whole world of a seed.
     pub fn of_seed(seed: u64) -> Self {
-        Self { seed, sends: None, without: BTreeSet::new(), defect: None }
+        Self { seed, sends: None, without: BTreeSet::new() }
     }
 
     /// Whether this trouble may happen.
@@ -131,9 +140,6 @@ impl Scenario {
         }
         if !self.without.is_empty() {
             list(&mut command, "--without", self.without.iter().map(|cause| cause.name().to_owned()).collect());
-        }
-        if let Some(defect) = self.defect {
-            list(&mut command, "--defect", vec![defect.name().to_owned()]);
         }
         command + " --history"
     }

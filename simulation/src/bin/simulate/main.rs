@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Parser;
-use headcount_store::defects::Defect;
-use headcount_tests::simulation::{Cause, Scenario};
+use headcount_simulation::{Cause, Scenario};
 
 mod campaign;
-mod mutants;
 mod report;
 
 /// Lives through simulated worlds, and compares every figure with a naive model.
@@ -24,8 +22,7 @@ mod report;
     after_help = "Examples:
   cargo xtask simulate --seeds 2000               2,000 worlds that nobody has seen before
   cargo xtask simulate --seeds 50000 --minutes 30 as many as half an hour allows
-  cargo xtask simulate --seed 42 --history        one world, line by line
-  cargo xtask simulate --mutants                  is each rule that is left out found out?"
+  cargo xtask simulate --seed 42 --history        one world, line by line"
 )]
 struct Arguments {
     /// How many worlds [default: 200, or the one of --seed]
@@ -46,24 +43,11 @@ struct Arguments {
     /// Print all that happens in --seed's world
     #[arg(long, requires = "seed")]
     history: bool,
-    /// Leave out one rule of the code
-    #[arg(long, value_name = "NAME", requires = "seed", value_parser = defect)]
-    defect: Option<Defect>,
-    /// Leave out each rule of the code in turn, and see after how many worlds that is found out
-    #[arg(long, conflicts_with_all = ["minutes", "sends", "without", "history", "defect"])]
-    mutants: bool,
 }
 
 fn cause(name: &str) -> Result<Cause, String> {
     Cause::named(name).ok_or_else(|| {
-        let names: Vec<_> = Cause::ALL.into_iter().map(Cause::name).collect();
-        format!("it must be one of {}", names.join(", "))
-    })
-}
-
-fn defect(name: &str) -> Result<Defect, String> {
-    Defect::ALL.into_iter().find(|defect| defect.name() == name).ok_or_else(|| {
-        let names: Vec<_> = Defect::ALL.into_iter().map(Defect::name).collect();
+        let names: Vec<_> = Cause::all().map(Cause::name).collect();
         format!("it must be one of {}", names.join(", "))
     })
 }
@@ -83,13 +67,7 @@ fn main() -> ExitCode {
 
 /// Whether all came out as it must.
 fn run(arguments: Arguments) -> Result<bool> {
-    if (arguments.mutants || arguments.defect.is_some()) && !cfg!(feature = "defects") {
-        bail!("this build cannot leave out a rule: start it as `cargo xtask simulate`");
-    }
     let first = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000_000_000));
-    if arguments.mutants {
-        return Ok(mutants::find(first, arguments.seeds));
-    }
     if arguments.history {
         return Ok(report::one(&scenario(&arguments, first)));
     }
@@ -103,6 +81,5 @@ fn scenario(arguments: &Arguments, seed: u64) -> Scenario {
         seed,
         sends: arguments.sends.as_ref().map(|sends| sends.iter().copied().collect()),
         without: arguments.without.iter().copied().collect::<BTreeSet<_>>(),
-        defect: arguments.defect,
     }
 }

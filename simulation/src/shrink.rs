@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::scenario::{Cause, Scenario};
-use super::{Report, run};
+use crate::scenario::{Cause, Scenario};
+use crate::{Report, run};
 
 /// Worlds that are tried at most.
 const MAX_TRIES: u32 = 300;
@@ -39,7 +39,7 @@ impl Search {
     }
 
     fn without_causes(&mut self) {
-        for cause in Cause::ALL {
+        for cause in Cause::all() {
             if self.best.has(cause) {
                 let mut scenario = self.best.clone();
                 scenario.without.insert(cause);
@@ -52,7 +52,7 @@ impl Search {
     fn fewer_sends(&mut self) {
         let mut sends: Vec<u32> = match &self.best.sends {
             Some(sends) => sends.iter().copied().collect(),
-            None => (0..super::world::MAX_SENDS).collect(),
+            None => (0..crate::params::MAX_SENDS).collect(),
         };
         let mut width = sends.len().div_ceil(2);
         while width > 0 {

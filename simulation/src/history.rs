@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use headcount_core::hash::hash64;
 
 #[derive(Debug, Default)]
-pub(super) struct History(Mutex<Told>);
+pub(crate) struct History(Mutex<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
@@ -14,11 +14,11 @@ struct Told {
 }
 
 impl History {
-    pub(super) fn new(keeps: bool) -> Self {
+    pub(crate) fn new(keeps: bool) -> Self {
         Self(Mutex::new(Told { digest: 0, lines: keeps.then(Vec::new) }))
     }
 
-    pub(super) fn tell(&self, at_ms: i64, line: std::fmt::Arguments<'_>) {
+    pub(crate) fn tell(&self, at_ms: i64, line: std::fmt::Arguments<'_>) {
         let line = format!("{} {line}", moment(at_ms));
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.digest = hash64(&[&told.digest.to_le_bytes(), line.as_bytes()].concat());
@@ -28,12 +28,12 @@ impl History {
     }
 
     /// Whether somebody wants to read it.
-    pub(super) fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).lines.is_some()
     }
 
     /// A line for readers, unless it was said before: no part of what happens.
-    pub(super) fn remark(&self, line: &str) {
+    pub(crate) fn remark(&self, line: &str) {
         let line = format!("    {line}");
         if let Some(lines) = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).lines
             && !lines.contains(&line)
@@ -42,11 +42,11 @@ impl History {
         }
     }
 
-    pub(super) fn digest(&self) -> u64 {
+    pub(crate) fn digest(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).digest
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).lines.clone().unwrap_or_default()
     }
 }

@@ -8,13 +8,13 @@ use headcount_core::origin::Source;
 use tokio::sync::Notify;
 
 /// The stream's name, as it stands in sources.
-pub(super) const NAME: &str = "events";
+pub(crate) const NAME: &str = "events";
 
 #[derive(Clone, Debug)]
-pub(super) struct Record {
-    pub(super) sequence: u64,
-    pub(super) arrived_ms: i64,
-    pub(super) data: Arc<[u8]>,
+pub(crate) struct Record {
+    pub(crate) sequence: u64,
+    pub(crate) arrived_ms: i64,
+    pub(crate) data: Arc<[u8]>,
 }
 
 #[derive(Debug)]
@@ -24,21 +24,23 @@ struct Shard {
     parents: Vec<usize>,
     records: Vec<Record>,
     is_closed: bool,
-    /// Whether the mapping is through with all of it.
+    /// The record that the first mapping reads next: it is through with all before.
+    position: usize,
+    /// Whether the first mapping is through with all of it.
     is_done: bool,
     next_sequence: u64,
 }
 
 /// The stream. Whoever waits for something in it is woken at each change.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     shards: Mutex<Vec<Shard>>,
     // Not a channel of tokio's, which wakes those who wait for it in an order of chance.
     changed: Notify,
 }
 
 /// What a reader finds behind its checkpoint.
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Records up to this index, not included.
     UpTo(usize),
     /// Nothing yet.
@@ -48,7 +50,7 @@ pub(super) enum Found {
 }
 
 impl Stream {
-    pub(super) fn new(shards: usize, random: &mut fastrand::Rng) -> Self {
+    pub(crate) fn new(shards: usize, random: &mut fastrand::Rng) -> Self {
         let width = u64::MAX / shards as u64;
         let ranges =
             (0..shards as u64).map(|n| (n * width, if n + 1 == shards as u64 { u64::MAX } else { (n + 1) * width }));
@@ -57,26 +59,26 @@ impl Stream {
     }
 
     /// The shard that a partition key goes to.
-    pub(super) fn shard_of(&self, partition_key: &str) -> usize {
+    pub(crate) fn shard_of(&self, partition_key: &str) -> usize {
         let key = hash64(partition_key.as_bytes());
         let holds = |shard: &Shard| !shard.is_closed && (shard.range.0..shard.range.1).contains(&key);
         self.shards().iter().position(holds).unwrap_or_default()
     }
 
     /// Shards that take records.
-    pub(super) fn open(&self) -> Vec<usize> {
+    pub(crate) fn open(&self) -> Vec<usize> {
         self.shards().iter().enumerate().filter(|(_, shard)| !shard.is_closed).map(|(index, _)| index).collect()
     }
 
-    /// Takes a record; its sequence number.
-    pub(super) fn put(&self, shard: usize, arrived_ms: i64, data: Vec<u8>, random: &mut fastrand::Rng) -> u64 {
-        let sequence = self.shards()[shard].put(arrived_ms, data.into(), random);
+    /// Takes a record.
+    pub(crate) fn put(&self, shard: usize, arrived_ms: i64, data: Vec<u8>, random: &mut fastrand::Rng) -> Record {
+        let record = self.shards()[shard].put(arrived_ms, data.into(), random);
         self.change();
-        sequence
+        record
     }
 
     /// Splits a shard in two; the children's indices.
-    pub(super) fn split(&self, shard: usize, random: &mut fastrand::Rng) -> [usize; 2] {
+    pub(crate) fn split(&self, shard: usize, random: &mut fastrand::Rng) -> [usize; 2] {
         let mut shards = self.shards();
         let (from, to) = shards[shard].range;
         let middle = from + (to - from) / 2;
@@ -91,7 +93,7 @@ impl Stream {
     }
 
     /// Merges two neighbours, if there are any; the parents and the child.
-    pub(super) fn merge(&self, random: &mut fastrand::Rng) -> Option<([usize; 2], usize)> {
+    pub(crate) fn merge(&self, random: &mut fastrand::Rng) -> Option<([usize; 2], usize)> {
         let mut shards = self.shards();
         let open = |shard: &Shard| !shard.is_closed;
         let (left, right) = shards.iter().enumerate().filter(|(_, shard)| open(shard)).find_map(|(left, one)| {
@@ -109,18 +111,18 @@ impl Stream {
     }
 
     /// Closes every shard: no more records come.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.shards().iter_mut().for_each(|shard| shard.is_closed = true);
         self.change();
     }
 
     /// Waits until the mapping is through with the shard's parents.
-    pub(super) async fn parents_are_done(&self, shard: usize) {
+    pub(crate) async fn parents_are_done(&self, shard: usize) {
         self.wait(|shards| shards[shard].parents.iter().all(|parent| shards[*parent].is_done)).await;
     }
 
     /// Waits for records at `next` or behind, or for the shard's end.
-    pub(super) async fn read(&self, shard: usize, next: usize, most: usize) -> Found {
+    pub(crate) async fn read(&self, shard: usize, next: usize, most: usize) -> Found {
         let look = |shards: &[Shard]| {
             let shard = &shards[shard];
             match shard.records.len() {
@@ -133,11 +135,25 @@ impl Stream {
         look(&self.shards())
     }
 
-    pub(super) fn records(&self, shard: usize, from: usize, to: usize) -> Vec<Record> {
+    pub(crate) fn records(&self, shard: usize, from: usize, to: usize) -> Vec<Record> {
         self.shards()[shard].records[from..to].to_vec()
     }
 
-    pub(super) fn done(&self, shard: usize) {
+    /// How far the first mapping is.
+    pub(crate) fn position(&self, shard: usize) -> usize {
+        self.shards()[shard].position
+    }
+
+    pub(crate) fn passed(&self, shard: usize, position: usize) {
+        self.shards()[shard].position = position;
+    }
+
+    /// How many shards there were so far.
+    pub(crate) fn len(&self) -> usize {
+        self.shards().len()
+    }
+
+    pub(crate) fn done(&self, shard: usize) {
         self.shards()[shard].is_done = true;
         self.change();
     }
@@ -166,23 +182,24 @@ impl Shard {
     fn new(range: (u64, u64), parents: Vec<usize>, random: &mut fastrand::Rng) -> Self {
         // Close below a power of ten, so that numbers soon get a digit more: as text they would go back.
         let next_sequence = 10_u64.pow(random.u32(2..9)) - random.u64(1..12);
-        Self { range, parents, records: Vec::new(), is_closed: false, is_done: false, next_sequence }
+        Self { range, parents, records: Vec::new(), is_closed: false, position: 0, is_done: false, next_sequence }
     }
 
-    fn put(&mut self, arrived_ms: i64, data: Arc<[u8]>, random: &mut fastrand::Rng) -> u64 {
+    fn put(&mut self, arrived_ms: i64, data: Arc<[u8]>, random: &mut fastrand::Rng) -> Record {
         let sequence = self.next_sequence;
         self.next_sequence += random.u64(1..4);
-        self.records.push(Record { sequence, arrived_ms, data });
-        sequence
+        let record = Record { sequence, arrived_ms, data };
+        self.records.push(record.clone());
+        record
     }
 }
 
 /// A shard's id.
-pub(super) fn shard_id(shard: usize) -> String {
+pub(crate) fn shard_id(shard: usize) -> String {
     format!("shardId-{shard:012}")
 }
 
 /// A shard's source.
-pub(super) fn source(shard: usize) -> Source {
-    Source::new(NAME, &shard_id(shard))
+pub(crate) fn source(shard: usize) -> Source {
+    Source::shard(NAME, None, &shard_id(shard)).expect("the stream has a sound name")
 }

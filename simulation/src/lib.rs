@@ -1,11 +1,11 @@
-//! One seed is one world: a stream with its producers, an event source mapping, the real consumer and the real
-//! aggregator over a store that fails, and a naive model that says what every figure must be in the end.
+//! One seed is one world: a stream with its producers, event source mappings, the real consumer, the real followers over a
+//! log and a table that fail, and a naive model that says what must be in both.
 //!
 //! Time and randomness come from the seed: tokio's clock is paused, one thread runs everything, and each actor draws
 //! from a source of its own. The same scenario is the same run to the last line of its history.
 //!
 //! ```
-//! use headcount_tests::simulation::{Scenario, run};
+//! use headcount_simulation::{Scenario, run};
 //! let report = run(&Scenario::of_seed(7), false);
 //! assert!(report.mismatches.is_empty(), "{:?}", report.mismatches);
 //! assert_eq!(report.digest, run(&Scenario::of_seed(7), false).digest);
@@ -15,17 +15,20 @@ pub mod scenario;
 pub mod shrink;
 pub mod tally;
 
+mod params;
 mod world;
 
 mod mapping;
 mod producers;
 mod stream;
 
-mod aggregators;
-mod damage;
 mod faults;
+mod followers;
 mod functions;
+mod imports;
 mod redrive;
+mod restore;
+mod trouble;
 
 mod history;
 mod time;
@@ -36,12 +39,13 @@ mod truth;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use headcount_core::hash::hash64;
+use rayon::ThreadPoolBuilder;
 use tokio::time::{Duration, timeout};
 
 pub use scenario::{Cause, Scenario};
 pub use tally::{Kind, Tally};
 
-use crate::simulation::world::World;
+use crate::world::World;
 
 /// How long a world may go on in its own time; one that takes longer does not come to an end.
 const LONGEST: Duration = Duration::from_hours(24 * 30);
@@ -61,9 +65,12 @@ pub struct Report {
 
 /// Lives through one world.
 pub fn run(scenario: &Scenario, keep_history: bool) -> Report {
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
-    #[cfg(feature = "defects")]
-    headcount_store::defects::Defect::switch(scenario.defect);
+    // The consumer decodes on rayon's threads: here on the one that everything else runs on.
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be had");
+    pool.install(|| live(scenario, keep_history))
+}
+
+fn live(scenario: &Scenario, keep_history: bool) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

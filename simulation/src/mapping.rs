@@ -1,30 +1,33 @@
-//! The event source mapping, as the service documents it: each shard in order, parents before children; a failed batch
-//! is bisected, retried, and given up when its retries or its age are used up.
+//! Event source mappings, as the service documents them: each shard in order, parents before children; a failed batch is
+//! bisected, retried, and given up when its retries or its age are used up.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use headcount_consumer::deps::Feed;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::chance;
-use super::functions::{Answer, invoke};
-use super::redrive::Kept;
-use super::scenario::Cause;
-use super::stream::{Found, Record};
-use super::tally::Kind;
-use super::time::{HOUR_MS, MINUTE_MS, between};
-use super::world::World;
+use crate::chance;
+use crate::functions::{Answer, Caller, Work, invoke};
+use crate::redrive::Kept;
+use crate::scenario::Cause;
+use crate::stream::{Found, Record, source};
+use crate::tally::Kind;
+use crate::time::{HOUR_MS, MINUTE_MS, between};
+use crate::world::World;
 
 /// Reads a shard once its parents are done, until it is closed and processed to its end.
-pub(super) fn read(world: &Arc<World>, shard: usize) -> JoinHandle<()> {
+pub(crate) fn read(world: &Arc<World>, shard: usize) -> JoinHandle<()> {
     let world = Arc::clone(world);
-    tokio::spawn(async move { read_shard(&world, shard).await })
+    tokio::spawn(async move {
+        world.stream.parents_are_done(shard).await;
+        read_shard(&world, 1, shard, 0).await;
+        world.stream.done(shard);
+    })
 }
 
 /// Splits and merges shards now and then, and reads the new ones.
-pub(super) async fn reshard(world: Arc<World>) -> Vec<JoinHandle<()>> {
+pub(crate) async fn reshard(world: Arc<World>) -> Vec<JoinHandle<()>> {
     let mut random = chance(world.scenario.seed, "reshard", 0);
     let mut readers = Vec::new();
     if !world.scenario.has(Cause::Reshard) {
@@ -52,30 +55,55 @@ pub(super) async fn reshard(world: Arc<World>) -> Vec<JoinHandle<()>> {
     readers
 }
 
-async fn read_shard(world: &Arc<World>, shard: usize) {
-    let mut random = chance(world.scenario.seed, "mapping", shard as u64);
-    world.stream.parents_are_done(shard).await;
-    let mut next = 0;
+/// Lets a second mapping read some shards as well, from a record that the first one is through with at the latest.
+pub(crate) async fn second(world: Arc<World>) -> Vec<JoinHandle<()>> {
+    let mut random = chance(world.scenario.seed, "second mapping", 0);
+    let mut readers = Vec::new();
+    if !world.scenario.has(Cause::SecondMapping) || random.u8(0..3) > 0 {
+        return readers;
+    }
+    let mut times: Vec<i64> = (0..random.u32(1..4)).map(|_| random.i64(0..world.params.span_ms)).collect();
+    times.sort_unstable();
+    for (number, at_ms) in (2..).zip(times) {
+        world.time.until(world.params.began_ms + at_ms).await;
+        let shard = random.usize(..world.stream.len());
+        let begin = random.usize(0..=world.stream.position(shard));
+        world.count(Kind::SecondMapping, 1);
+        world.tell(format_args!("mapping {number} reads shard {shard} from its record {begin} on"));
+        let world = Arc::clone(&world);
+        readers.push(tokio::spawn(async move {
+            world.stream.parents_are_done(shard).await;
+            read_shard(&world, number, shard, begin).await;
+        }));
+    }
+    readers
+}
+
+async fn read_shard(world: &Arc<World>, mapping: u32, shard: usize, begin: usize) {
+    let mut random = chance(world.scenario.seed, &format!("mapping {mapping}"), shard as u64);
+    let mut next = begin;
     loop {
         let most = random.usize(1..=world.params.batch_size);
         let to = match world.stream.read(shard, next, most).await {
             Found::UpTo(to) => to,
-            Found::End => break,
+            Found::End => return,
             Found::Nothing => continue,
         };
         if !world.weather.is_calm() {
             sleep(between(&mut random, 0, world.params.window_ms)).await;
         }
         let batch = world.stream.records(shard, next, to);
-        Batches { world, shard, random: &mut random }.process(batch).await;
+        Batches { world, mapping, shard, random: &mut random }.process(batch).await;
+        next = to;
+        if mapping == 1 {
+            world.stream.passed(shard, next);
+        }
         if !world.weather.is_calm() && world.scenario.has(Cause::Rewind) && random.u8(0..15) == 0 {
             world.count(Kind::Rewound, 1);
-            world.tell(format_args!("the checkpoint of shard {shard} goes back"));
-            continue;
+            next = random.usize(0..=next);
+            world.tell(format_args!("mapping {mapping} goes back to record {next} of shard {shard}"));
         }
-        next = to;
     }
-    world.stream.done(shard);
 }
 
 /// A batch that is not processed yet, or a piece of one.
@@ -87,6 +115,7 @@ struct Piece {
 
 struct Batches<'a> {
     world: &'a Arc<World>,
+    mapping: u32,
     shard: usize,
     random: &'a mut fastrand::Rng,
 }
@@ -102,8 +131,11 @@ impl Batches<'_> {
                 world.count(Kind::Redelivered, piece.records.len() as u64);
             }
             is_first = false;
-            let answer = invoke(world, Feed::Mapping, shard, &piece.records).await;
-            world.tell(format_args!("the mapping of shard {shard} learns: {answer:?}"));
+            let source = source(shard);
+            let work =
+                Work { origin: source.clone(), source, records: piece.records.clone(), is_history: false };
+            let answer = invoke(world, Caller::Mapping(self.mapping), work).await;
+            world.tell(format_args!("mapping {} of shard {shard} learns: {answer:?}", self.mapping));
             match answer {
                 Answer::All => {
                     is_first = true;
@@ -148,8 +180,8 @@ impl Batches<'_> {
             return Some(piece);
         }
         world.count(if exhausted { Kind::RetriesExhausted } else { Kind::TooOld }, 1);
-        world.tell(format_args!("the mapping of shard {} gives up {} records", self.shard, piece.records.len()));
-        world.give_up(Kept { shard: self.shard, records: piece.records });
+        world.tell(format_args!("mapping {} of shard {} gives up {} records", self.mapping, self.shard, piece.records.len()));
+        world.give_up(Kept { origin: source(self.shard), records: piece.records });
         None
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use headcount_tests::simulation::shrink::shrink;
-use headcount_tests::simulation::{Report, Scenario, Tally, run as live};
+use headcount_simulation::shrink::shrink;
+use headcount_simulation::{Report, Scenario, Tally, run as live};
 
 use crate::report;
 
@@ -59,11 +59,12 @@ pub(crate) fn run(first: u64, seeds: u64, limit: Option<Duration>, scenario: imp
     report::tally(&done.tally);
     let mismatches = u64::from(done.failed.is_some());
     println!(
-        "{} worlds, {} batches, {} records, {} events, {} requests: {mismatches} mismatches; {:.1} s",
+        "{} worlds, {} batches, {} records, {} events, {} entries, {} requests: {mismatches} mismatches; {:.1} s",
         done.worlds,
         done.tally.batches,
         done.tally.records,
         done.tally.events,
+        done.tally.entries,
         done.tally.requests,
         began.elapsed().as_secs_f64()
     );

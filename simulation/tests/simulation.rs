@@ -1,6 +1,6 @@
 //! The simulation itself: the same seed is the same run, and a failure would be seen.
 
-use headcount_tests::simulation::{Kind, Scenario, Tally, run};
+use headcount_simulation::{Kind, Scenario, Tally, run};
 
 #[test]
 fn the_same_seed_is_the_same_run_to_the_last_line() {
@@ -28,7 +28,7 @@ fn worlds_come_out_right_and_every_kind_of_trouble_strikes() {
         assert!(report.mismatches.is_empty(), "cargo xtask simulate --seed {seed}: {:#?}", report.mismatches);
         tally.add(&report.tally);
     }
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.iter().copied() {
         assert!(tally.of(kind) > 0, "seeds {first} to {}: no {}", first + 59, kind.words());
     }
 }
