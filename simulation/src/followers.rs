@@ -5,7 +5,7 @@ use std::sync::Arc;
 use headcount_core::deployment::TableId;
 use headcount_core::origin::Source;
 use headcount_follow::figures::Write;
-use headcount_follow::{FollowError, Figures, ItemOptions, Items, Setup, Table};
+use headcount_follow::{Figures, FollowError, ItemOptions, Items, Setup, Table};
 use headcount_log::{Head, Log, LogError};
 use headcount_runtime::clock::Clock;
 use headcount_runtime::retry::Jitter;
