@@ -124,7 +124,7 @@ async fn follow_figures<S: AggregatorStore>(run: &Run<'_, S>, looked: &Looked, u
         let date = *date;
         metrics::counter!(telemetry::DAMAGED_PARTIALS).increment(1);
         match Box::pin(refold(run, source, date)).await {
-            Ok(_) => done.refolded.push(date),
+            Ok(()) => done.refolded.push(date),
             Err(error) => {
                 tracing::error!(%source, %date, %error, "a damaged partial was not folded anew");
                 break;

@@ -115,7 +115,7 @@ pub async fn verify<S: AggregatorStore>(
         let record = records.remove(&looked.source);
         let followed = looked.seen(Follower::Figures).entry.max(record.as_ref().map_or(0, |record| record.as_of));
         let found = verify_source(&run, date, &looked.source, looked.newest, followed, record, &mut once).await?;
-        sources.extend(Some(found).filter(|found| found.is_of_the_day()));
+        sources.extend(Some(found).filter(SourceVerification::is_of_the_day));
     }
     // The log has nothing of these sources at all.
     for (source, record) in records {

@@ -33,6 +33,7 @@ use crate::error::LocalError;
 use crate::failures::Failures;
 use crate::lambda::fleet::Fleet;
 use crate::lambda::functions::ConsumerProcesses;
+use crate::mapping::options::GIVE_UP_AGE;
 use crate::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
 use crate::schedule::Schedule;
 use crate::stream::{Stream, StreamOptions};
@@ -52,9 +53,6 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long one roll-up may take.
 const ROLL_UP_TIMEOUT: Duration = Duration::from_mins(15);
-
-/// How often a batch that fails is retried before it is kept at the failure destination.
-const MAX_RETRIES: u32 = 100;
 
 /// The failure destination in the data directory.
 pub const FAILURES_FOLDER: &str = "failures";
@@ -309,7 +307,7 @@ fn failure_policy(options: &MachineOptions) -> Result<FailurePolicy, LocalError>
     let jitter = Jitter::from_entropy();
     let in_data_dir = options.data_dir.as_ref().map(|dir| dir.join(FAILURES_FOLDER).display().to_string());
     match options.failures.clone().or(in_data_dir) {
-        Some(place) => Ok(FailurePolicy::give_up_after(MAX_RETRIES, Failures::open(&place)?, jitter)),
+        Some(place) => Ok(FailurePolicy::give_up_older_than(GIVE_UP_AGE, Failures::open(&place)?, jitter)),
         None => Ok(FailurePolicy::retry_without_end(jitter).bisecting()),
     }
 }

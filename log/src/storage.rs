@@ -369,3 +369,28 @@ fn damaged(source: &Source, entry: u64, detail: EntryError) -> LogError {
     metrics::counter!(telemetry::DAMAGED_ENTRIES).increment(1);
     LogError::Damaged { source_name: source.clone(), entry, detail }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listing_in_order_ends_early_with_the_same_entries() {
+        let (store, source) = (Arc::new(InMemory::new()), Source::import(1));
+        for entry in [5, 1, 4, 2] {
+            store.put(&naming::entry(&source, entry), "x".into()).await.unwrap();
+        }
+        let jitter = Jitter::from_seed(1);
+        for log in [Log::new(store.clone(), jitter.clone()), Log::in_order(store, jitter)] {
+            for (after, most, expected) in [(0, 2, &[1, 2][..]), (1, 2, &[2, 4]), (0, 9, &[1, 2, 4, 5]), (5, 1, &[])] {
+                let deadline = Instant::now() + Duration::from_secs(5);
+                let listed = log.list_after(&source, after, most, deadline).await.unwrap();
+                assert_eq!(listed.iter().map(|found| found.entry).collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What every adapter refuses before it asks anything: batches too large, and batches that name a key twice.
+//! What every adapter refuses without a request: a batch that is too large or repeats a key, a version that does not grow.
 
 use std::collections::HashSet;
 use std::hash::Hash;

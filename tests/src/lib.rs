@@ -4,5 +4,6 @@
 pub mod binaries;
 pub mod browser;
 pub mod fault_proxy;
+pub mod iam;
 pub mod processor;
 pub mod simulation;

@@ -31,6 +31,12 @@ const SCHEMATHESIS_VARIABLE: &str = "HEADCOUNT_TEST_SCHEMATHESIS";
 /// Names what that Python has.
 const SCHEMATHESIS: &str = "tests/python/requirements-schemathesis.txt";
 
+/// Where tests find the Python that has what `tests/python/requirements-sam.txt` names.
+const SAM_VARIABLE: &str = "HEADCOUNT_TEST_SAM";
+
+/// Names what that Python has: the `sam` command.
+const SAM: &str = "tests/python/requirements-sam.txt";
+
 /// Names what the tests' Python has.
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
@@ -151,6 +157,7 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let python = steps.make("python", || python::provide(root, REQUIREMENTS, &target()?.join("test-python")));
     let schemathesis =
         steps.make("schemathesis", || python::provide(root, SCHEMATHESIS, &target()?.join("test-schemathesis")));
+    let sam = steps.make("sam", || python::provide(root, SAM, &target()?.join("test-sam")));
     let node = steps.make("node", || node::provide(root, "tests/node", &target()?.join("test-node")));
     steps.make("browser", chromium::provide);
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
@@ -165,6 +172,9 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
         }
         if let Some(python) = &schemathesis {
             command.env(SCHEMATHESIS_VARIABLE, python);
+        }
+        if let Some(python) = &sam {
+            command.env(SAM_VARIABLE, python);
         }
         command
     };

@@ -24,7 +24,7 @@ pub(crate) struct Consume {
     /// Where to keep the position in the stream [default: nowhere; it starts at the oldest record and counts nothing twice]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where records are kept that fail 100 retries, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:
+    /// Where records that still fail after 22 hours are kept, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:
     /// none; they are retried without end]
     #[arg(long, value_name = "PLACE")]
     pub(crate) failures: Option<String>,

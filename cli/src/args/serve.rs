@@ -38,7 +38,7 @@ pub(crate) struct Serve {
     /// Keep the event log, the table and every accepted record here [default: nowhere, all is gone when it stops]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where records are kept that fail 100 retries, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:
+    /// Where records that still fail after 22 hours are kept, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:
     /// `failures` in the data directory; without one they are retried without end, for nothing could keep them]
     #[arg(long, value_name = "PLACE")]
     pub(crate) failures: Option<String>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_kinesis::Client;
 use headcount_local::failures::Failures;
 use headcount_local::machine::{Consumer, InProcess};
-use headcount_local::mapping::options::MAX_BATCH_SIZE;
+use headcount_local::mapping::options::{GIVE_UP_AGE, MAX_BATCH_SIZE};
 use headcount_local::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
 use headcount_runtime::aws::sdk_config;
 use headcount_runtime::retry::Jitter;
@@ -19,9 +19,6 @@ use crate::consumption::{self, Asked};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::{connect, output};
-
-/// How often a batch that fails is retried before it is kept.
-const MAX_RETRIES: u32 = 100;
 
 /// How long the table may take in the end.
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -65,7 +62,9 @@ async fn start(args: &Consume) -> Result<(Mapping, Arc<InProcess>), Failure> {
     let client = Client::new(&sdk_config(&options).await);
     let jitter = Jitter::from_entropy();
     let failure = match &args.failures {
-        Some(place) => FailurePolicy::give_up_after(MAX_RETRIES, Failures::open(place).map_err(Failure::said)?, jitter),
+        Some(place) => {
+            FailurePolicy::give_up_older_than(GIVE_UP_AGE, Failures::open(place).map_err(Failure::said)?, jitter)
+        }
         None => FailurePolicy::retry_without_end(jitter).bisecting(),
     };
     let options = MappingOptions {

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::Method;
-use headcount_consumer::kept::{BatchInfo, Condition, RequestContext, ResponseContext};
+use headcount_consumer::kept::{BatchInfo, RequestContext, ResponseContext};
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn invocation(shard: &str, at: &str, sequence: u64, size: usize) -> KeptInvocati
         request_context: RequestContext {
             request_id: "c9b8fa9f".into(),
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:consumer".into(),
-            condition: Condition::RetryAttemptsExhausted,
+            condition: "RetryAttemptsExhausted".into(),
             approximate_invoke_count: 101,
         },
         response_context: Some(ResponseContext {

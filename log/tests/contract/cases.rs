@@ -15,7 +15,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::time::Instant;
 
-use crate::samples::{content, date, event, facts, single};
+use super::samples::{content, date, event, facts, single};
 
 /// A storage, and a log in a folder of it.
 pub(crate) struct Subject {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,15 +29,13 @@ fn log(store: &FaultyObjects) -> Log {
 
 /// The first `times` requests of `operation` are as `decision` says, all others work.
 fn failing(operation: Operation, times: u64, decision: Decision) -> FaultyObjects {
-    let left = std::sync::atomic::AtomicU64::new(times);
+    let left = AtomicU64::new(times);
     FaultyObjects::new(InMemory::new(), move |request: &Request<'_>| {
         let fails =
-            request.operation == operation && left.fetch_update(ORDER, ORDER, |left| left.checked_sub(1)).is_ok();
+            request.operation == operation && left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
         if fails { decision } else { Decision::default() }
     })
 }
-
-const ORDER: std::sync::atomic::Ordering = std::sync::atomic::Ordering::SeqCst;
 
 async fn append(store: &FaultyObjects, content: &Content<'_>) -> std::result::Result<Append, LogError> {
     log(store).append(&source(), 1, entry::encode(&facts(1), content), soon()).await
@@ -71,7 +71,7 @@ async fn an_unknown_outcome_is_put_again_until_it_is_known() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_put_changes_nothing_that_exists() {
-    let late = Decision { before: Duration::from_secs(60), fault: Some(Fault::UnknownLate), ..Decision::default() };
+    let late = Decision { before: Duration::from_mins(1), fault: Some(Fault::UnknownLate), ..Decision::default() };
     let store = failing(Operation::Create, 1, late);
     let theirs = async {
         tokio::time::sleep(Duration::from_secs(30)).await;
@@ -81,7 +81,7 @@ async fn a_late_put_changes_nothing_that_exists() {
     let given_up = log(&store).append(&source(), 1, entry::encode(&facts(1), &single("ours")), Instant::now()).await;
     assert!(matches!(given_up, Err(LogError::Unavailable { .. })), "{given_up:?}");
     assert_eq!(theirs.await, Ok(Append::Created));
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(store.faults()[&FaultKind::Exists], 1, "it arrived");
     assert_eq!(stored(&store).await, single("theirs"));
 }

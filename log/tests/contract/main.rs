@@ -1,7 +1,7 @@
 //! One contract for every storage of the log: memory and a folder here; S3, as a server of others speaks it, in
 //! `tests/tests/infra/log.rs`. What the storage's failures mean is tried here as well.
 
-#[path = "../samples.rs"]
+#[path = "../samples/mod.rs"]
 mod samples;
 
 mod cases;

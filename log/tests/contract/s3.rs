@@ -15,15 +15,22 @@ use headcount_runtime::retry::Jitter;
 use crate::cases::soon;
 use crate::samples::{content, facts, source};
 
-/// What to answer next, and what was asked.
 #[derive(Clone, Default)]
-struct Script(Arc<Mutex<(VecDeque<(u16, String)>, Vec<String>)>>);
+struct Script(Arc<Mutex<Lines>>);
+
+#[derive(Default)]
+struct Lines {
+    /// What to answer next.
+    answers: VecDeque<(u16, String)>,
+    /// What was asked.
+    requests: Vec<String>,
+}
 
 impl Script {
     async fn serve(answers: &[(u16, &str)]) -> (Self, Log) {
         let script = Self::default();
         let of_code = |(status, code): &(u16, &str)| (*status, format!("<Error><Code>{code}</Code></Error>"));
-        script.0.lock().unwrap().0 = answers.iter().map(of_code).collect();
+        script.0.lock().unwrap().answers = answers.iter().map(of_code).collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let serving = script.clone();
@@ -40,7 +47,7 @@ impl Script {
     fn answer(&self, request: &Request) -> Response<Body> {
         let condition = request.headers().get("if-none-match").map(|value| value.to_str().unwrap().to_owned());
         let asked = format!("{} {}", request.method(), condition.unwrap_or_default());
-        let (answers, requests) = &mut *self.0.lock().unwrap();
+        let Lines { answers, requests } = &mut *self.0.lock().unwrap();
         requests.push(asked.trim().to_owned());
         let (status, body) = answers.pop_front().expect("no more requests are expected");
         let is_head = request.method() == "HEAD";
@@ -50,12 +57,11 @@ impl Script {
     }
 
     fn requests(&self) -> Vec<String> {
-        self.0.lock().unwrap().1.clone()
+        self.0.lock().unwrap().requests.clone()
     }
 }
 
 /// Appends against these answers.
-#[track_caller]
 async fn append(answers: &[(u16, &str)]) -> (Result<Append, LogError>, Vec<String>) {
     let (script, log) = Script::serve(answers).await;
     let appended = log.append(&source(), 1, entry::encode(&facts(1), &content()), soon()).await;

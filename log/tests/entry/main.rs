@@ -1,6 +1,6 @@
 //! An entry's bytes: what goes in comes out, and what is damaged is named.
 
-#[path = "../samples.rs"]
+#[path = "../samples/mod.rs"]
 mod samples;
 
 mod damage;

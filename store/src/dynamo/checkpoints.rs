@@ -1,4 +1,4 @@
-//! Checkpoints: `CHECKPOINT` / `FIGURES#<source>` and `ITEMS#<source>`.
+//! Checkpoints: `CHECKPOINT` / `FIGURES#<source>` and `ITEMS#<source>`. Their conditions are explained with the partials'.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use headcount_core::deployment::TableId;
@@ -47,7 +47,8 @@ impl CheckpointStore for DynamoStore {
         item.extend([
             ("EntityType".to_owned(), s("Checkpoint")),
             ("Entry".to_owned(), n(checkpoint.entry)),
-            // Text: a sequence number has 56 digits, a number of the table 38.
+            // Text: a sequence number has 56 digits, a number of the table 38
+            // (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
             ("Last".to_owned(), s(checkpoint.last.as_str())),
             ("Table".to_owned(), n(table.0)),
         ]);

@@ -1,4 +1,9 @@
 //! Partials: `SKETCH#<date>` / `SOURCE#<source>`.
+//!
+//! Conditions hold at the moment of the write, in the order in which the service takes the writes of an item
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html>); a refused one
+//! consumes write units by the size of the item that is there. `Table` is a reserved word, so conditions name it `#table`
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html>).
 
 use chrono::NaiveDate;
 use headcount_core::deployment::TableId;
@@ -67,6 +72,7 @@ impl PartialStore for DynamoStore {
         ]);
         let request = self.connection.client.put_item().table_name(&self.tables.events).set_item(Some(item));
         let request = match expected {
+            // Without the attribute `Table` there is no item, or none of ours.
             0 => request.condition_expression("attribute_not_exists(#table) OR #table <> :table"),
             expected => request
                 .condition_expression("Version = :expected AND #table = :table")

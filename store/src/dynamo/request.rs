@@ -34,7 +34,8 @@ impl DynamoStore {
         Ok(answer.map_err(|error| sort(&error, &self.connection.endpoint, table))?.item)
     }
 
-    /// The items under these keys, in order.
+    /// The items under these keys, in order. A request answers with 16 MB at most and names the keys that it left out
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
     pub(crate) async fn get_batch(
         &self,
         table: &str,
@@ -76,7 +77,7 @@ impl DynamoStore {
         Ok(keys.iter().map(look_up).collect())
     }
 
-    /// A query of one partition; `extra` narrows it by sort key and adds what else it takes.
+    /// A query of one partition, read consistently; `sort_condition` narrows it by sort key.
     pub(crate) fn query(
         &self,
         table: &str,
@@ -94,7 +95,8 @@ impl DynamoStore {
             .set_exclusive_start_key(start_key(after))
     }
 
-    /// Sends a query and reads each item of its page; what is read as `None` is left out.
+    /// Sends a query and reads each item of its page, which ends after 1 MB or the query's limit
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html>); what is read as `None` is left out.
     pub(crate) async fn page<T>(
         &self,
         table: &str,

@@ -4,16 +4,19 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use fastrand::Rng;
-use headcount_core::keys;
+use headcount_core::keys::{self, Follower};
 use headcount_core::record::OpenedRecord;
 use headcount_core::validate::{Arrival, Rules};
+use headcount_store::dynamo::meter::UnitsUsed;
 use headcount_store::numbers::as_stored;
-use headcount_store::rows::EventItem;
-use headcount_store::traits::ItemStore as _;
+use headcount_store::rows::{Checkpoint, EventItem};
+use headcount_store::traits::{
+    BrowseStore as _, CheckpointStore as _, ItemStore as _, PartialStore as _, UserStore as _,
+};
 use serde_json::{Map, Number, Value, json};
 
-use crate::rows::{START_MS, event_with, source};
-use crate::subjects::{Embedded, dynamo};
+use crate::rows::{STAMP, START_MS, TABLE, date, event_with, first_day, partial, source};
+use crate::subjects::{Embedded, dynamo, metered};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -130,6 +133,29 @@ async fn what_comes_over_the_wire_is_stored_as_what_it_means() {
         let row = EventItem { event, ..event_with("", json!({})) };
         check(&embedded, &row).await;
     }
+}
+
+#[tokio::test]
+async fn what_requests_consume_is_told_apart_by_kind() {
+    let (store, meter) = metered().await;
+    meter.take();
+    let listed = event_with("a", json!({}));
+    store
+        .put_events(&[listed.clone(), EventItem { is_indexed: false, ..event_with("b", json!({})) }])
+        .await
+        .expect("put");
+    let used = meter.take();
+    assert_eq!((used.batched_puts, used.batched_copies, used.writes()), (2.0, 1.0, 3.0));
+    store.put_first_day(&first_day("ann", 1)).await.expect("put");
+    assert_eq!(meter.take(), UnitsUsed { indexed_puts: 2.0, ..UnitsUsed::default() });
+    store.write_partial(TABLE, &partial(0, 1), 0, STAMP).await.expect("written");
+    let checkpoint = Checkpoint { entry: 1, last: 7.into() };
+    store.write_checkpoint(TABLE, Follower::Items, &source(0), &checkpoint).await.expect("written");
+    store.mark_finished(TABLE, Follower::Items, &source(0), 1).await.expect("marked");
+    assert_eq!(meter.take(), UnitsUsed { puts: 3.0, ..UnitsUsed::default() });
+    store.read_partial(TABLE, date(1), &source(0)).await.expect("read");
+    store.events(&[listed.key()]).await.expect("read");
+    assert_eq!(meter.take(), UnitsUsed { reads: 1.5, ..UnitsUsed::default() }, "one of them consistently");
 }
 
 const PIECES: [&str; 12] = ["a", "Z9 ", "\"", "\\", "/", "\n\t", "ü", "😀", "\u{7f}", "'", "{}[],:", "\u{1}\u{1f}"];

@@ -98,9 +98,9 @@ const AWS: [(&str, &[&str]); 8] = [
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
     ("aws-sdk-cloudformation", &["cli"]),
     ("aws-sdk-lambda", &["cli"]),
-    ("aws-config", &["runtime", "store", "producer", "local", "cli", "tests"]),
+    ("aws-config", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-credential-types", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
-    ("aws-smithy-", &["runtime", "store", "producer", "local", "cli", "tests"]),
+    ("aws-smithy-", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-sdk-", &[]),
 ];
 

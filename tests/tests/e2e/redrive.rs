@@ -15,7 +15,7 @@ const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/clicks";
 const SHARD: &str = "shardId-000000000000";
 
 /// What Lambda writes of an invocation with these records; without its records, what it tells a queue.
-fn kept(records: &[(u64, Vec<u8>)], is_whole: bool) -> Value {
+fn kept(records: &[(u64, Vec<u8>)], is_whole: bool, condition: &str) -> Value {
     let now = Utc::now();
     let record = |(sequence, data): &(u64, Vec<u8>)| {
         json!({
@@ -32,7 +32,7 @@ fn kept(records: &[(u64, Vec<u8>)], is_whole: bool) -> Value {
     json!({
         "requestContext": {
             "requestId": "c9b8fa9f", "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:consumer",
-            "condition": "RetryAttemptsExhausted", "approximateInvokeCount": 101,
+            "condition": condition, "approximateInvokeCount": 101,
         },
         "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
         "version": "1.0",
@@ -71,12 +71,12 @@ fn what_was_given_up_counts_once_however_often_it_is_redriven() {
         (207, b"{\"userId\":\"nobody\"}".to_vec()),
     ];
     let good = [
-        put(folder.path(), "2026-03-01T10.00.00-1", &kept(&records, true).to_string()),
-        put(folder.path(), "2026-03-01T11.00.00-2", &kept(&more, true).to_string()),
+        put(folder.path(), "2026-03-01T10.00.00-1", &kept(&records, true, "RecordAgeExceeded").to_string()),
+        put(folder.path(), "2026-03-01T11.00.00-2", &kept(&more, true, "AWordOfTheFuture").to_string()),
     ];
     let bad = [
         put(folder.path(), "2026-03-01T10.30.00-3", "this is no JSON"),
-        put(folder.path(), "2026-03-01T12.00.00-4", &kept(&records, false).to_string()),
+        put(folder.path(), "2026-03-01T12.00.00-4", &kept(&records, false, "RetryAttemptsExhausted").to_string()),
     ];
 
     let serve = Serve::start(None);

@@ -12,16 +12,13 @@ use serde_json::{Value, json};
 
 use crate::events::{DUPLICATES, INVALID, OCCURRENCES, generate};
 use crate::scripts::{answer, ask};
-use crate::stand_in::StandIn;
+use crate::stand_in::{LACKING, StandIn};
 use crate::template::source;
 
 const STACK: &str = "headcount";
 
 /// Longest wait for the mapping to hand over all records.
 const PATIENCE: Duration = Duration::from_mins(5);
-
-/// What the stand-in lacks, each left out there and nowhere else.
-const LEFT_OUT: [&str; 2] = ["AggregatorLate", "RejectedShare"];
 
 /// What must be built.
 const PROGRAMS: [&str; 5] =
@@ -94,7 +91,7 @@ fn the_stack_deploys_and_its_resources_are_what_the_template_says() {
     let stack = Stack::deploy();
     assert_eq!(stack.made["status"], "CREATE_COMPLETE");
     let left_out: Vec<_> = stack.made["left_out"].as_object().expect("a list").keys().collect();
-    assert_eq!(left_out, LEFT_OUT);
+    assert_eq!(left_out, LACKING);
     let is = ask("deployment.py", &["describe", &stack.stand_in.endpoint, STACK], b"");
     let check = |path: &str, expected: Value| assert_eq!(is.pointer(path), Some(&expected), "{path}");
     check("/stream/StreamStatus", json!("ACTIVE"));

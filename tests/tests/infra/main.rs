@@ -2,12 +2,16 @@
 //! deployed to a stand-in that nobody here wrote.
 
 mod addresses;
+mod alarms;
 mod deployed;
 mod events;
+mod iam;
 mod independent;
 mod lint;
+mod log;
 mod policies;
 mod roles;
+mod sam;
 mod scripts;
 mod stand_in;
 mod template;
