@@ -258,7 +258,10 @@ fn of_load(load: &Load, stream: &Stream, consumer: Option<&Function>) -> Vec<Fin
     if !is_off(consumer::EVENT_ITEMS) && load.peak_rate > served * 0.7 {
         findings.push(Finding::new(
             Note,
-            format!("{:.0} events/s in the busiest hour, items of single events are written at {served:.0}", load.peak_rate),
+            format!(
+                "{:.0} events/s in the busiest hour, items of single events are written at {served:.0}",
+                load.peak_rate
+            ),
             "one key of the table takes 1,000 write units a second: figures are in time, but items fall behind",
             "switch event items off (EventItems), or the user index (UserIndex), which doubles the rate",
         ));

@@ -201,10 +201,7 @@ impl Bill<'_> {
                 ] {
                     self.add("DynamoDB", what, units * millions, "million units", prices.write_million);
                 }
-                for (what, units) in [
-                    ("reads: known users", units.first_sight),
-                    ("reads: roll-up", units.roll_up),
-                ] {
+                for (what, units) in [("reads: known users", units.first_sight), ("reads: roll-up", units.roll_up)] {
                     self.add("DynamoDB", what, units * millions, "million units", prices.read_million);
                 }
             }

@@ -6,7 +6,8 @@ fn good() -> Seen {
     let set = |variables: &[(&str, &str)]| {
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
-    let shared = [("EVENTS_TABLE", "shop"), ("METRICS_TABLE", "shop"), ("REPORTING_ZONE", "UTC"), ("LOG", "s3://shop-log")];
+    let shared =
+        [("EVENTS_TABLE", "shop"), ("METRICS_TABLE", "shop"), ("REPORTING_ZONE", "UTC"), ("LOG", "s3://shop-log")];
     let mapping = Mapping {
         id: "m".into(),
         state: "Enabled".into(),
