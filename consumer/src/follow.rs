@@ -8,9 +8,10 @@ use headcount_core::origin::Source;
 use headcount_follow::figures::Write;
 use headcount_follow::{Appended, FollowError, Followed, Setup, Table};
 use headcount_runtime::telemetry;
+use headcount_store::error::StoreError;
 use headcount_store::meta::{OpenError, bind};
 use headcount_store::traits::FollowStore;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::deps::Deps;
 use crate::tail::Tail;
@@ -90,6 +91,11 @@ impl FollowTime {
     }
 }
 
+/// The table did not answer in the time that it has.
+pub(crate) fn no_answer() -> StoreError {
+    StoreError::Unknown { detail: "no answer from the table in the time that it has".to_owned() }
+}
+
 impl<S: FollowStore> Deps<S> {
     /// The table, bound to the log's deployment. After a failure it is only probed until it answers again.
     ///
@@ -101,7 +107,9 @@ impl<S: FollowStore> Deps<S> {
             return Ok(table);
         }
         let until = if self.table.is_failing() { deadline.min(Instant::now() + PROBE_TIME) } else { deadline };
-        match bind(&self.store, deployment, self.draw_table_id(), &self.jitter, until).await {
+        // A request that hangs must not hold up the append.
+        let bound = timeout_at(until, bind(&self.store, deployment, self.draw_table_id(), &self.jitter, until));
+        match bound.await.unwrap_or_else(|_| Err(no_answer().into())) {
             Ok(id) => {
                 let table = Arc::new(Table { deployment: deployment.clone(), id });
                 self.table.set(table.clone());

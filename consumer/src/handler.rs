@@ -18,7 +18,7 @@ use crate::chunk::{CHUNK_BYTES, Chunk};
 use crate::deps::Deps;
 use crate::follow::FollowTime;
 use crate::outcome::Outcome;
-use crate::tail::{self, Tail};
+use crate::tail::{self, CHECKPOINT_TIME, Tail};
 
 /// Bytes of records whose events stay in memory for the followers; what lies behind is read from the log.
 const FRESH_BYTES: usize = 4 * CHUNK_BYTES;
@@ -26,9 +26,6 @@ const FRESH_BYTES: usize = 4 * CHUNK_BYTES;
 /// How much newer than the log's newest entry a record may be that the log seems to cover: redelivery takes minutes. More
 /// means that the stream was deleted and created again, and counts its sequence numbers anew.
 const RECREATED_AFTER_MS: i64 = 60 * 60 * 1_000;
-
-/// How long the table may take at a cold start to tell its checkpoints.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(2);
 
 /// Why an invocation fails as a whole. The batch must be delivered again; what is in the log stays.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,8 +9,9 @@ use headcount_core::keys::Follower;
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_log::{Entry, Header, Log, LogError};
 use headcount_store::traits::CheckpointStore;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout_at};
 
+use crate::follow::no_answer;
 use crate::memory::{EventHash, Memory};
 
 /// Entries whose events fill the memory at a cold start.
@@ -18,6 +19,9 @@ pub const REMEMBERED_ENTRIES: usize = 32;
 
 /// How long filling the memory may take. It only serves live figures.
 pub const REMEMBERING_TIME: Duration = Duration::from_secs(2);
+
+/// How long the table may take at a cold start to be reached, and then to tell its checkpoints.
+pub const CHECKPOINT_TIME: Duration = Duration::from_secs(2);
 
 /// Entries that one listing names at most.
 const LISTED_AT_ONCE: usize = 1_000;
@@ -95,8 +99,10 @@ pub async fn find<S: CheckpointStore>(
         tail = Tail { entry: head.entry, last: Some(head.last), appended_ms: head.appended_ms };
     }
     if let Some((store, table)) = table {
+        let until = deadline.min(Instant::now() + CHECKPOINT_TIME);
         for follower in Follower::ALL {
-            match store.read_checkpoint(table, follower, source).await {
+            let read = timeout_at(until, store.read_checkpoint(table, follower, source));
+            match read.await.unwrap_or_else(|_| Err(no_answer())) {
                 Ok(Some(checkpoint)) if checkpoint.entry > tail.entry => {
                     tail = Tail { entry: checkpoint.entry, last: Some(checkpoint.last), appended_ms: 0 };
                 }

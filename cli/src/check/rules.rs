@@ -120,12 +120,12 @@ fn of_mapping(mapping: &Mapping, stream: &Stream) -> Vec<Finding> {
             "set FunctionResponseTypes to ReportBatchItemFailures",
         );
     }
-    if mapping.max_retries.is_none() {
+    if let Some(retries) = mapping.max_retries {
         add(
-            BreaksPromise,
-            "MaximumRetryAttempts has no bound".to_owned(),
-            "a batch that never passes blocks its shard until the stream forgets all that follows",
-            "set it to 100",
+            Note,
+            format!("MaximumRetryAttempts is {retries}"),
+            "an outage spends any number of retries within minutes, and all that arrives goes to the failure destination",
+            "set it to -1: MaximumRecordAgeInSeconds ends the retries",
         );
     }
     let retention_s = stream.retention_hours * 3_600;
