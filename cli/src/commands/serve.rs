@@ -170,13 +170,14 @@ pub(super) fn endpoints(machine: &Machine, web: &Web, collecting: Option<&Collec
     let (kinesis, dynamodb, health) = (machine.kinesis_endpoint(), machine.dynamodb_endpoint(), web.endpoint());
     let collector = collecting.map_or_else(String::new, |one| format!("\n  collector {}/v1/events", one.endpoint()));
     let stream = machine.stream_name();
-    let zone = machine.deployment().zone;
+    let (zone, log) = (machine.deployment().zone, machine.log_folder().display());
     let today = day_of(zone, Clock::system().now_ms()).unwrap_or_default();
     format!(
         "\
 Headcount serves. Ctrl-C counts what was accepted, and stops.
   Kinesis   {kinesis}   stream {stream}
   DynamoDB  {dynamodb}   table {DEFAULT_TABLE}, days of {zone}
+  event log {log}
   healthz   {health}/healthz{collector}
   figures   {health}/   and as JSON: {health}/api/openapi.json
 
@@ -188,6 +189,7 @@ From any AWS SDK, or the aws command:
 {{\"userAgent\":\"aws\",\"ipAddress\":\"192.0.2.1\",\"platform\":\"web\"}}}}'
 
 From another terminal with the same two exports:
+  export HEADCOUNT_LOG={log}
   headcount send events.ndjson
   headcount rollup && headcount metrics --from {today} --to {today}
 "

@@ -56,7 +56,7 @@ fn bad_records_pass_and_the_shard_goes_on() {
     // Every bad event for itself; the 350,000 empty objects as many, or as one record that holds too many.
     let rejected = rejected(&counted);
     assert!(rejected == 10 || rejected == 9 + 350_000, "{counted:#}");
-    expect(0, &["verify", "--date", &arrival, "--dynamodb-endpoint", &serve.dynamodb], b"");
+    expect(0, &[&["verify", "--date", &arrival][..], &serve.places()].concat(), b"");
     assert!(serve.stop().success());
 }
 

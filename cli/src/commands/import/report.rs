@@ -31,6 +31,7 @@ pub(crate) struct Summary {
     already_there: u64,
     /// Events that other lines of the file hold as well.
     duplicates: u64,
+    /// Events of the file that break a rule, also where an earlier import had appended them.
     rejected: u64,
     /// The day on which the rejected ones count.
     rejected_on: Option<NaiveDate>,
@@ -59,7 +60,7 @@ impl Summary {
             appended: 0,
             already_there: 0,
             duplicates: 0,
-            rejected: 0,
+            rejected: seen.rejected,
             rejected_on: day_of(zone, arrived_ms).filter(|_| seen.rejected > 0),
             rejected_lines: seen.listed.clone(),
             unknown_fields: 0,
@@ -76,8 +77,7 @@ impl Summary {
     pub(super) fn take(&mut self, imported: &Imported) {
         let consumed = &imported.consumed;
         (self.appended, self.already_there) = (consumed.appended, consumed.redelivered);
-        (self.duplicates, self.rejected) = (consumed.duplicates, consumed.rejected);
-        self.unknown_fields = consumed.unknown_fields;
+        (self.duplicates, self.unknown_fields) = (consumed.duplicates, consumed.unknown_fields);
         (self.interrupted, self.last_line) = (imported.interrupted, imported.last_line);
     }
 

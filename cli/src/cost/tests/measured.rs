@@ -211,9 +211,17 @@ async fn table() -> Table {
 
 fn compare(what: &str, measured: Measured, formula: Units) {
     let (writes, reads) = (measured.writes(), measured.reads);
-    println!("{what}: {writes:.3} writes ({:.3}), {reads:.3} reads ({:.3}): {measured:.3?}", formula.writes(), formula.first_sight);
+    println!(
+        "{what}: {writes:.3} writes ({:.3}), {reads:.3} reads ({:.3}): {measured:.3?}",
+        formula.writes(),
+        formula.first_sight
+    );
     let off = (writes / formula.writes() - 1.0).abs();
-    assert!(off < WRITE_TOLERANCE, "{what}: {writes} writes, {} by formula: {measured:?} {formula:?}", formula.writes());
+    assert!(
+        off < WRITE_TOLERANCE,
+        "{what}: {writes} writes, {} by formula: {measured:?} {formula:?}",
+        formula.writes()
+    );
     let off = (reads - formula.first_sight).abs();
     assert!(off < READ_TOLERANCE, "{what}: {reads} reads, {} by formula", formula.first_sight);
 }

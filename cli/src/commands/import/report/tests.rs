@@ -61,6 +61,7 @@ fn a_good_import_is_fine_and_a_repeated_one_says_so() {
 fn what_is_not_as_it_should_be_decides_the_ending() {
     let touched = BTreeSet::from(["2026-03-01".parse().unwrap()]);
     let mut rejected = summary(Consumed { rejected: 1, ..Consumed::default() }, false);
+    rejected.rejected = 1;
     rejected.aggregated(RollUp { following: Following::default(), days: vec![] }, &touched);
     assert_eq!(rejected.ending(), Ending::Differences);
 
