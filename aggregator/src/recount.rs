@@ -1,12 +1,12 @@
 //! A source of a day counted again from its events: what repairs whatever the fence could not know.
 //!
-//! Events are folded as they are read. Their order decides only which names a full map keeps: where one is full, the events
-//! are read once more, with the names that came first. So a recount takes memory for its sources, however many their events.
+//! Events are folded as they are read, so a recount takes memory for its sources, however many their events. Their order
+//! decides only which names a map keeps that has too many.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use headcount_core::counters::{Counters, FirstNames};
+use headcount_core::counters::Counters;
 use headcount_core::origin::Source;
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_core::user_sketch::UserSketch;
@@ -100,19 +100,9 @@ async fn count_again<S: AggregatorStore>(
             && let Some(source) = counting.get_mut(&row.origin.source)
         {
             source.partial.fold(&row.event, zone);
-            source.names.see(&row.event, &row.origin);
         }
     };
-    let mut counting = run.fold_events(date, counting, fold).await?;
-
-    let overflowed = counting.iter().filter(|(_, source)| source.partial.counters.overflowed());
-    let again: BTreeMap<_, _> =
-        overflowed.map(|(source, counting)| (source.clone(), counting.names.counters())).collect();
-    for (source, counters) in counters_in_order(run, date, &fences, again).await? {
-        if let Some(counting) = counting.get_mut(&source) {
-            counting.partial.counters = counters;
-        }
-    }
+    let counting = run.fold_events(date, counting, fold).await?;
     let rejected =
         if rejected_expired(run.zone(), date, run.now_ms) { None } else { Some(run.rejected(date, &fences).await?) };
     let work = move || {
@@ -124,37 +114,11 @@ async fn count_again<S: AggregatorStore>(
     compute::run(run.deps.settings.compute, work).await
 }
 
-/// The sources' counters as their events at or before the fence tell them in the order of their origins, which decides
-/// what of the full maps goes to the rest. They begin as [`FirstNames::counters`] of the same events: these keep the right
-/// names in whatever order the events come.
-pub(crate) async fn counters_in_order<S: AggregatorStore>(
-    run: &Run<'_, S>,
-    date: NaiveDate,
-    fences: &Fences,
-    begun: BTreeMap<Source, Counters>,
-) -> Result<BTreeMap<Source, Counters>, AggregateError> {
-    if begun.is_empty() {
-        return Ok(begun);
-    }
-    let zone = run.zone();
-    let fold = |sources: &mut BTreeMap<Source, Counters>, row: EventRow<'static>| {
-        if is_folded(fences, &row.origin.source, &row.origin.sequence)
-            && let Some(counters) = sources.get_mut(&row.origin.source)
-        {
-            counters.add(&row.event, zone);
-        }
-    };
-    let mut sources = run.fold_events(date, begun, fold).await?;
-    sources.values_mut().for_each(Counters::drop_unused);
-    Ok(sources)
-}
-
 /// A source that is being counted.
 struct Counting {
     old: PartialRecord,
     /// What the events say that were read so far.
     partial: Partial,
-    names: FirstNames,
 }
 
 impl Counting {
@@ -163,7 +127,7 @@ impl Counting {
         let precision = UserSketch::decode(&old.users).map_or(precision, |users| users.precision());
         let partial = Partial::new(old.date, old.source.clone(), precision)
             .map_err(|error| AggregateError::Merge { detail: format!("no user sketch can begin: {error}") })?;
-        Ok(Self { old, partial, names: FirstNames::default() })
+        Ok(Self { old, partial })
     }
 
     /// `rejected` is none where its items may have expired: then what was counted stays, like the duplicates.

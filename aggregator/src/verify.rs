@@ -5,7 +5,7 @@ mod tally;
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use headcount_core::counters::{Compare, Counters, Difference};
+use headcount_core::counters::{Compare, Difference};
 use headcount_core::origin::Source;
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_store::traits::AggregatorStore;
@@ -17,7 +17,6 @@ use crate::day::Run;
 use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::reading::Fences;
-use crate::recount::counters_in_order;
 pub(crate) use crate::verify::tally::DayTally;
 use crate::verify::tally::SourceTally;
 
@@ -157,7 +156,6 @@ async fn compare<S: AggregatorStore>(
     for (source, counted) in &tally.sources {
         sources.entry(source.clone()).or_insert_with(|| without_partial(source, counted));
     }
-    count_in_order(run, date, records, compare, &tally, &mut sources).await?;
     let excluded = [("duplicates", true), ("rejected", !compare.rejected)];
     let excluded = excluded.into_iter().filter_map(|(name, out)| out.then_some(name)).collect();
     Ok((Verification { date, sources: sources.into_values().collect(), excluded }, tally))
@@ -184,35 +182,4 @@ fn without_partial(source: &Source, counted: &SourceTally) -> SourceVerification
         damaged: None,
         differences: Vec::new(),
     }
-}
-
-/// Which names a full map puts into the rest depends on the order of the events, and the first reading has none. So
-/// the sources that differ, few or none, are counted once more in the order of their origins, and that is what counts.
-async fn count_in_order<S: AggregatorStore>(
-    run: &Run<'_, S>,
-    date: NaiveDate,
-    records: &[PartialRecord],
-    compare: Compare,
-    tally: &DayTally,
-    sources: &mut BTreeMap<Source, SourceVerification>,
-) -> Result<(), AggregateError> {
-    let differing =
-        |record: &&PartialRecord| sources.get(&record.source).is_some_and(|source| !source.differences.is_empty());
-    let differing: Vec<_> = records.iter().filter(differing).collect();
-    if differing.is_empty() {
-        return Ok(());
-    }
-    let fences = differing.iter().map(|record| (record.source.clone(), record.last_sequence.clone())).collect();
-    let names = differing
-        .iter()
-        .filter_map(|record| Some((record.source.clone(), tally.sources.get(&record.source)?.names.counters())));
-    let mut in_order = counters_in_order(run, date, &fences, names.collect()).await?;
-    for record in differing {
-        let mut counters = in_order.remove(&record.source).unwrap_or_default();
-        counters.add_rejected(tally.sources.get(&record.source).map_or(0, |source| source.counters.rejected));
-        if let (Some(source), Ok(stored)) = (sources.get_mut(&record.source), Counters::decode(&record.counters)) {
-            source.differences = stored.difference(&counters, compare);
-        }
-    }
-    Ok(())
 }

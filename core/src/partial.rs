@@ -60,7 +60,7 @@ impl Partial {
         if let Some(user) = event.user() {
             self.users.insert(user);
         }
-        self.sessions.insert(&event.session_id, event.timestamp_ms);
+        self.sessions.insert_key(event.session_key(), event.counted_ms);
     }
 
     /// Moves the fence to the record, if it is not there yet.
@@ -152,6 +152,7 @@ mod tests {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };
@@ -187,6 +188,7 @@ mod tests {
             session_id: "t".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };

@@ -46,6 +46,7 @@ async fn store_event(store: &MemoryStore, deployment: &Deployment, user: &str, i
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: at_ms,
+            counted_ms: at_ms,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

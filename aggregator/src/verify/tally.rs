@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
-use headcount_core::counters::{Counters, FirstNames};
+use headcount_core::counters::Counters;
 use headcount_core::hash::hash128;
 use headcount_core::origin::Source;
 use headcount_store::rows::EventRow;
@@ -25,8 +25,6 @@ pub(crate) struct DayTally {
 pub(crate) struct SourceTally {
     /// Of the events at or before the fence.
     pub(crate) counters: Counters,
-    /// The names that their order keeps.
-    pub(crate) names: FirstNames,
     /// Events at or before the fence.
     pub(crate) events: u64,
     /// Events after it.
@@ -43,8 +41,8 @@ impl DayTally {
         if is_folded(fences, &origin.source, &origin.sequence) {
             source.events += 1;
             source.counters.add(&row.event, zone);
-            source.names.see(&row.event, origin);
-            self.sessions.add(&row.event.session_id, row.event.timestamp_ms);
+            let session = format!("{}\u{1f}{}", row.event.session_id, row.event.user_id);
+            self.sessions.add(&session, row.event.counted_ms);
         } else {
             source.in_flight += 1;
         }

@@ -226,6 +226,7 @@ fn event(event_type: EventType, id: &str, user: &str, at_ms: i64, event_data: Va
         session_id: format!("session of {user}").into(),
         event_type,
         timestamp_ms: at_ms,
+        counted_ms: at_ms,
         event_data: event_data.into(),
         metadata: json!({"platform": "web"}).into(),
     }

@@ -15,6 +15,7 @@ fn event(n: i64) -> EventRow<'static> {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000 + n,
+            counted_ms: 1_772_323_200_000 + n,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },
