@@ -1,8 +1,8 @@
 //! The elements of data that is damaged, or that follow each other without a form: one bad element spoils only itself.
 //!
-//! Well-formed JSON values are taken as they come. Where one is not well-formed, it ends where its own brackets end, if what
-//! follows is sound; else where the next well-formed object begins that looks like an event. An object nested in the damaged
-//! element does not: it follows a colon, or lacks an event's names.
+//! Well-formed JSON values are taken as they come. One that is not well-formed ends where its own brackets end, or where the
+//! next well-formed object begins that looks like an event, whichever comes first: quotes or brackets that are lost may make
+//! it seem longer than it is. An object nested in it does not look like an event: it follows a colon, or lacks an event's names.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -83,8 +83,13 @@ impl<'a> Elements<'a> {
         (line - start) + error.column()
     }
 
-    /// The end of a well-formed value at `start` that is an element: an object, or what stands between separators.
+    /// The end of a well-formed value at `start` that is an element: an object, or what stands between separators. At the
+    /// beginning of the data other values are more likely the rest of something.
     fn element_at(&mut self, start: usize) -> Option<usize> {
+        let before = self.data[..start].trim_ascii_end().last();
+        if self.data[start] != b'{' && !matches!(before, Some(b'[' | b',')) {
+            return None;
+        }
         let end = self.value_at(start)?;
         let is_separate = match self.data[end..].trim_ascii_start().first() {
             Some(next) => matches!(next, b',' | b']' | b'[' | b'{') || matches!(self.data[end], b'\n' | b'\r'),
@@ -133,16 +138,6 @@ impl<'a> Elements<'a> {
         None
     }
 
-    /// Whether the data goes on soundly at `at`: with nothing, or with an event.
-    fn is_sound_from(&mut self, at: usize) -> bool {
-        let next = at + self.data[at..].iter().take_while(|byte| is_between(**byte)).count();
-        match self.data.get(next) {
-            None => true,
-            Some(b'{') => self.event_at(next).is_some(),
-            Some(_) => false,
-        }
-    }
-
     /// Where the damaged element at `start` ends.
     fn end_of_damage(&mut self, start: usize) -> usize {
         let budget = MAX_LOOKS.saturating_mul(self.data.len());
@@ -150,11 +145,6 @@ impl<'a> Elements<'a> {
             return self.data.len();
         }
         let bracketed = if self.data[start] == b'{' { self.bracketed_at(start) } else { None };
-        if let Some(end) = bracketed
-            && self.is_sound_from(end)
-        {
-            return end;
-        }
         let limit = bracketed.unwrap_or(self.data.len());
         let mut from = start + 1;
         while let Some(open) = memchr(b'{', &self.data[from..limit]).map(|found| from + found) {

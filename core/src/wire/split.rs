@@ -100,10 +100,15 @@ pub(crate) fn elements_of_line<'a>(line: &Raw<'a>) -> Option<Vec<Raw<'a>>> {
     }
 }
 
-/// The elements of data that is not well-formed as a whole: at least one.
+/// The elements of data that is not well-formed as a whole. Without an object among them, the data is one bad element: the rest
+/// of a line that was torn, for one.
 fn elements(data: &[u8]) -> Vec<Raw<'_>> {
-    let elements: Vec<_> = Elements::of(data).map(|range| raw(&data[range])).collect();
-    if elements.is_empty() { vec![raw(data)] } else { elements }
+    let ranges: Vec<_> = Elements::of(data).collect();
+    if ranges.iter().any(|range| data[range.start] == b'{') {
+        ranges.into_iter().map(|range| raw(&data[range])).collect()
+    } else {
+        vec![raw(data)]
+    }
 }
 
 fn bounded(raws: Vec<Raw<'_>>) -> Result<Vec<Raw<'_>>, RecordError> {

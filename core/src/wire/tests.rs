@@ -134,7 +134,7 @@ fn records_are_split_by_their_form() {
 fn a_line_that_is_no_text_spoils_only_itself() {
     assert_eq!(split(b"{}\n\xff{}\n{}").unwrap(), [Raw::Text("{}"), Raw::NotText(b"\xff{}"), Raw::Text("{}")]);
     assert_eq!(split(b"{\"a\":\"\xff\"}").unwrap(), [Raw::NotText(b"{\"a\":\"\xff\"}")]);
-    assert_eq!(split(b"[\"\xff\"]").unwrap(), [Raw::NotText(b"\"\xff\"")]);
+    assert_eq!(split(b"[\"\xff\"]").unwrap(), [Raw::NotText(b"[\"\xff\"]")]);
     assert_eq!(split(b"[{},{\"a\":\"\xff\"},{}]").unwrap().len(), 3);
 }
 
