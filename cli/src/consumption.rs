@@ -70,7 +70,8 @@ pub(crate) fn settings(
         _ => None,
     };
     let config = Config::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)?;
-    Ok(Settings { feed, ..config.settings })
+    let accepted = rules.with_placeholder_ids(config.settings.rules.clone())?;
+    Ok(Settings { feed, rules: accepted, ..config.settings })
 }
 
 /// A consumer over the table, with these settings.

@@ -26,6 +26,8 @@ pub struct DecodedRecord<'a> {
     pub mended: u64,
     /// Valid events whose `userId` is a placeholder: they count for no user.
     pub placeholders: u64,
+    /// Valid events that do not tell when they happened: they have the time of their arrival.
+    pub without_time: u64,
 }
 
 /// One record's data, without its compression, or why it is not to be had.
@@ -222,6 +224,7 @@ impl<'a> Validating<'a, '_> {
         self.decoded.unknown_fields += accepted.unknown_fields;
         self.decoded.mended += accepted.mended;
         self.decoded.placeholders += u64::from(accepted.is_placeholder);
+        self.decoded.without_time += u64::from(!accepted.tells_time);
         self.decoded.events.push((self.index, accepted.event));
         self.index += 1;
         Ok(())

@@ -69,6 +69,8 @@ pub struct Accepted<'a> {
     pub mended: u64,
     /// Whether its `userId` is a placeholder, so that it counts for no user.
     pub is_placeholder: bool,
+    /// Whether it tells when it happened, so that its time is not that of its arrival.
+    pub tells_time: bool,
 }
 
 /// The names of an event's fields that nobody knows; none where it is no JSON object.
@@ -176,7 +178,8 @@ fn accepted(scanned: Scanned<'_>, absent_id: impl FnOnce() -> String) -> Accepte
         event_data: scanned.event_data,
         metadata: scanned.metadata,
     };
-    Accepted { event, unknown_fields: scanned.unknown_fields, mended: 0, is_placeholder: false }
+    let (unknown_fields, tells_time) = (scanned.unknown_fields, scanned.tells_time);
+    Accepted { event, unknown_fields, mended: 0, is_placeholder: false, tells_time }
 }
 
 /// The long way: every field by itself, so that every problem is found.
@@ -204,8 +207,10 @@ fn check_fields(
     let person = fields.person(rules, &mut problems);
     let session_id = fields.required_identifier("sessionId", MAX_IDENTITY_BYTES, &mut problems);
     let event_type = event_type(&mut fields, rules, &mut problems);
+    let timestamp = fields.take("timestamp");
+    let tells_time = !matches!((&timestamp, &event_id), (Given::Absent, Given::Absent));
     let said = Said {
-        timestamp: fields.take("timestamp"),
+        timestamp,
         event_id: &event_id,
         sent_at: fields.take("sentAt"),
         counted_at: fields.take("countedAt"),
@@ -240,7 +245,8 @@ fn check_fields(
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Accepted { event, unknown_fields, mended: fields.mended, is_placeholder: person.is_placeholder })
+    let (mended, is_placeholder) = (fields.mended, person.is_placeholder);
+    Ok(Accepted { event, unknown_fields, mended, is_placeholder, tells_time })
 }
 
 /// The id of an event that brings none: of its origin, so that a redelivery derives it again.

@@ -130,8 +130,8 @@ fn damage_in_one_place_costs_one_event_at_most() {
         let lost: Vec<_> = all.iter().filter(|id| number_of(id) < there && !kept.contains(*id)).collect();
         let shown = || String::from_utf8_lossy(&record).into_owned();
         assert!(lost.len() <= 1, "round {round}, {name}: {lost:?} are lost\n{}", shown());
-        // Two halves of a line that was torn in two, at most.
-        assert!(rejected <= 3, "round {round}, {name}: {rejected} are rejected\n{}", shown());
+        // A line that was torn in two counts as its halves, and objects in the second one as themselves.
+        assert!(rejected <= 5, "round {round}, {name}: {rejected} are rejected\n{}", shown());
         most_rejected = most_rejected.max(rejected);
     }
     eprintln!("{rounds} rounds; at most {most_rejected} rejections");

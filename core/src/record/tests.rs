@@ -17,9 +17,10 @@ fn decode_by(data: &[u8], rules: &Rules) -> DecodedRecord<'static> {
     let source = Source::new("events", "shardId-000000000000");
     let arrival = Arrival { source, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
     let opened = OpenedRecord::open(data);
-    let DecodedRecord { events, rejections, unknown_fields, mended, placeholders } = opened.decode(&arrival, rules);
+    let DecodedRecord { events, rejections, unknown_fields, mended, placeholders, without_time } =
+        opened.decode(&arrival, rules);
     let events = events.into_iter().map(|(index, event)| (index, event.into_owned())).collect();
-    DecodedRecord { events, rejections, unknown_fields, mended, placeholders }
+    DecodedRecord { events, rejections, unknown_fields, mended, placeholders, without_time }
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -240,7 +241,7 @@ fn lines_of_many_events_hold_so_many_together() {
 fn what_was_mended_and_whom_nobody_knows_is_counted() {
     let odd = VALID.replace("\"extra\":1", "\"eventData\":{\"\":1,\"n\":1e999}").replace("\"u\"", "\"undefined\"");
     let decoded = decode(format!("{odd}\n{VALID}").as_bytes());
-    assert_eq!((decoded.events.len(), decoded.mended, decoded.placeholders), (2, 3, 1));
+    assert_eq!((decoded.events.len(), decoded.mended, decoded.placeholders, decoded.without_time), (2, 3, 1, 2));
 }
 
 #[test]

@@ -44,8 +44,7 @@ pub(super) fn check_problems(changes: Value, problems: &[&str]) {
 pub(super) fn accepted_by(event: &Value, rules: &Rules) -> Accepted<'static> {
     let text = event.to_string();
     let taken = validate(&text, &arrival(), 0, rules).unwrap_or_else(|rejection| panic!("{rejection:?}"));
-    let Accepted { event, unknown_fields, mended, is_placeholder } = taken;
-    Accepted { event: event.into_owned(), unknown_fields, mended, is_placeholder }
+    Accepted { event: taken.event.into_owned(), ..taken }
 }
 
 fn accepted(changes: Value) -> Event<'static> {

@@ -29,6 +29,7 @@ fn what_is_absent_is_the_requests() {
     for (given, address, agent) in [
         (json!({"platform": "web"}), "203.0.113.77", "Browser \"7\""),
         (json!({"platform": "web", "ipAddress": null, "userAgent": null}), "203.0.113.77", "Browser \"7\""),
+        (json!({"platform": "web", "userAgent": " "}), "203.0.113.77", "Browser \"7\""),
         (json!({"platform": "web", "ipAddress": "192.0.2.1", "userAgent": "own"}), "192.0.2.1", "own"),
     ] {
         let filled = metadata(&event(given), IpPolicy::Keep);
