@@ -9,7 +9,9 @@ use crate::ip_policy::IpPolicy;
 use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_REJECTED_ITEMS_PER_RECORD};
 use crate::rejection::{Payload, Problem, Problems, Rejection};
 use crate::validate::{Arrival, Rules, check};
-use crate::wire::{Opened, Parts, Raw, RecordError, beginning, elements_of_line, kpl, open, split, take_apart, to_json};
+use crate::wire::{
+    Opened, Parts, Raw, RecordError, beginning, elements_of_line, kpl, open, split, take_apart, to_json,
+};
 
 /// What one record held. Its events borrow from the record's data.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -165,11 +167,7 @@ fn known_events(readable: &[u8]) -> u64 {
 ///
 /// # Errors
 /// Lines that hold several events hold too many in all.
-fn validate_all<'a>(
-    pieces: &[Piece<'a>],
-    arrival: &Arrival,
-    rules: &Rules,
-) -> Result<DecodedRecord<'a>, RecordError> {
+fn validate_all<'a>(pieces: &[Piece<'a>], arrival: &Arrival, rules: &Rules) -> Result<DecodedRecord<'a>, RecordError> {
     let mut validating = Validating { arrival, rules, decoded: DecodedRecord::default(), index: 0, unlisted: None };
     for piece in pieces {
         match piece {

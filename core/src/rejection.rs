@@ -233,9 +233,15 @@ mod tests {
         };
         for policy in [IpPolicy::Truncate, IpPolicy::Drop] {
             assert_eq!(Payload::of_bytes(&[0x1f, 0x8b, 0xff, 1], policy), Payload::Withheld);
-            for text in [b"\xff203.0.113.77 x".to_vec(), "203.0.113.77".encode_utf16().flat_map(u16::to_be_bytes).chain([0xff]).collect()] {
+            for text in [
+                b"\xff203.0.113.77 x".to_vec(),
+                "203.0.113.77".encode_utf16().flat_map(u16::to_be_bytes).chain([0xff]).collect(),
+            ] {
                 let text = shown(&text, policy);
-                assert!(!text.contains(".77") && (text.contains("203.0.113.0") || text.contains("(withheld)")), "{text}");
+                assert!(
+                    !text.contains(".77") && (text.contains("203.0.113.0") || text.contains("(withheld)")),
+                    "{text}"
+                );
             }
             let long = format!("203.0.113.77 {}", "x".repeat(MAX_EVENT_BYTES));
             let Payload::Text { text, truncated: true } = Payload::of_text(&long, policy) else { panic!("cut") };

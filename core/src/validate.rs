@@ -209,12 +209,8 @@ fn check_fields(
     let event_type = event_type(&mut fields, rules, &mut problems);
     let timestamp = fields.take("timestamp");
     let tells_time = !matches!((&timestamp, &event_id), (Given::Absent, Given::Absent));
-    let said = Said {
-        timestamp,
-        event_id: &event_id,
-        sent_at: fields.take("sentAt"),
-        counted_at: fields.take("countedAt"),
-    };
+    let said =
+        Said { timestamp, event_id: &event_id, sent_at: fields.take("sentAt"), counted_at: fields.take("countedAt") };
     let (times, is_passed_over) = time::resolve(said, arrived_ms, rules, &mut problems);
     fields.mended += u64::from(is_passed_over);
     let event_data = fields.data(event_type.as_ref(), &mut problems);

@@ -18,8 +18,8 @@ use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_RECORD_BYTES};
 
 pub use elements::Elements;
 pub use gzip::Gunzip;
-pub use split::{Raw, split};
 pub(crate) use split::{Parts, elements_of_line, take_apart};
+pub use split::{Raw, split};
 
 /// The largest window of a zstd frame, as a power of two: 8 MiB, what RFC 8878 asks every decoder to support. The
 /// window is memory that a frame of a few bytes can demand.

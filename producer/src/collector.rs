@@ -27,7 +27,8 @@ use bytes::Bytes;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::validate::Rules;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT, VARY,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT,
+    VARY,
 };
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};

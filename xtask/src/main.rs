@@ -185,8 +185,7 @@ const SCRIPT_CHECKS: &str = "tests/script";
 /// The types and the style of the script for web pages.
 fn check_script(steps: &mut Steps, root: &Path) -> Result<()> {
     let target = target()?;
-    let Some(folder) =
-        steps.make("script checks", || node::provide(root, SCRIPT_CHECKS, &target.join("test-script")))
+    let Some(folder) = steps.make("script checks", || node::provide(root, SCRIPT_CHECKS, &target.join("test-script")))
     else {
         return Ok(());
     };

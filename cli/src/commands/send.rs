@@ -104,9 +104,9 @@ pub(crate) async fn run(args: Send, interrupt: &Interrupt) -> Result<Ending, Fai
 fn open(source: &Source) -> Result<Box<dyn BufRead + std::marker::Send>, Failure> {
     let content = match source {
         Source::Stdin => Content::of(io::stdin(), 0).map_err(|error| cannot_read(Path::new("-"), &error))?,
-        Source::File(path) => File::open(path)
-            .and_then(|file| Content::of(file, 0))
-            .map_err(|error| cannot_read(path, &error))?,
+        Source::File(path) => {
+            File::open(path).and_then(|file| Content::of(file, 0)).map_err(|error| cannot_read(path, &error))?
+        }
     };
     Ok(content.input)
 }

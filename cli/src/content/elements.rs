@@ -100,7 +100,8 @@ mod tests {
         let mut events: Vec<_> = (0..40_000).map(|id| event(id, "{\"list\":[{\"a\":1}]}")).collect();
         for at in [0, 13_000, 13_100, 39_999] {
             let sound = events[at].clone();
-            for damaged in [sound.replace(":1}", ":NaN}"), sound.replacen('"', "", 1), sound.replacen("}]}}", "}]}", 1)] {
+            for damaged in [sound.replace(":1}", ":NaN}"), sound.replacen('"', "", 1), sound.replacen("}]}}", "}]}", 1)]
+            {
                 events[at] = damaged;
                 let lines = lines_of(&format!("[{}]", events.join(",")));
                 assert_eq!(lines.len(), events.len());

@@ -52,7 +52,8 @@ impl<R: BufRead> Utf8<R> {
         let (count, is_last) = (bytes.len(), bytes.is_empty());
         self.rest.extend_from_slice(bytes);
         self.input.consume(count);
-        let mut units: Vec<u16> = self.rest.chunks_exact(2).map(|pair| self.encoding.unit([pair[0], pair[1]])).collect();
+        let mut units: Vec<u16> =
+            self.rest.chunks_exact(2).map(|pair| self.encoding.unit([pair[0], pair[1]])).collect();
         // The other half may come with the next bytes.
         if !is_last && units.last().is_some_and(|unit| matches!(unit, 0xd800..=0xdbff)) {
             units.pop();

@@ -11,10 +11,10 @@ use headcount_core::rejection::Problem;
 use headcount_core::validate::{Accepted, Arrival, unknown_fields, validate_new};
 
 use super::chunks::Chunk;
-use crate::content::Unit;
 use super::fold::{Example, Folded, MAX_EXAMPLES, MAX_UNKNOWN_NAMES, Shared};
 use super::hashes::Order;
 use super::seen::{event_key, user_key};
+use crate::content::Unit;
 
 /// Longer lines are looked at as records are, which have their bounds.
 const MAX_PLAIN_BYTES: usize = 1 << 20;

@@ -131,7 +131,8 @@ impl<V: Weigh> CappedMap<V> {
             let is_new = self.place(&theirs.name).is_err();
             let ours = self.count_of(&theirs.name, slack);
             ours.value.add(&theirs.value);
-            ours.slack = if is_new { slack.saturating_add(theirs.slack) } else { ours.slack.saturating_add(theirs.slack) };
+            ours.slack =
+                if is_new { slack.saturating_add(theirs.slack) } else { ours.slack.saturating_add(theirs.slack) };
         }
         self.floor = self.floor.saturating_add(other.floor);
     }

@@ -40,7 +40,12 @@ pub(super) struct Said<'a> {
 }
 
 /// The event's times, if it has ones that the rules allow; whether `sentAt` or `countedAt` had to be passed over.
-pub(super) fn resolve(said: Said<'_>, arrived_ms: i64, rules: &Rules, problems: &mut Problems) -> (Option<Times>, bool) {
+pub(super) fn resolve(
+    said: Said<'_>,
+    arrived_ms: i64,
+    rules: &Rules,
+    problems: &mut Problems,
+) -> (Option<Times>, bool) {
     let timestamp_ms = match (said.timestamp, said.event_id) {
         // Where the id is wrong, nobody knows whether it would have told the time.
         (Given::Wrong, _) | (Given::Absent, Given::Wrong) => None,
@@ -52,7 +57,9 @@ pub(super) fn resolve(said: Said<'_>, arrived_ms: i64, rules: &Rules, problems: 
             }
         },
         // No clock but ours.
-        (Given::Absent, Given::Absent) => return (Some(Times { timestamp_ms: arrived_ms, counted_ms: arrived_ms }), false),
+        (Given::Absent, Given::Absent) => {
+            return (Some(Times { timestamp_ms: arrived_ms, counted_ms: arrived_ms }), false);
+        }
         (Given::Absent, Given::Value(id)) => {
             let ms = uuid_v7_ms(id);
             if ms.is_none() {
@@ -133,7 +140,8 @@ fn unit_of(ms: f64) -> Option<String> {
 
 /// What is wrong with a text that tells no time.
 fn hint(text: &str) -> String {
-    let is_date = |text: &str| text.len() >= 10 && text.as_bytes()[..10].iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-'));
+    let is_date =
+        |text: &str| text.len() >= 10 && text.as_bytes()[..10].iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-'));
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         "is a number in quotes: write milliseconds since 1970 without them".to_owned()
     } else if is_date(text) && of_text(&format!("{text}Z")).is_some() {
@@ -150,7 +158,9 @@ fn hint(text: &str) -> String {
 pub(super) fn of_text(text: &str) -> Option<i64> {
     let text = text.trim();
     let parsed = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc3339(&by_the_rules(text)));
-    parsed.ok().map(|time| time.timestamp_millis())
+    // A leap second is more likely a mistake: there was none since 2016.
+    let parsed = parsed.ok().filter(|time| time.timestamp_subsec_nanos() < 1_000_000_000);
+    parsed.map(|time| time.timestamp_millis())
 }
 
 fn by_the_rules(text: &str) -> String {

@@ -127,13 +127,14 @@
     const url = count ? address() : "";
     if (!url) return;
     busy = count;
-    fetch(url, {method: "POST", body, keepalive: true}).then(answer => {
+    // A request weighs on what browsers allow until its answer is read.
+    fetch(url, {method: "POST", body, keepalive: true}).then(answer => answer.text().then(text => {
       // Too busy, or out of order: all of them again, for the ids tell what was taken. All else is final.
       if (answer.status === 429 || answer.status > 499) throw answer;
       queue.splice(0, busy);
       pause = 0;
-      if (!answer.ok) answer.text().then(text => console.error("headcount: refused (" + answer.status + "):", text));
-    }).catch(() => {
+      if (!answer.ok) console.error("headcount: refused (" + answer.status + "):", text);
+    })).catch(() => {
       pause = Math.min(pause * 2 || 1e3, MAX_PAUSE_MS);
     }).then(() => {
       busy = 0;

@@ -28,7 +28,8 @@ fn what_is_beyond_doubt_is_read() {
     ] {
         assert_eq!(accepted(json!({ "timestamp": timestamp.clone() })).timestamp_ms, ms, "{timestamp}");
     }
-    for timestamp in [json!(true), json!([]), json!(""), json!("yesterday"), json!("2026-03-01T12:00:00Z[UTC]")] {
+    let texts = ["", "yesterday", "2026-03-01T12:00:00Z[UTC]", "2026-02-28T23:59:60Z", "2026-02-28T24:00:00Z"];
+    for timestamp in texts.into_iter().map(Value::from).chain([json!(true), json!([])]) {
         check_problems(json!({ "timestamp": timestamp }), &[FORMS]);
     }
 }

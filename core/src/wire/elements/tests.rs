@@ -39,12 +39,10 @@ fn damage_costs_one_element() {
     check("x{0},{1}]", &["x", "{0}", "{1}"]);
     check("{0}x{1}", &["{0}", "x", "{1}"]);
     // A quote that is lost turns all that follows inside out.
-    check("[{0},{\"userId:\"u\",\"list\":[{\"a\":1}]},{1},{2}]", &[
-        "{0}",
-        "{\"userId:\"u\",\"list\":[{\"a\":1}]}",
-        "{1}",
-        "{2}",
-    ]);
+    check(
+        "[{0},{\"userId:\"u\",\"list\":[{\"a\":1}]},{1},{2}]",
+        &["{0}", "{\"userId:\"u\",\"list\":[{\"a\":1}]}", "{1}", "{2}"],
+    );
     // A brace that is lost.
     check("[{0},\"eventId\":\"e\",\"metadata\":{}},{1}]", &["{0}", "\"eventId\":\"e\",\"metadata\":{}}", "{1}"]);
     check("[{0},{\"metadata\":{\"a\":1},{1}]", &["{0}", "{\"metadata\":{\"a\":1}", "{1}"]);
@@ -81,7 +79,15 @@ fn of_a_beginning_only_whole_elements_are_taken() {
 #[test]
 fn hostile_data_costs_no_more_than_some_records() {
     // Each of these looks like an element that never ends.
-    for hostile in ["{\"a\":[", "{x", "{\"eventId\":[{\"userId\":", "[{\"a\":1,", "{\"", "},{\"eventId\":\"", "{\"a\":{},\"b\":[1,2],"] {
+    for hostile in [
+        "{\"a\":[",
+        "{x",
+        "{\"eventId\":[{\"userId\":",
+        "[{\"a\":1,",
+        "{\"",
+        "},{\"eventId\":\"",
+        "{\"a\":{},\"b\":[1,2],",
+    ] {
         let data = hostile.repeat((1 << 20) / hostile.len());
         assert!(Elements::of(data.as_bytes()).count() > 0, "{hostile}");
     }

@@ -39,7 +39,9 @@ fn a_form_is_no_event_and_json_is_one_whatever_it_is_called() {
     let form = |media_type: &str, body: &str| is_form(&headers(&[("content-type", media_type)]), body.as_bytes());
     assert!(form("application/x-www-form-urlencoded", "userId=u&eventType=page_view"));
     assert!(form("Multipart/Form-Data; boundary=x", "--x\r\n"));
-    for media_type in ["application/x-www-form-urlencoded", "image/png", "text/plain", "application/json; charset=utf-8"] {
+    for media_type in
+        ["application/x-www-form-urlencoded", "image/png", "text/plain", "application/json; charset=utf-8"]
+    {
         assert!(!form(media_type, " {\"userId\":\"u\"}") && !form(media_type, "\u{feff}[]"), "{media_type}");
     }
     assert!(!form("text/xml", "<event/>"), "it is for the rules to refuse");
