@@ -27,7 +27,7 @@ const NOW_MS: i64 = 1_772_323_200_000;
 /// What one place may be replaced by, or get inserted: what JSON is made of, and what it may not hold.
 const BYTES: [u8; 24] = *b"{}[]\",:\\0e-.tn \n\tx\x00\x1f\x7f\x80\xc3\xff";
 
-/// Draws numbers: SplitMix64.
+/// Draws numbers, by `SplitMix64`.
 struct Random(u64);
 
 impl Random {
@@ -79,7 +79,7 @@ fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("concatenated", events.concat()),
         ("pretty-printed objects", printed.join("\n")),
         ("arrays a line", arrays.join("\n")),
-        ("text sequence", events.iter().map(|event| format!("\u{1e}{event}\n")).collect()),
+        ("text sequence", format!("\u{1e}{}\n", events.join("\n\u{1e}"))),
     ]
     .map(|(name, text)| (name, text.into_bytes()))
     .to_vec()

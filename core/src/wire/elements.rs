@@ -91,13 +91,12 @@ impl<'a> Elements<'a> {
             return None;
         }
         let end = self.value_at(start)?;
-        let is_separate = match self.data[end..].trim_ascii_start().first() {
-            Some(next) => matches!(next, b',' | b']' | b'[' | b'{') || matches!(self.data[end], b'\n' | b'\r'),
+        let is_separate = if let Some(next) = self.data[end..].trim_ascii_start().first() {
+            matches!(next, b',' | b']' | b'[' | b'{') || matches!(self.data[end], b'\n' | b'\r')
+        } else {
             // A number or a word may go on.
-            None => {
-                self.is_open = true;
-                self.is_whole
-            }
+            self.is_open = true;
+            self.is_whole
         };
         (self.data[start] == b'{' || is_separate).then_some(end)
     }

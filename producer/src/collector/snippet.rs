@@ -1,5 +1,5 @@
-//! The script for web pages, as the collector serves it. `cargo xtask test` checks its types (JSDoc, by TypeScript) and its
-//! style (ESLint); a browser runs it in the end-to-end tests.
+//! The script for web pages, as the collector serves it. `cargo xtask test` checks its types (`tsc`) and its
+//! style (`eslint`); a browser runs it in the end-to-end tests.
 
 use std::io::Write as _;
 

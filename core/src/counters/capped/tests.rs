@@ -35,7 +35,9 @@ fn skewed() -> impl Strategy<Value = Vec<u32>> {
 
 fn truth(names: &[u32]) -> BTreeMap<String, u64> {
     let mut truth = BTreeMap::new();
-    names.iter().for_each(|n| *truth.entry(n.to_string()).or_default() += 1);
+    for name in names {
+        *truth.entry(name.to_string()).or_default() += 1;
+    }
     truth
 }
 
