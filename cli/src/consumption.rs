@@ -91,7 +91,9 @@ pub(crate) async fn deps(asked: Asked<'_>) -> Result<Deps<DynamoStore>, Failure>
     let config = Config::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)?;
     let log = Log::open(&place, Jitter::from_entropy()).await.map_err(Failure::said)?;
     let store = connect::table(table).await?;
-    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings))
+    let rules = rules.with_placeholder_ids(config.settings.rules.clone())?;
+    let settings = Settings { rules, ..config.settings };
+    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings))
 }
 
 /// Appends the batch, again and again from the first record that failed, as an event source mapping would, until all of it

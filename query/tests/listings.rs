@@ -43,6 +43,7 @@ async fn store_event(store: &MemoryStore, user: &str, id: &str, at_ms: i64, is_i
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: at_ms,
+            counted_ms: at_ms,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

@@ -91,6 +91,7 @@ fn event(user: &str, at_ms: i64) -> Event<'static> {
         session_id: user.to_owned().into(),
         event_type: EventType::PageView,
         timestamp_ms: at_ms,
+        counted_ms: at_ms,
         event_data: Json::EMPTY,
         metadata: Json::EMPTY,
     }

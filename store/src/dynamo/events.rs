@@ -65,6 +65,7 @@ pub(super) fn read(attributes: Attributes<'_>) -> Result<Event<'static>, StoreEr
         session_id: text("sessionId")?.to_owned().into(),
         event_type: EventType::from_stored(text("eventType")?),
         timestamp_ms: data.number("timestamp").map_err(inside)?,
+        counted_ms: data.number("timestamp").map_err(inside)?,
         event_data: if data.has("eventData") { data.object("eventData").map_err(inside)?.into() } else { Json::EMPTY },
         metadata: data.object("metadata").map_err(inside)?.into(),
     };
