@@ -7,7 +7,7 @@ use headcount_consumer::config::{
     Config, EVENT_ITEMS, EVENT_TYPES, EVENTS_TABLE, IP_POLICY, LATENESS_DAYS, LOG, METRICS_TABLE, STREAM_GENERATION,
     USER_INDEX,
 };
-use headcount_consumer::deps::Deps;
+use headcount_consumer::deps::{Deps, Settings};
 use headcount_consumer::handler::HandleError;
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_follow::figures::Write;

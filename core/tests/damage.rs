@@ -87,7 +87,8 @@ fn forms() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Ids of the valid events of a record, and how many others it is known to hold.
 fn decoded(data: &[u8]) -> (BTreeSet<String>, u64) {
-    let arrival = Arrival { source: Source::new("events", "shard"), sequence: 7.into(), arrived_ms: NOW_MS };
+    let arrival =
+        Arrival { source: Source::shard("events", None, "shard").unwrap(), sequence: 7.into(), arrived_ms: NOW_MS };
     let opened = OpenedRecord::open(data);
     let record = opened.decode(&arrival, &Rules::default());
     let ids = record.events.into_iter().map(|(_, event)| event.session_id.into_owned()).collect();

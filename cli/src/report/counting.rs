@@ -14,8 +14,8 @@ use super::chunks::Chunk;
 use super::fold::{Example, Folded, MAX_EXAMPLES, MAX_UNKNOWN_NAMES, Shared};
 use super::hashes::Order;
 use super::seen::{event_key, user_key};
-use crate::history::file::is_of_the_log;
 use crate::content::Unit;
+use crate::history::file::is_of_the_log;
 
 /// Longer lines are looked at as records are, which have their bounds.
 const MAX_PLAIN_BYTES: usize = 1 << 20;
