@@ -15,7 +15,8 @@ use headcount_aggregator::AggregateError;
 use headcount_aggregator::roll_up::{RollUp, roll_up};
 use headcount_aggregator::verify::{Verification, verify};
 use headcount_core::deployment::Deployment;
-use headcount_core::limits::{DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
+use headcount_core::validate::Rules;
 use headcount_log::{Log, LogError};
 use headcount_runtime::aws::ConnectOptions;
 use headcount_runtime::clock::Clock;
@@ -53,6 +54,10 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long one roll-up may take.
 const ROLL_UP_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// Days that lateness must stay below the log's retention: one that a record waits in the stream, 10 before the end of the
+/// retention in which a day takes no more events, and 3 for safety.
+const LATENESS_MARGIN_DAYS: i64 = 14;
 
 /// The failure destination in the data directory.
 pub const FAILURES_FOLDER: &str = "failures";
@@ -133,7 +138,7 @@ impl Machine {
         let log = Log::in_folder(log_folder.path(), Jitter::from_entropy())?;
         let consumer = consumer(log.clone(), store.clone(), &options);
         let deployment = consumer.deployment(deadline).await?;
-        check_retention(&options, &deployment)?;
+        check_retention(options.log_retention_days, &options.rules, &deployment)?;
         consumer.table(&deployment, deadline).await?;
 
         let mapping = MappingOptions {
@@ -280,15 +285,25 @@ fn consumer(log: Log, store: DynamoStore, options: &MachineOptions) -> headcount
     headcount_consumer::deps::Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings)
 }
 
-/// The retention is fixed when the log is made: figures and redrives rely on it.
-fn check_retention(options: &MachineOptions, deployment: &Deployment) -> Result<(), LocalError> {
+/// The log's retention is fixed when the log is made, and events must come well before it ends.
+fn check_retention(asked: Option<u32>, rules: &Rules, deployment: &Deployment) -> Result<(), LocalError> {
     let fixed = deployment.log_retention_days;
-    match options.log_retention_days.filter(|days| *days != fixed) {
+    if let Some(days) = asked.filter(|days| *days != fixed) {
+        let rule =
+            format!("the event log of this data directory keeps its entries {fixed} days, not {days}; give {fixed}");
+        return Err(LocalError::Option { field: "--event-retention-days", rule });
+    }
+    let most_days = i64::from(fixed) - LATENESS_MARGIN_DAYS;
+    match rules.lateness_ms().filter(|late_ms| *late_ms > most_days * DAY_MS) {
         None => Ok(()),
-        Some(days) => {
-            let rule =
-                format!("the log of this data directory keeps its entries {fixed} days, not {days}; give {fixed}");
-            Err(LocalError::Option { field: "--event-retention-days", rule })
+        Some(late_ms) => {
+            let days = late_ms / DAY_MS;
+            let rule = format!(
+                "the event log keeps its entries {fixed} days, so events may be at most {most_days} days old on arrival, not \
+                 {days}; give a new data directory with --event-retention-days {}",
+                days + LATENESS_MARGIN_DAYS
+            );
+            Err(LocalError::Option { field: "--lateness-days", rule })
         }
     }
 }
@@ -309,5 +324,30 @@ fn failure_policy(options: &MachineOptions) -> Result<FailurePolicy, LocalError>
     match options.failures.clone().or(in_data_dir) {
         Some(place) => Ok(FailurePolicy::give_up_older_than(GIVE_UP_AGE, Failures::open(&place)?, jitter)),
         None => Ok(FailurePolicy::retry_without_end(jitter).bisecting()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headcount_core::ip_policy::IpPolicy;
+    use headcount_core::limits::MAX_EARLINESS_MS;
+
+    use super::*;
+
+    #[test]
+    fn the_retention_is_fixed_and_longer_than_events_are_late() {
+        let deployment = Deployment::new("d-1".to_owned(), chrono_tz::Tz::UTC, "shop");
+        let check = |asked, late: Option<i64>| {
+            let late_ms = late.map(|days| days * DAY_MS);
+            let rules = Rules::new(Vec::new(), late_ms, MAX_EARLINESS_MS, IpPolicy::Keep).unwrap();
+            check_retention(asked, &rules, &deployment).map_err(|error| error.to_string())
+        };
+        for (asked, late) in [(None, Some(7)), (Some(90), Some(76)), (None, None)] {
+            assert_eq!(check(asked, late), Ok(()));
+        }
+        let other = check(Some(30), Some(7)).unwrap_err();
+        assert!(other.contains("--event-retention-days") && other.contains("90 days, not 30"), "{other}");
+        let late = check(None, Some(80)).unwrap_err();
+        assert!(late.contains("at most 76 days") && late.contains("--event-retention-days 94"), "{late}");
     }
 }

@@ -18,6 +18,8 @@ mod damage;
 mod dashboard;
 #[path = "e2e/demo.rs"]
 mod demo;
+#[path = "e2e/event_log.rs"]
+mod event_log;
 #[path = "e2e/foreign_client.rs"]
 mod foreign_client;
 #[path = "e2e/function_url.rs"]

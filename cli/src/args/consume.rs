@@ -28,10 +28,10 @@ pub(crate) struct Consume {
     /// none; they are retried without end]
     #[arg(long, value_name = "PLACE")]
     pub(crate) failures: Option<String>,
-    /// The longest that records are gathered, in seconds
+    /// Batching window, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub(crate) window: u64,
-    /// End when every record that is in the stream now is counted
+    /// Exit when every record that is in the stream now is counted
     #[arg(long)]
     pub(crate) once: bool,
     /// Print the outcome as JSON

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Rules")]
 pub(crate) struct RuleArgs {
-    /// Event types beside the built-in ones, by commas, as the consumer has them [default: the variable `EVENT_TYPES`]
+    /// Additional event types, comma-separated, as the consumer has them [default: the variable `EVENT_TYPES`]
     #[arg(long, value_name = "NAMES")]
     pub(crate) event_types: Option<String>,
     /// What is kept of addresses: keep, truncate (to /24 or /48) or drop [default: the variable `IP_POLICY`, or keep]

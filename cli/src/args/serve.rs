@@ -42,7 +42,7 @@ pub(crate) struct Serve {
     /// `failures` in the data directory; without one they are retried without end, for nothing could keep them]
     #[arg(long, value_name = "PLACE")]
     pub(crate) failures: Option<String>,
-    /// The address to listen on; stream and table ask nobody who they are, so think before you change it
+    /// The address to listen on. The Kinesis and DynamoDB endpoints are unauthenticated; bind only to trusted networks
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
     /// The port of Kinesis; 0 for any free one
@@ -72,13 +72,13 @@ pub(crate) struct Serve {
     /// The project's name, kept in a new table
     #[arg(long, value_name = "NAME", default_value = "headcount")]
     pub(crate) project: String,
-    /// The longest that an event waits for company before the consumer takes it, in seconds
+    /// Batching window, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub(crate) window: u64,
-    /// Event types beside the built-in ones, by commas; at most 50
+    /// Additional event types, comma-separated; at most 50
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) event_types: Vec<String>,
-    /// Days before its arrival that an event may lie
+    /// Maximum age of an event on arrival, in days
     #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_LATENESS_MS / DAY_MS,
         value_parser = clap::value_parser!(i64).range(0..=MAX_LATENESS_DAYS))]
     pub(crate) lateness_days: i64,
@@ -97,7 +97,7 @@ pub(crate) struct Serve {
     /// Who may post to the collector.
     #[command(flatten)]
     pub(crate) posting: PostingArgs,
-    /// Run consumer and aggregator as the programs that Lambda runs, from this folder [default: beside this command]
+    /// Run consumer and aggregator as the programs that Lambda runs, from this folder [default: that of this command]
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
     pub(crate) lambda: Option<Programs>,
 }
