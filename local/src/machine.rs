@@ -39,7 +39,7 @@ use crate::schedule::Schedule;
 use crate::stream::{Stream, StreamOptions};
 use crate::table::{TTL_INTERVAL, Table, TableOptions};
 
-pub use following::{TableLag, Lag};
+pub use following::{Lag, TableLag};
 pub use functions::{Consumer, Functions};
 pub use in_process::InProcess;
 pub use log_folder::LOG_FOLDER;

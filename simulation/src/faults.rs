@@ -1,8 +1,8 @@
 //! What becomes of each request to table and bucket: drawn from the seed and the request's number, by what the world is
 //! like at that moment.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use headcount_testkit::faulty::Faulty;
@@ -121,7 +121,10 @@ impl TableFaults {
         }
         let mut random = chance(self.seed, &self.name, request.number);
         if weather.is_out(0, &weather.outage_until_ms, time.now_ms()) {
-            return Decision { after: Duration::from_millis(random.u64(0..6_000)), ..Decision::fault(Fault::UnknownBefore) };
+            return Decision {
+                after: Duration::from_millis(random.u64(0..6_000)),
+                ..Decision::fault(Fault::UnknownBefore)
+            };
         }
         let mut decision = self.seeded.decide(request);
         if self.is_late {
@@ -142,7 +145,8 @@ impl FaultPlan for TableFaults {
         let fate = decision.fault.as_ref().map(|fault| format!(": {fault:?}")).unwrap_or_default();
         let (number, operation, keys) = (request.number, request.operation, request.keys.len());
         let (delay, name) = (decision.before.as_millis(), &self.name);
-        self.around.tell(format_args!("{name} request {number} {operation:?} of {keys} from {place}, {delay} ms{fate}"));
+        self.around
+            .tell(format_args!("{name} request {number} {operation:?} of {keys} from {place}, {delay} ms{fate}"));
         decision
     }
 

@@ -26,7 +26,8 @@ struct File {
 impl File {
     fn draw(world: &World, number: u32, random: &mut fastrand::Rng) -> Self {
         let at_ms = world.params.began_ms + random.i64(0..world.params.span_ms);
-        let mut lines: Vec<Said> = (0..random.u32(1..12)).map(|line| said(world, at_ms, (1_000 + number, line), random)).collect();
+        let mut lines: Vec<Said> =
+            (0..random.u32(1..12)).map(|line| said(world, at_ms, (1_000 + number, line), random)).collect();
         // An import's lines say when they happened.
         for line in &mut lines {
             line.timestamp_ms.get_or_insert(at_ms - HOUR_MS);

@@ -132,8 +132,7 @@ impl Batches<'_> {
             }
             is_first = false;
             let source = source(shard);
-            let work =
-                Work { origin: source.clone(), source, records: piece.records.clone(), is_history: false };
+            let work = Work { origin: source.clone(), source, records: piece.records.clone(), is_history: false };
             let answer = invoke(world, Caller::Mapping(self.mapping), work).await;
             world.tell(format_args!("mapping {} of shard {shard} learns: {answer:?}", self.mapping));
             match answer {
@@ -180,7 +179,12 @@ impl Batches<'_> {
             return Some(piece);
         }
         world.count(if exhausted { Kind::RetriesExhausted } else { Kind::TooOld }, 1);
-        world.tell(format_args!("mapping {} of shard {} gives up {} records", self.mapping, self.shard, piece.records.len()));
+        world.tell(format_args!(
+            "mapping {} of shard {} gives up {} records",
+            self.mapping,
+            self.shard,
+            piece.records.len()
+        ));
         world.give_up(Kept { origin: source(self.shard), records: piece.records });
         None
     }

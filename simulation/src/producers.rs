@@ -8,9 +8,9 @@ use tokio::task::JoinHandle;
 
 use crate::chance;
 use crate::scenario::Cause;
+use crate::stream::source;
 use crate::tally::Kind;
 use crate::time::{HOUR_MS, MINUTE_MS};
-use crate::stream::source;
 use crate::truth::{Content, Said, What};
 use crate::world::World;
 

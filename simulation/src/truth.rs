@@ -131,7 +131,8 @@ impl Truth {
     /// A kept batch becomes a source of its own.
     pub(crate) fn redrive(&mut self, source: &Source, origin: &Source, records: &[Record]) {
         let of_origin = self.sources.get(origin).cloned().unwrap_or_default();
-        let wanted = records.iter().filter_map(|record| Some((record.sequence, of_origin.get(&record.sequence)?.clone())));
+        let wanted =
+            records.iter().filter_map(|record| Some((record.sequence, of_origin.get(&record.sequence)?.clone())));
         self.sources.entry(source.clone()).or_default().extend(wanted);
     }
 
@@ -151,8 +152,7 @@ impl Truth {
 /// an event are taken from the product.
 fn delivered(source: &Source, record: &Record, content: &Content, rules: &TimeRules, is_history: bool) -> Delivered {
     let arrival_day = rules.day(record.arrived_ms);
-    let arrival =
-        Arrival { source: source.clone(), sequence: record.sequence.into(), arrived_ms: record.arrived_ms };
+    let arrival = Arrival { source: source.clone(), sequence: record.sequence.into(), arrived_ms: record.arrived_ms };
     let mut found = Delivered { arrival_day, occurrences: Vec::new(), rejected: Vec::new() };
     let Content::Events(said) = content else {
         found.rejected.push(arrival.origin(0));

@@ -133,11 +133,8 @@ impl World {
 
     /// From now on another table is in use.
     pub(crate) fn replace_table(&self, store: MemoryStore) {
-        let around = Surroundings {
-            weather: Arc::clone(&self.weather),
-            time: self.time,
-            history: Arc::clone(&self.history),
-        };
+        let around =
+            Surroundings { weather: Arc::clone(&self.weather), time: self.time, history: Arc::clone(&self.history) };
         let mut tables = self.tables();
         let number = 1 + tables.len() as u64;
         let faults = TableFaults::new(number, &self.scenario, self.params.table_roughness, around);

@@ -120,12 +120,12 @@ fn of_mapping(mapping: &Mapping, stream: &Stream) -> Vec<Finding> {
             "set FunctionResponseTypes to ReportBatchItemFailures",
         );
     }
-    if mapping.max_retries.is_none() {
+    if let Some(retries) = mapping.max_retries {
         add(
-            BreaksPromise,
-            "MaximumRetryAttempts has no bound".to_owned(),
-            "a batch that never passes blocks its shard until the stream forgets all that follows",
-            "set it to 100",
+            Note,
+            format!("MaximumRetryAttempts is {retries}"),
+            "an outage spends any number of retries within minutes, and all that arrives goes to the failure destination",
+            "set it to -1: MaximumRecordAgeInSeconds ends the retries",
         );
     }
     let retention_s = stream.retention_hours * 3_600;
@@ -258,7 +258,10 @@ fn of_load(load: &Load, stream: &Stream, consumer: Option<&Function>) -> Vec<Fin
     if !is_off(consumer::EVENT_ITEMS) && load.peak_rate > served * 0.7 {
         findings.push(Finding::new(
             Note,
-            format!("{:.0} events/s in the busiest hour, items of single events are written at {served:.0}", load.peak_rate),
+            format!(
+                "{:.0} events/s in the busiest hour, items of single events are written at {served:.0}",
+                load.peak_rate
+            ),
             "one key of the table takes 1,000 write units a second: figures are in time, but items fall behind",
             "switch event items off (EventItems), or the user index (UserIndex), which doubles the rate",
         ));

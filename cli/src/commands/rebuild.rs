@@ -107,7 +107,8 @@ mod tests {
     use super::*;
 
     fn rebuilt(damaged: Vec<DamagedEntry>, error: Option<&str>) -> Rebuilt {
-        let source = |name: &str, changed, damaged| RebuiltSource { source: name.into(), events: 1_200, changed, damaged };
+        let source =
+            |name: &str, changed, damaged| RebuiltSource { source: name.into(), events: 1_200, changed, damaged };
         let day = RebuiltDay {
             date: "2026-03-01".parse().unwrap(),
             sources: vec![source("s/0", true, damaged), source("s/1", false, vec![])],

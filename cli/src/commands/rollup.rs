@@ -40,8 +40,7 @@ pub(crate) fn ending(rolled_up: &RollUp) -> Ending {
 
 /// The same of the days alone.
 pub(super) fn ending_of(days: &[DayRollUp]) -> Ending {
-    let is_fine =
-        |day: &DayRollUp| !matches!(day.outcome, Outcome::Failed { .. }) && day.sources_set_aside.is_empty();
+    let is_fine = |day: &DayRollUp| !matches!(day.outcome, Outcome::Failed { .. }) && day.sources_set_aside.is_empty();
     if days.iter().all(is_fine) { Ending::Fine } else { Ending::Differences }
 }
 
@@ -84,7 +83,8 @@ pub(super) fn problems(day: &DayRollUp) -> impl Iterator<Item = String> {
         Outcome::Written | Outcome::Unchanged | Outcome::Superseded | Outcome::Empty => None,
     };
     let refolded = day.sources_refolded.iter().map(|source| format!("{source} was damaged and is counted again"));
-    let set_aside = day.sources_set_aside.iter().map(|source| format!("set aside {}: {}", source.source, source.reason));
+    let set_aside =
+        day.sources_set_aside.iter().map(|source| format!("set aside {}: {}", source.source, source.reason));
     let sketches = day.sketches_set_aside.iter().map(|day| format!("the sketches of {day} are damaged"));
     failed.into_iter().chain(refolded).chain(set_aside).chain(sketches)
 }

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use headcount_aggregator::follow::SourceFollowing;
 use headcount_core::calendar::day_of;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
 use headcount_dashboard::{Access, Health, router};
 use headcount_local::error::LocalError;
-use headcount_aggregator::follow::SourceFollowing;
 use headcount_local::machine::{Functions, Lag, Machine, MachineError, MachineOptions, TableLag};
 use headcount_local::mapping::Progress;
 use headcount_producer::KinesisStream;

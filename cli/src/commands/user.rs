@@ -61,8 +61,7 @@ async fn from_log(args: &User, deps: &Deps<DynamoStore>, range: Range) -> Result
     let dates: BTreeSet<_> = range.dates().collect();
     let mut progress = Progress::start("reading entries", None);
     let show = |now: ScanProgress| progress.set(now.entries);
-    let scanned =
-        scan_user(&aggregator.log, &deployment, &aggregator.settings, &args.id, &dates, show, deadline).await;
+    let scanned = scan_user(&aggregator.log, &deployment, &aggregator.settings, &args.id, &dates, show, deadline).await;
     progress.finish();
     let scanned = scanned.map_err(Failure::said)?;
     for (source, entry) in &scanned.damaged {

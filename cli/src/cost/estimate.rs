@@ -49,8 +49,9 @@ pub(crate) const COMPRESSED: f64 = 0.25;
 /// Bytes logged for an invocation: its line, its metrics, and what Lambda itself writes. Assumed.
 const LOGGED: f64 = 2_000.0;
 
-/// Metrics of the deployment, those of rejected events apart by some reasons. They cost by the hours in which they are sent.
-const METRICS: f64 = 20.0;
+/// Metrics of the deployment: ours, those of rejected events apart by some reasons, and the six counts of the mapping
+/// (`EventCount`), which are billed as custom ones. They cost by the hours in which they are sent.
+const METRICS: f64 = 26.0;
 
 /// Alarms; one over an expression costs as many as it has metrics.
 const ALARMS: f64 = 17.0;
@@ -201,10 +202,7 @@ impl Bill<'_> {
                 ] {
                     self.add("DynamoDB", what, units * millions, "million units", prices.write_million);
                 }
-                for (what, units) in [
-                    ("reads: known users", units.first_sight),
-                    ("reads: roll-up", units.roll_up),
-                ] {
+                for (what, units) in [("reads: known users", units.first_sight), ("reads: roll-up", units.roll_up)] {
                     self.add("DynamoDB", what, units * millions, "million units", prices.read_million);
                 }
             }
@@ -224,7 +222,11 @@ impl Bill<'_> {
         };
         let stored = events_per_day * STORED_DAYS * event / GB;
         self.add("DynamoDB", "events of 90 days", stored, "GB", prices.storage_gb);
-        self.add("DynamoDB", "recovery", stored, "GB", prices.recovery_gb);
+        // Backups are billed by the size of the table and its local indexes; ours is a global one:
+        // https://aws.amazon.com/dynamodb/pricing/on-demand/
+        let item = item_bytes(self.load.event_bytes) + STORED_OVERHEAD;
+        let recoverable = self.load.events_per_day * STORED_DAYS * item / GB;
+        self.add("DynamoDB", "recovery", recoverable, "GB", prices.recovery_gb);
     }
 
     fn watching(&mut self) {

@@ -177,8 +177,7 @@ impl Looking<'_> {
             return seen;
         }
         // Its time is that of the newest event, which nobody knows yet; now is no earlier, and nothing else depends on it.
-        let arrival =
-            Arrival { source: Source::import(0), sequence: line.number.into(), arrived_ms: self.now_ms };
+        let arrival = Arrival { source: Source::import(0), sequence: line.number.into(), arrived_ms: self.now_ms };
         let looked = decompress(&line.text).and_then(|plain| {
             let raws = split(&plain)?;
             (0..).zip(&raws).for_each(|(index, raw)| self.at_event(raw, index, &arrival, &mut seen));

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use headcount_core::deployment::Deployment;
 use headcount_local::table::{Table, TableOptions};
 use headcount_runtime::aws::ConnectOptions;
-use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::{Tables, create_tables};
-use headcount_store::traits::DeploymentStore as _;
 use serde_json::Value;
 
 use super::*;
@@ -64,11 +61,10 @@ async fn a_table_tells_its_own_load() {
     let connection = connect(&ConnectOptions::local(table.endpoint())).await;
     let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     create_tables(&connection, &Tables::one("headcount"), deadline).await.unwrap();
-    let store = DynamoStore::new(connection, Tables::one("headcount"));
-    store.create_deployment(&Deployment::new(chrono_tz::Tz::UTC, "tests")).await.unwrap();
     let endpoint = table.endpoint();
     let work = move || {
-        let there = ["--local", "--dynamodb-endpoint", &endpoint];
+        let log = tempfile::tempdir().unwrap();
+        let there = ["--local", "--dynamodb-endpoint", &endpoint, "--log", log.path().to_str().unwrap()];
         let ask = |args: &[&str]| run(&[args, &there].concat());
         assert_one_line(&ask(&["cost", "--from-table"]), &["no figures of the last 7 full days", "--events-per-day"]);
         let events = run(&["generate", "--events", "900", "--days", "4", "--users", "50", "--invalid", "0"]);

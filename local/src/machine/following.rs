@@ -49,12 +49,7 @@ fn position(source: &SourceFollowing, follower: Follower) -> Position {
     }
 }
 
-async fn behind(
-    following: &Following,
-    follower: Follower,
-    log: &Log,
-    deadline: Instant,
-) -> Result<Lag, LogError> {
+async fn behind(following: &Following, follower: Follower, log: &Log, deadline: Instant) -> Result<Lag, LogError> {
     let mut sum = Lag { events: Some(0), ..Lag::default() };
     for source in &following.sources {
         let position = position(source, follower);

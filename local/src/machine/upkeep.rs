@@ -92,7 +92,11 @@ pub(super) fn follow_regularly(
 /// Deletes expired entries: on AWS the bucket's lifecycle rule does.
 pub(super) fn expire_regularly(log: &Log, deployment: &Deployment) -> Result<Schedule, LocalError> {
     let (log, retention_ms) = (log.clone(), i64::from(deployment.log_retention_days) * DAY_MS);
-    let options = ScheduleOptions { interval: EXPIRE_INTERVAL, first_after: Some(FIRST_EXPIRY), ..ScheduleOptions::hourly("expiry of the log") };
+    let options = ScheduleOptions {
+        interval: EXPIRE_INTERVAL,
+        first_after: Some(FIRST_EXPIRY),
+        ..ScheduleOptions::hourly("expiry of the log")
+    };
     Schedule::start(options, move || {
         let log = log.clone();
         async move {

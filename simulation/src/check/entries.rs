@@ -7,8 +7,8 @@ use headcount_core::origin::Source;
 use headcount_log::entry::Entry;
 use headcount_log::{Content, Day, EntryFacts};
 
-use crate::truth::Key;
 use crate::trouble::{log, soon};
+use crate::truth::Key;
 use crate::world::{Gone, World};
 
 /// An entry as it was appended.
@@ -52,9 +52,9 @@ impl Entries {
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Source, &Logged, Fate)> {
-        self.sources.iter().flat_map(|(source, entries)| {
-            entries.values().map(move |(logged, fate)| (source, &**logged, *fate))
-        })
+        self.sources
+            .iter()
+            .flat_map(|(source, entries)| entries.values().map(move |(logged, fate)| (source, &**logged, *fate)))
     }
 
     /// Entries that the table that is in use must have followed, where they are sound.

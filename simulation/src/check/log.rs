@@ -142,7 +142,9 @@ impl Search<'_> {
         if there.is_err() && self.one.is_optional(**sequence) && !is_rejected {
             return self.fits(place + 1, events, counts);
         }
-        there.map_err(|what| if what.is_empty() { format!("record {sequence} is not there as it was sent") } else { what })
+        there.map_err(
+            |what| if what.is_empty() { format!("record {sequence} is not there as it was sent") } else { what },
+        )
     }
 
     /// What is left behind a record that is in the entry.

@@ -99,13 +99,12 @@ impl Looked {
 
 /// A user who is in a partial, but whose profile does not say so.
 fn unseen(partial: &PartialRecord, entries: &Entries, first: &BTreeMap<String, NaiveDate>) -> Option<String> {
-    let folded = entries.of(&partial.source).filter(|(number, _, fate)| {
-        *number <= partial.as_of && entries.is_for_table(*fate)
-    });
+    let folded =
+        entries.of(&partial.source).filter(|(number, _, fate)| *number <= partial.as_of && entries.is_for_table(*fate));
     let events = folded.flat_map(|(_, logged, _)| logged.content.days.get(&partial.date)).flat_map(|day| &day.events);
-    let unseen = events.filter_map(|(_, event)| event.user()).find(|user| {
-        first.get(*user).is_none_or(|first| *first > partial.date)
-    })?;
+    let unseen = events
+        .filter_map(|(_, event)| event.user())
+        .find(|user| first.get(*user).is_none_or(|first| *first > partial.date))?;
     Some(format!("{unseen} is in the partial of {} of {}, but not seen then", partial.source, partial.date))
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Message {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     /// The length that an answer to `HEAD` announces, without a body.
-    announced: Option<usize>,
+    pub(super) announced: Option<usize>,
 }
 
 impl Message {

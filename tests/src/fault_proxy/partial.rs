@@ -122,7 +122,7 @@ mod tests {
 
     fn request(operation: &str, body: &Value) -> Message {
         let headers = vec![("X-Amz-Target".to_owned(), format!("DynamoDB_20120810.{operation}"))];
-        Message { start: "POST / HTTP/1.1".to_owned(), headers, body: body.to_string().into_bytes() }
+        Message { start: "POST / HTTP/1.1".to_owned(), headers, body: body.to_string().into_bytes(), announced: None }
     }
 
     fn body(message: &Message) -> Value {

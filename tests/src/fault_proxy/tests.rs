@@ -3,6 +3,7 @@ use std::time::Duration;
 use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_local::table::{Table, TableOptions};
 use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::retry::Retryable as _;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::{Tables, create_tables};

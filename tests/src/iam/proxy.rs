@@ -20,7 +20,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::ACCOUNT;
 use super::policy::{Access, Policy};
 use super::request::{Asked, accesses};
 
@@ -59,6 +58,8 @@ struct Shared {
     principals: BTreeMap<String, Policy>,
     /// What resources themselves say.
     of_resources: Policy,
+    /// The access key that requests go on with.
+    key: &'static str,
     client: Client<HttpConnector, Body>,
     /// Streams by iterators that were given out.
     streams: Mutex<BTreeMap<String, String>>,
@@ -68,7 +69,8 @@ struct Shared {
 
 impl Proxy {
     /// Listens on a free port of the loopback interface. `upstreams` are the endpoints of services, by the names that requests
-    /// are signed for; `principals` are policies by the id of the access key that signs.
+    /// are signed for; `principals` are policies by the id of the access key that signs; `key` is put
+    /// in its place for them, because some keep things apart by the account that a key tells.
     ///
     /// # Errors
     /// Where no port can be listened on.
@@ -76,6 +78,7 @@ impl Proxy {
         upstreams: BTreeMap<&'static str, String>,
         principals: BTreeMap<String, Policy>,
         of_resources: Policy,
+        key: &'static str,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let addr = listener.local_addr()?;
@@ -83,6 +86,7 @@ impl Proxy {
             upstreams,
             principals,
             of_resources,
+            key,
             client: Client::builder(TokioExecutor::new()).build_http(),
             streams: Mutex::default(),
             used: Mutex::default(),
@@ -168,8 +172,7 @@ impl Shared {
         let at = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut forwarded = Request::from_parts(parts.clone(), Body::from(body.clone()));
         *forwarded.uri_mut() = format!("{upstream}{at}").parse::<Uri>().context("no address")?;
-        // Stand-ins check no signature, but some keep things apart by the account that a key tells.
-        let of_account = headers["authorization"].replacen(&format!("={principal}/"), &format!("={ACCOUNT}/"), 1);
+        let of_account = headers["authorization"].replacen(&format!("={principal}/"), &format!("={}/", self.key), 1);
         forwarded.headers_mut().insert(header::AUTHORIZATION, of_account.parse().context("no header")?);
         let (answer, content) = self.client.request(forwarded).await.context("nobody answers")?.into_parts();
         let content = to_bytes(Body::new(content), MAX_BODY_BYTES).await.context("its answer cannot be read")?;

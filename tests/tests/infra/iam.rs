@@ -3,6 +3,7 @@
 
 mod documents;
 mod path;
+mod people;
 mod rights;
 mod services;
 mod world;

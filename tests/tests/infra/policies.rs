@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use headcount_local::aws_names;
 use headcount_runtime::telemetry;
 use serde_json::{Value, json};
 
@@ -25,7 +26,14 @@ fn tables_are_encrypted_recoverable_on_demand_and_protected() {
     for name in TABLES {
         let table = template.properties(name);
         assert_eq!(table["SSESpecification"]["SSEEnabled"], true, "{name}");
-        assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true, "{name}");
+        let recovery = &table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]["Fn::If"];
+        let (condition, parameter) = match name {
+            "EventsTable" => ("RecoversEvents", "EventsRecovery"),
+            _ => ("RecoversMetrics", "MetricsRecovery"),
+        };
+        assert_eq!(*recovery, json!([condition, true, false]), "{name}");
+        assert_eq!(template.part("Conditions")[condition], json!({"Fn::Equals": [{"Ref": parameter}, "true"]}));
+        assert_eq!(template.default_of(parameter), "true");
         assert_eq!(table["DeletionProtectionEnabled"], true, "{name}");
         assert_eq!(table["BillingMode"], "PAY_PER_REQUEST", "{name}");
     }
@@ -74,7 +82,8 @@ fn a_record_that_never_passes_reaches_the_failure_destination_whole() {
     let template = Expanded::new();
     let mapping = template.properties("ConsumerStream");
     assert_eq!(mapping["BisectBatchOnFunctionError"], true);
-    assert_eq!(mapping["MaximumRetryAttempts"], 100);
+    // Only age ends the retries.
+    assert_eq!(mapping["MaximumRetryAttempts"], -1);
     let destination = json!({"Fn::GetAtt": ["FailureBucket", "Arn"]});
     assert_eq!(mapping["DestinationConfig"]["OnFailure"]["Destination"], destination);
 }
@@ -173,7 +182,7 @@ fn what_watches_our_own_metrics_names_those_that_exist() {
     let known = telemetry::METRICS.map(|(name, _)| name);
     let alarm = template.properties("RejectedShare")["Metrics"].as_array().expect("metrics");
     let metrics: Vec<_> = alarm.iter().filter_map(|one| one["MetricStat"].get("Metric")).collect();
-    assert_eq!(metrics.len(), 3);
+    assert_eq!(metrics.len(), 3, "the others are expressions");
     for metric in metrics {
         assert_eq!(metric["Namespace"], telemetry::NAMESPACE);
         assert!(known.contains(&metric["MetricName"].as_str().expect("a name")), "{metric}");
@@ -194,6 +203,72 @@ fn what_watches_our_own_metrics_names_those_that_exist() {
     for name in known {
         assert!(document.contains(&format!("`{name}`")), "docs/aws.md does not explain the metric {name}");
     }
+}
+
+/// Namespace, name, dimensions and statistic of each metric that an alarm or the dashboard names.
+fn watched(template: &Expanded) -> Vec<(String, String, Vec<String>, Option<String>)> {
+    let mut watched = Vec::new();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let mut add = |metric: &Value, statistic: &Value| {
+        let mut dimensions: Vec<_> =
+            metric["Dimensions"].as_array().expect("dimensions").iter().map(|one| text(&one["Name"])).collect();
+        dimensions.sort();
+        watched.push((text(&metric["Namespace"]), text(&metric["MetricName"]), dimensions, Some(text(statistic))));
+    };
+    for (_, alarm) in template.all("AWS::CloudWatch::Alarm") {
+        match alarm["Metrics"].as_array() {
+            None => add(alarm, &alarm["Statistic"]),
+            Some(all) => {
+                for one in all.iter().filter(|one| one["MetricStat"].is_object()) {
+                    add(&one["MetricStat"]["Metric"], &one["MetricStat"]["Stat"]);
+                }
+            }
+        }
+    }
+    let body = template.properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().expect("a text");
+    let body: Value = serde_json::from_str(body).expect("the dashboard is JSON");
+    for widget in body["widgets"].as_array().expect("widgets") {
+        for metric in widget["properties"]["metrics"].as_array().expect("metrics") {
+            let words: Vec<_> = metric.as_array().expect("a metric").iter().map_while(Value::as_str).collect();
+            if let [namespace, name, dimensions @ ..] = &words[..] {
+                let mut names: Vec<_> = dimensions.iter().step_by(2).map(|name| (*name).to_owned()).collect();
+                names.sort();
+                let statistic = widget["properties"]["stat"].as_str().map(str::to_owned);
+                watched.push(((*namespace).to_owned(), (*name).to_owned(), names, statistic));
+            }
+        }
+    }
+    watched
+}
+
+#[test]
+fn metrics_of_aws_have_the_names_dimensions_and_statistics_that_aws_gives_them() {
+    let watched = watched(&Expanded::new());
+    assert!(watched.len() > 30, "{watched:#?}");
+    for (namespace, name, dimensions, statistic) in watched.iter().filter(|one| one.0.starts_with("AWS/")) {
+        let known = aws_names::METRICS.iter().find(|known| known.namespace == namespace && known.name == name);
+        let known = known.unwrap_or_else(|| panic!("{namespace} {name} is not in the table of AWS's names"));
+        let is_published = known.dimensions.iter().any(|published| published == dimensions);
+        assert!(is_published, "{namespace} {name} is not published by {dimensions:?}");
+        let statistic = statistic.as_deref().expect("a statistic");
+        assert!(aws_names::has(&aws_names::STATISTICS, statistic), "{namespace} {name}: {statistic}");
+    }
+}
+
+#[test]
+fn every_metric_in_the_table_of_names_is_watched() {
+    let watched = watched(&Expanded::new());
+    for known in aws_names::METRICS {
+        assert!(watched.iter().any(|one| one.0 == known.namespace && one.1 == known.name), "{known:?}");
+    }
+}
+
+#[test]
+fn a_new_table_is_warmed_by_at_least_what_any_new_table_takes() {
+    let template = Expanded::new();
+    let pattern = &template.part("Parameters")["WarmWriteUnits"]["AllowedPattern"];
+    assert_eq!(*pattern, "0|[4-9][0-9]{3}|[1-9][0-9]{4,5}|1000000");
+    assert_eq!(template.default_of("WarmWriteUnits"), "0");
 }
 
 #[test]
@@ -252,7 +327,8 @@ fn nothing_is_open_to_the_internet_unless_somebody_decides_so() {
             assert_eq!(resource["Condition"], "HasCollector", "{name}");
             let function =
                 &resource["Properties"][if kind.ends_with("Url") { "TargetFunctionArn" } else { "FunctionName" }];
-            assert_eq!(function["Ref"], "Collector", "{name} opens {function}");
+            let opened = if function["Ref"].is_null() { &function["Fn::GetAtt"][0] } else { &function["Ref"] };
+            assert_eq!(*opened, "Collector", "{name} opens {function}");
         }
     }
 }
@@ -270,7 +346,10 @@ fn nobody_reads_figures_at_an_address_unless_somebody_decides_who() {
     let variables = &template.properties("Api")["Environment"]["Variables"];
     assert_eq!(variables["READ_ACCESS"], json!({"Fn::If": ["IsReadByToken", "", "iam"]}));
     let token = variables["READ_TOKEN"]["Fn::If"][1]["Fn::Sub"].as_str().expect("a text");
-    assert_eq!(token, "{{resolve:secretsmanager:${ReadToken}}}", "the token itself is in no template");
+    assert_eq!(
+        token, "{{resolve:secretsmanager:${ReadToken}:SecretString:::${ReadTokenVersion}}}",
+        "the token itself is in no template"
+    );
 }
 
 #[test]

@@ -6,12 +6,13 @@ fn good() -> Seen {
     let set = |variables: &[(&str, &str)]| {
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
-    let shared = [("EVENTS_TABLE", "shop"), ("METRICS_TABLE", "shop"), ("REPORTING_ZONE", "UTC"), ("LOG", "s3://shop-log")];
+    let shared =
+        [("EVENTS_TABLE", "shop"), ("METRICS_TABLE", "shop"), ("REPORTING_ZONE", "UTC"), ("LOG", "s3://shop-log")];
     let mapping = Mapping {
         id: "m".into(),
         state: "Enabled".into(),
         parallelization: 1,
-        max_retries: Some(100),
+        max_retries: None,
         max_age_s: Some(46 * 3_600),
         destination: Some("arn:aws:s3:::shop-failures".into()),
         reports_failures: true,
@@ -55,7 +56,7 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
     }
     let cases: [(Severity, &str, Spoil); 28] = [
         (BreaksPromise, "ParallelizationFactor is 2", |seen| mapping(seen).parallelization = 2),
-        (BreaksPromise, "MaximumRetryAttempts has no bound", |seen| mapping(seen).max_retries = None),
+        (Note, "MaximumRetryAttempts is 100", |seen| mapping(seen).max_retries = Some(100)),
         (BreaksPromise, "is without a bound", |seen| mapping(seen).max_age_s = None),
         (BreaksPromise, "is 172800 s, the stream keeps records for 172800 s", |seen| {
             mapping(seen).max_age_s = Some(48 * 3_600);

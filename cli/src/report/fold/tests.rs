@@ -91,9 +91,8 @@ fn nothing_is_all_zero_and_what_is_no_file_is_named() {
 fn an_entry_of_the_event_log_is_read_for_its_events() {
     let event = line("e-1", "u-1", NOON - 1);
     let logged = event.replacen('{', "{\"index\":0,", 1);
-    let entry = [r#"{"headcount":{"version":1}}"#, &logged, r#"{"rejected":{"count":1}}"#].map(|line| {
-        zstd::stream::encode_all(format!("{line}\n").as_bytes(), 1).unwrap()
-    });
+    let entry = [r#"{"headcount":{"version":1}}"#, &logged, r#"{"rejected":{"count":1}}"#]
+        .map(|line| zstd::stream::encode_all(format!("{line}\n").as_bytes(), 1).unwrap());
     let folded = read(1, &[entry.concat()]);
     assert_eq!((folded.lines, folded.events, folded.rejected), (1, 1, 0), "{:?}", folded.examples);
 }

@@ -67,7 +67,7 @@ impl World {
         upstreams.insert("kinesis", stream.endpoint());
         upstreams.insert("dynamodb", table.endpoint());
         upstreams.insert("lambda", lambda_endpoint);
-        let proxy = Proxy::start(upstreams, principals, template.of_resources()?).await?;
+        let proxy = Proxy::start(upstreams, principals, template.of_resources()?, ACCOUNT).await?;
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("config"), configuration(&proxy.endpoint()))?;
         let mut world = Self {

@@ -49,7 +49,10 @@ fn a_good_import_is_fine_and_a_repeated_one_says_so() {
     assert!(shown.contains("appended           9") && shown.contains("days               1"), "{shown}");
 
     let mut again = summary(Consumed { redelivered: 9, ..Consumed::default() }, false);
-    again.aggregated(RollUp { following: Following::default(), days: vec![day("2026-03-01", Outcome::Unchanged)] }, &touched);
+    again.aggregated(
+        RollUp { following: Following::default(), days: vec![day("2026-03-01", Outcome::Unchanged)] },
+        &touched,
+    );
     assert_eq!(again.ending(), Ending::Fine);
     assert_eq!(notes(&again), ["nothing is new: this file was imported before"]);
 }
