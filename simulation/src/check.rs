@@ -24,7 +24,11 @@ pub(crate) async fn everything(world: &Arc<World>) {
         found.extend(items::differences(world, truth, &entries));
         found
     });
-    let daily = if entries.is_whole() && world.table().number == 1 { daily::differences(world, &entries).await } else { Vec::new() };
+    let daily = if entries.is_whole() && world.table().number == 1 {
+        daily::differences(world, &entries).await
+    } else {
+        Vec::new()
+    };
     for mismatch in found.into_iter().chain(daily) {
         world.mismatch(mismatch);
     }
