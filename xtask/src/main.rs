@@ -127,7 +127,7 @@ fn main() -> ExitCode {
 fn run(command: Commands) -> Result<bool> {
     let root = root()?;
     if let Commands::Simulate { arguments } = command {
-        return simulate::run(cargo(&root), &arguments);
+        return simulate::run(&root, &target()?, cargo, &arguments);
     }
     if let Commands::Bench(arguments) = command {
         return bench::run(root, target()?, &arguments);
@@ -184,7 +184,7 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     } else {
         steps.run_tests("tests", &mut for_tests(&["test", "--workspace", "--all-targets", "--no-fail-fast"]));
     }
-    simulate::add(steps, &binaries, cargo(root));
+    simulate::add(steps, root, &binaries, &target()?, cargo);
     steps.run_tests("examples in documents", &mut for_tests(&["test", "--workspace", "--doc", "--no-fail-fast"]));
     Ok(())
 }
