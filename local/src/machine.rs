@@ -152,12 +152,11 @@ impl Machine {
             ..MappingOptions::new(&options.stream)
         };
         let fleets = Functions::fleets(&options, &table.endpoint(), log_folder.path())?;
-        let (function, in_process) = match &fleets {
-            Some([consumer, _]) => (Consumer::Processes(ConsumerProcesses(consumer.clone())), None),
-            None => {
-                let consumer = Arc::new(InProcess::new(consumer));
-                (Consumer::InProcess(consumer.clone()), Some(consumer))
-            }
+        let (function, in_process) = if let Some([consumer, _]) = &fleets {
+            (Consumer::Processes(ConsumerProcesses(consumer.clone())), None)
+        } else {
+            let consumer = Arc::new(InProcess::new(consumer));
+            (Consumer::InProcess(consumer.clone()), Some(consumer))
         };
         let mapping = Mapping::start(clients::kinesis(&stream.endpoint()), mapping, function).await?;
         let aggregator = Arc::new(aggregator(log.clone(), store, &options));

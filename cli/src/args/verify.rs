@@ -8,7 +8,7 @@ use super::values;
 
 const EXAMPLES: &str = "\
 Examples:
-  headcount verify --local --date 2026-03-01
+  headcount verify --local                       today, as far as it is counted
   headcount verify --date 2026-03-01 --log s3://my-bucket --json    exit code 1 if a counter differs
 
 Reads the day's events from the event log and counts them again. Nothing is changed.";
@@ -17,9 +17,9 @@ Reads the day's events from the event log and counts them again. Nothing is chan
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Verify {
-    /// The day, YYYY-MM-DD
+    /// The day, YYYY-MM-DD; today in the reporting zone where none is given
     #[arg(long, value_name = "DATE", value_parser = values::date)]
-    pub(crate) date: NaiveDate,
+    pub(crate) date: Option<NaiveDate>,
     /// Print the outcome as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,6 +1,10 @@
 //! `headcount verify`: compare a day's counters with the event log.
 
-use headcount_aggregator::Verification;
+use chrono::NaiveDate;
+use headcount_aggregator::{AggregateError, Deps, Verification};
+use headcount_core::calendar::day_of;
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::meta;
 use serde::Serialize;
 
 use crate::aggregation::{deadline, deps};
@@ -35,7 +39,11 @@ impl<'a> Answer<'a> {
 pub(crate) async fn run(args: Verify, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let work = async {
         let deps = deps(&args.table, &args.log).await?;
-        headcount_aggregator::verify(&deps, args.date, deadline()).await.map_err(Failure::said)
+        let date = match args.date {
+            Some(date) => date,
+            None => today(&deps).await?,
+        };
+        headcount_aggregator::verify(&deps, date, deadline()).await.map_err(Failure::said)
     };
     let Some(outcome) = interrupt.or(Box::pin(work)).await else { return Ok(Ending::Interrupted) };
     let verification = outcome?;
@@ -45,6 +53,13 @@ pub(crate) async fn run(args: Verify, interrupt: &Interrupt) -> Result<Ending, F
         report(&verification)?;
     }
     Ok(if verification.passed() { Ending::Fine } else { Ending::Differences })
+}
+
+/// Today, in the deployment's zone.
+async fn today(deps: &Deps<DynamoStore>) -> Result<NaiveDate, Failure> {
+    let meta = meta::read(&deps.store, &deps.jitter, deadline()).await.map_err(Failure::said)?;
+    let zone = meta.ok_or_else(|| Failure::said(AggregateError::NoDeployment))?.deployment.zone;
+    Ok(day_of(zone, deps.clock.now_ms()).unwrap_or_default())
 }
 
 /// Prints every difference, what is in flight apart, and the outcome in a line.
