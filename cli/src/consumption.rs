@@ -7,7 +7,7 @@ use headcount_consumer::config::{
     Config, EVENT_ITEMS, EVENT_TYPES, EVENTS_TABLE, IP_POLICY, LATENESS_DAYS, LOG, METRICS_TABLE, STREAM_GENERATION,
     USER_INDEX,
 };
-use headcount_consumer::deps::Deps;
+use headcount_consumer::deps::{Deps, Settings};
 use headcount_consumer::handler::HandleError;
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_follow::figures::Write;
@@ -91,7 +91,9 @@ pub(crate) async fn deps(asked: Asked<'_>) -> Result<Deps<DynamoStore>, Failure>
     let config = Config::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)?;
     let log = Log::open(&place, Jitter::from_entropy()).await.map_err(Failure::said)?;
     let store = connect::table(table).await?;
-    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings))
+    let rules = rules.with_placeholder_ids(config.settings.rules.clone())?;
+    let settings = Settings { rules, ..config.settings };
+    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings))
 }
 
 /// Appends the batch, again and again from the first record that failed, as an event source mapping would, until all of it

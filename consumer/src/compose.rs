@@ -66,7 +66,7 @@ impl Composed {
         self.tally.unknown_fields += content.unknown_fields;
         for (_, event) in &content.events {
             // Validated times lie near the arrival, which is inside the calendar's range.
-            let day = self.content.days.entry(day_of(zone, event.timestamp_ms).unwrap_or_default()).or_default();
+            let day = self.content.days.entry(day_of(zone, event.counted_ms).unwrap_or_default()).or_default();
             let hash = EventHash::of(event);
             if memory.knows(hash) || !self.hashes.insert(hash) {
                 day.duplicates += 1;

@@ -47,9 +47,6 @@ pub const MAX_NESTING: usize = 20;
 /// they cost JSON, never as much as four times.
 pub const MAX_EVENT_BYTES: usize = 64 << 10;
 
-/// Significant digits of a number. DynamoDB's numbers have 38.
-pub const MAX_NUMBER_DIGITS: usize = 38;
-
 /// Largest magnitude of a number that DynamoDB stores.
 pub const MAX_NUMBER_MAGNITUDE: f64 = 9.99e125;
 

@@ -56,7 +56,7 @@ impl Partial {
         if let Some(user) = event.user() {
             self.users.insert(user);
         }
-        self.sessions.insert(&event.session_id, event.timestamp_ms);
+        self.sessions.insert_key(event.session_key(), event.counted_ms);
     }
 
     /// Notes that `entry` is folded.
@@ -177,6 +177,7 @@ mod tests {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };
@@ -210,6 +211,7 @@ mod tests {
             session_id: "t".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };

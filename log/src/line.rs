@@ -36,6 +36,7 @@ struct Line<'a> {
     #[serde(borrow)]
     event_type: Cow<'a, str>,
     timestamp: i64,
+    counted_at: Option<i64>,
     #[serde(borrow, default)]
     event_data: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -56,6 +57,7 @@ pub fn read(line: &str) -> Result<(u32, Event<'_>), LineError> {
         session_id: line.session_id,
         event_type: EventType::from_stored(&line.event_type),
         timestamp_ms: line.timestamp,
+        counted_ms: line.counted_at.unwrap_or(line.timestamp),
         event_data: line.event_data.map_or(Ok(Json::EMPTY), |raw| object("eventData", raw))?,
         metadata: object("metadata", line.metadata)?,
     };

@@ -1,5 +1,6 @@
 //! What must be: in between and in the end, everything that log and table hold, beside what the naive model says.
 
+pub(crate) mod daily;
 pub(crate) mod entries;
 pub(crate) mod figures;
 pub(crate) mod items;
@@ -23,7 +24,12 @@ pub(crate) async fn everything(world: &Arc<World>) {
         found.extend(items::differences(world, truth, &entries));
         found
     });
-    for mismatch in found {
+    let daily = if entries.is_whole() && world.table().number == 1 {
+        daily::differences(world, &entries).await
+    } else {
+        Vec::new()
+    };
+    for mismatch in found.into_iter().chain(daily) {
         world.mismatch(mismatch);
     }
 }

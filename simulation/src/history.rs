@@ -27,21 +27,6 @@ impl History {
         }
     }
 
-    /// Whether somebody wants to read it.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).lines.is_some()
-    }
-
-    /// A line for readers, unless it was said before: no part of what happens.
-    pub(crate) fn remark(&self, line: &str) {
-        let line = format!("    {line}");
-        if let Some(lines) = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).lines
-            && !lines.contains(&line)
-        {
-            lines.push(line);
-        }
-    }
-
     pub(crate) fn digest(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).digest
     }

@@ -22,8 +22,8 @@ mod mapping;
 mod producers;
 mod stream;
 
+mod aggregators;
 mod faults;
-mod followers;
 mod functions;
 mod imports;
 mod redrive;

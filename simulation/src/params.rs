@@ -42,6 +42,8 @@ pub(crate) struct Params {
     pub(crate) has_imports: bool,
     pub(crate) has_expiry: bool,
     pub(crate) has_damage: bool,
+    /// Whether it is the table whose bytes are damaged, and not the log's.
+    pub(crate) has_damaged_table: bool,
     pub(crate) has_restore: bool,
 }
 
@@ -56,6 +58,9 @@ impl Params {
         let max_age_ms = (gives_up && random.u8(0..3) > 0).then(|| random.i64(3..60) * MINUTE_MS);
         let has_many_shards = random.u8(0..8) == 0;
         let roughness = |random: &mut fastrand::Rng| [0.0, 0.3, 1.0, 2.0][random.usize(0..4)];
+        let has_damaged_table = random.bool();
+        let has_damage = random.u8(0..3) == 0;
+        let has_expiry = random.u8(0..3) == 0 && !(has_damage && has_damaged_table);
         Self {
             began_ms,
             span_ms,
@@ -76,8 +81,9 @@ impl Params {
             follow_every_ms: [5 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS][random.usize(0..3)],
             event_items: random.u8(0..4) > 0,
             has_imports: random.u8(0..3) == 0,
-            has_expiry: random.u8(0..3) == 0,
-            has_damage: random.u8(0..5) == 0,
+            has_expiry,
+            has_damage,
+            has_damaged_table,
             has_restore: random.u8(0..3) == 0,
         }
     }

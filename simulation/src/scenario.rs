@@ -40,13 +40,13 @@ pub enum Cause {
     Rewind,
     /// A second mapping of the same stream.
     SecondMapping,
-    /// Followers besides the consumer, while it is at work.
-    Followers,
+    /// Aggregators besides the last one.
+    Aggregators,
     /// Files that are imported.
     Import,
     /// Entries that expire.
     Expiry,
-    /// Entries that are damaged.
+    /// Entries and partials that are damaged.
     Damage,
     /// A table that is restored to an earlier moment.
     Restore,
@@ -76,7 +76,7 @@ impl Cause {
         (Self::Reshard, "reshard"),
         (Self::Rewind, "rewind"),
         (Self::SecondMapping, "second-mapping"),
-        (Self::Followers, "followers"),
+        (Self::Aggregators, "aggregators"),
         (Self::Import, "import"),
         (Self::Expiry, "expiry"),
         (Self::Damage, "damage"),

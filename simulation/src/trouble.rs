@@ -7,6 +7,7 @@ use headcount_core::keys::Follower;
 use headcount_core::origin::Source;
 use headcount_log::Log;
 use headcount_runtime::retry::Jitter;
+use headcount_testkit::memory::PartialPart;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 use tokio::time::{Duration, Instant, sleep};
@@ -133,12 +134,40 @@ pub(crate) async fn damage(world: Arc<World>) {
     if !world.scenario.has(Cause::Damage) || !world.params.has_damage {
         return;
     }
-    for at_ms in times(&world, &mut random, 4) {
+    for at_ms in times(&world, &mut random, 8) {
         world.time.until(at_ms).await;
+        // What is damaged in the table is told anew by the log, where that is whole.
+        if world.params.has_damaged_table {
+            damage_table(&world, &mut random);
+            continue;
+        }
         let sources = log(&world).sources(soon()).await.unwrap_or_default();
         if let Some(source) = random.choice(&sources) {
             damage_one(&world, source, &mut random).await;
         }
+    }
+}
+
+fn damage_table(world: &World, random: &mut fastrand::Rng) {
+    let store = world.table().store;
+    if random.u8(0..4) == 0 {
+        let dailies = store.all_dailies();
+        if let Some(daily) = random.choice(&dailies)
+            && store.damage_sketches(daily.date)
+        {
+            world.count(Kind::DamagedDay, 1);
+            world.tell(format_args!("the merged sketch of {} is damaged", daily.date));
+        }
+        return;
+    }
+    let partials = store.all_partials();
+    let Some(partial) = random.choice(&partials) else { return };
+    let parts = [PartialPart::Counters, PartialPart::Users, PartialPart::Sessions, PartialPart::Checksum];
+    let part = parts[random.usize(..parts.len())];
+    if store.damage_partial(partial.date, &partial.source, part) {
+        world.damaged_partial(partial.date, &partial.source, partial.version);
+        world.count(Kind::DamagedPartial, 1);
+        world.tell(format_args!("{part:?} of {} {} are damaged", partial.date, partial.source));
     }
 }
 

@@ -27,7 +27,7 @@ use crate::stream::{Record, Stream};
 use crate::tally::{Kind, Tally};
 use crate::time::{HOUR_MS, MINUTE_MS, Time};
 use crate::truth::{Content, TimeRules, Truth};
-use crate::{Report, chance, check, followers, imports, mapping, producers, redrive, restore, trouble};
+use crate::{Report, aggregators, chance, check, imports, mapping, producers, redrive, restore, trouble};
 
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) time: Time,
     pub(crate) weather: Arc<Weather>,
     pub(crate) bucket: FaultyObjects,
+    /// The same bucket, without faults.
+    pub(crate) quiet_bucket: FaultyObjects,
     pub(crate) stream: Stream,
     pub(crate) fleet: Fleet,
     history: Arc<History>,
@@ -74,6 +76,10 @@ struct State {
     gone: BTreeMap<(Source, u64), Gone>,
     cache: Cache,
     looked: Looked,
+    /// Partials that were damaged, by date, source and version.
+    damaged: BTreeSet<(NaiveDate, Source, u64)>,
+    aggregators_begun: u64,
+    last_aggregator_ended: u64,
 }
 
 impl World {
@@ -91,6 +97,7 @@ impl World {
         let faults = BucketFaults::new(scenario, params.bucket_roughness, around);
         let now = move || DateTime::from_timestamp_millis(time.now_ms()).unwrap_or_default();
         let bucket = FaultyObjects::with_clock(InMemory::new(), faults, now);
+        let quiet_bucket = bucket.without_faults();
         let stream = Stream::new(params.shards, &mut random);
         let store = MemoryStore::with_page_items(random.usize(2..12));
         let world = Self {
@@ -99,6 +106,7 @@ impl World {
             time,
             weather,
             bucket,
+            quiet_bucket,
             stream,
             fleet: Fleet::new(params.sandboxes),
             params,
@@ -214,6 +222,29 @@ impl World {
         self.state().gone.clone()
     }
 
+    /// A partial of this version is damaged.
+    pub(crate) fn damaged_partial(&self, date: NaiveDate, source: &Source, version: u64) {
+        self.state().damaged.insert((date, source.clone(), version));
+    }
+
+    pub(crate) fn damaged_partials(&self) -> BTreeSet<(NaiveDate, Source, u64)> {
+        self.state().damaged.clone()
+    }
+
+    pub(crate) fn begin_aggregator(&self) -> u64 {
+        let mut state = self.state();
+        state.aggregators_begun += 1;
+        state.aggregators_begun
+    }
+
+    /// Whether one that began later has ended before.
+    pub(crate) fn end_aggregator(&self, number: u64) -> bool {
+        let mut state = self.state();
+        let is_overtaken = state.last_aggregator_ended > number;
+        state.last_aggregator_ended = state.last_aggregator_ended.max(number);
+        is_overtaken
+    }
+
     pub(crate) fn with_truth<T>(&self, look: impl FnOnce(&Truth) -> T) -> T {
         look(&self.state().truth)
     }
@@ -302,7 +333,7 @@ pub(crate) async fn live(world: &Arc<World>) {
         tokio::spawn(imports::now_and_then(Arc::clone(world))),
         tokio::spawn(check::looks::now_and_then(Arc::clone(world))),
     ];
-    let following = tokio::spawn(followers::now_and_then(Arc::clone(world)));
+    let following = tokio::spawn(aggregators::now_and_then(Arc::clone(world)));
     for send in sends {
         joined(send.await);
     }
@@ -329,7 +360,7 @@ pub(crate) async fn live(world: &Arc<World>) {
     }
     // What is on its way when its sender is gone arrives within the longest delay.
     world.time.until(world.time.now_ms() + HOUR_MS).await;
-    followers::finish(world).await;
+    aggregators::finish(world).await;
     check::everything(world).await;
 }
 

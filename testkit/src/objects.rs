@@ -55,7 +55,7 @@ struct Shared {
     plan: Box<dyn ObjectFaults>,
     /// Where the time of objects is not the inner store's.
     clock: Option<Clock>,
-    modified: Mutex<BTreeMap<Path, DateTime<Utc>>>,
+    modified: Arc<Mutex<BTreeMap<Path, DateTime<Utc>>>>,
     is_down: AtomicBool,
     number: AtomicU64,
     requests: Mutex<BTreeMap<Operation, u64>>,
@@ -81,7 +81,7 @@ impl FaultyObjects {
         let shared = Shared {
             plan: Box::new(plan),
             clock,
-            modified: Mutex::default(),
+            modified: Arc::default(),
             is_down: AtomicBool::new(false),
             number: AtomicU64::new(0),
             requests: Mutex::default(),
@@ -93,6 +93,19 @@ impl FaultyObjects {
     /// The store itself, to look at and to damage without faults.
     pub fn inner(&self) -> &Arc<dyn ObjectStore> {
         &self.inner
+    }
+
+    /// The same store, its objects as old as this one's clock says, without faults.
+    #[must_use]
+    pub fn without_faults(&self) -> Self {
+        let now = Arc::clone(&self.shared);
+        let quiet = |_: &Request<'_>| Decision::default();
+        let clock = move || now.clock.as_ref().map_or_else(Utc::now, |clock| clock());
+        let mut quiet = Self::build(Arc::clone(&self.inner), quiet, Some(Box::new(clock)));
+        if let Some(shared) = Arc::get_mut(&mut quiet.shared) {
+            shared.modified = Arc::clone(&self.shared.modified);
+        }
+        quiet
     }
 
     /// From now on no request has an effect or an answer, or all are as planned again. Requests in flight arrive.

@@ -6,6 +6,8 @@ mod api;
 mod bad_records;
 #[path = "e2e/browser.rs"]
 mod browser;
+#[path = "e2e/browser_script.rs"]
+mod browser_script;
 #[path = "e2e/collector.rs"]
 mod collector;
 #[path = "e2e/command.rs"]

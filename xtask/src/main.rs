@@ -127,7 +127,7 @@ fn main() -> ExitCode {
 fn run(command: Commands) -> Result<bool> {
     let root = root()?;
     if let Commands::Simulate { arguments } = command {
-        return simulate::run(cargo(&root), &arguments);
+        return simulate::run(&root, &target()?, cargo, &arguments);
     }
     if let Commands::Bench(arguments) = command {
         return bench::run(root, target()?, &arguments);
@@ -160,6 +160,7 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let sam = steps.make("sam", || python::provide(root, SAM, &target()?.join("test-sam")));
     let node = steps.make("node", || node::provide(root, "tests/node", &target()?.join("test-node")));
     steps.make("browser", chromium::provide);
+    check_script(steps, root)?;
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
     let for_tests = |arguments: &[&str]| {
         let mut command = cargo(root);
@@ -183,8 +184,29 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     } else {
         steps.run_tests("tests", &mut for_tests(&["test", "--workspace", "--all-targets", "--no-fail-fast"]));
     }
-    simulate::add(steps, &binaries, cargo(root));
+    simulate::add(steps, root, &binaries, &target()?, cargo);
     steps.run_tests("examples in documents", &mut for_tests(&["test", "--workspace", "--doc", "--no-fail-fast"]));
+    Ok(())
+}
+
+/// Where what checks the script for web pages is pinned.
+const SCRIPT_CHECKS: &str = "tests/script";
+
+/// The types and the style of the script for web pages.
+fn check_script(steps: &mut Steps, root: &Path) -> Result<()> {
+    let target = target()?;
+    let Some(folder) = steps.make("script checks", || node::provide(root, SCRIPT_CHECKS, &target.join("test-script")))
+    else {
+        return Ok(());
+    };
+    let tool = |name: &str| {
+        let mut command = Command::new(folder.join("node_modules/.bin").join(name));
+        command.current_dir(root);
+        command
+    };
+    steps.run("script types", tool("tsc").args(["--project", SCRIPT_CHECKS]));
+    let config = format!("{SCRIPT_CHECKS}/eslint.config.mjs");
+    steps.run("script style", tool("eslint").args(["--config", &config, "producer/src/collector/snippet.js"]));
     Ok(())
 }
 

@@ -34,7 +34,8 @@ const MAX_SOURCES: usize = 100;
 pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let addr = SocketAddr::new(args.bind, args.port);
     let access = access(addr, args.read_token_file.as_deref())?;
-    let own_rules = RuleArgs { event_types: Some(args.event_types.join(",")), ip_policy: Some(args.ip_policy) };
+    let event_types = Some(args.event_types.join(","));
+    let own_rules = RuleArgs { event_types, ip_policy: Some(args.ip_policy), placeholder_ids: None };
     let collector = settings(&args.posting, &own_rules, Some(args.lateness_days))?;
     let lateness_ms = args.lateness_days * DAY_MS;
     let rules = Rules::new(args.event_types, Some(lateness_ms), MAX_EARLINESS_MS, args.ip_policy);

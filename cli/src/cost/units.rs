@@ -293,6 +293,7 @@ fn event(user: u64) -> Event<'static> {
         session_id: format!("session-{user}-0").into(),
         event_type: EventType::from_stored(kind),
         timestamp_ms: START_MS + (user % 24) as i64 * 3_600_000,
+        counted_ms: START_MS + (user % 24) as i64 * 3_600_000,
         event_data: data.into(),
         metadata: metadata.into(),
     }

@@ -13,7 +13,7 @@ use crate::ip_policy::IpPolicy;
 use crate::json::{Found, Json};
 use crate::limits::{MAX_COST_USD, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES, MAX_TOKENS};
 
-use super::{MAX_ADDED_BYTES, MAX_GROWTH, Rules, time};
+use super::{MAX_ADDED_BYTES, MAX_GROWTH, Rules, time, trimmed_id};
 use cursor::{Cursor, Field, Kind, Token};
 
 /// Texts that are longer may hold an event that is too large.
@@ -26,6 +26,7 @@ pub(super) struct Scanned<'a> {
     pub(super) session_id: &'a str,
     pub(super) event_type: EventType,
     pub(super) timestamp_ms: i64,
+    pub(super) tells_time: bool,
     pub(super) event_data: Json<'a>,
     pub(super) metadata: Json<'a>,
     pub(super) unknown_fields: u64,
@@ -57,6 +58,8 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
             b"timestamp" => timestamp = Some(cursor.value(0)?),
             b"eventData" => data = Some(Data::read(text, &mut cursor)?),
             b"metadata" => metadata = Some(read_metadata(text, &mut cursor, rules.ip_policy())?),
+            // They move the time, by rules that are not for the short way.
+            b"sentAt" | b"countedAt" => return None,
             b"v" | b"project" | b"name" => {
                 cursor.value(0)?;
             }
@@ -79,7 +82,13 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         None => None,
     };
     let user_id = match (user_id, anonymous_id) {
-        (Some(id), _) => Cow::Borrowed(identifier(text, id, MAX_IDENTITY_BYTES)?),
+        (Some(id), _) => {
+            let id = identifier(text, id, MAX_IDENTITY_BYTES)?;
+            if rules.is_placeholder(id) {
+                return None;
+            }
+            Cow::Borrowed(id)
+        }
         (None, Some(id)) => {
             let id = identifier(text, id, MAX_IDENTITY_BYTES - ANONYMOUS_PREFIX.len())?;
             Cow::Owned(format!("{ANONYMOUS_PREFIX}{id}"))
@@ -98,6 +107,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         session_id: identifier(text, session_id?, MAX_IDENTITY_BYTES)?,
         event_type,
         timestamp_ms: time_of(text, timestamp, event_id, arrived_ms, rules)?,
+        tells_time: timestamp.is_some() || event_id.is_some(),
         event_data,
         metadata: metadata?,
         unknown_fields,
@@ -106,7 +116,11 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
 
 fn identifier(text: &str, value: Token, max_bytes: usize) -> Option<&str> {
     let id = value.of(text);
-    (value.kind == Kind::Text && (1..=max_bytes).contains(&id.len())).then_some(id)
+    let is_sound = value.kind == Kind::Text && (1..=max_bytes).contains(&id.len());
+    // Only characters beyond ASCII can be invisible.
+    let may_be_invisible = |byte: Option<&u8>| byte.is_some_and(|byte| *byte >= 0x80);
+    let has_ends = may_be_invisible(id.as_bytes().first()) || may_be_invisible(id.as_bytes().last());
+    (is_sound && (!has_ends || trimmed_id(id).len() == id.len())).then_some(id)
 }
 
 fn time_of(

@@ -37,6 +37,7 @@ pub(crate) fn event(id: &str) -> Event<'static> {
         session_id: "séssion\n1".into(),
         event_type: EventType::FeatureUse,
         timestamp_ms: ARRIVED_MS - 1_000,
+        counted_ms: ARRIVED_MS - 1_000,
         event_data: json!({"feature": "export", "n": 1.5, "text": "a\nb"}).into(),
         metadata: json!({"platform": "web"}).into(),
     }

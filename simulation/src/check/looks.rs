@@ -1,6 +1,6 @@
 //! Looks in between: what holds at every moment, whatever is under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -17,6 +17,9 @@ use crate::tally::Kind;
 use crate::time::{HOUR_MS, MINUTE_MS, between};
 use crate::truth::Key;
 use crate::world::World;
+
+/// Partials that were damaged.
+type Damaged = BTreeSet<(NaiveDate, Source, u64)>;
 
 /// What earlier looks at a table saw.
 #[derive(Debug, Default)]
@@ -42,11 +45,12 @@ pub(crate) async fn look(world: &World) {
     world.count(Kind::Looks, 1);
     let table = world.table();
     let entries = entries::read(world).await;
+    let damaged = world.damaged_partials();
     let found = world.with_looked(|looked| {
         if looked.table != table.number {
             *looked = Looked { table: table.number, ..Looked::default() };
         }
-        looked.look(&table.store, &entries)
+        looked.look(&table.store, &entries, &damaged)
     });
     for mismatch in found {
         world.mismatch(format!("in between: {mismatch}"));
@@ -54,7 +58,7 @@ pub(crate) async fn look(world: &World) {
 }
 
 impl Looked {
-    fn look(&mut self, store: &MemoryStore, entries: &Entries) -> Vec<String> {
+    fn look(&mut self, store: &MemoryStore, entries: &Entries, damaged: &Damaged) -> Vec<String> {
         let mut found = Vec::new();
         let Some(meta) = store.meta() else { return found };
         let partials = store.all_partials();
@@ -68,7 +72,7 @@ impl Looked {
             if known > partial.version {
                 found.push(format!("the partial of {} of {} goes back", partial.source, partial.date));
             }
-            if known != partial.version {
+            if known != partial.version && !damaged.contains(&(partial.date, partial.source.clone(), partial.version)) {
                 found.extend(difference(partial, entries, 0, &meta.deployment));
                 found.extend(unseen(partial, entries, &first_days));
             }
@@ -123,8 +127,8 @@ fn figures_behind(source: &Source, at: u64, partials: &[PartialRecord], entries:
 fn items_behind(source: &Source, at: u64, store: &MemoryStore, entries: &Entries) -> Option<String> {
     let items = store.all_events();
     let has_events = !items.is_empty();
-    let keys: std::collections::BTreeSet<Key> = items.iter().map(|item| Key::of(&item.event)).collect();
-    let rejected: std::collections::BTreeSet<_> = store.all_rejected().into_iter().map(|item| item.origin).collect();
+    let keys: BTreeSet<Key> = items.iter().map(|item| Key::of(&item.event)).collect();
+    let rejected: BTreeSet<_> = store.all_rejected().into_iter().map(|item| item.origin).collect();
     for (number, logged, fate) in entries.of(source).filter(|(number, ..)| *number <= at) {
         if !entries.is_for_table(fate) {
             continue;

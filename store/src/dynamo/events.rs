@@ -39,6 +39,9 @@ fn data(event: &Event<'_>) -> AttributeValue {
         ("timestamp".to_owned(), n(event.timestamp_ms)),
         ("metadata".to_owned(), fields(&event.metadata)),
     ]);
+    if event.counted_ms != event.timestamp_ms {
+        data.insert("countedAt".to_owned(), n(event.counted_ms));
+    }
     if !event.event_data.is_empty() {
         data.insert("eventData".to_owned(), fields(&event.event_data));
     }
@@ -59,12 +62,14 @@ pub(super) fn read(attributes: Attributes<'_>) -> Result<Event<'static>, StoreEr
     };
     let data = Attributes(data);
     let text = |name| data.text(name).map_err(inside);
+    let timestamp_ms = data.number("timestamp").map_err(inside)?;
     let event = Event {
         id: text("eventId")?.to_owned().into(),
         user_id: text("userId")?.to_owned().into(),
         session_id: text("sessionId")?.to_owned().into(),
         event_type: EventType::from_stored(text("eventType")?),
-        timestamp_ms: data.number("timestamp").map_err(inside)?,
+        timestamp_ms,
+        counted_ms: if data.has("countedAt") { data.number("countedAt").map_err(inside)? } else { timestamp_ms },
         event_data: if data.has("eventData") { data.object("eventData").map_err(inside)?.into() } else { Json::EMPTY },
         metadata: data.object("metadata").map_err(inside)?.into(),
     };

@@ -72,6 +72,7 @@ fn event() -> EventItem<'static> {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

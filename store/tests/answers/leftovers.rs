@@ -28,6 +28,7 @@ fn event(index: i64) -> EventItem<'static> {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000 + index,
+            counted_ms: 1_772_323_200_000 + index,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

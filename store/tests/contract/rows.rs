@@ -61,6 +61,7 @@ pub(crate) fn event(id: &str, after_ms: i64) -> EventItem<'static> {
             session_id: "s-1".into(),
             event_type: EventType::FeatureUse,
             timestamp_ms: START_MS + after_ms,
+            counted_ms: START_MS + after_ms,
             event_data: serde_json::json!({"feature": "search"}).into(),
             metadata: metadata.into(),
         },

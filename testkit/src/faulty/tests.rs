@@ -21,6 +21,7 @@ fn event(n: u32) -> EventItem<'static> {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

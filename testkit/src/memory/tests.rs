@@ -31,6 +31,7 @@ fn event(n: i64) -> EventItem<'static> {
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000 + n,
+            counted_ms: 1_772_323_200_000 + n,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

@@ -160,6 +160,7 @@ fn event(n: u64, feature: &str, timestamp_ms: i64) -> Event<'static> {
         session_id: format!("session-{}", n % 50_000).into(),
         event_type: EventType::FeatureUse,
         timestamp_ms,
+        counted_ms: timestamp_ms,
         event_data: json!({"feature": feature, "durationMs": n % 5_000}).into(),
         metadata: json!({
             "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",

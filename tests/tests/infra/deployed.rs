@@ -54,7 +54,8 @@ impl Stack {
         self.made["outputs"][name].as_str().unwrap_or_else(|| panic!("no output {name}: {}", self.made))
     }
 
-    fn put(&self, records: &[Vec<u8>]) {
+    /// Puts records onto its stream.
+    pub(crate) fn put(&self, records: &[Vec<u8>]) {
         let line = |(number, record): (usize, &Vec<u8>)| {
             json!({"key": format!("key-{number}"), "data": STANDARD.encode(record)}).to_string()
         };

@@ -55,7 +55,10 @@ fn each_event_counts_once_whatever_the_file_and_the_number_of_threads() {
         let folded = read(threads, &[plain.clone(), again.clone()]);
         assert_eq!((folded.lines, folded.events), (2 * 3_003, 3_000), "{threads} threads");
         assert_eq!((folded.rejected, folded.duplicates), (4, 3_002));
-        assert_eq!(folded.examples.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3_002, 3_004, 6_006, 6_008]);
+        assert_eq!(
+            folded.examples.iter().map(|example| example.line).collect::<Vec<_>>(),
+            [3_002, 3_004, 6_006, 6_008]
+        );
         let metrics = figures(&folded, chrono_tz::UTC, NOON).unwrap();
         let total = &metrics.total;
         assert_eq!((metrics.days.len(), total.active_users, total.total_users), (3, 500, 500));

@@ -34,9 +34,15 @@ struct Done {
     failed: Option<(Scenario, Report)>,
 }
 
-/// Lives through the worlds of `seeds` seeds from `first` on; whether all came out as they must.
-pub(crate) fn run(first: u64, seeds: u64, limit: Option<Duration>, scenario: impl Fn(u64) -> Scenario + Sync) -> bool {
-    println!("seeds {first} to {}", first + seeds - 1);
+/// How it went.
+pub(crate) struct Ended {
+    first: u64,
+    done: Done,
+    took: Duration,
+}
+
+/// Lives through the worlds of `seeds` seeds from `first` on, until one fails or the time is up.
+pub(crate) fn run(first: u64, seeds: u64, limit: Option<Duration>, scenario: impl Fn(u64) -> Scenario + Sync) -> Ended {
     let began = Instant::now();
     let campaign =
         Campaign { next: AtomicU64::new(0), is_over: AtomicBool::new(false), done: Mutex::new(Done::default()) };
@@ -56,33 +62,50 @@ pub(crate) fn run(first: u64, seeds: u64, limit: Option<Duration>, scenario: imp
         }
     });
     let done = campaign.done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    report::tally(&done.tally);
-    let mismatches = u64::from(done.failed.is_some());
-    println!(
-        "{} worlds, {} batches, {} records, {} events, {} entries, {} requests: {mismatches} mismatches; {:.1} s",
-        done.worlds,
-        done.tally.batches,
-        done.tally.records,
-        done.tally.events,
-        done.tally.entries,
-        done.tally.requests,
-        began.elapsed().as_secs_f64()
-    );
-    if let Some((scenario, found)) = done.failed {
-        println!("\nseed {}: {}", scenario.seed, found.mismatches.join("\n  "));
-        println!("looking for a shorter history that fails");
-        let (shortest, report) = shrink(&scenario);
-        report::failure(&shortest, &report);
-        return false;
+    Ended { first, done, took: began.elapsed() }
+}
+
+impl Ended {
+    /// Prints what went wrong first, if anything did; whether all came out as it must.
+    pub(crate) fn tell_first(&self) -> bool {
+        let Some((_, report)) = &self.done.failed else { return true };
+        let mismatch = report.mismatches.first().map_or("", String::as_str);
+        println!("{}: {}", self.done.worlds, mismatch.replace('\n', " "));
+        false
     }
-    if done.worlds >= MANY_SEEDS {
-        let rare = report::rarer_than(&done.tally, OFTEN);
-        if !rare.is_empty() {
-            println!("struck less than {OFTEN} times, so that this proves little of it: {}", rare.join("; "));
+
+    /// Prints what happened and, where a world failed, the shortest history that fails; whether all came out as it must.
+    pub(crate) fn tell(self) -> bool {
+        let Self { first, done, took } = self;
+        report::tally(&done.tally);
+        let mismatches = u64::from(done.failed.is_some());
+        println!(
+            "seeds from {first} on: {} worlds, {} batches, {} records, {} events, {} entries, {} requests: {mismatches} \
+             mismatches; {:.1} s",
+            done.worlds,
+            done.tally.batches,
+            done.tally.records,
+            done.tally.events,
+            done.tally.entries,
+            done.tally.requests,
+            took.as_secs_f64()
+        );
+        if let Some((scenario, found)) = done.failed {
+            println!("\nseed {}: {}", scenario.seed, found.mismatches.join("\n  "));
+            println!("looking for a shorter history that fails");
+            let (shortest, report) = shrink(&scenario);
+            report::failure(&shortest, &report);
             return false;
         }
+        if done.worlds >= MANY_SEEDS {
+            let rare = report::rarer_than(&done.tally, OFTEN);
+            if !rare.is_empty() {
+                println!("struck less than {OFTEN} times, so that this proves little of it: {}", rare.join("; "));
+                return false;
+            }
+        }
+        true
     }
-    true
 }
 
 impl Campaign {

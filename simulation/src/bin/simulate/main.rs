@@ -22,7 +22,8 @@ mod report;
     after_help = "Examples:
   cargo xtask simulate --seeds 2000               2,000 worlds that nobody has seen before
   cargo xtask simulate --seeds 50000 --minutes 30 as many as half an hour allows
-  cargo xtask simulate --seed 42 --history        one world, line by line"
+  cargo xtask simulate --seed 42 --history        one world, line by line
+  cargo xtask simulate --mutants                  is each rule that is left out found out?"
 )]
 struct Arguments {
     /// How many worlds [default: 200, or the one of --seed]
@@ -43,6 +44,9 @@ struct Arguments {
     /// Print all that happens in --seed's world
     #[arg(long, requires = "seed")]
     history: bool,
+    /// Stop at the first world that fails and say in one line what is wrong, without looking for a shorter history
+    #[arg(long, conflicts_with = "history")]
+    first: bool,
 }
 
 fn cause(name: &str) -> Result<Cause, String> {
@@ -73,7 +77,8 @@ fn run(arguments: Arguments) -> Result<bool> {
     }
     let seeds = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { 200 });
     let limit = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
-    Ok(campaign::run(first, seeds, limit, |seed| scenario(&arguments, seed)))
+    let campaign = campaign::run(first, seeds, limit, |seed| scenario(&arguments, seed));
+    Ok(if arguments.first { campaign.tell_first() } else { campaign.tell() })
 }
 
 fn scenario(arguments: &Arguments, seed: u64) -> Scenario {

@@ -166,7 +166,7 @@ impl Drop for World {
 }
 
 /// A profile that sends each service to the proxy.
-fn configuration(endpoint: &str) -> String {
+pub(crate) fn configuration(endpoint: &str) -> String {
     let services = ["cloudformation", "dynamodb", "kinesis", "lambda"];
     let services = services.map(|service| format!("{service} =\n  endpoint_url = {endpoint}\n")).concat();
     format!("[default]\nregion = {REGION}\nservices = stand-ins\n\n[services stand-ins]\n{services}")
