@@ -36,8 +36,20 @@ fn the_bill_adds_up_and_the_window_is_worth_money() {
     };
     let (second, ten, minute) = (of_window("1"), of_window("10"), of_window("60"));
     assert!(second.0 > ten.0 && ten.0 > minute.0, "{second:?} {ten:?} {minute:?}");
-    assert!(second.1 > 4.0 && ten.1 < 2.5 && minute.1 < 2.1, "{second:?} {ten:?} {minute:?}");
+    assert!(second.1 > ten.1 && ten.1 > minute.1 && second.1 < 2.5, "{second:?} {ten:?} {minute:?}");
     assert!(ten.0 < 100.0, "ten events a second cost less than a hundred dollars: {}", ten.0);
+}
+
+#[test]
+fn events_without_items_cost_a_tenth() {
+    let monthly = |options: &[&str]| {
+        let args = [&["cost", "--events-per-day", "86400000", "--json"], options].concat();
+        let estimate = parsed(&run(&args))["estimates"][0].clone();
+        (estimate["monthly"].as_f64().unwrap(), estimate["unitsPerEvent"]["eventItem"].as_f64().unwrap())
+    };
+    let (all, no_index, none) = (monthly(&[]), monthly(&["--no-user-index"]), monthly(&["--no-event-items"]));
+    assert!(all.0 > no_index.0 && no_index.0 > 5.0 * none.0, "{all:?} {no_index:?} {none:?}");
+    assert!(none.1 < 1e-9 && all.1 > 0.9, "{all:?} {none:?}");
 }
 
 #[test]
