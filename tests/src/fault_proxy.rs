@@ -9,6 +9,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use headcount_local::aws_names;
 use serde_json::json;
 use tokio::io::{AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -254,6 +255,8 @@ fn is_of_s3(request: &Message) -> bool {
 }
 
 fn error(status: u16, kind: &str, message: &str) -> Message {
+    let code = kind.rsplit_once('#').map_or(kind, |(_, code)| code);
+    assert!(aws_names::has(&aws_names::ERROR_CODES, code), "AWS has no error {code}");
     Message::answer(status, json!({"__type": kind, "message": message}).to_string().into_bytes())
 }
 

@@ -172,7 +172,7 @@ impl Condition {
         let any =
             |is: fn(&str, &str) -> bool| found.iter().any(|found| self.values.iter().any(|wanted| is(wanted, found)));
         match self.operator {
-            Operator::Bool => any(|wanted, found| wanted.eq_ignore_ascii_case(found)),
+            Operator::Bool => any(str::eq_ignore_ascii_case),
             Operator::Null => self.values.iter().any(|wanted| wanted == &found.is_empty().to_string()),
             Operator::StringEquals => any(|wanted, found| wanted == found),
             Operator::StringLike => any(matches),

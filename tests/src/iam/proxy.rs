@@ -280,6 +280,8 @@ fn said(status: StatusCode, kind: &'static str, body: String) -> Response<Body> 
 
 #[cfg(test)]
 mod tests {
+    use headcount_local::aws_names;
+
     use super::*;
 
     #[test]
@@ -290,11 +292,16 @@ mod tests {
         assert_eq!(scope("Bearer x"), None);
     }
 
-    #[test]
-    fn refusals_have_codes_that_aws_has() {
-        for service in ["s3", "cloudformation", "lambda", "dynamodb", "kinesis"] {
+    #[tokio::test]
+    async fn refusals_have_codes_that_aws_has() {
+        for service in ["cloudformation", "dynamodb", "kinesis", "lambda", "s3", "sqs"] {
             let answer = denied(service, "why");
             assert!(answer.status().is_client_error(), "{service}");
+            let header = answer.headers().get("x-amzn-errortype").map(|value| value.to_str().unwrap().to_owned());
+            let body = to_bytes(answer.into_body(), MAX_BODY_BYTES).await.unwrap();
+            let said = header.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
+            let code = said.split(['#', '"', '<', '>']).find(|word| word.starts_with("AccessDenied")).unwrap();
+            assert!(aws_names::has(&aws_names::ERROR_CODES, code), "{service}: {code}");
         }
     }
 }

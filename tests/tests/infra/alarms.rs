@@ -1,5 +1,5 @@
 //! Every alarm of the template over a quiet month, an incident, a recovery, and the same again: it fires, clears, and fires
-//! again; and it says nothing when nothing is wrong. CloudWatch itself is a small model of its documented rules.
+//! again; and it says nothing when nothing is wrong. `CloudWatch` itself is a small model of its documented rules.
 
 mod math;
 mod model;
@@ -91,7 +91,7 @@ fn value(metric: &Metric, trouble: Trouble, minute: usize) -> Option<f64> {
             let of_runs = ["Errors", "Duration"].contains(&name);
             if of_runs { peace.map(|_| value) } else { Some(value) }
         }
-        Trouble::OnceADay(name, value) if name == metric.name => (minute % DAY == 0).then_some(value),
+        Trouble::OnceADay(name, value) if name == metric.name => minute.is_multiple_of(DAY).then_some(value),
         Trouble::Once(name, value) if name == metric.name => (minute == began).then_some(value).or(peace),
         Trouble::Silence(_) if ["Invocations", "Errors"].contains(&&*metric.name) => None,
         _ => peace,

@@ -53,7 +53,7 @@ fn statements_tell_verb_and_table() {
     for (statement, action, resource) in [
         (r#"INSERT INTO "t" VALUE {'PK': ?}"#, "PartiQLInsert", "t"),
         (r#"SELECT * FROM "t"."i" WHERE PK = ?"#, "PartiQLSelect", "t/index/i"),
-        (r#"select a from t where PK in [?]"#, "PartiQLSelect", "t"),
+        ("select a from t where PK in [?]", "PartiQLSelect", "t"),
         (r#"UPDATE "t" SET a = ?"#, "PartiQLUpdate", "t"),
         (r#"DELETE FROM "t" WHERE PK = ?"#, "PartiQLDelete", "t"),
     ] {

@@ -1,4 +1,4 @@
-//! As much of CloudWatch's metric math as the template uses
+//! As much of `CloudWatch`'s metric math as the template uses
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html>): arithmetic, comparisons, `IF`,
 //! `FILL` and `TIME_SERIES`. Anything else is an error.
 //!
@@ -71,7 +71,7 @@ impl Math<'_> {
                 let right = self.sum();
                 let told = move |a, b| Some(f64::from(u8::from(is(a, b))));
                 // Two series: what one of them lacks counts as zero.
-                return self.combine(left, right, true, told);
+                return combine(left, right, true, told);
             }
         }
         left
@@ -82,10 +82,10 @@ impl Math<'_> {
         loop {
             if self.takes('+') {
                 let right = self.product();
-                value = self.combine(value, right, self.reading.adds_missing, |a, b| Some(a + b));
+                value = combine(value, right, self.reading.adds_missing, |a, b| Some(a + b));
             } else if self.takes('-') {
                 let right = self.product();
-                value = self.combine(value, right, self.reading.adds_missing, |a, b| Some(a - b));
+                value = combine(value, right, self.reading.adds_missing, |a, b| Some(a - b));
             } else {
                 return value;
             }
@@ -97,10 +97,10 @@ impl Math<'_> {
         loop {
             if self.takes('*') {
                 let right = self.term();
-                value = self.combine(value, right, self.reading.adds_missing, |a, b| Some(a * b));
+                value = combine(value, right, self.reading.adds_missing, |a, b| Some(a * b));
             } else if self.takes('/') {
                 let right = self.term();
-                value = self.combine(value, right, self.reading.adds_missing, |a, b| (b != 0.0).then(|| a / b));
+                value = combine(value, right, self.reading.adds_missing, |a, b| (b != 0.0).then(|| a / b));
             } else {
                 return value;
             }
@@ -163,33 +163,27 @@ impl Math<'_> {
             _ => panic!("{function} is not understood here"),
         }
     }
+}
 
-    /// Both sides period by period. Where `missing_is_zero`, two series are combined in each period that one of them has.
-    fn combine(
-        &self,
-        left: Value,
-        right: Value,
-        missing_is_zero: bool,
-        with: impl Fn(f64, f64) -> Option<f64>,
-    ) -> Value {
-        match (left, right) {
-            (Value::Scalar(left), Value::Scalar(right)) => {
-                Value::Scalar(with(left, right).expect("a number is not divided by zero"))
-            }
-            (Value::Series(left), Value::Scalar(right)) => {
-                Value::Series(left.into_iter().map(|left| with(left?, right)).collect())
-            }
-            (Value::Scalar(left), Value::Series(right)) => {
-                Value::Series(right.into_iter().map(|right| with(left, right?)).collect())
-            }
-            (Value::Series(left), Value::Series(right)) => {
-                let both = |(left, right): (Option<f64>, Option<f64>)| match (left, right) {
-                    (None, None) => None,
-                    (left, right) if missing_is_zero => with(left.unwrap_or(0.0), right.unwrap_or(0.0)),
-                    (left, right) => with(left?, right?),
-                };
-                Value::Series(left.into_iter().zip(right).map(both).collect())
-            }
+/// Both sides period by period. Where `missing_is_zero`, two series are combined in each period that one of them has.
+fn combine(left: Value, right: Value, missing_is_zero: bool, with: impl Fn(f64, f64) -> Option<f64>) -> Value {
+    match (left, right) {
+        (Value::Scalar(left), Value::Scalar(right)) => {
+            Value::Scalar(with(left, right).expect("a number is not divided by zero"))
+        }
+        (Value::Series(left), Value::Scalar(right)) => {
+            Value::Series(left.into_iter().map(|left| with(left?, right)).collect())
+        }
+        (Value::Scalar(left), Value::Series(right)) => {
+            Value::Series(right.into_iter().map(|right| with(left, right?)).collect())
+        }
+        (Value::Series(left), Value::Series(right)) => {
+            let both = |(left, right): (Option<f64>, Option<f64>)| match (left, right) {
+                (None, None) => None,
+                (left, right) if missing_is_zero => with(left.unwrap_or(0.0), right.unwrap_or(0.0)),
+                (left, right) => with(left?, right?),
+            };
+            Value::Series(left.into_iter().zip(right).map(both).collect())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An alarm as CloudWatch evaluates it, after
+//! An alarm as `CloudWatch` evaluates it, after
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html>.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::math::{Reading, Series, evaluate};
 
-/// Periods that are looked at beyond those that are evaluated: some values may have come late. CloudWatch does not
+/// Periods that are looked at beyond those that are evaluated: some values may have come late. `CloudWatch` does not
 /// say how many; its examples have two.
 const LOOKED_AT_BEYOND: usize = 2;
 
@@ -42,7 +42,7 @@ pub(crate) struct Alarm {
     watched: String,
     pub(crate) period_minutes: usize,
     evaluated: usize,
-    to_alarm: usize,
+    needed: usize,
     is_below: bool,
     threshold: f64,
     missing: String,
@@ -75,7 +75,7 @@ impl Alarm {
             }
         }
         let evaluated = number(&properties["EvaluationPeriods"]) as usize;
-        let to_alarm = &properties["DatapointsToAlarm"];
+        let needed = &properties["DatapointsToAlarm"];
         Self {
             name: text(&properties["AlarmName"]).trim_start_matches("headcount-").to_owned(),
             metrics,
@@ -83,7 +83,7 @@ impl Alarm {
             watched,
             period_minutes: period as usize / 60,
             evaluated,
-            to_alarm: if to_alarm.is_null() { evaluated } else { number(to_alarm) as usize },
+            needed: if needed.is_null() { evaluated } else { number(needed) as usize },
             is_below: match properties["ComparisonOperator"].as_str() {
                 Some("LessThanThreshold") => true,
                 Some("GreaterThanThreshold") => false,
@@ -139,11 +139,11 @@ impl Alarm {
         let alarm_if = |alarms: bool| if alarms { State::Alarm } else { State::Ok };
         let ignores = self.metrics.values().any(|metric| metric.namespace == IGNORES_MISSING);
         match if ignores { "ignore" } else { &self.missing } {
-            "breaching" => alarm_if(breaching + filled >= self.to_alarm),
-            "notBreaching" => alarm_if(breaching >= self.to_alarm),
+            "breaching" => alarm_if(breaching + filled >= self.needed),
+            "notBreaching" => alarm_if(breaching >= self.needed),
             "missing" if there.is_empty() => State::InsufficientData,
-            "missing" => alarm_if(breaching >= self.to_alarm.min(there.len())),
-            "ignore" if breaching >= self.to_alarm => State::Alarm,
+            "missing" => alarm_if(breaching >= self.needed.min(there.len())),
+            "ignore" if breaching >= self.needed => State::Alarm,
             "ignore" if breaching == there.len() => was,
             "ignore" => State::Ok,
             other => panic!("{other} is no treatment of missing data"),
@@ -196,11 +196,11 @@ mod tests {
     use super::*;
 
     /// The newest value last, as AWS's tables have them: `X` is breaching, `0` is not, `-` is missing.
-    fn check(to_alarm: u64, values: &str, expected: [Option<State>; 4]) {
+    fn check(needed: u64, values: &str, expected: [Option<State>; 4]) {
         for (missing, expected) in ["missing", "ignore", "breaching", "notBreaching"].into_iter().zip(expected) {
             let alarm = Alarm::read(&json!({
                 "AlarmName": "a", "Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": 60,
-                "EvaluationPeriods": 3, "DatapointsToAlarm": to_alarm, "Threshold": 0,
+                "EvaluationPeriods": 3, "DatapointsToAlarm": needed, "Threshold": 0,
                 "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": missing,
             }));
             let value = |sign| match sign {
