@@ -34,7 +34,7 @@ pub(crate) fn findings(seen: &Seen) -> Vec<Finding> {
     }
     if let Some(load) = &seen.load {
         let consumer = seen.mappings.iter().flatten().map(|mapping| &mapping.function).find(|one| seen.writes(one));
-        findings.extend(of_load(load, &seen.stream, consumer));
+        findings.extend(of_load(*load, &seen.stream, consumer));
     }
     findings.sort_by_key(|finding| finding.severity);
     findings
@@ -251,7 +251,7 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
     findings
 }
 
-fn of_load(load: &Load, stream: &Stream, consumer: Option<&Function>) -> Vec<Finding> {
+fn of_load(load: Load, stream: &Stream, consumer: Option<&Function>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let is_off = |name| consumer.and_then(|consumer| consumer.variable(name)) == Some("false");
     let served = if is_off(consumer::USER_INDEX) { UNITS_OF_KEY } else { UNITS_OF_KEY / 2.0 };

@@ -35,7 +35,7 @@ impl<R: BufRead> ElementLines<R> {
             self.is_over |= read < wanted;
             let mut elements =
                 if self.is_over { Elements::of(&self.window) } else { Elements::of_beginning(&self.window) };
-            while let Some(element) = elements.next() {
+            for element in elements.by_ref() {
                 push(&mut self.lines, &self.window[element]);
             }
             let mut done = elements.at();
