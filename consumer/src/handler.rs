@@ -180,7 +180,9 @@ fn check_stream(batch: &Batch, tail: &Tail) -> Result<(), HandleError> {
     let is_of_another_stream = |record: &Record| {
         tail.covers(&record.sequence) && record.arrived_ms > tail.appended_ms.saturating_add(RECREATED_AFTER_MS)
     };
-    if batch.source.is_shard() && batch.records.iter().any(is_of_another_stream) {
+    // Where the newest entry cannot be read, nobody can tell when it was appended.
+    let is_dated = tail.appended_ms > 0;
+    if batch.source.is_shard() && is_dated && batch.records.iter().any(is_of_another_stream) {
         return Err(HandleError::RecreatedStream { source_name: batch.source.clone() });
     }
     Ok(())

@@ -62,8 +62,9 @@ async fn one(world: &Arc<World>, seed: u64, is_light: bool) {
         world.count(Kind::SlowAggregator, 1);
     }
     if let Ok(Ok(rolled_up)) = &rolled_up {
-        let refolded: usize = rolled_up.following.sources.iter().map(|source| source.refolded.len()).sum();
-        world.count(Kind::Refolded, refolded as u64);
+        let followed = rolled_up.following.sources.iter().map(|source| source.refolded.len());
+        let merged = rolled_up.days.iter().map(|day| day.sources_refolded.len());
+        world.count(Kind::Refolded, followed.chain(merged).sum::<usize>() as u64);
     }
     world.tell(format_args!("aggregator {number} ended: {rolled_up:?}"));
 }

@@ -137,7 +137,7 @@ pub(crate) async fn invoke(world: &Arc<World>, caller: Caller, work: Work) -> An
     announce(world, number, caller, &sandbox, &work);
     let calm = world.weather.is_calm();
     let is_poisoned = matches!(caller, Caller::Mapping(_)) && !calm && world.is_poisoned(&work);
-    let limit = Duration::from_secs(random.u64(20..300));
+    let limit = Duration::from_secs(8) + Duration::from_mins(5).mul_f64(random.f64() * random.f64());
     let run = Run { number, caller, sandbox: Arc::clone(&sandbox), source: work.source.clone(), limit, is_poisoned };
     let faults = world.weather.bucket_faults();
     let mut running = tokio::spawn(run.go(Arc::clone(world), work.clone(), permit));

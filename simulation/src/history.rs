@@ -19,11 +19,11 @@ impl History {
     }
 
     pub(crate) fn tell(&self, at_ms: i64, line: std::fmt::Arguments<'_>) {
-        let line = format!("{} {line}", moment(at_ms));
+        let line = line.to_string();
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.digest = hash64(&[&told.digest.to_le_bytes(), line.as_bytes()].concat());
+        told.digest = hash64(&[&told.digest.to_le_bytes()[..], &at_ms.to_le_bytes(), line.as_bytes()].concat());
         if let Some(lines) = &mut told.lines {
-            lines.push(line);
+            lines.push(format!("{} {line}", moment(at_ms)));
         }
     }
 

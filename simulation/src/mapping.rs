@@ -33,7 +33,7 @@ pub(crate) async fn reshard(world: Arc<World>) -> Vec<JoinHandle<()>> {
     if !world.scenario.has(Cause::Reshard) {
         return readers;
     }
-    let mut times: Vec<i64> = (0..random.u32(0..5)).map(|_| random.i64(0..world.params.span_ms)).collect();
+    let mut times: Vec<i64> = (0..random.u32(0..7)).map(|_| random.i64(0..world.params.span_ms)).collect();
     times.sort_unstable();
     for at_ms in times {
         world.time.until(world.params.began_ms + at_ms).await;

@@ -40,7 +40,7 @@ pub(crate) async fn bucket_outages(world: Arc<World>) {
     if !world.scenario.has(Cause::Silence) {
         return;
     }
-    for _ in 0..random.u8(0..3) {
+    for _ in 0..random.u8(0..6) {
         let at_ms = world.params.began_ms + random.i64(0..world.params.span_ms);
         world.time.until(at_ms).await;
         let until_ms = world.time.now_ms() + random.i64(MINUTE_MS..HOUR_MS);
@@ -134,7 +134,7 @@ pub(crate) async fn damage(world: Arc<World>) {
     if !world.scenario.has(Cause::Damage) || !world.params.has_damage {
         return;
     }
-    for at_ms in times(&world, &mut random, 8) {
+    for at_ms in times(&world, &mut random, 14) {
         world.time.until(at_ms).await;
         // What is damaged in the table is told anew by the log, where that is whole.
         if world.params.has_damaged_table {

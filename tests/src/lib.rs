@@ -1,5 +1,5 @@
-//! What crosses rooms: a proxy full of faults before the real
-//! table, a real browser, where the real programs lie, and the clock of benches.
+//! What crosses rooms: a proxy full of faults before the real table, a real browser, where the real programs lie, and the
+//! clock of benches.
 
 pub mod binaries;
 pub mod browser;
