@@ -150,7 +150,8 @@ impl Serve {
         }
         let [kinesis, dynamodb, http, collector] = endpoints.map(Option::unwrap_or_default);
         let mut serve = Self { child, kinesis, dynamodb, http, collector, log: String::new() };
-        serve.log = serve.health()["log"].as_str().expect("serve tells where its log is").to_owned();
+        let health = serve.health();
+        health["log"].as_str().expect("serve tells where its log is").clone_into(&mut serve.log);
         serve
     }
 

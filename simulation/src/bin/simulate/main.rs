@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
 use clap::Parser;
 use headcount_simulation::{Cause, Scenario};
 
@@ -59,26 +58,19 @@ fn cause(name: &str) -> Result<Cause, String> {
 fn main() -> ExitCode {
     // What panics is told with its seed.
     std::panic::set_hook(Box::new(|_| {}));
-    match run(Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    if run(Arguments::parse()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether all came out as it must.
-fn run(arguments: Arguments) -> Result<bool> {
+fn run(arguments: Arguments) -> bool {
     let first = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000_000_000));
     if arguments.history {
-        return Ok(report::one(&scenario(&arguments, first)));
+        return report::one(&scenario(&arguments, first));
     }
     let seeds = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { 200 });
     let limit = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
     let campaign = campaign::run(first, seeds, limit, |seed| scenario(&arguments, seed));
-    Ok(if arguments.first { campaign.tell_first() } else { campaign.tell() })
+    if arguments.first { campaign.tell_first() } else { campaign.tell() }
 }
 
 fn scenario(arguments: &Arguments, seed: u64) -> Scenario {
