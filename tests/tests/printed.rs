@@ -57,7 +57,9 @@ fn commands(page: &str) -> Vec<String> {
             (None, Some(language)) => block = Some((matches!(language, "" | "sh" | "bash" | "console"), Vec::new())),
             (Some(_), Some(_)) => {
                 let (is_plain, lines) = block.take().unwrap_or_default();
-                if is_plain && PROGRAMS.iter().any(|program| lines.first().is_some_and(|line| line.starts_with(program))) {
+                if is_plain
+                    && PROGRAMS.iter().any(|program| lines.first().is_some_and(|line| line.starts_with(program)))
+                {
                     commands.extend(lines);
                 }
             }
@@ -174,7 +176,8 @@ fn was_isolated(name: &str) -> bool {
         command.args(arguments);
         command
     };
-    if std::env::var_os(ISOLATED).is_some() || !network(&["true"]).output().is_ok_and(|output| output.status.success()) {
+    if std::env::var_os(ISOLATED).is_some() || !network(&["true"]).output().is_ok_and(|output| output.status.success())
+    {
         return false;
     }
     let test = std::env::current_exe().expect("we are running");
