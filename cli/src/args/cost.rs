@@ -11,7 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   headcount cost --events-per-day 864000                    10 events a second
   headcount cost --events-per-day 864000 --window 60        cheaper, and a minute late
-  headcount cost --events-per-day 86400000 --no-event-items much cheaper: figures only, events in the log
+  headcount cost --events-per-day 86400000 --no-event-items     much cheaper: figures only, events in the log
   headcount cost --events-per-day 864000,86400000           side by side
   headcount cost --from-table --json
   headcount cost --print-prices > prices.toml

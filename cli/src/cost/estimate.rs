@@ -213,20 +213,14 @@ impl Bill<'_> {
             }
         }
         let Load { items, event_bytes, events_per_day, .. } = *self.load;
-        let item = item_bytes(event_bytes) + STORED_OVERHEAD;
-        let copy = INDEX_COPY + STORED_OVERHEAD;
-        let event = match (items.event_items, items.user_index) {
-            (false, _) => 0.0,
-            (true, false) => item,
-            (true, true) => item + copy,
-        };
-        let stored = events_per_day * STORED_DAYS * event / GB;
-        self.add("DynamoDB", "events of 90 days", stored, "GB", prices.storage_gb);
+        let events = if items.event_items { events_per_day * STORED_DAYS } else { 0.0 };
+        let copies = if items.user_index { events } else { 0.0 };
+        let of_items = events * (item_bytes(event_bytes) + STORED_OVERHEAD) / GB;
+        let of_copies = copies * (INDEX_COPY + STORED_OVERHEAD) / GB;
+        self.add("DynamoDB", "events of 90 days", of_items + of_copies, "GB", prices.storage_gb);
         // Backups are billed by the size of the table and its local indexes; ours is a global one:
         // https://aws.amazon.com/dynamodb/pricing/on-demand/
-        let item = item_bytes(self.load.event_bytes) + STORED_OVERHEAD;
-        let recoverable = self.load.events_per_day * STORED_DAYS * item / GB;
-        self.add("DynamoDB", "recovery", recoverable, "GB", prices.recovery_gb);
+        self.add("DynamoDB", "recovery", of_items, "GB", prices.recovery_gb);
     }
 
     fn watching(&mut self) {

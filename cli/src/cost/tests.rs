@@ -144,8 +144,7 @@ fn without_event_items_a_thousand_events_a_second_cost_less_than_two_hundred_dol
     };
     let (with, without) = (monthly(1_000.0, ItemOptions::default()), monthly(1_000.0, figures_only));
     assert!(without.total() < with.total() / 10.0, "{} {}", without.total(), with.total());
-    println!("{:#?} {}", without.lines, without.total());
-    assert!(without.of_service("S3") < 100.0, "{:#?}", without.lines);
+    assert!(without.total() < 200.0, "{:#?}", without.lines);
 }
 
 #[test]

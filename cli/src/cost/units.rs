@@ -22,7 +22,7 @@ const WRITE_UNIT: f64 = 1_024.0;
 const READ_UNIT: f64 = 4_096.0;
 
 /// Bytes that an event's item has besides its JSON: keys, times, names of attributes.
-pub(crate) const ITEM_OVERHEAD: f64 = 203.0;
+pub(crate) const ITEM_OVERHEAD: f64 = 157.0;
 
 /// Bytes of an event's copy in the index: four keys and their names.
 pub(crate) const INDEX_COPY: f64 = 160.0;
