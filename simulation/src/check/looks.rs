@@ -101,7 +101,7 @@ impl Looked {
 fn unseen(partial: &PartialRecord, entries: &Entries, first: &BTreeMap<String, NaiveDate>) -> Option<String> {
     let folded =
         entries.of(&partial.source).filter(|(number, _, fate)| *number <= partial.as_of && entries.is_for_table(*fate));
-    let events = folded.flat_map(|(_, logged, _)| logged.content.days.get(&partial.date)).flat_map(|day| &day.events);
+    let events = folded.filter_map(|(_, logged, _)| logged.content.days.get(&partial.date)).flat_map(|day| &day.events);
     let unseen = events
         .filter_map(|(_, event)| event.user())
         .find(|user| first.get(*user).is_none_or(|first| *first > partial.date))?;
