@@ -164,8 +164,8 @@ pub(crate) async fn invoke(world: &Arc<World>, caller: Caller, work: Work) -> An
             }
         }
         Ok(Ok(Some(Err(error)))) => {
-            if !error.is_for_now() {
-                world.mismatch(format!("invocation {number} is refused: {error}"));
+            if bucket_was_well || !error.is_for_now() {
+                world.mismatch(format!("invocation {number} fails: {error}"));
             }
             Answer::Failed("it answered with an error")
         }

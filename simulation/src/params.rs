@@ -11,7 +11,7 @@ pub(crate) const MAX_SENDS: u32 = 45;
 
 /// What the world is like.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a kind of trouble of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Params {
     pub(crate) began_ms: i64,
     pub(crate) span_ms: i64,

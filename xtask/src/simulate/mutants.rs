@@ -31,16 +31,21 @@ struct Mutant {
     patch: Patch,
 }
 
-/// Leaves out each rule in turn; whether each was found out within `seeds` worlds from `first` on. Builds go to the
+/// Leaves out each rule in turn; or those of these `names`; whether each was found out within `seeds` worlds
+/// from `first` on. Builds go to the
 /// project's own target directory, so that everything but the project's crates is there already.
 pub(crate) fn find(
     root: &Path,
     target: &Path,
     cargo: impl Fn(&Path) -> Command,
-    first: u64,
-    seeds: u64,
+    names: &[String],
+    [first, seeds]: [u64; 2],
 ) -> Result<bool> {
-    let mutants = read(root)?;
+    let mut mutants = read(root)?;
+    if let Some(unknown) = names.iter().find(|name| !mutants.iter().any(|mutant| mutant.name == **name)) {
+        bail!("there is no {PATCHES}/{unknown}.patch");
+    }
+    mutants.retain(|mutant| names.is_empty() || names.contains(&mutant.name));
     for Mutant { name, patch } in &mutants {
         for file in &patch.files {
             patched(root, file).with_context(|| format!("{PATCHES}/{name}.patch no longer applies"))?;
@@ -109,13 +114,15 @@ impl Mutant {
         let mut build = cargo(copy);
         // All packages, as the project's own build: features are the same, and what is built already stays.
         build.args(["build", "--quiet", "--workspace", "--bin", PROGRAM]).env("CARGO_TARGET_DIR", target);
-        let is_built = build.status().context("cargo cannot be started")?.success();
+        // What it warns of is of no interest: a rule is missing.
+        let build = build.output().context("cargo cannot be started")?;
         let built = began.elapsed().as_secs_f64();
         for file in &self.patch.files {
             write(&copy.join(&file.path), &fs::read_to_string(root.join(&file.path))?)?;
         }
-        if !is_built {
-            bail!("{PATCHES}/{}.patch does not compile: write it anew", self.name);
+        if !build.status.success() {
+            let said = String::from_utf8_lossy(&build.stderr);
+            bail!("{PATCHES}/{}.patch does not compile: write it anew\n{said}", self.name);
         }
         let began = Instant::now();
         let program = target.join("debug").join(PROGRAM);

@@ -35,8 +35,9 @@ impl Patch {
             if let Some(path) = line.strip_prefix("+++ b/") {
                 files.push(FilePatch { path: path.to_owned(), hunks: Vec::new() });
             } else if line.starts_with("@@") {
-                let Some(file) = files.last_mut() else { bail!("{line:?} belongs to no file") };
-                file.hunks.push(Hunk::default());
+                if let Some(file) = files.last_mut() {
+                    file.hunks.push(Hunk::default());
+                }
             } else if !line.starts_with("--- ") {
                 let Some(hunk) = files.last_mut().and_then(|file| file.hunks.last_mut()) else {
                     bail!("{line:?} belongs to no hunk of no file");

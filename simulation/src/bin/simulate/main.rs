@@ -22,7 +22,8 @@ mod report;
   cargo xtask simulate --seeds 2000               2,000 worlds that nobody has seen before
   cargo xtask simulate --seeds 50000 --minutes 30 as many as half an hour allows
   cargo xtask simulate --seed 42 --history        one world, line by line
-  cargo xtask simulate --mutants                  is each rule that is left out found out?"
+  cargo xtask simulate --mutants                  is each rule that is left out found out?
+  cargo xtask simulate --mutants folded-again     this one alone"
 )]
 struct Arguments {
     /// How many worlds [default: 200, or the one of --seed]
@@ -58,18 +59,18 @@ fn cause(name: &str) -> Result<Cause, String> {
 fn main() -> ExitCode {
     // What panics is told with its seed.
     std::panic::set_hook(Box::new(|_| {}));
-    if run(Arguments::parse()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if run(&Arguments::parse()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether all came out as it must.
-fn run(arguments: Arguments) -> bool {
+fn run(arguments: &Arguments) -> bool {
     let first = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000_000_000));
     if arguments.history {
-        return report::one(&scenario(&arguments, first));
+        return report::one(&scenario(arguments, first));
     }
     let seeds = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { 200 });
     let limit = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
-    let campaign = campaign::run(first, seeds, limit, |seed| scenario(&arguments, seed));
+    let campaign = campaign::run(first, seeds, limit, |seed| scenario(arguments, seed));
     if arguments.first { campaign.tell_first() } else { campaign.tell() }
 }
 
