@@ -8,6 +8,7 @@ mod events;
 mod iam;
 mod independent;
 mod lint;
+mod names;
 mod policies;
 mod roles;
 mod sam;
