@@ -9,6 +9,7 @@ mod iam;
 mod independent;
 mod lint;
 mod log;
+mod names;
 mod policies;
 mod roles;
 mod sam;
