@@ -107,24 +107,26 @@ fn pieces<'a>(opened: &'a Opened<'a>) -> Result<Vec<Piece<'a>>, RecordError> {
                 continue;
             }
         };
-        let (raws, kind): (_, fn(_) -> _) = match take_apart(plain) {
-            Ok(Parts::Elements(elements)) => (elements, Piece::Raw),
-            Ok(Parts::Lines(lines)) => (lines, Piece::Line),
-            Err(RecordError::TooManyEvents { count: more }) => {
-                count += more;
-                continue;
+        // Counted to the end, kept as far as they may be.
+        match take_apart(plain) {
+            Ok(Parts::Elements(elements)) => {
+                count += elements.len() as u64;
+                if count <= MAX_EVENTS_PER_RECORD as u64 {
+                    pieces.extend(elements.into_iter().map(Piece::Raw));
+                }
             }
+            Ok(Parts::Lines(lines)) => {
+                count += lines.len() as u64;
+                if count <= MAX_EVENTS_PER_RECORD as u64 {
+                    pieces.extend(lines.into_iter().map(Piece::Line));
+                }
+            }
+            Err(RecordError::TooManyEvents { count: more }) => count += more,
             Err(RecordError::Empty) if is_aggregate => {
                 pieces.push(Piece::Empty);
                 count += 1;
-                continue;
             }
             Err(error) => return Err(error),
-        };
-        count += raws.len() as u64;
-        // Counted to the end, kept as far as they may be.
-        if count <= MAX_EVENTS_PER_RECORD as u64 {
-            pieces.extend(raws.into_iter().map(kind));
         }
     }
     if count > MAX_EVENTS_PER_RECORD as u64 { Err(RecordError::TooManyEvents { count }) } else { Ok(pieces) }

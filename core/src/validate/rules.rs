@@ -21,19 +21,26 @@ pub struct Rules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Placeholders {
     ids: Vec<Box<str>>,
-    /// A bit for each of their lengths, so that most ids are compared with none.
-    lengths: u64,
+    /// A bit for each of them, several to a bit, so that most ids are compared with none.
+    bits: u64,
 }
 
 impl Placeholders {
     fn new<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
         let ids: Vec<Box<str>> = ids.into_iter().map(trimmed_id).filter(|id| !id.is_empty()).map(Into::into).collect();
-        let lengths = ids.iter().fold(0, |lengths, id| lengths | 1 << (id.len() & 63));
-        Self { ids, lengths }
+        let bits = ids.iter().fold(0, |bits, id| bits | Self::bit(id));
+        Self { ids, bits }
+    }
+
+    /// The bit of an id, whatever its case.
+    fn bit(id: &str) -> u64 {
+        let end = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte | 0x20));
+        let (first, last) = (end(id.as_bytes().first()), end(id.as_bytes().last()));
+        1 << ((first ^ last << 2 ^ id.len() << 1) & 63)
     }
 
     fn contain(&self, id: &str) -> bool {
-        self.lengths >> (id.len() & 63) & 1 == 1 && self.ids.iter().any(|known| known.eq_ignore_ascii_case(id))
+        self.bits & Self::bit(id) != 0 && self.ids.iter().any(|known| known.eq_ignore_ascii_case(id))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ip_policy::IpPolicy;
 use crate::json::{Found, Json};
 use crate::limits::{MAX_COST_USD, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES, MAX_TOKENS};
 
-use super::{MAX_ADDED_BYTES, MAX_GROWTH, Rules, time, trimmed_id};
+use super::{MAX_ADDED_BYTES, MAX_GROWTH, Rules, time};
 use cursor::{Cursor, Field, Kind, Token};
 
 /// Texts that are longer may hold an event that is too large.
@@ -58,11 +58,11 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
             b"timestamp" => timestamp = Some(cursor.value(0)?),
             b"eventData" => data = Some(Data::read(text, &mut cursor)?),
             b"metadata" => metadata = Some(read_metadata(text, &mut cursor, rules.ip_policy())?),
-            // They move the time, by rules that are not for the short way.
-            b"sentAt" | b"countedAt" => return None,
             b"v" | b"project" | b"name" => {
                 cursor.value(0)?;
             }
+            // They move the time, by rules that are not for the short way.
+            b"sentAt" | b"countedAt" => return None,
             _ => {
                 cursor.value(0)?;
                 unknown_fields += 1;
@@ -116,11 +116,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
 
 fn identifier(text: &str, value: Token, max_bytes: usize) -> Option<&str> {
     let id = value.of(text);
-    let is_sound = value.kind == Kind::Text && (1..=max_bytes).contains(&id.len());
-    // Only characters beyond ASCII can be invisible.
-    let may_be_invisible = |byte: Option<&u8>| byte.is_some_and(|byte| *byte >= 0x80);
-    let has_ends = may_be_invisible(id.as_bytes().first()) || may_be_invisible(id.as_bytes().last());
-    (is_sound && (!has_ends || trimmed_id(id).len() == id.len())).then_some(id)
+    (value.kind == Kind::Text && (1..=max_bytes).contains(&id.len())).then_some(id)
 }
 
 fn time_of(

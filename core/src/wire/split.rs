@@ -136,10 +136,14 @@ fn lines(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
 /// Whether the data is lines, at least one of them an object. An object that is printed over several lines has some that are
 /// nothing but brackets.
 fn has_an_object_a_line(data: &[u8]) -> bool {
+    let is_object = |line: &[u8]| line.starts_with(b"{") && line.ends_with(b"}");
+    if lines(data).next().is_some_and(|line| is_object(&data[line])) {
+        return true;
+    }
     let mut has_object = false;
     for line in lines(data) {
         let line = &data[line];
-        has_object |= line.starts_with(b"{") && line.ends_with(b"}");
+        has_object |= is_object(line);
         if matches!(line, b"{" | b"[" | b"}" | b"]" | b"}," | b"]," | b"[{" | b"}]" | b"}, {") {
             return false;
         }
