@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
+use headcount_core::keys::Follower;
 use headcount_core::limits::PARTIAL_TTL_DAYS;
 use headcount_core::origin::Source;
 use headcount_core::partial::{Partial, PartialRecord};
@@ -142,12 +143,13 @@ pub(crate) struct Folded {
     pub(crate) damaged: Vec<DamagedEntry>,
 }
 
-/// Folds the source's entries up to `newest`.
+/// Folds the source's entries, of which `newest` is the newest, up to the limit of each date.
 pub(crate) async fn fold<S: AggregatorStore>(
     run: &Run<'_, S>,
     source: &Source,
     newest: u64,
     dates: &BTreeSet<NaiveDate>,
+    limits: &BTreeMap<NaiveDate, u64>,
     must: u64,
 ) -> Result<Folded, AggregateError> {
     let mut folded = Folded { partials: BTreeMap::new(), damaged: Vec::new() };
@@ -161,7 +163,8 @@ pub(crate) async fn fold<S: AggregatorStore>(
         .walk(must, |read| {
             let entry = read.entry;
             let fold = |partials: &mut BTreeMap<NaiveDate, Partial>| -> Result<(), EntryError> {
-                for lines in &read.days? {
+                let is_within = |date: &NaiveDate| limits.get(date).is_some_and(|limit| entry <= *limit);
+                for lines in read.days?.iter().filter(|lines| is_within(&lines.date)) {
                     let day = lines.day()?;
                     if let Some(partial) = partials.get_mut(&lines.date) {
                         fold_day(partial, entry, &day, zone);
@@ -219,6 +222,8 @@ async fn fold_anew<S: AggregatorStore>(
             }
             newest = survey::newest(run, source).await?;
         }
+        // Read before the partials: a follower writes them the other way round.
+        let followed = followed(run, source).await?;
         // Read before the log: what is folded from then on is in the log, and changes the version.
         let mut stored = BTreeMap::new();
         for date in &open {
@@ -226,7 +231,9 @@ async fn fold_anew<S: AggregatorStore>(
             stored.insert(*date, retry(&run.deps.jitter, run.deadline, read).await?);
         }
         let must = stored.values().flatten().map(|record| record.as_of).max().unwrap_or(0);
-        let Folded { partials, damaged } = fold(run, source, newest, &open, must).await?;
+        let limits =
+            open.iter().map(|date| (*date, limit(followed, stored.get(date).and_then(Option::as_ref)))).collect();
+        let Folded { partials, damaged } = fold(run, source, newest, &open, &limits, must).await?;
         for (date, partial) in partials {
             let events = partial.counters.events;
             let stored = stored.remove(&date).flatten();
@@ -243,6 +250,20 @@ async fn fold_anew<S: AggregatorStore>(
     let contended = |date| AggregateError::Contended { date, source_name: source.to_string() };
     done.extend(open.into_iter().map(|date| (date, Err(contended(date)))));
     Ok(done)
+}
+
+/// The last entry whose users' first days are in their profiles for certain: a follower writes these before the partials. What
+/// comes later is left to it, or the day's new users would miss some.
+async fn followed<S: AggregatorStore>(run: &Run<'_, S>, source: &Source) -> Result<u64, AggregateError> {
+    let read = || run.deps.store.read_checkpoint(run.table.id, Follower::Figures, source);
+    let checkpoint = retry(&run.deps.jitter, run.deadline, read).await?;
+    Ok(checkpoint.map_or(0, |checkpoint| checkpoint.entry))
+}
+
+/// Up to which entry a partial is folded anew: a sound one may be ahead of the checkpoint.
+fn limit(followed: u64, stored: Option<&PartialRecord>) -> u64 {
+    let sound = stored.filter(|record| Partial::decode(record).is_ok());
+    sound.map_or(followed, |record| record.as_of.max(followed))
 }
 
 /// Writes a partial over what was read, unless it is the same: whether it was written. `None` where somebody else wrote
