@@ -6,10 +6,10 @@
 #[path = "world/model.rs"]
 mod model;
 #[path = "infra/scripts.rs"]
-#[allow(dead_code, reason = "shared with the tests of the template")]
+#[expect(dead_code, reason = "shared with the tests of the template")]
 mod scripts;
 #[path = "infra/stand_in.rs"]
-#[allow(dead_code, reason = "shared with the tests of the template")]
+#[expect(dead_code, reason = "shared with the tests of the template")]
 mod stand_in;
 #[path = "world/state.rs"]
 mod state;

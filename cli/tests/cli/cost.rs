@@ -16,11 +16,11 @@ fn parsed(output: &Output) -> Value {
 }
 
 #[test]
-fn the_readme_shows_what_the_command_prints() {
+fn the_docs_show_what_the_command_prints() {
     let output = run(&["cost", "--events-per-day", "864000,86400000,864000000"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let readme = include_str!("../../../README.md");
-    assert!(readme.contains(&stdout(&output)), "put this into the README:\n{}", stdout(&output));
+    let page = include_str!("../../../docs/costs.md");
+    assert!(page.contains(&stdout(&output)), "put this into docs/costs.md:\n{}", stdout(&output));
 }
 
 #[test]

@@ -57,6 +57,9 @@ fn expected(row: &EventItem<'_>) -> Item {
         ("timestamp".to_owned(), number(event.timestamp_ms)),
         ("metadata".to_owned(), map(&event.metadata.to_object())),
     ]);
+    if event.counted_ms != event.timestamp_ms {
+        data.insert("countedAt".to_owned(), number(event.counted_ms));
+    }
     if !event.event_data.is_empty() {
         data.insert("eventData".to_owned(), map(&event.event_data.to_object()));
     }

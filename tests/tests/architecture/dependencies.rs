@@ -95,6 +95,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 6] = [
     ("consumer", &["testkit"]),
     ("aggregator", &["testkit", "consumer"]),
     ("query", &["testkit"]),
+    ("cli", &["testkit"]),
 ];
 
 /// Crates that speak to AWS, by the beginning of their names, and the rooms that may use them.
