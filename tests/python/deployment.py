@@ -27,7 +27,7 @@ from botocore.exceptions import WaiterError
 
 # What the stand-in lacks, and so is left out of the stack there.
 LACKING = dict.fromkeys(
-    ["AggregatorLate", "IndexThrottles", "RejectedShare", "TableThrottles"], "alarms over an expression of metrics"
+    ["IndexThrottles", "RejectedShare", "TableThrottles"], "alarms over an expression of metrics"
 )
 
 # The programs of the functions.

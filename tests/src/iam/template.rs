@@ -11,6 +11,9 @@ use super::{ACCOUNT, REGION};
 /// The name of a bucket that the template leaves to `CloudFormation`: the one that AWS's documents use.
 pub const BUCKET: &str = "amzn-s3-demo-bucket";
 
+/// The bucket of the event log, as the documents call it.
+pub const LOG_BUCKET: &str = "amzn-s3-demo-log-bucket";
+
 /// A template whose parameters are decided.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -245,7 +248,11 @@ impl Template {
                 return Ok(text(&self.value(given)?.unwrap_or_default()));
             }
         }
-        Ok(if self.kind(resource)? == "AWS::S3::Bucket" { BUCKET.to_owned() } else { format!("made-{resource}") })
+        Ok(match (self.kind(resource)?, resource) {
+            ("AWS::S3::Bucket", "LogBucket") => LOG_BUCKET.to_owned(),
+            ("AWS::S3::Bucket", _) => BUCKET.to_owned(),
+            _ => format!("made-{resource}"),
+        })
     }
 }
 

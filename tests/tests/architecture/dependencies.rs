@@ -88,7 +88,7 @@ const ROOMS: [Room; 16] = [
 ];
 
 /// What a room may use beyond that in its tests, if it comes before: the room, and what its tests use.
-const TESTS_MAY_USE: [(&str, &[&str]); 6] = [
+const TESTS_MAY_USE: [(&str, &[&str]); 7] = [
     ("log", &["testkit"]),
     ("store", &["testkit"]),
     ("follow", &["testkit"]),

@@ -83,6 +83,7 @@ impl Stack {
         let mut command = Command::new(binaries::folder().join("headcount"));
         command.args(arguments).args(["--dynamodb-endpoint", &self.stand_in.endpoint]);
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
+        command.env("HEADCOUNT_LOG", self.output("LogLocation")).env("AWS_ENDPOINT_URL_S3", &self.stand_in.endpoint);
         answer(command, b"")
     }
 }

@@ -167,6 +167,7 @@ impl Metric {
         let values: Vec<f64> = values.collect();
         let sum = || values.iter().sum::<f64>();
         (!values.is_empty()).then(|| match &*self.statistic {
+            "SampleCount" => values.len() as f64,
             "Sum" => sum(),
             "Average" => sum() / values.len() as f64,
             "Maximum" => values.iter().copied().fold(f64::MIN, f64::max),

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use headcount_local::aws_names::RECORD_AGE_EXCEEDED;
-use headcount_tests::iam::template::BUCKET;
+use headcount_tests::iam::template::{BUCKET, LOG_BUCKET};
 use serde_json::{Value, json};
 
 use super::services::invocation;
@@ -117,10 +117,9 @@ impl Walk<'_> {
         self.count(&batch).await?;
         // The same again, as after an answer that was lost.
         self.count(&batch).await?;
-        // A day that is closed by now had its events in time; the second one comes behind what its source has passed, so
-        // that the source is counted again.
+        // A day that is closed by now had its events in time; the third one comes behind what its source has passed.
         let then = self.now - TimeDelta::days(CLOSED_DAYS);
-        for (sequence, id) in [(9, "old"), (1, "behind")] {
+        for (sequence, id) in [(8, "old"), (9, "older"), (1, "behind")] {
             self.count(&invocation(&stream, sequence, then, &[event(id, "eve", then)])).await?;
         }
         mapping.log("/aws/lambda/headcount-consumer").await
@@ -146,9 +145,10 @@ impl Walk<'_> {
     }
 
     async fn redrive(&self) -> Result<()> {
-        let (tables, place) = (self.tables()?, format!("s3://{BUCKET}"));
+        let (tables, place, log) = (self.tables()?, format!("s3://{BUCKET}"), format!("s3://{LOG_BUCKET}"));
         let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
-        let redriven = self.headcount("redrive", &[&["redrive", "--delete", &place][..], &tables].concat()).await?;
+        let redrive = ["redrive", "--delete", &place, "--log", &log];
+        let redriven = self.headcount("redrive", &[&redrive[..], &tables].concat()).await?;
         let kept = redriven["invocations"].as_array().context("invocations")?;
         ensure!(kept.len() == 2 && kept.iter().all(|one| one["removed"] == true), "{redriven}");
         Ok(())
@@ -163,6 +163,10 @@ impl Walk<'_> {
         let lambda = self.world.service("AggregatorRole");
         lambda.report(&queue).await?;
         lambda.log("/aws/lambda/headcount-aggregator").await?;
+        // As if the consumer had never reached the table: all that is in the log is left to the aggregator.
+        self.world.forget_checkpoints().await?;
+        let followed = self.world.invoke("Aggregator", &json!({"task": "follow"})).await?;
+        ensure!(followed.get("sources").is_some(), "{followed}");
         let answer = self.world.invoke("Aggregator", &json!({})).await?;
         let days = answer["days"].as_array().context("days")?;
         if let Some(failed) = days.iter().find(|day| day["outcome"] == "failed") {
@@ -214,7 +218,7 @@ impl Walk<'_> {
         let found = (sum("/featureUsage/search"), sum("/duplicates"), sum("/rejected"));
         ensure!(found == (6, 1, 3), "{found:?} events, duplicates, rejected: {answer:#}");
         let old = days.iter().find(|day| day["date"] == from).context("the closed day has figures")?;
-        ensure!(old["featureUsage"]["search"] == 2 && old["verified"] == true, "{old:#}");
+        ensure!(old["featureUsage"]["search"] == 2, "{old:#}");
         Ok(())
     }
 }

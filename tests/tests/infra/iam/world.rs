@@ -14,7 +14,7 @@ use headcount_local::table::{Table, TableOptions};
 use headcount_tests::binaries;
 use headcount_tests::iam::policy::Policy;
 use headcount_tests::iam::proxy::Proxy;
-use headcount_tests::iam::template::{BUCKET, Template};
+use headcount_tests::iam::template::{BUCKET, LOG_BUCKET, Template};
 use headcount_tests::iam::{ACCOUNT, REGION};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -48,7 +48,7 @@ pub(crate) struct World {
     folder: TempDir,
     lambda: JoinHandle<()>,
     _stream: Stream,
-    _table: Table,
+    table: Table,
 }
 
 impl World {
@@ -70,15 +70,8 @@ impl World {
         let proxy = Proxy::start(upstreams, principals, template.of_resources()?, ACCOUNT).await?;
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("config"), configuration(&proxy.endpoint()))?;
-        let mut world = Self {
-            template: template.clone(),
-            proxy,
-            fleets: BTreeMap::new(),
-            folder,
-            lambda,
-            _stream: stream,
-            _table: table,
-        };
+        let mut world =
+            Self { template: template.clone(), proxy, fleets: BTreeMap::new(), folder, lambda, _stream: stream, table };
         for (function, role, program) in FUNCTIONS {
             let mut options = FleetOptions::new(program, binaries::folder().join(program));
             options.environment = world.variables(role);
@@ -86,6 +79,7 @@ impl World {
                 let value = if value.starts_with("{{resolve:secretsmanager:") { SECRET.to_owned() } else { value };
                 options.environment.push((name, value));
             }
+            options.environment.push(("AWS_ENDPOINT_URL_S3".into(), world.proxy.endpoint()));
             options.environment.push(("RUST_LOG".into(), "off".into()));
             options.passes_output = false;
             world.fleets.insert(function, Fleet::new(options));
@@ -137,6 +131,26 @@ impl World {
         serde_json::from_str(&out).with_context(|| format!("headcount {}: {out}", arguments.join(" ")))
     }
 
+    /// Deletes how far followers have come.
+    pub(crate) async fn forget_checkpoints(&self) -> Result<()> {
+        let owner = Service { endpoint: self.table.endpoint(), principal: ACCOUNT.to_owned() };
+        let table = self.template.reference("EventsTable")?;
+        let call = |operation: &str, input: Value| {
+            let target = format!("DynamoDB_20120810.{operation}");
+            let owner = &owner;
+            async move { owner.call("dynamodb", &target, input).await }
+        };
+        let of_checkpoints = json!({
+            "TableName": table, "KeyConditionExpression": "PK = :pk", "ProjectionExpression": "PK, SK",
+            "ExpressionAttributeValues": {":pk": {"S": "CHECKPOINT"}},
+        });
+        let found = call("Query", of_checkpoints).await?;
+        for key in found["Items"].as_array().context("checkpoints")? {
+            call("DeleteItem", json!({"TableName": table, "Key": key})).await?;
+        }
+        Ok(())
+    }
+
     /// A file in the folder of this world.
     pub(crate) fn file(&self, name: &str, content: &str) -> Result<PathBuf> {
         let path = self.folder.path().join(name);
@@ -175,11 +189,13 @@ pub(crate) fn configuration(endpoint: &str) -> String {
 /// Makes what the stack would have: bucket, queue, log groups; and empties the bucket.
 async fn prepare(others: &StandIn, template: &Template) -> Result<()> {
     let owner = Service { endpoint: others.endpoint.clone(), principal: ACCOUNT.to_owned() };
-    owner.send("s3", "PUT", &format!("/{BUCKET}"), &[], String::new()).await?;
-    let list = format!("/{BUCKET}?list-type=2");
-    let listed = String::from_utf8(owner.send("s3", "GET", &list, &[], String::new()).await?)?;
-    for key in listed.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>")) {
-        owner.send("s3", "DELETE", &format!("/{BUCKET}/{}", key.0), &[], String::new()).await?;
+    for bucket in [BUCKET, LOG_BUCKET] {
+        owner.send("s3", "PUT", &format!("/{bucket}"), &[], String::new()).await?;
+        let list = format!("/{bucket}?list-type=2");
+        let listed = String::from_utf8(owner.send("s3", "GET", &list, &[], String::new()).await?)?;
+        for key in listed.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>")) {
+            owner.send("s3", "DELETE", &format!("/{bucket}/{}", key.0), &[], String::new()).await?;
+        }
     }
     for (_, queue) in template.all("AWS::SQS::Queue")? {
         owner.call("sqs", "AmazonSQS.CreateQueue", json!({"QueueName": queue["QueueName"]})).await?;
