@@ -82,7 +82,8 @@ def deploy(endpoint: str, stack: str, binaries: str, *parameters: str) -> dict:
     cloudformation = client("cloudformation", endpoint)
     cloudformation.create_stack(
         StackName=stack,
-        TemplateBody=json.dumps(expanded),
+        # Without blanks: a template that is handed over in the request has at most 51,200 bytes.
+        TemplateBody=json.dumps(expanded, separators=(",", ":")),
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in pairs(parameters).items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )

@@ -13,6 +13,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
+/// The type of bodies of most services that take JSON.
+const JSON: &str = "application/x-amz-json-1.1";
+
 /// Sends requests to one endpoint, signed with the id of one access key.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
@@ -42,7 +45,7 @@ impl Service {
             .uri(format!("{}{path}", self.endpoint))
             .header("authorization", format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"))
             .header("x-amz-date", "20261130T090000Z")
-            .header("content-type", "application/x-amz-json-1.1");
+            .header("content-type", if service == "dynamodb" { "application/x-amz-json-1.0" } else { JSON });
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
