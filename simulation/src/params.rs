@@ -79,7 +79,7 @@ impl Params {
             table_roughness: roughness(random),
             bucket_roughness: roughness(random),
             has_poison: (max_retries.is_some() || max_age_ms.is_some()) && random.bool(),
-            follow_every_ms: [5 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS][random.usize(0..3)],
+            follow_every_ms: [20 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS][random.usize(0..3)],
             event_items: random.u8(0..4) > 0,
             has_imports: random.bool(),
             has_expiry,

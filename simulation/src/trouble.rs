@@ -172,10 +172,13 @@ fn damage_table(world: &World, random: &mut fastrand::Rng) {
 }
 
 async fn damage_one(world: &World, source: &Source, random: &mut fastrand::Rng) {
-    let listed = log(world).list_after(source, 0, 1_000, soon()).await.unwrap_or_default();
+    let mut listed = log(world).list_after(source, 0, 1_000, soon()).await.unwrap_or_default();
+    let newest = listed.last().map(|newest| newest.entry);
+    let gone = world.gone();
+    listed.retain(|listed| !gone.contains_key(&(source.clone(), listed.entry)));
     let Some(listed_one) = random.choice(&listed).copied() else { return };
     let entry = listed_one.entry;
-    let is_newest = listed.last().is_some_and(|newest| newest.entry == entry);
+    let is_newest = newest == Some(entry);
     let path = path(source, entry);
     let Some(bytes) = bytes_of(world, &path).await else { return };
     let inner: &dyn ObjectStore = &**world.bucket.inner();
