@@ -60,7 +60,7 @@ impl Params {
         let has_many_shards = random.u8(0..8) == 0;
         let roughness = |random: &mut fastrand::Rng| [0.0, 0.3, 1.0, 2.0][random.usize(0..4)];
         let has_damaged_table = random.bool();
-        let has_damage = random.bool();
+        let has_damage = random.u8(0..5) < 3;
         let has_expiry = random.u8(0..3) == 0 && !(has_damage && has_damaged_table);
         Self {
             began_ms,
