@@ -192,7 +192,7 @@ impl BucketFaults {
             longest,
             rates,
             slow: rate(Cause::PutLate, 0.04),
-            stubborn: rate(Cause::Stubborn, 0.03),
+            stubborn: rate(Cause::Stubborn, 0.08),
             around,
         }
     }

@@ -134,7 +134,7 @@ pub(crate) async fn damage(world: Arc<World>) {
     if !world.scenario.has(Cause::Damage) || !world.params.has_damage {
         return;
     }
-    for at_ms in times(&world, &mut random, 20) {
+    for at_ms in times(&world, &mut random, 28) {
         world.time.until(at_ms).await;
         // What is damaged in the table is told anew by the log, where that is whole.
         if world.params.has_damaged_table {
@@ -185,8 +185,8 @@ async fn damage_one(world: &World, source: &Source, random: &mut fastrand::Rng) 
     let put = async |bytes: Vec<u8>| inner.put(&path, PutPayload::from(bytes)).await.is_ok();
     let (kind, is_done) = match random.u8(0..6) {
         // The newest one is what tells where the log ends: nobody can tell that one is missing behind it.
-        0..3 if !is_newest => (Kind::MissingEntry, inner.delete(&path).await.is_ok()),
-        0..5 => (Kind::TruncatedEntry, put(bytes[..random.usize(0..bytes.len())].to_vec()).await),
+        0..2 if !is_newest => (Kind::MissingEntry, inner.delete(&path).await.is_ok()),
+        0..4 => (Kind::TruncatedEntry, put(bytes[..random.usize(0..bytes.len())].to_vec()).await),
         _ => {
             let mut altered = bytes.to_vec();
             altered[random.usize(0..bytes.len())] ^= 1 << random.u8(0..8);
