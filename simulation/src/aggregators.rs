@@ -1,9 +1,9 @@
 //! Aggregators: those on their schedules, others at the same time, some overtaken; and somebody who verifies.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use headcount_aggregator::{AggregateError, Compute, Deps, Settings, follow_behind, rebuild, roll_up, verify};
-use headcount_core::partial::Partial;
 use headcount_follow::ItemOptions;
 use headcount_log::Log;
 use headcount_runtime::clock::Clock;
@@ -90,13 +90,13 @@ async fn verify_in_between(world: &Arc<World>, random: &mut fastrand::Rng) {
     }
 }
 
-/// Follows and rolls everything up without any fault, and rebuilds days whose partials are damaged.
+/// Follows and rolls everything up without any fault, and rebuilds all days.
 pub(crate) async fn finish(world: &Arc<World>) {
     let store = world.table().store;
     let deps = quiet(world, store.clone());
     let deadline = || Instant::now() + Duration::from_mins(15);
-    let damaged = store.all_partials().into_iter().filter(|record| Partial::decode(record).is_err());
-    let damaged: std::collections::BTreeSet<_> = damaged.map(|record| record.date).collect();
+    // Also of days whose partials are sound: a rebuild leaves these as they are.
+    let rebuilt: BTreeSet<_> = store.all_partials().into_iter().map(|record| record.date).collect();
     // Once to follow, and once more for what the first one left to the next.
     for _ in 0..2 {
         let rolled_up = roll_up(&deps, None, deadline()).await;
@@ -107,8 +107,8 @@ pub(crate) async fn finish(world: &Arc<World>) {
             world.mismatch(format!("what is left cannot be rolled up: {error}"));
         }
     }
-    if !damaged.is_empty() && world.gone().is_empty() {
-        let dates: Vec<_> = damaged.into_iter().collect();
+    if !rebuilt.is_empty() && world.gone().is_empty() {
+        let dates: Vec<_> = rebuilt.into_iter().collect();
         world.count(Kind::Rebuilt, dates.len() as u64);
         match rebuild(&deps, &dates, deadline()).await {
             Ok(rebuilt) if rebuilt.is_complete() => {}

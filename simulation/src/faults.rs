@@ -14,7 +14,7 @@ use headcount_testkit::objects::plan as objects;
 use crate::chance;
 use crate::history::History;
 use crate::scenario::{Cause, Scenario};
-use crate::time::Time;
+use crate::time::{MINUTE_MS, Time};
 
 /// The table as one process sees it.
 pub(crate) type FaultyStore = Faulty<MemoryStore>;
@@ -169,6 +169,8 @@ pub(crate) struct BucketFaults {
     /// How often of a thousand requests each fault happens.
     rates: [(objects::Fault, f64); 6],
     slow: f64,
+    /// How often all puts of one object fail for a while.
+    stubborn: f64,
     around: Surroundings,
 }
 
@@ -185,7 +187,35 @@ impl BucketFaults {
         ];
         let mut random = chance(scenario.seed, "bucket", 0);
         let longest = Duration::from_secs(random.u64(5..900));
-        Self { seed: scenario.seed, longest, rates, slow: rate(Cause::PutLate, 0.04), around }
+        Self {
+            seed: scenario.seed,
+            longest,
+            rates,
+            slow: rate(Cause::PutLate, 0.04),
+            stubborn: rate(Cause::Stubborn, 0.08),
+            around,
+        }
+    }
+
+    fn drawn(&self, mut drawn: f64) -> Option<objects::Fault> {
+        for (fault, rate) in self.rates {
+            if drawn < rate {
+                return Some(fault);
+            }
+            drawn -= rate;
+        }
+        None
+    }
+
+    /// What all puts of one object come to for a while: a server of the bucket is ill.
+    fn stubborn(&self, request: &objects::Request<'_>) -> Option<objects::Fault> {
+        let while_number = self.around.time.now_ms() / (5 * MINUTE_MS);
+        let mut random = chance(self.seed, &format!("stubborn {}", request.path), while_number.unsigned_abs());
+        let is_put = request.operation == objects::Operation::Create;
+        (is_put && random.f64() < self.stubborn).then(|| {
+            let faults = [objects::Fault::Conflict, objects::Fault::UnknownBefore, objects::Fault::UnknownLate];
+            faults[random.usize(..faults.len())]
+        })
     }
 
     fn draw(&self, request: &objects::Request<'_>) -> objects::Decision {
@@ -202,14 +232,7 @@ impl BucketFaults {
         }
         decision.before = Duration::from_millis(random.u64(0..60));
         decision.after = Duration::from_millis(random.u64(0..20));
-        let mut drawn = random.f64();
-        for (fault, rate) in self.rates {
-            if drawn < rate {
-                decision.fault = Some(fault);
-                break;
-            }
-            drawn -= rate;
-        }
+        decision.fault = self.stubborn(request).or_else(|| self.drawn(random.f64()));
         let is_write = matches!(request.operation, objects::Operation::Create | objects::Operation::Put);
         if decision.fault == Some(objects::Fault::UnknownLate) && !is_write {
             decision.fault = Some(objects::Fault::UnknownBefore);

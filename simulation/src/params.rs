@@ -60,7 +60,7 @@ impl Params {
         let has_many_shards = random.u8(0..8) == 0;
         let roughness = |random: &mut fastrand::Rng| [0.0, 0.3, 1.0, 2.0][random.usize(0..4)];
         let has_damaged_table = random.bool();
-        let has_damage = random.bool();
+        let has_damage = random.u8(0..5) < 3;
         let has_expiry = random.u8(0..3) == 0 && !(has_damage && has_damaged_table);
         Self {
             began_ms,
@@ -79,7 +79,7 @@ impl Params {
             table_roughness: roughness(random),
             bucket_roughness: roughness(random),
             has_poison: (max_retries.is_some() || max_age_ms.is_some()) && random.bool(),
-            follow_every_ms: [5 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS][random.usize(0..3)],
+            follow_every_ms: [20 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS][random.usize(0..3)],
             event_items: random.u8(0..4) > 0,
             has_imports: random.bool(),
             has_expiry,

@@ -24,6 +24,8 @@ pub enum Cause {
     PutUnknown,
     /// Puts that take effect after their sender gave up.
     PutLate,
+    /// Puts of one object that fail for minutes.
+    Stubborn,
     /// Times when the bucket does not answer.
     Silence,
     /// Invocations that are presumed dead and go on.
@@ -58,7 +60,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, with their names on the command line.
-    const NAMES: [(Self, &'static str); 24] = [
+    const NAMES: [(Self, &'static str); 25] = [
         (Self::Throttle, "throttle"),
         (Self::Unknown, "unknown"),
         (Self::Late, "late"),
@@ -68,6 +70,7 @@ impl Cause {
         (Self::Conflict, "conflict"),
         (Self::PutUnknown, "put-unknown"),
         (Self::PutLate, "put-late"),
+        (Self::Stubborn, "stubborn"),
         (Self::Silence, "silence"),
         (Self::Presumed, "presumed"),
         (Self::Kill, "kill"),

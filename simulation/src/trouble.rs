@@ -134,7 +134,7 @@ pub(crate) async fn damage(world: Arc<World>) {
     if !world.scenario.has(Cause::Damage) || !world.params.has_damage {
         return;
     }
-    for at_ms in times(&world, &mut random, 14) {
+    for at_ms in times(&world, &mut random, 28) {
         world.time.until(at_ms).await;
         // What is damaged in the table is told anew by the log, where that is whole.
         if world.params.has_damaged_table {
@@ -150,7 +150,7 @@ pub(crate) async fn damage(world: Arc<World>) {
 
 fn damage_table(world: &World, random: &mut fastrand::Rng) {
     let store = world.table().store;
-    if random.u8(0..4) == 0 {
+    if random.bool() {
         let dailies = store.all_dailies();
         if let Some(daily) = random.choice(&dailies)
             && store.damage_sketches(daily.date)
@@ -172,18 +172,21 @@ fn damage_table(world: &World, random: &mut fastrand::Rng) {
 }
 
 async fn damage_one(world: &World, source: &Source, random: &mut fastrand::Rng) {
-    let listed = log(world).list_after(source, 0, 1_000, soon()).await.unwrap_or_default();
+    let mut listed = log(world).list_after(source, 0, 1_000, soon()).await.unwrap_or_default();
+    let newest = listed.last().map(|newest| newest.entry);
+    let gone = world.gone();
+    listed.retain(|listed| !gone.contains_key(&(source.clone(), listed.entry)));
     let Some(listed_one) = random.choice(&listed).copied() else { return };
     let entry = listed_one.entry;
-    let is_newest = listed.last().is_some_and(|newest| newest.entry == entry);
+    let is_newest = newest == Some(entry);
     let path = path(source, entry);
     let Some(bytes) = bytes_of(world, &path).await else { return };
     let inner: &dyn ObjectStore = &**world.bucket.inner();
     let put = async |bytes: Vec<u8>| inner.put(&path, PutPayload::from(bytes)).await.is_ok();
-    let (kind, is_done) = match random.u8(0..3) {
+    let (kind, is_done) = match random.u8(0..6) {
         // The newest one is what tells where the log ends: nobody can tell that one is missing behind it.
-        0 if !is_newest => (Kind::MissingEntry, inner.delete(&path).await.is_ok()),
-        1 => (Kind::TruncatedEntry, put(bytes[..random.usize(0..bytes.len())].to_vec()).await),
+        0..2 if !is_newest => (Kind::MissingEntry, inner.delete(&path).await.is_ok()),
+        0..4 => (Kind::TruncatedEntry, put(bytes[..random.usize(0..bytes.len())].to_vec()).await),
         _ => {
             let mut altered = bytes.to_vec();
             altered[random.usize(0..bytes.len())] ^= 1 << random.u8(0..8);
