@@ -184,7 +184,7 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     } else {
         steps.run_tests("tests", &mut for_tests(&["test", "--workspace", "--all-targets", "--no-fail-fast"]));
     }
-    simulate::add(steps, root, &binaries, &target()?, cargo);
+    simulate::add(steps, &binaries);
     steps.run_tests("examples in documents", &mut for_tests(&["test", "--workspace", "--doc", "--no-fail-fast"]));
     Ok(())
 }
