@@ -149,7 +149,8 @@ fn functions_have_the_size_time_and_runtime_that_the_documents_promise() {
         assert_eq!(function["Architectures"], json!([{"Ref": "Architecture"}]));
     }
     let reserved = &template.properties("Aggregator")["ReservedConcurrentExecutions"];
-    assert_eq!(reserved["Fn::If"][1], 1);
+    // The hourly run, and the light one of every minute.
+    assert_eq!(reserved["Fn::If"][1], 2);
 }
 
 #[test]
@@ -191,14 +192,14 @@ fn the_document_explains_every_alarm_and_parameter() {
 fn each_function_is_told_exactly_what_its_configuration_reads() {
     let template = Expanded::new();
     let configurations = [
-        ("Consumer", "consumer/src/config.rs"),
-        ("Aggregator", "aggregator/src/config.rs"),
-        ("Collector", "producer/src/collector/config.rs"),
-        ("Api", "dashboard/src/config.rs"),
+        ("Consumer", &["consumer/src/config.rs", "follow/src/config.rs"][..]),
+        ("Aggregator", &["aggregator/src/config.rs", "follow/src/config.rs"]),
+        ("Collector", &["producer/src/collector/config.rs"]),
+        ("Api", &["dashboard/src/config.rs"]),
     ];
-    for (name, path) in configurations {
-        let path = root().join(path);
-        let source = std::fs::read_to_string(path).expect("a room has a configuration");
+    for (name, paths) in configurations {
+        let read = |path: &&str| std::fs::read_to_string(root().join(path)).expect("a room has a configuration");
+        let source: String = paths.iter().map(read).collect();
         let told = template.properties(name)["Environment"]["Variables"].as_object().expect("variables").keys();
         assert_eq!(told.cloned().collect::<BTreeSet<_>>(), variables(&source), "{name}");
     }
