@@ -32,9 +32,9 @@ pub(crate) async fn run(args: Rollup, interrupt: &Interrupt) -> Result<Ending, F
     Ok(ending(&rolled_up))
 }
 
-/// Whether every day's figures are complete: made of all of the log that can be read.
+/// Whether every day's figures are made of all that could be followed. What is appended meanwhile is no failure.
 pub(crate) fn ending(rolled_up: &RollUp) -> Ending {
-    let followed = rolled_up.following.sources.iter().all(|source| !source.is_behind() && source.damaged.is_empty());
+    let followed = rolled_up.following.sources.iter().all(|source| source.error.is_none() && source.damaged.is_empty());
     if followed { ending_of(&rolled_up.days) } else { Ending::Differences }
 }
 
