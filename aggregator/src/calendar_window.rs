@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use headcount_core::calendar::{day_of, days, days_after, days_before, end_of};
-use headcount_core::limits::{DAY_MS, EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
+use headcount_core::calendar::{day_of, days, days_after, days_before, end_of, start_of};
+use headcount_core::deployment::Deployment;
+use headcount_core::limits::DAY_MS;
 
 use crate::deps::Settings;
 
@@ -21,8 +22,8 @@ pub const MAX_DATES: usize = 400;
 /// Days before the window of late events that a run still closes, should the aggregator have stood still that long.
 pub(crate) const CLOSING_LOOKBACK_DAYS: u64 = 30;
 
-/// Days before its events' expiry on which a day is last counted again: expiry is not punctual.
-pub(crate) const EXPIRY_MARGIN_DAYS: i64 = 2;
+/// Days before the first of its entries may expire on which a day is last folded again.
+const EXPIRY_MARGIN_DAYS: i64 = 2;
 
 /// The dates of one run, in order; whether each was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Scope {
         let today = today(zone, now_ms);
         let tomorrow = days_after(today, 1);
         let Some(dates) = dates else {
-            let back = window_ms(settings).div_euclid(DAY_MS).unsigned_abs() + 1 + CLOSING_LOOKBACK_DAYS;
+            let back = late_ms(settings).div_euclid(DAY_MS).unsigned_abs() + 1 + CLOSING_LOOKBACK_DAYS;
             return Self { named: BTreeSet::new(), all: days(days_before(today, back), tomorrow).collect() };
         };
         let named: BTreeSet<_> = dates.iter().copied().collect();
@@ -55,26 +56,22 @@ pub(crate) fn today(zone: Tz, now_ms: i64) -> NaiveDate {
     day_of(zone, now_ms).unwrap_or_default()
 }
 
-/// Milliseconds after its end that a day may still take events: lateness is measured at arrival, so a record that
-/// waited in the stream comes later still, and one day more is for whoever reads it then.
-fn window_ms(settings: &Settings) -> i64 {
+/// Milliseconds after its end that a day may still take events of a stream: lateness is measured at arrival, a record waits
+/// in the stream for as long as that keeps it, and a day more is for its consumer.
+pub(crate) fn late_ms(settings: &Settings) -> i64 {
     settings.lateness_ms + settings.retention_ms + DAY_MS
 }
 
-/// Whether the day takes no more events.
-pub(crate) fn is_final(zone: Tz, date: NaiveDate, settings: &Settings, now_ms: i64) -> bool {
-    now_ms >= end_of(zone, date).saturating_add(window_ms(settings))
+/// Whether the day takes no more events of a stream, and all that it took is in the figures: everything appended before
+/// `followed_ms` is.
+pub(crate) fn is_final(zone: Tz, date: NaiveDate, settings: &Settings, followed_ms: i64) -> bool {
+    followed_ms >= end_of(zone, date).saturating_add(late_ms(settings))
 }
 
-/// The first day on which events of `date` may be gone, if it is here: a day is not counted again from then on.
-pub(crate) fn expired_since(zone: Tz, date: NaiveDate, now_ms: i64) -> Option<NaiveDate> {
-    let limit = end_of(zone, date).saturating_add((EVENT_TTL_DAYS - EXPIRY_MARGIN_DAYS) * DAY_MS);
-    (now_ms >= limit).then(|| day_of(zone, limit).unwrap_or_default())
-}
-
-/// Whether rejected items of the date may be gone.
-pub(crate) fn rejected_expired(zone: Tz, date: NaiveDate, now_ms: i64) -> bool {
-    now_ms >= end_of(zone, date).saturating_add(REJECTED_TTL_DAYS * DAY_MS)
+/// When entries with events of the day may begin to expire, with a margin, milliseconds since the epoch.
+pub(crate) fn expires_ms(deployment: &Deployment, date: NaiveDate) -> i64 {
+    let days = i64::from(deployment.log_retention_days) - EXPIRY_MARGIN_DAYS;
+    start_of(deployment.zone, date).saturating_add(days * DAY_MS)
 }
 
 #[cfg(test)]
@@ -121,12 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn events_near_their_expiry_are_not_counted_again() {
-        let day = date("2026-03-10");
-        let limit = end_of(Tz::UTC, day) + 88 * DAY_MS;
-        assert_eq!(expired_since(Tz::UTC, day, limit - 1), None);
-        assert_eq!(expired_since(Tz::UTC, day, limit), Some(date("2026-06-07")));
-        assert!(!rejected_expired(Tz::UTC, day, end_of(Tz::UTC, day) + 30 * DAY_MS - 1));
-        assert!(rejected_expired(Tz::UTC, day, end_of(Tz::UTC, day) + 30 * DAY_MS));
+    fn a_day_is_not_folded_again_once_its_first_entry_may_expire() {
+        let deployment = Deployment::new("d".to_owned(), Tz::UTC, "test");
+        assert_eq!(expires_ms(&deployment, date("2026-03-10")), start_of(Tz::UTC, date("2026-06-06")));
+        let short = Deployment { log_retention_days: 14, ..deployment };
+        assert_eq!(expires_ms(&short, date("2026-03-10")), start_of(Tz::UTC, date("2026-03-22")));
     }
 }

@@ -2,21 +2,25 @@
 
 use chrono_tz::Tz;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
-use headcount_store::clock::Clock;
-use headcount_store::retry::Jitter;
+use headcount_follow::{Figures, ItemOptions, Items};
+use headcount_log::Log;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 
 /// Milliseconds that a stream keeps its records, unless configured otherwise: 24 hours.
 pub const DEFAULT_RETENTION_MS: i64 = DAY_MS;
 
-/// Listings of one day that are read at the same time, unless configured otherwise.
+/// Requests that are made at the same time, unless configured otherwise.
 pub const DEFAULT_PARALLEL_REQUESTS: usize = 8;
 
-/// Most listings that may be read at the same time.
+/// Most requests that may be made at the same time.
 pub const MAX_PARALLEL_REQUESTS: usize = 64;
 
-/// Store, clock, pauses and settings.
-#[derive(Clone, Debug)]
+/// Log, table, clock, pauses and settings.
+#[derive(Debug)]
 pub struct Deps<S> {
+    /// The log.
+    pub log: Log,
     /// The table.
     pub store: S,
     /// The wall clock: it decides which days are open.
@@ -25,6 +29,17 @@ pub struct Deps<S> {
     pub jitter: Jitter,
     /// What is configured.
     pub settings: Settings,
+    /// The follower of figures.
+    pub figures: Figures,
+    /// The follower of items.
+    pub items: Items,
+}
+
+impl<S> Deps<S> {
+    /// Followers that know nothing yet.
+    pub fn new(log: Log, store: S, clock: Clock, jitter: Jitter, settings: Settings) -> Self {
+        Self { log, store, clock, jitter, settings, figures: Figures::default(), items: Items::new(settings.items) }
+    }
 }
 
 /// What is configured.
@@ -34,14 +49,14 @@ pub struct Settings {
     pub lateness_ms: i64,
     /// Milliseconds that the stream keeps records.
     pub retention_ms: i64,
-    /// Whether a day is verified against its events when it closes, which reads each of them once more.
-    pub verify_at_close: bool,
-    /// Listings of one day that are read at the same time, 1 to [`MAX_PARALLEL_REQUESTS`].
+    /// Requests that are made at the same time, 1 to [`MAX_PARALLEL_REQUESTS`].
     pub parallel_requests: usize,
-    /// Where merging and sorting run.
+    /// Where merging runs.
     pub compute: Compute,
     /// The reporting zone, where it is configured: it must be the deployment's own.
     pub zone: Option<Tz>,
+    /// Which items are written.
+    pub items: ItemOptions,
 }
 
 impl Default for Settings {
@@ -49,15 +64,22 @@ impl Default for Settings {
         Self {
             lateness_ms: DEFAULT_LATENESS_MS,
             retention_ms: DEFAULT_RETENTION_MS,
-            verify_at_close: true,
             parallel_requests: DEFAULT_PARALLEL_REQUESTS,
             compute: Compute::Pool,
             zone: None,
+            items: ItemOptions::default(),
         }
     }
 }
 
-/// Where merging and sorting run.
+impl Settings {
+    /// How many requests may be made at the same time.
+    pub(crate) fn at_once(&self) -> usize {
+        self.parallel_requests.clamp(1, MAX_PARALLEL_REQUESTS)
+    }
+}
+
+/// Where merging runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compute {
     /// On threads of their own, so that requests go on meanwhile.

@@ -2,8 +2,10 @@
 
 use chrono::NaiveDate;
 use headcount_core::deployment::DeploymentError;
-use headcount_store::deployment::OpenError;
+use headcount_core::user_sketch::SketchError;
+use headcount_log::LogError;
 use headcount_store::error::StoreError;
+use headcount_store::meta::OpenError;
 use lambda_runtime::Diagnostic;
 
 use crate::calendar_window::MAX_DATES;
@@ -11,15 +13,18 @@ use crate::calendar_window::MAX_DATES;
 /// Why an aggregation, or a part of it, failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AggregateError {
-    /// The table has no `META` record.
+    /// Neither log nor table was ever used.
     #[error(
-        "the table has no record META / DEPLOYMENT, so no event was ever stored in it: check the table's name, or send \
-         events first"
+        "the log's storage holds no deployment, so no event was ever sent: check the name of the bucket (or data \
+         directory), or send events first"
     )]
     NoDeployment,
-    /// The table must not be used by this build or this configuration.
+    /// Log and table must not be used by this build or this configuration.
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
+    /// The log could not be read or written.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// A request to the table failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -30,28 +35,40 @@ pub enum AggregateError {
         count: usize,
     },
     /// The function's event is not understood.
-    #[error("the event's {field} {problem}: send {{\"dates\":[\"2026-03-01\"]}}, or nothing for the open days")]
+    #[error(
+        "the event's {field} {problem}: send {{\"task\":\"follow\"}}, {{\"dates\":[\"2026-03-01\"]}}, or nothing for the \
+         open days"
+    )]
     Event {
         /// The field.
         field: String,
         /// The rule it breaks.
         problem: String,
     },
-    /// The day's events have expired, or may have begun to.
+    /// Entries with events of the day have expired, or may have.
     #[error(
-        "the events of {date} expire from {expiry} on, so it cannot be counted again: its stored figures stay as they are"
+        "the log no longer has every entry of {date} ({why}), so the day can be neither verified nor rebuilt: its stored \
+         figures stay as they are"
     )]
     Expired {
         /// The date.
         date: NaiveDate,
-        /// The first day on which events may be gone.
-        expiry: NaiveDate,
+        /// What is missing.
+        why: String,
     },
     /// A day's stored metrics are no figures.
     #[error("the metrics METRICS#{date} / DAILY are malformed: roll up {date} by name, which makes them again")]
     MalformedDaily {
         /// The date.
         date: NaiveDate,
+    },
+    /// A partial kept changing while it was folded anew.
+    #[error("the partial of {source_name} of {date} kept changing while it was folded anew: run it again")]
+    Contended {
+        /// The date.
+        date: NaiveDate,
+        /// The source.
+        source_name: String,
     },
     /// The time was used up.
     #[error("the time ran out before {what}: run it again, or give it more time")]
@@ -65,6 +82,9 @@ pub enum AggregateError {
         /// What was listed.
         what: String,
     },
+    /// The deployment's sketch precision is none.
+    #[error("the deployment's sketch precision cannot be used: {0}")]
+    Precision(SketchError),
     /// Merging failed although every part was readable.
     #[error("merging failed, which is a defect of Headcount: {detail}")]
     Merge {
@@ -100,13 +120,16 @@ impl AggregateError {
         match self {
             Self::NoDeployment => "NoDeployment",
             Self::Deployment(_) => "Deployment",
+            Self::Log(_) => "Log",
             Self::Store(_) => "Store",
             Self::TooManyDates { .. } => "TooManyDates",
             Self::Event { .. } => "Event",
             Self::Expired { .. } => "Expired",
             Self::MalformedDaily { .. } => "MalformedDaily",
+            Self::Contended { .. } => "Contended",
             Self::Deadline { .. } => "Deadline",
             Self::Stuck { .. } => "Stuck",
+            Self::Precision(_) => "Precision",
             Self::Merge { .. } => "Merge",
             Self::Incomplete { .. } => "Incomplete",
         }

@@ -3,7 +3,6 @@
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::user_sketch::UserSketch;
 
-use crate::closing::Closing;
 use crate::ledger::Reach;
 use headcount_core::merged::Merged;
 
@@ -16,16 +15,16 @@ pub(crate) struct Surroundings {
     pub(crate) total_users: u64,
 }
 
-/// The figures of a day whose partials were merged. `closing` where the day takes no more events.
+/// The figures of a day whose partials were merged.
 pub(crate) fn of_merged(
     date: chrono::NaiveDate,
     merged: &Merged,
     users: &mut UserSketch,
-    closing: Option<&Closing>,
+    is_final: bool,
     around: &Surroundings,
 ) -> DailyMetrics {
     let (weekly_users, monthly_users) = around.reach.as_ref().map_or((0, 0), |reach| (reach.weekly, reach.monthly));
-    let mut day = DailyMetrics::of_day(&DayInput {
+    DailyMetrics::of_day(&DayInput {
         date,
         counters: &merged.counters,
         users: users.estimate().round() as u64,
@@ -36,13 +35,10 @@ pub(crate) fn of_merged(
         new_users: around.new_users,
         total_users: around.total_users,
         sources_set_aside: merged.set_aside.len() as u32,
-        is_final: closing.is_some(),
-        verified: closing.is_some_and(|closing| closing.verified),
-    });
-    if let Some(closing) = closing {
-        closing.apply(&mut day.figures);
-    }
-    day
+        is_final,
+        // Only a proof of the whole day can tell.
+        verified: false,
+    })
 }
 
 /// The figures of a day of which only the surroundings may have changed.

@@ -1,20 +1,46 @@
 //! What the Lambda function does with an event.
 
 use chrono::NaiveDate;
-use headcount_store::telemetry;
+use headcount_runtime::telemetry;
 use headcount_store::traits::AggregatorStore;
+use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
 use crate::calendar_window::MAX_DATES;
 use crate::deps::Deps;
 use crate::error::AggregateError;
+use crate::follow::{Following, follow_behind};
 use crate::roll_up::{RollUp, roll_up};
 
 /// Time before the function's own end after which nothing new is begun.
 pub const DEADLINE_MARGIN: Duration = Duration::from_secs(10);
 
-/// Aggregates the dates that the event names, or the open days. `left` is the time until the function is stopped.
+/// The task of the light run, every minute: follow what is behind.
+pub const FOLLOW: &str = "follow";
+
+/// What one invocation did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Handled {
+    /// It only followed what is behind.
+    Followed(Following),
+    /// It followed, and aggregated days.
+    RolledUp(RollUp),
+}
+
+/// What an event asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// `{"task":"follow"}`: follow what is behind.
+    Follow,
+    /// `{"dates":[...]}`: aggregate these dates.
+    Dates(Vec<NaiveDate>),
+    /// Anything else, as the scheduler's own event: aggregate the open days.
+    OpenDays,
+}
+
+/// Does what the event asks for. `left` is the time until the function is stopped.
 ///
 /// # Errors
 ///
@@ -24,11 +50,16 @@ pub async fn handle<S: AggregatorStore>(
     deps: &Deps<S>,
     event: &Value,
     left: Duration,
-) -> Result<RollUp, AggregateError> {
-    let dates = named_dates(event)?;
-    let deadline = Instant::now() + left.saturating_sub(DEADLINE_MARGIN);
+) -> Result<Handled, AggregateError> {
+    let asked = asked(event)?;
     let began = Instant::now();
-    let rolled_up = roll_up(deps, dates.as_deref(), deadline).await?;
+    let deadline = began + left.saturating_sub(DEADLINE_MARGIN);
+    let dates = match &asked {
+        Asked::Follow => return follow_behind(deps, deadline).await.map(Handled::Followed),
+        Asked::Dates(dates) => Some(dates.as_slice()),
+        Asked::OpenDays => None,
+    };
+    let rolled_up = roll_up(deps, dates, deadline).await?;
     metrics::histogram!(telemetry::RUN_TIME).record(began.elapsed().as_secs_f64());
     rolled_up.measure();
     let failure = rolled_up.failed().next().map(|(date, error)| (date, error.to_owned()));
@@ -37,18 +68,24 @@ pub async fn handle<S: AggregatorStore>(
             let (failed, dates) = (rolled_up.failed().count(), rolled_up.days.len());
             Err(AggregateError::Incomplete { failed, dates, date, error })
         }
-        None => Ok(rolled_up),
+        None => Ok(Handled::RolledUp(rolled_up)),
     }
 }
 
-/// The dates in `{"dates":[...]}`; none where the event has no such field, as the scheduler's.
+/// What the event asks for.
 ///
 /// # Errors
 ///
 /// [`AggregateError::Event`] names the field and the rule.
-pub fn named_dates(event: &Value) -> Result<Option<Vec<NaiveDate>>, AggregateError> {
+pub fn asked(event: &Value) -> Result<Asked, AggregateError> {
     let error = |field: String, problem: String| AggregateError::Event { field, problem };
-    let Some(dates) = event.get("dates") else { return Ok(None) };
+    if let Some(task) = event.get("task") {
+        if task.as_str() == Some(FOLLOW) && event.get("dates").is_none() {
+            return Ok(Asked::Follow);
+        }
+        return Err(error("task".to_owned(), format!("must be \"{FOLLOW}\", without dates")));
+    }
+    let Some(dates) = event.get("dates") else { return Ok(Asked::OpenDays) };
     let Some(dates) = dates.as_array().filter(|dates| !dates.is_empty()) else {
         return Err(error("dates".to_owned(), "must be an array of one date or more".to_owned()));
     };
@@ -61,7 +98,7 @@ pub fn named_dates(event: &Value) -> Result<Option<Vec<NaiveDate>>, AggregateErr
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| error(format!("dates[{index}]"), "must be a date written as 2026-03-01".to_owned()))
     };
-    dates.iter().enumerate().map(date).collect::<Result<_, _>>().map(Some)
+    dates.iter().enumerate().map(date).collect::<Result<_, _>>().map(Asked::Dates)
 }
 
 #[cfg(test)]
@@ -73,14 +110,15 @@ mod tests {
     #[test]
     fn the_schedulers_event_names_no_dates() {
         for event in [json!({}), json!(null), json!({"source": "aws.scheduler", "detail": {}}), json!([1])] {
-            assert_eq!(named_dates(&event).unwrap(), None, "{event}");
+            assert_eq!(asked(&event).unwrap(), Asked::OpenDays, "{event}");
         }
     }
 
     #[test]
     fn named_dates_are_read_and_checked() {
-        let named = named_dates(&json!({"dates": ["2026-03-01", "2026-02-28"]})).unwrap().unwrap();
-        assert_eq!(named, ["2026-03-01", "2026-02-28"].map(|date| date.parse().unwrap()));
+        let named = asked(&json!({"dates": ["2026-03-01", "2026-02-28"]})).unwrap();
+        assert_eq!(named, Asked::Dates(["2026-03-01", "2026-02-28"].map(|date| date.parse().unwrap()).to_vec()));
+        assert_eq!(asked(&json!({"task": "follow"})).unwrap(), Asked::Follow);
         let too_many = vec!["2026-03-01"; MAX_DATES + 1];
         for (event, field) in [
             (json!({"dates": "2026-03-01"}), "dates "),
@@ -88,8 +126,10 @@ mod tests {
             (json!({"dates": ["2026-03-01", "2026-02-30"]}), "dates[1] "),
             (json!({"dates": [20_260_301]}), "dates[0] "),
             (json!({"dates": too_many}), "dates "),
+            (json!({"task": "recount"}), "task "),
+            (json!({"task": "follow", "dates": ["2026-03-01"]}), "task "),
         ] {
-            let error = named_dates(&event).unwrap_err().to_string();
+            let error = asked(&event).unwrap_err().to_string();
             assert!(error.contains(field), "{event}: {error}");
         }
     }

@@ -1,91 +1,111 @@
-//! History that comes in long after its days: which days can still take it, and what it changes of the days after it.
+//! Days long past: what can still be proved of them, and what history that comes in changes of the days after them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use headcount_core::calendar::{days, days_after};
-use headcount_core::partial::{Partial, PartialRecord};
-use headcount_store::rows::DailyRow;
+use headcount_core::deployment::Deployment;
+use headcount_core::limits::DAY_MS;
+use headcount_log::LogError;
 use headcount_store::traits::AggregatorStore;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::calendar_window::{MAX_DATES, expired_since, today};
-use crate::day::Run;
+use crate::calendar_window::{MAX_DATES, expires_ms, today};
 use crate::deps::Deps;
 use crate::error::AggregateError;
+use crate::follow::Following;
 use crate::ledger::Ledger;
-use crate::reading::Fences;
-use crate::roll_up::{RollUp, follow};
-use crate::verify::DayTally;
+use crate::roll_up::{RollUp, follow_day};
+use crate::run::Run;
 
-/// Why a day takes no more history.
+/// Why the log no longer tells all of a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "camelCase")]
 pub enum Closed {
     /// Its figures were made of partials that have expired since: new ones alone would replace good figures.
     PartialsExpired,
-    /// Events that were counted have expired, so that nobody could know them again: they would count twice.
-    EventsExpired {
-        /// A source that counted more events than are stored.
+    /// Entries with its events have expired, or are about to.
+    EntriesExpired {
+        /// Whose.
         source: String,
     },
 }
 
-/// Of these days those that take no more history, each with the reason.
-///
-/// Days whose events cannot have expired yet are not looked at. Of an older day each event is read once, if it has any.
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PartialsExpired => f.write_str("the partials that its figures were made of have expired"),
+            Self::EntriesExpired { source } => write!(f, "entries of {source} have expired, or expire within a day"),
+        }
+    }
+}
+
+/// Of these days those of which the log no longer tells all, each with the reason: they take no more history. Days whose
+/// entries cannot have expired yet are not looked at.
 ///
 /// # Errors
 ///
-/// [`AggregateError`] where the table cannot be read in time.
+/// [`AggregateError`] where the log or the table cannot be read in time.
 pub async fn closed_days<S: AggregatorStore>(
     deps: &Deps<S>,
     dates: &BTreeSet<NaiveDate>,
     deadline: Instant,
 ) -> Result<BTreeMap<NaiveDate, Closed>, AggregateError> {
     let run = Box::pin(Run::begin(deps, deadline)).await?;
-    let old: BTreeSet<_> =
-        dates.iter().copied().filter(|date| expired_since(run.zone(), *date, run.now_ms).is_some()).collect();
-    let known: BTreeMap<NaiveDate, DailyRow> =
-        run.dailies(&old).await?.into_iter().map(|row| (row.date, row)).collect();
     let mut closed = BTreeMap::new();
-    for date in old {
-        let records = run.partials(date).await?;
-        let versions: u64 = records.iter().map(|record| record.version).sum();
-        if known.get(&date).is_some_and(|row| row.made_of.day > versions) {
-            closed.insert(date, Closed::PartialsExpired);
-        } else if let Some(source) = source_with_lost_events(&run, date, &records).await? {
-            closed.insert(date, Closed::EventsExpired { source });
+    for date in dates {
+        if let Some(why) = closed_day(&run, *date).await? {
+            closed.insert(*date, why);
         }
     }
     Ok(closed)
 }
 
-/// A source that counted more events than are stored of it.
-async fn source_with_lost_events<S: AggregatorStore>(
-    run: &Run<'_, S>,
-    date: NaiveDate,
-    records: &[PartialRecord],
-) -> Result<Option<String>, AggregateError> {
-    if records.is_empty() {
-        return Ok(None);
-    }
-    let fences: Fences = records.iter().map(|record| (record.source.clone(), record.last_sequence.clone())).collect();
-    let zone = run.zone();
-    let stored = run.fold_events(date, DayTally::default(), |tally, row| tally.add(&row, &fences, zone)).await?;
-    let lost = records.iter().find(|record| {
-        let events = stored.sources.get(&record.source).map_or(0, |source| source.events);
-        // What a damaged partial counted nobody knows, and there may be events of it that have expired.
-        Partial::decode(record).map_or(true, |partial| partial.counters.events > events)
-    });
-    Ok(lost.map(|record| record.source.to_string()))
+/// Whether entries with the day's events may have expired, so that it may neither be verified nor rebuilt any more.
+pub fn is_beyond_proof(deployment: &Deployment, date: NaiveDate, now_ms: i64) -> bool {
+    now_ms >= expires_ms(deployment, date)
 }
 
-/// Whether events of the day may have expired, so that it can neither be verified nor rebuilt any more.
-pub fn is_beyond_proof(zone: Tz, date: NaiveDate, now_ms: i64) -> bool {
-    expired_since(zone, date, now_ms).is_some()
+/// Refuses a day of which the log no longer tells all.
+///
+/// # Errors
+///
+/// [`AggregateError::Expired`]; or the log or the table cannot be read.
+pub(crate) async fn check_complete<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    date: NaiveDate,
+) -> Result<(), AggregateError> {
+    match closed_day(run, date).await? {
+        Some(closed) => Err(AggregateError::Expired { date, why: closed.to_string() }),
+        None => Ok(()),
+    }
+}
+
+async fn closed_day<S: AggregatorStore>(run: &Run<'_, S>, date: NaiveDate) -> Result<Option<Closed>, AggregateError> {
+    if !is_beyond_proof(run.deployment(), date, run.now_ms) {
+        return Ok(None);
+    }
+    let records = run.partials(date).await?;
+    let versions: u64 = records.iter().map(|record| record.version).sum();
+    let daily = run.dailies(&BTreeSet::from([date])).await?.pop();
+    if daily.is_some_and(|row| row.made_of.day > versions) {
+        return Ok(Some(Closed::PartialsExpired));
+    }
+    let retention_ms = i64::from(run.deployment().log_retention_days) * DAY_MS;
+    for record in records {
+        // Entries expire by their age, so the first one with something of the day is the first to go.
+        let expires_ms = match run.deps.log.read_header(&record.source, record.first, run.deadline).await {
+            Ok(header) => header.facts.appended_ms.saturating_add(retention_ms - DAY_MS),
+            Err(LogError::Damaged { .. }) => i64::MIN,
+            Err(error) => return Err(error.into()),
+        };
+        if record.first > 0 && run.now_ms >= expires_ms {
+            return Ok(Some(Closed::EntriesExpired { source: record.source.to_string() }));
+        }
+    }
+    Ok(None)
 }
 
 /// Brings the days from `from` until tomorrow up to date with what came in before and among them: users who were first
@@ -102,11 +122,11 @@ pub async fn follow_up<S: AggregatorStore>(
 ) -> Result<RollUp, AggregateError> {
     let run = Box::pin(Run::begin(deps, deadline)).await?;
     let all: Vec<_> = days(from, days_after(today(run.zone(), run.now_ms), 1)).collect();
-    let mut found = RollUp { days: Vec::new() };
+    let mut found = RollUp { following: Following::default(), days: Vec::new() };
     for chunk in all.chunks(MAX_DATES) {
         let mut ledger = Box::pin(Ledger::load(&run, &chunk.iter().copied().collect())).await?;
         for date in chunk {
-            found.days.extend(Box::pin(follow(&run, &mut ledger, *date)).await);
+            found.days.extend(Box::pin(follow_day(&run, &mut ledger, *date)).await);
         }
     }
     Ok(found)

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use headcount_core::calendar::{days, days_before};
 use headcount_core::user_sketch::UserSketch;
-use headcount_store::retry::retry;
+use headcount_runtime::retry::retry;
 use headcount_store::rows::{DailyRow, Put, SketchesRow, TotalRow};
 use headcount_store::traits::AggregatorStore;
 use rayon::prelude::*;
 
 use crate::calendar_window::{MONTH_DAYS, WEEK_DAYS};
 use crate::compute;
-use crate::day::Run;
 use crate::error::AggregateError;
+use crate::run::Run;
 
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {

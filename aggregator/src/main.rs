@@ -1,4 +1,4 @@
-//! The aggregator as a Lambda function: wires the roll-up to DynamoDB and to the runtime.
+//! The aggregator as a Lambda function: wires the handler to the log, DynamoDB and the runtime.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,11 +7,13 @@ use anyhow::Context as _;
 use headcount_aggregator::config::Config;
 use headcount_aggregator::deps::Deps;
 use headcount_aggregator::handler::handle;
-use headcount_store::clock::Clock;
+use headcount_log::Log;
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
+use headcount_runtime::telemetry::Telemetry;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
-use headcount_store::retry::Jitter;
-use headcount_store::telemetry::Telemetry;
+use headcount_store::dynamo::connect::connect;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
@@ -22,10 +24,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
     let config = Config::read(|name| std::env::var(name).ok()).context("the aggregator cannot start")?;
     let telemetry = Telemetry::start(&config.project)?;
-    let connection = connect(&ConnectOptions::default()).await;
-    let store = DynamoStore::new(connection, config.tables);
-    let (clock, jitter) = (Clock::system(), Jitter::from_entropy());
-    let deps = Arc::new(Deps { store, clock, jitter, settings: config.settings });
+    let log = Log::open(&config.log, Jitter::from_entropy()).await.context("the aggregator cannot start")?;
+    let store = DynamoStore::new(connect(&ConnectOptions::default()).await, config.tables);
+    let deps = Arc::new(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings));
     run(service_fn(move |event: LambdaEvent<Value>| {
         let deps = deps.clone();
         async move {

@@ -8,8 +8,8 @@ use headcount_store::traits::AggregatorStore;
 use rayon::prelude::*;
 
 use crate::compute;
-use crate::day::Run;
 use crate::error::AggregateError;
+use crate::run::Run;
 
 /// What a day's partials say, alone and together.
 #[derive(Default)]
@@ -17,8 +17,6 @@ pub(crate) struct MergedDay {
     pub(crate) sources: usize,
     /// The sum of their versions.
     pub(crate) version_sum: u64,
-    /// Those that wait to be counted again, as they were read.
-    pub(crate) dirty: Vec<PartialRecord>,
     pub(crate) merged: Merged,
 }
 
@@ -29,15 +27,6 @@ impl MergedDay {
         self.merged = self.merged.join(page);
         self.sources += records.len();
         self.version_sum += records.iter().map(|record| record.version).sum::<u64>();
-        self.dirty.extend(records.into_iter().filter(|record| record.dirty));
-        self
-    }
-
-    fn join(mut self, other: Self) -> Self {
-        self.sources += other.sources;
-        self.version_sum += other.version_sum;
-        self.dirty.extend(other.dirty);
-        self.merged = self.merged.join(other.merged);
         self
     }
 }
@@ -45,22 +34,13 @@ impl MergedDay {
 impl<S: AggregatorStore> Run<'_, S> {
     /// Reads and merges a day's partials. A damaged one is named, and the others go on.
     pub(crate) async fn merged(&self, date: NaiveDate) -> Result<MergedDay, AggregateError> {
-        let shards = 0..self.shards(date).count();
-        let listings = shards.map(|shard| self.merged_shard(date, shard)).collect();
-        let shards = self.side_by_side(listings).await?;
-        let mut day = shards.into_iter().reduce(MergedDay::join).unwrap_or_default();
-        day.dirty.sort_by(|a, b| a.source.cmp(&b.source));
-        day.merged.set_aside.sort_by(|a, b| a.source.cmp(&b.source));
-        Ok(day)
-    }
-
-    async fn merged_shard(&self, date: NaiveDate, shard: u32) -> Result<MergedDay, AggregateError> {
         let (mut day, mut after) = (MergedDay::default(), None);
         loop {
-            let (records, next) = self.partials_page(date, shard, after.as_ref()).await?;
+            let (records, next) = self.partials_page(date, after.as_ref()).await?;
             day = compute::run(self.deps.settings.compute, move || day.with(records)).await?;
             after = next;
             if after.is_none() {
+                day.merged.set_aside.sort_by(|a, b| a.source.cmp(&b.source));
                 return Ok(day);
             }
         }

@@ -1,4 +1,4 @@
-//! The hourly roll-up: what every open day needs, date by date.
+//! The hourly roll-up: follows what is behind, and then does what every open day needs, date by date.
 
 mod one_day;
 mod report;
@@ -10,51 +10,72 @@ use headcount_store::traits::AggregatorStore;
 use tokio::time::Instant;
 
 use crate::calendar_window::{MAX_DATES, Scope};
-use crate::day::Run;
 use crate::deps::Deps;
 use crate::error::AggregateError;
+use crate::follow::{Care, Following, follow};
 use crate::ledger::Ledger;
 use crate::roll_up::one_day::Task;
 pub use crate::roll_up::report::{DayRollUp, Outcome, RollUp};
+use crate::run::Run;
 
-/// Aggregates the days that need it: with no `dates`, those whose partials differ from what their metrics were made
-/// of, within the window of late events, and those that close; else the named ones, whatever the table says.
+/// Follows what is behind, [`crate::follow::FOLLOW_TIME`] at most, then aggregates the days that need it: with no `dates`,
+/// those whose partials differ from what their metrics were made of, within the window of late events, and those that
+/// become final; else the named ones, whatever the table says. What is not followed yet is named in the report, and stops
+/// nothing.
 ///
 /// Days whose weekly, monthly or running figures an earlier day changed are brought up to date too. One date's failure
 /// is in its own outcome, and the others go on. Running it twice, or twice at once, is harmless.
 ///
 /// # Errors
 ///
-/// [`AggregateError`] where the run as a whole cannot begin: no deployment, the table away until the deadline, too
+/// [`AggregateError`] where the run as a whole cannot begin: no deployment, log or table away until the deadline, too
 /// many dates.
 pub async fn roll_up<S: AggregatorStore>(
     deps: &Deps<S>,
     dates: Option<&[NaiveDate]>,
     deadline: Instant,
 ) -> Result<RollUp, AggregateError> {
-    let named: BTreeSet<_> = dates.unwrap_or_default().iter().collect();
-    if named.len() > MAX_DATES {
-        return Err(AggregateError::TooManyDates { count: named.len() });
-    }
+    check_count(dates)?;
     // Boxed here and below, or the future of a whole run would be one huge, deeply nested value.
     let run = Box::pin(Run::begin(deps, deadline)).await?;
-    let scope = Scope::new(dates, run.zone(), &deps.settings, run.now_ms);
-    let mut ledger = Box::pin(Ledger::load(&run, &scope.all)).await?;
+    let now = Instant::now();
+    let half = now + deadline.saturating_duration_since(now) / 2;
+    let following = Box::pin(follow(&run, Care::Full, half)).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the log was not followed; the days are rolled up as far as they were before");
+        Following { error: Some(error.to_string()), ..Following::default() }
+    });
+    Box::pin(roll_up_in(&run, following, dates)).await
+}
+
+fn check_count(dates: Option<&[NaiveDate]>) -> Result<(), AggregateError> {
+    let count = dates.unwrap_or_default().iter().collect::<BTreeSet<_>>().len();
+    if count > MAX_DATES { Err(AggregateError::TooManyDates { count }) } else { Ok(()) }
+}
+
+/// The same within a run that has followed already.
+pub(crate) async fn roll_up_in<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    following: Following,
+    dates: Option<&[NaiveDate]>,
+) -> Result<RollUp, AggregateError> {
+    let scope = Scope::new(dates, run.zone(), &run.deps.settings, run.now_ms);
+    let followed_ms = following.figures_are_as_of(run.now_ms);
+    let mut ledger = Box::pin(Ledger::load(run, &scope.all)).await?;
     let mut days = Vec::new();
     // In order: a day's weekly and monthly figures are made of the days before it.
     for date in scope.all {
         let task = match (dates, scope.named.contains(&date)) {
-            (None, _) => Task::Open,
-            (Some(_), true) => Task::Named,
+            (None, _) => Task::Open { followed_ms },
+            (Some(_), true) => Task::Named { followed_ms },
             (Some(_), false) => Task::Following,
         };
-        days.extend(Box::pin(roll_up_day(&run, &mut ledger, date, task)).await);
+        days.extend(roll_up_day(run, &mut ledger, date, task).await);
     }
-    Ok(RollUp { days })
+    Ok(RollUp { following, days })
 }
 
 /// Brings a day that follows changed ones up to date; nothing where it has no figures.
-pub(crate) async fn follow<S: AggregatorStore>(
+pub(crate) async fn follow_day<S: AggregatorStore>(
     run: &Run<'_, S>,
     ledger: &mut Ledger,
     date: NaiveDate,

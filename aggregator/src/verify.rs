@@ -1,218 +1,215 @@
-//! Proof of a day's counters: each source's counters against its events at or before the fence.
+//! Proof of a day's counters: each source's partial against its entries of the log.
 
-mod tally;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::BuildHasherDefault;
 
 use chrono::NaiveDate;
 use headcount_core::counters::{Compare, Counters, Difference};
+use headcount_core::event::Event;
+use headcount_core::hash::{PassedThrough, hash128};
+use headcount_core::keys::Follower;
 use headcount_core::origin::Source;
 use headcount_core::partial::{Partial, PartialRecord};
+use headcount_follow::figures::fold_day;
+use headcount_log::error::EntryError;
 use headcount_store::traits::AggregatorStore;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::calendar_window::{expired_since, rejected_expired};
-use crate::day::Run;
 use crate::deps::Deps;
 use crate::error::AggregateError;
-use crate::reading::Fences;
-use crate::recount::counters_in_order;
-pub(crate) use crate::verify::tally::DayTally;
-use crate::verify::tally::SourceTally;
+use crate::follow::{Care, DamagedEntry};
+use crate::history::check_complete;
+use crate::rebuild::replay;
+use crate::replay::Replayed;
+use crate::run::Run;
+use crate::survey::Survey;
 
-/// Times that a day is read again because a source that differs was written meanwhile.
-const MAX_VERIFY_ROUNDS: u32 = 3;
+/// Different events of a day that are told apart (about 30 bytes each: 600 MB).
+pub const MAX_TOLD_APART: usize = 20_000_000;
 
-/// What a comparison of a day with its events found.
+/// What a comparison of a day with the log found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
     /// The date.
     pub date: NaiveDate,
-    /// Every source that has a partial or events.
+    /// Every source that has a partial or entries of the day, or damaged entries that may be of it.
     pub sources: Vec<SourceVerification>,
-    /// Counters that events cannot tell, and that were therefore not compared.
-    pub excluded: Vec<&'static str>,
+    /// Events that are in the log more than once, by id and timestamp, and therefore more than once in the figures: a
+    /// producer sent them again, and the memory of the consumer missed them. `None` where the day has more than
+    /// [`MAX_TOLD_APART`] different events.
+    pub repeated: Option<u64>,
 }
 
-/// What a comparison of one source with its events found.
+/// What a comparison of one source with its log found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceVerification {
     /// The source.
     pub source: String,
-    /// The last record that was folded; none where no partial is there yet.
-    pub fence: Option<String>,
-    /// Stored events at or before the fence.
+    /// The last entry whose events are in the figures.
+    pub as_of: u64,
+    /// Events of the day in the entries up to that one.
     pub events: u64,
-    /// Stored events after the fence: they will be counted when their records are folded.
+    /// Events of the day in entries that are not followed yet: they will be counted.
     pub in_flight: u64,
-    /// Whether events were stored behind the fence, so that a recount is due: until then the source may differ.
-    pub dirty: bool,
     /// Which part of the partial is damaged, if one is.
     pub damaged: Option<String>,
-    /// Every counter that is not what the events say.
+    /// Entries that are missing or cannot be read, and may have events of the day.
+    pub damaged_entries: Vec<DamagedEntry>,
+    /// Every counter, and `users` and `sessions`, that is not what the log says.
     pub differences: Vec<Difference>,
 }
 
 impl Verification {
-    /// Whether every counter of every source is what the events say.
+    /// Whether every partial is what the log says, and all of the log can be read.
     pub fn passed(&self) -> bool {
         self.sources.iter().all(SourceVerification::passed)
     }
 
-    /// Stored events at or before their source's fence.
+    /// Events in entries that are followed.
     pub fn events(&self) -> u64 {
         self.sources.iter().map(|source| source.events).sum()
     }
 
-    /// Stored events that are not folded yet.
+    /// Events in entries that are not followed yet.
     pub fn in_flight(&self) -> u64 {
         self.sources.iter().map(|source| source.in_flight).sum()
-    }
-
-    /// Whether a source waits to be recounted, which the next roll-up does.
-    pub fn is_recount_due(&self) -> bool {
-        self.sources.iter().any(|source| source.dirty)
     }
 }
 
 impl SourceVerification {
-    /// Whether every counter of the source is what the events say.
+    /// Whether the partial is what the log says, and all of the log can be read.
     pub fn passed(&self) -> bool {
-        self.damaged.is_none() && self.differences.is_empty()
+        self.damaged.is_none() && self.damaged_entries.is_empty() && self.differences.is_empty()
+    }
+
+    fn is_of_the_day(&self) -> bool {
+        self.events > 0 || self.in_flight > 0 || !self.passed()
     }
 }
 
-/// Compares each source's counters of `date` with its stored events at or before its fence.
-///
-/// `duplicates` are no events, and are excluded; so is `rejected` once its items may have expired. A source that waits to
-/// be recounted is compared as it is: roll up first.
+/// Replays the log for `date` and compares what it says with each source's partial, at the entry that the partial was folded
+/// up to. Consumers and followers may go on meanwhile.
 ///
 /// # Errors
 ///
-/// [`AggregateError`] where the table cannot be read in time, or where the day's events may have expired.
+/// [`AggregateError`] where log or table cannot be read in time, or where entries of the day may have expired.
 pub async fn verify<S: AggregatorStore>(
     deps: &Deps<S>,
     date: NaiveDate,
     deadline: Instant,
 ) -> Result<Verification, AggregateError> {
     let run = Box::pin(Run::begin(deps, deadline)).await?;
-    Ok(Box::pin(verify_day(&run, date)).await?.0)
+    check_complete(&run, date).await?;
+    // Checkpoints before partials: a follower writes them the other way round, so a partial has all up to its checkpoint.
+    let survey = Survey::take(&run, Care::Full).await?;
+    let mut records: BTreeMap<Source, PartialRecord> =
+        run.partials(date).await?.into_iter().map(|record| (record.source.clone(), record)).collect();
+    let (mut sources, mut once) = (Vec::new(), Once::default());
+    // In order, so that of equal events the one of the smallest source counts.
+    let mut looked: Vec<_> = survey.sources().collect();
+    looked.sort_by(|a, b| a.source.cmp(&b.source));
+    for looked in looked {
+        let record = records.remove(&looked.source);
+        let followed = looked.seen(Follower::Figures).entry.max(record.as_ref().map_or(0, |record| record.as_of));
+        let found = verify_source(&run, date, &looked.source, looked.newest, followed, record, &mut once).await?;
+        sources.extend(Some(found).filter(SourceVerification::is_of_the_day));
+    }
+    // The log has nothing of these sources at all.
+    for (source, record) in records {
+        let followed = record.as_of;
+        sources.push(verify_source(&run, date, &source, 0, followed, Some(record), &mut once).await?);
+    }
+    sources.sort_by(|a, b| a.source.cmp(&b.source));
+    Ok(Verification { date, sources, repeated: once.repeated() })
 }
 
-/// The same within a run, with what else one reading of the events tells.
-pub(crate) async fn verify_day<S: AggregatorStore>(
+async fn verify_source<S: AggregatorStore>(
     run: &Run<'_, S>,
     date: NaiveDate,
-) -> Result<(Verification, DayTally), AggregateError> {
-    if let Some(expiry) = expired_since(run.zone(), date, run.now_ms) {
-        return Err(AggregateError::Expired { date, expiry });
-    }
-    let mut records = run.partials(date).await?;
-    let mut round = 1;
-    loop {
-        let (verification, tally) = compare(run, date, &records).await?;
-        if verification.passed() || round == MAX_VERIFY_ROUNDS {
-            return Ok((verification, tally));
+    source: &Source,
+    newest: u64,
+    followed: u64,
+    record: Option<PartialRecord>,
+    once: &mut Once,
+) -> Result<SourceVerification, AggregateError> {
+    let new = || Partial::new(date, source.clone(), run.deployment().precision).map_err(AggregateError::Precision);
+    let (mut partial, dates, zone) = (new()?, BTreeSet::from([date]), run.zone());
+    let (mut in_flight, mut damaged_entries) = (0, Vec::new());
+    let mut add = |read: Replayed| -> Result<(), EntryError> {
+        let is_followed = read.entry <= followed;
+        for lines in &read.days? {
+            if !is_followed {
+                in_flight += lines.events();
+                continue;
+            }
+            let day = lines.day()?;
+            day.events.iter().for_each(|(_, event)| once.add(event));
+            fold_day(&mut partial, read.entry, &day, zone);
         }
-        // A recount, or a redelivery behind the fence, may have come between the two readings.
-        let now = run.partials(date).await?;
-        if !differs_in_a_changed_source(&verification, &records, &now) {
-            return Ok((verification, tally));
-        }
-        (records, round) = (now, round + 1);
-    }
-}
-
-fn differs_in_a_changed_source(found: &Verification, before: &[PartialRecord], now: &[PartialRecord]) -> bool {
-    let version = |records: &[PartialRecord], source: &str| {
-        records.iter().find(|record| record.source.as_str() == source).map(|record| record.version)
+        Ok(())
     };
-    let mut differing = found.sources.iter().filter(|source| !source.passed());
-    differing.any(|source| version(before, &source.source) != version(now, &source.source))
+    if let Some(replay) = replay(run, source, newest, &dates) {
+        let visit = |read: Replayed| {
+            let entry = read.entry;
+            if let Err(damage) = add(read) {
+                damaged_entries.push(DamagedEntry::new(entry, &damage));
+            }
+        };
+        replay.walk(followed, visit).await?;
+    }
+    let events = partial.counters.events;
+    let (damaged, differences) = match record {
+        Some(record) => match Partial::decode(&record) {
+            Ok(stored) => (None, differences(stored, partial)),
+            Err(damage) => (Some(damage.to_string()), Vec::new()),
+        },
+        None => (None, differences(new()?, partial)),
+    };
+    let source = source.to_string();
+    Ok(SourceVerification { source, as_of: followed, events, in_flight, damaged, damaged_entries, differences })
 }
 
-async fn compare<S: AggregatorStore>(
-    run: &Run<'_, S>,
-    date: NaiveDate,
-    records: &[PartialRecord],
-) -> Result<(Verification, DayTally), AggregateError> {
-    let fences: Fences = records.iter().map(|record| (record.source.clone(), record.last_sequence.clone())).collect();
-    let zone = run.zone();
-    let mut tally = run.fold_events(date, DayTally::default(), |tally, row| tally.add(&row, &fences, zone)).await?;
+/// What differs between a stored partial and the one that the log tells.
+fn differences(mut stored: Partial, mut told: Partial) -> Vec<Difference> {
+    let compare = Compare { duplicates: true, rejected: true };
+    let mut differences = Counters::difference(&stored.counters, &told.counters, compare);
+    let mut add = |counter: &str, is_same: bool, stored: f64, recounted: f64| {
+        if !is_same {
+            let (stored, recounted) = (stored.round() as u64, recounted.round() as u64);
+            differences.push(Difference { counter: counter.to_owned(), stored, recounted });
+        }
+    };
+    let is_same = stored.users.encode() == told.users.encode();
+    add("users", is_same, stored.users.estimate(), told.users.estimate());
+    let is_same = stored.sessions.encode() == told.sessions.encode();
+    add("sessions", is_same, stored.sessions.sessions(), told.sessions.sessions());
+    differences
+}
 
-    let compare = Compare { duplicates: false, rejected: !rejected_expired(zone, date, run.now_ms) };
-    if compare.rejected {
-        for (source, count) in run.rejected(date, &fences).await? {
-            tally.sources.entry(source).or_default().counters.add_rejected(count);
+/// Tells events that come more than once.
+#[derive(Debug, Default)]
+struct Once {
+    seen: HashSet<u128, BuildHasherDefault<PassedThrough>>,
+    repeated: u64,
+    is_full: bool,
+}
+
+impl Once {
+    /// Events are equal by id and timestamp, of which 128 bits of the hash are kept: no two are alike by chance.
+    fn add(&mut self, event: &Event<'_>) {
+        let mut identity = event.timestamp_ms.to_le_bytes().to_vec();
+        identity.extend_from_slice(event.id.as_bytes());
+        if self.seen.len() >= MAX_TOLD_APART {
+            self.is_full = true;
+        } else if !self.seen.insert(hash128(&identity)) {
+            self.repeated += 1;
         }
     }
-    let mut sources: BTreeMap<Source, SourceVerification> = BTreeMap::new();
-    for record in records {
-        let counted = tally.sources.get(&record.source).cloned().unwrap_or_default();
-        sources.insert(record.source.clone(), compare_source(record, &counted, compare));
-    }
-    for (source, counted) in &tally.sources {
-        sources.entry(source.clone()).or_insert_with(|| without_partial(source, counted));
-    }
-    count_in_order(run, date, records, compare, &tally, &mut sources).await?;
-    let excluded = [("duplicates", true), ("rejected", !compare.rejected)];
-    let excluded = excluded.into_iter().filter_map(|(name, out)| out.then_some(name)).collect();
-    Ok((Verification { date, sources: sources.into_values().collect(), excluded }, tally))
-}
 
-fn compare_source(record: &PartialRecord, counted: &SourceTally, compare: Compare) -> SourceVerification {
-    let mut source = without_partial(&record.source, counted);
-    source.fence = record.last_sequence.as_ref().map(ToString::to_string);
-    source.dirty = record.dirty;
-    match Partial::decode(record) {
-        Ok(partial) => source.differences = partial.counters.difference(&counted.counters, compare),
-        Err(damaged) => source.damaged = Some(damaged.to_string()),
+    fn repeated(&self) -> Option<u64> {
+        (!self.is_full).then_some(self.repeated)
     }
-    source
-}
-
-fn without_partial(source: &Source, counted: &SourceTally) -> SourceVerification {
-    SourceVerification {
-        source: source.to_string(),
-        fence: None,
-        events: counted.events,
-        in_flight: counted.in_flight,
-        dirty: false,
-        damaged: None,
-        differences: Vec::new(),
-    }
-}
-
-/// Which names a full map puts into the rest depends on the order of the events, and the first reading has none. So
-/// the sources that differ, few or none, are counted once more in the order of their origins, and that is what counts.
-async fn count_in_order<S: AggregatorStore>(
-    run: &Run<'_, S>,
-    date: NaiveDate,
-    records: &[PartialRecord],
-    compare: Compare,
-    tally: &DayTally,
-    sources: &mut BTreeMap<Source, SourceVerification>,
-) -> Result<(), AggregateError> {
-    let differing =
-        |record: &&PartialRecord| sources.get(&record.source).is_some_and(|source| !source.differences.is_empty());
-    let differing: Vec<_> = records.iter().filter(differing).collect();
-    if differing.is_empty() {
-        return Ok(());
-    }
-    let fences = differing.iter().map(|record| (record.source.clone(), record.last_sequence.clone())).collect();
-    let names = differing
-        .iter()
-        .filter_map(|record| Some((record.source.clone(), tally.sources.get(&record.source)?.names.counters())));
-    let mut in_order = counters_in_order(run, date, &fences, names.collect()).await?;
-    for record in differing {
-        let mut counters = in_order.remove(&record.source).unwrap_or_default();
-        counters.add_rejected(tally.sources.get(&record.source).map_or(0, |source| source.counters.rejected));
-        if let (Some(source), Ok(stored)) = (sources.get_mut(&record.source), Counters::decode(&record.counters)) {
-            source.differences = stored.difference(&counters, compare);
-        }
-    }
-    Ok(())
 }

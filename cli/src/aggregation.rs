@@ -3,34 +3,38 @@
 use std::time::Duration;
 
 use headcount_aggregator::Deps;
-use headcount_aggregator::config::{Config, EVENTS_TABLE, METRICS_TABLE};
-use headcount_store::clock::Clock;
+use headcount_aggregator::config::{Config, EVENTS_TABLE, LOG, METRICS_TABLE};
+use headcount_log::Log;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::retry::Jitter;
 use tokio::time::Instant;
 
-use crate::args::TableArgs;
+use crate::args::{LogArgs, TableArgs};
 use crate::connect;
 use crate::failure::Failure;
 
 /// How long one run may take.
 const PATIENCE: Duration = Duration::from_hours(1);
 
-/// The table of the command line, and the settings of the Lambda function's own environment variables: lateness and
-/// retention decide when a day is closed, and must be the deployment's.
-pub(crate) async fn deps(args: &TableArgs) -> Result<Deps<DynamoStore>, Failure> {
-    deps_over(connect::table(args).await?, args)
+/// Log and table of the command line, and the settings of the Lambda function's own environment variables: lateness and
+/// retention decide when a day is final, and must be the deployment's.
+pub(crate) async fn deps(table: &TableArgs, log: &LogArgs) -> Result<Deps<DynamoStore>, Failure> {
+    let log = connect::log(&table.services, log).await?;
+    deps_over(connect::table(table).await?, log, table)
 }
 
-/// The same over a table that is connected already.
-pub(crate) fn deps_over(store: DynamoStore, args: &TableArgs) -> Result<Deps<DynamoStore>, Failure> {
+/// The same over a log and a table that are connected already.
+pub(crate) fn deps_over(store: DynamoStore, log: Log, args: &TableArgs) -> Result<Deps<DynamoStore>, Failure> {
     let variable = |name: &str| match name {
         EVENTS_TABLE => Some(args.tables.dynamodb.table.clone()),
         METRICS_TABLE => args.tables.metrics_table.clone(),
+        // It is open already, but has to be set.
+        LOG => Some("open".to_owned()),
         _ => std::env::var(name).ok(),
     };
     let settings = Config::read(variable).map_err(Failure::said)?.settings;
-    Ok(Deps { store, clock: Clock::system(), jitter: Jitter::from_entropy(), settings })
+    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings))
 }
 
 /// When a run that begins now must have ended.

@@ -27,6 +27,7 @@ mod user;
 mod verify;
 
 mod connection;
+mod items;
 mod range;
 mod rules;
 mod values;
@@ -35,8 +36,8 @@ pub(crate) use ai::Ai;
 pub(crate) use check::Check;
 pub(crate) use collector::{Collector, PostingArgs};
 pub(crate) use connection::{
-    DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, DynamoArgs, KINESIS_PORT, KinesisArgs, ServiceArgs, StreamArgs,
-    TableArgs, TablesArgs, WEB_PORT,
+    DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, DynamoArgs, KINESIS_PORT, KinesisArgs, LogArgs, ServiceArgs,
+    StreamArgs, TableArgs, TablesArgs, WEB_PORT,
 };
 pub(crate) use consume::Consume;
 pub(crate) use cost::Cost;
@@ -47,6 +48,7 @@ pub(crate) use features::Features;
 pub(crate) use generate::Generate;
 pub(crate) use import::Import;
 pub(crate) use init::Init;
+pub(crate) use items::ItemArgs;
 pub(crate) use load::Load;
 pub(crate) use metrics::Metrics;
 pub(crate) use range::{FormatArgs, PageArgs, RangeArgs};
@@ -114,9 +116,9 @@ pub(crate) enum Command {
     Redrive(Redrive),
     /// Aggregate days now instead of waiting for the schedule
     Rollup(Rollup),
-    /// Prove a day's counters against its raw events
+    /// Compare a day's counters with the event log
     Verify(Verify),
-    /// Count days again from their raw events
+    /// Count days again from the event log
     Rebuild(Rebuild),
     /// Estimate what a month costs on AWS, and where the money goes
     Cost(Cost),

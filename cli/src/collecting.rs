@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    const RULES: RuleArgs = RuleArgs { event_types: None, ip_policy: None };
+    const RULES: RuleArgs = RuleArgs { event_types: None, ip_policy: None, placeholder_ids: None };
 
     #[test]
     fn keys_come_from_a_file_and_an_empty_one_is_a_mistake() {

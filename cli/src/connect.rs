@@ -1,16 +1,24 @@
-//! The way to the stream and the table that a command line asks for.
+//! The way to the stream, the table and the event log that a command line asks for.
+
+mod running;
+
+pub(crate) use running::LOG_FIELD;
 
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use headcount_log::Log;
 use headcount_producer::KinesisStream;
+use headcount_runtime::aws::{ConnectOptions, sdk_config};
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect, sdk_config};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::Tables;
 use headcount_store::error::StoreError;
 
 use crate::args::{
-    DYNAMODB_PORT, DynamoArgs, KINESIS_PORT, KinesisArgs, ServiceArgs, StreamArgs, TableArgs, TablesArgs,
+    DYNAMODB_PORT, DynamoArgs, KINESIS_PORT, KinesisArgs, LogArgs, ServiceArgs, StreamArgs, TableArgs, TablesArgs,
+    WEB_PORT,
 };
 use crate::failure::Failure;
 use crate::sender::failed;
@@ -70,6 +78,28 @@ fn cannot_be_used(error: StoreError, services: &ServiceArgs) -> Failure {
 pub(crate) fn tables(args: &TablesArgs) -> Tables {
     let events = &args.dynamodb.table;
     Tables::new(events, args.metrics_table.as_deref().unwrap_or(events))
+}
+
+/// The event log.
+pub(crate) async fn log(services: &ServiceArgs, args: &LogArgs) -> Result<Log, Failure> {
+    let place = place_of_log(services, args).await?;
+    Log::open(&place, Jitter::from_entropy()).await.map_err(Failure::said)
+}
+
+/// Where the event log is: as given, or where the running `headcount serve` says.
+pub(crate) async fn place_of_log(services: &ServiceArgs, args: &LogArgs) -> Result<String, Failure> {
+    if let Some(place) = &args.log {
+        return Ok(place.clone());
+    }
+    if !services.local {
+        let remedy = "give --log s3://<bucket> (the stack's LogBucket), or set HEADCOUNT_LOG; for a running `headcount \
+                      serve` give --local";
+        return Err(Failure::new("this command needs the event log", remedy));
+    }
+    running::place_of_log(WEB_PORT).await.map_err(|problem| {
+        let what = format!("the running `headcount serve` does not say where its event log is ({problem})");
+        Failure::new(what, "start it, or give its folder: --log DIR/log, where DIR is its --data-dir")
+    })
 }
 
 /// How to reach Kinesis.

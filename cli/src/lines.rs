@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use headcount_core::hash::hash128;
+use headcount_core::wire::{Raw, split};
 use headcount_producer::Unchecked;
 use headcount_producer::identity::event_id;
 use headcount_producer::limits::MAX_RECORD_BYTES;
@@ -40,14 +41,14 @@ pub(crate) trait Identities {
 
 /// The machine's clock and randomness that nobody can predict.
 pub(crate) struct SystemIdentities {
-    clock: headcount_store::clock::Clock,
+    clock: headcount_runtime::clock::Clock,
     random: fastrand::Rng,
 }
 
 impl SystemIdentities {
     /// Ready to use.
     pub(crate) fn new() -> Self {
-        Self { clock: headcount_store::clock::Clock::system(), random: fastrand::Rng::new() }
+        Self { clock: headcount_runtime::clock::Clock::system(), random: fastrand::Rng::new() }
     }
 }
 
@@ -127,6 +128,23 @@ pub(crate) fn classify(line: &[u8], identities: &mut impl Identities) -> Line {
         return Line::TooLong;
     }
     Line::Event { event: Unchecked { user_id, json }, minted }
+}
+
+/// What a line holds: one event, or several that follow each other without a line break.
+pub(crate) fn classify_all(line: &[u8], identities: &mut impl Identities) -> Vec<Line> {
+    let one = classify(line, identities);
+    if !matches!(one, Line::NotJson(_)) {
+        return vec![one];
+    }
+    let elements = match split(line) {
+        Ok(elements) if elements.len() > 1 => elements,
+        _ => return vec![one],
+    };
+    let bytes = elements.iter().map(|element| match element {
+        Raw::Text(text) => text.as_bytes(),
+        Raw::NotText(bytes) => bytes,
+    });
+    bytes.map(|element| classify(element, identities)).collect()
 }
 
 fn mint(seen: &Seen<'_>, identities: &mut impl Identities) -> String {

@@ -7,6 +7,7 @@ mod collecting;
 mod commands;
 mod connect;
 mod consumption;
+mod content;
 mod cost;
 mod failure;
 mod generate;

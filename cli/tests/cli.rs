@@ -25,7 +25,7 @@ fn headcount(args: &[&str]) -> Command {
     for name in foreign {
         command.env_remove(name);
     }
-    command.env_remove("RUST_LOG").env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env_remove("RUST_LOG").env_remove("HEADCOUNT_LOG").env("AWS_EC2_METADATA_DISABLED", "true");
     command.env("AWS_CONFIG_FILE", scratch("no-config")).env("AWS_SHARED_CREDENTIALS_FILE", scratch("no-credentials"));
     command.args(args);
     command

@@ -1,30 +1,37 @@
 //! The configuration of the Lambda function, from its environment.
 
-use chrono_tz::Tz;
 use headcount_core::ip_policy::IpPolicy;
-use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
+use headcount_runtime::environment::Environment;
 use headcount_store::dynamo::schema::Tables;
 
-use crate::deps::{Feed, Settings};
+use crate::deps::Settings;
 
-/// The table of the events, partials and users.
-pub const EVENTS_TABLE: &str = "EVENTS_TABLE";
-/// The table of the metrics; the events' one where it is not set.
-pub const METRICS_TABLE: &str = "METRICS_TABLE";
+pub use headcount_follow::config::{
+    EVENT_ITEMS, EVENTS_TABLE, LOG, METRICS_TABLE, PROJECT, REPORTING_ZONE, USER_INDEX,
+};
+pub use headcount_runtime::environment::ConfigError;
+
+/// Days that the log keeps an entry: those of the bucket's lifecycle rule.
+pub const EVENT_RETENTION_DAYS: &str = "EVENT_RETENTION_DAYS";
+/// Tells a stream that was deleted and created again under its old name from the first one.
+pub const STREAM_GENERATION: &str = "STREAM_GENERATION";
 /// What is kept of addresses: `keep`, `truncate` or `drop`.
 pub const IP_POLICY: &str = "IP_POLICY";
 /// Further event types, by commas.
 pub const EVENT_TYPES: &str = "EVENT_TYPES";
 /// Days before its arrival that an event may lie, 0 to 80.
 pub const LATENESS_DAYS: &str = "LATENESS_DAYS";
-/// The reporting time zone: of a new deployment, checked against an existing one.
-pub const REPORTING_ZONE: &str = "REPORTING_ZONE";
-/// The project's name, for a new deployment.
-pub const PROJECT: &str = "PROJECT";
 
 /// Most days of lateness: events live 90 days, and their day must be counted well before they expire.
 pub const MAX_LATENESS_DAYS: i64 = 80;
+
+/// Fewest days that the log may keep an entry: lateness and the stream's retention of a day, and the time to prove a day.
+pub const MIN_RETENTION_DAYS: u32 = 14;
+
+/// Most days that the log may keep an entry.
+pub const MAX_RETENTION_DAYS: u32 = 3_650;
 
 /// The memory that Lambda gave the function, in MB.
 pub const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
@@ -46,19 +53,11 @@ pub fn processors(memory_mb: Option<&str>, there: usize) -> usize {
     given.clamp(1, there.max(1))
 }
 
-/// A setting that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the environment variable {name} {problem}")]
-pub struct ConfigError {
-    /// The variable.
-    pub name: &'static str,
-    /// What is wrong, and what would be right.
-    pub problem: String,
-}
-
 /// The configuration of the consumer.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Where the log lies.
+    pub log: String,
     /// The tables.
     pub tables: Tables,
     /// What the handler needs to know.
@@ -72,48 +71,43 @@ impl Config {
     ///
     /// [`ConfigError`] names the variable and the rule.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let set = |name| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let error = |name, problem: String| ConfigError { name, problem };
-
-        let events = set(EVENTS_TABLE)
-            .ok_or_else(|| error(EVENTS_TABLE, "is not set: set it to the name of the DynamoDB table".to_owned()))?;
-        let metrics = set(METRICS_TABLE).unwrap_or_else(|| events.clone());
-        let ip_policy = match set(IP_POLICY) {
-            Some(text) => {
-                text.parse::<IpPolicy>().map_err(|problem| error(IP_POLICY, format!("is wrong: {problem}")))?
-            }
+        let environment = Environment::new(variable);
+        let follow = headcount_follow::config::Config::read(&environment)?;
+        let ip_policy = match environment.text(IP_POLICY) {
+            Some(text) => text
+                .parse::<IpPolicy>()
+                .map_err(|problem| ConfigError { name: IP_POLICY, problem: format!("is wrong: {problem}") })?,
             None => IpPolicy::default(),
         };
-        let lateness_ms = match set(LATENESS_DAYS) {
-            Some(text) => match text.parse::<i64>() {
-                Ok(days) if (0..=MAX_LATENESS_DAYS).contains(&days) => days * DAY_MS,
-                _ => {
-                    let problem = format!("is {text:?}: it must be a whole number of days, 0 to {MAX_LATENESS_DAYS}");
-                    return Err(error(LATENESS_DAYS, problem));
-                }
-            },
-            None => DEFAULT_LATENESS_MS,
-        };
-        let types = set(EVENT_TYPES).unwrap_or_default();
+        let lateness_ms =
+            environment.number(LATENESS_DAYS, 0..=MAX_LATENESS_DAYS)?.map_or(DEFAULT_LATENESS_MS, |days| days * DAY_MS);
+        let types = environment.text(EVENT_TYPES).unwrap_or_default();
         let types = types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let rules = Rules::new(types, Some(lateness_ms), MAX_EARLINESS_MS, ip_policy)
-            .map_err(|problem| error(EVENT_TYPES, format!("is wrong: {problem}")))?;
-        let zone = match set(REPORTING_ZONE) {
-            Some(name) => Some(name.parse::<Tz>().map_err(|_| {
-                error(REPORTING_ZONE, format!("is {name:?}: it must be an IANA time zone such as Europe/Berlin"))
-            })?),
-            None => None,
-        };
-        let project = set(PROJECT).unwrap_or_else(|| "headcount".to_owned());
+            .map_err(|problem| ConfigError { name: EVENT_TYPES, problem: format!("is wrong: {problem}") })?;
+        let log_retention_days = environment
+            .number(EVENT_RETENTION_DAYS, MIN_RETENTION_DAYS.into()..=MAX_RETENTION_DAYS.into())?
+            .map_or(DEFAULT_LOG_RETENTION_DAYS, |days| days as u32);
         Ok(Self {
-            tables: Tables::new(&events, &metrics),
-            settings: Settings { rules, zone, project, feed: Feed::Mapping },
+            log: follow.log,
+            tables: follow.tables,
+            settings: Settings {
+                rules,
+                zone: follow.zone,
+                project: follow.project,
+                log_retention_days,
+                stream_generation: environment.text(STREAM_GENERATION),
+                items: follow.items,
+            },
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono_tz::Tz;
+    use headcount_follow::ItemOptions;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -122,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_not_set_has_a_default() {
-        let config = read(&[(EVENTS_TABLE, "headcount"), (IP_POLICY, " ")]).unwrap();
+        let config = read(&[(EVENTS_TABLE, "headcount"), (LOG, "s3://log"), (IP_POLICY, " ")]).unwrap();
         assert_eq!(config.settings.rules.lateness_ms(), Some(DEFAULT_LATENESS_MS));
         assert_eq!(config.settings.rules.ip_policy(), IpPolicy::Keep);
         assert_eq!(config.settings.zone, None);
@@ -132,6 +126,9 @@ mod tests {
     fn what_is_set_is_taken() {
         let set = [
             (EVENTS_TABLE, "events"),
+            (LOG, "s3://log/prefix"),
+            (EVENT_ITEMS, "false"),
+            (STREAM_GENERATION, "2"),
             (IP_POLICY, "truncate"),
             (LATENESS_DAYS, "3"),
             (REPORTING_ZONE, "Europe/Berlin"),
@@ -141,12 +138,14 @@ mod tests {
         assert_eq!(config.settings.rules.lateness_ms(), Some(3 * DAY_MS));
         assert_eq!(config.settings.rules.ip_policy(), IpPolicy::Truncate);
         assert_eq!(config.settings.zone, Some(Tz::Europe__Berlin));
+        assert_eq!((&*config.log, config.settings.stream_generation.as_deref()), ("s3://log/prefix", Some("2")));
+        assert_eq!(config.settings.items, ItemOptions { event_items: false, user_index: true });
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         let check = |name: &'static str, value: &str, says: &str| {
-            let error = read(&[(EVENTS_TABLE, "events"), (name, value)]).unwrap_err();
+            let error = read(&[(name, value), (EVENTS_TABLE, "events"), (LOG, "s3://log")]).unwrap_err();
             assert_eq!(error.name, name);
             assert!(error.to_string().contains(says), "{error}");
         };
@@ -155,6 +154,9 @@ mod tests {
         check(LATENESS_DAYS, "week", "whole number");
         check(REPORTING_ZONE, "Berlin", "IANA");
         check(EVENT_TYPES, &"x".repeat(65), "EVENT_TYPES");
+        check(EVENT_ITEMS, "no", "true or false");
+        check(EVENT_RETENTION_DAYS, "7", "14 to 3650");
         assert_eq!(read(&[]).unwrap_err().name, EVENTS_TABLE);
+        assert_eq!(read(&[(EVENTS_TABLE, "events")]).unwrap_err().name, LOG);
     }
 }

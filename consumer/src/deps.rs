@@ -1,21 +1,19 @@
 //! What the handler needs, made once for many invocations.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use chrono_tz::Tz;
-use headcount_core::deployment::Deployment;
-use headcount_core::limits::DAY_MS;
+use headcount_core::deployment::{Deployment, TableId};
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
-use headcount_store::deployment::{OpenError, open};
-use headcount_store::retry::Jitter;
-use headcount_store::traits::DeploymentStore;
-use tokio::time::{Duration, Instant};
+use headcount_follow::{Figures, ItemOptions, Items};
+use headcount_log::{Log, LogError};
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
+use tokio::time::Instant;
 
-use crate::caches::{PartialCache, UserCache};
-
-/// How old what is known of the deployment may be. Its write shards change from a date at least two days ahead.
-pub const DEPLOYMENT_MAX_AGE: Duration = Duration::from_mins(5);
+use crate::follow::TableState;
+use crate::memory::Memory;
+use crate::tail::Tails;
 
 /// How this consumer is configured.
 #[derive(Clone, Debug)]
@@ -27,38 +25,19 @@ pub struct Settings {
     pub zone: Option<Tz>,
     /// The project's name, for a new deployment.
     pub project: String,
-    /// Where the batches come from.
-    pub feed: Feed,
-}
-
-/// Where batches come from, and so what a record at or before a fence means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Feed {
-    /// An event source mapping: a source's records in order, so what lies at or before a fence was counted.
-    #[default]
-    Mapping,
-    /// A failure destination: records that their source may have passed without counting them. Whatever of them lies at or
-    /// before a fence marks its partial dirty, also where an earlier try had stored the events already.
-    Redrive,
-    /// A file of history: a source of its own, in order. Items live as long as if their days ended now.
-    Import,
-}
-
-impl Feed {
-    /// `TTL` of an item that lives so many days after its day ended, seconds since the epoch. History would be born dead,
-    /// so its items live from now on.
-    pub(crate) fn expiry_s(self, end_of_day_ms: i64, now_ms: i64, days: i64) -> i64 {
-        let from_ms = match self {
-            Self::Mapping | Self::Redrive => end_of_day_ms,
-            Self::Import => end_of_day_ms.max(now_ms),
-        };
-        from_ms.saturating_add(days * DAY_MS).div_euclid(1_000)
-    }
+    /// Days that the log keeps an entry, for a new deployment.
+    pub log_retention_days: u32,
+    /// Tells a stream that was deleted and created again under its old name from the first one.
+    pub stream_generation: Option<String>,
+    /// Which items are written.
+    pub items: ItemOptions,
 }
 
 /// What the handler needs.
 #[derive(Debug)]
 pub struct Deps<S> {
+    /// The log.
+    pub log: Log,
     /// The table.
     pub store: S,
     /// The wall clock.
@@ -67,56 +46,66 @@ pub struct Deps<S> {
     pub jitter: Jitter,
     /// The configuration.
     pub settings: Settings,
-    /// First days of users that are confirmed.
-    pub users: UserCache,
-    /// Partials as they are in the table.
-    pub partials: PartialCache,
-    deployment: Mutex<Option<(Arc<Deployment>, Instant)>>,
+    /// Where each source's log ends.
+    pub tails: Tails,
+    /// Events that were appended lately.
+    pub memory: Memory,
+    /// The follower of figures.
+    pub figures: Figures,
+    /// The follower of items.
+    pub items: Items,
+    /// The table, once it was reached.
+    pub table: TableState,
+    deployment: Mutex<Option<Arc<Deployment>>>,
 }
 
 impl<S> Deps<S> {
     /// A cold start: nothing is remembered.
-    pub fn new(store: S, clock: Clock, jitter: Jitter, settings: Settings) -> Self {
+    pub fn new(log: Log, store: S, clock: Clock, jitter: Jitter, settings: Settings) -> Self {
+        let items = Items::new(settings.items);
         Self {
+            log,
             store,
             clock,
             jitter,
             settings,
-            users: UserCache::default(),
-            partials: PartialCache::default(),
-            deployment: Mutex::new(None),
+            tails: Tails::default(),
+            memory: Memory::default(),
+            figures: Figures::default(),
+            items,
+            table: TableState::default(),
+            deployment: Mutex::default(),
         }
     }
-}
 
-impl<S: DeploymentStore> Deps<S> {
-    /// The table's deployment, created where the table is new, read again now and then.
+    /// The log's deployment, created where the log is new. It never changes, so it is read once.
     ///
     /// # Errors
     ///
-    /// [`OpenError`], where the table cannot be asked and was never, or must not be used by this build or
-    /// configuration.
-    pub async fn deployment(&self, deadline: Instant) -> Result<Arc<Deployment>, OpenError> {
-        let known = self.deployment.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((deployment, read_at)) = &known
-            && read_at.elapsed() < DEPLOYMENT_MAX_AGE
-        {
-            return Ok(deployment.clone());
+    /// [`LogError`], where the log cannot be asked or must not be used by this build or configuration.
+    pub async fn deployment(&self, deadline: Instant) -> Result<Arc<Deployment>, LogError> {
+        let known = self.deployment.lock().expect("no holder of the lock panics").clone();
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let first = Deployment::new(self.settings.zone.unwrap_or(Tz::UTC), &self.settings.project);
-        let deployment = match (open(&self.store, &first, &self.jitter, deadline).await, known) {
-            (Ok(deployment), _) => Arc::new(deployment),
-            // Old knowledge is good for days; a table that is away is met where events are written.
-            (Err(OpenError::Store(error)), Some((deployment, _))) => {
-                tracing::warn!(%error, "the deployment's record cannot be read again");
-                return Ok(deployment);
-            }
-            (Err(error), _) => return Err(error),
+        let first = Deployment {
+            log_retention_days: self.settings.log_retention_days,
+            ..Deployment::new(self.draw_id(), self.settings.zone.unwrap_or(Tz::UTC), &self.settings.project)
         };
+        let deployment = Arc::new(self.log.open_deployment(&first, deadline).await?);
         if let Some(zone) = self.settings.zone {
             deployment.check_zone(zone)?;
         }
-        *self.deployment.lock().unwrap_or_else(PoisonError::into_inner) = Some((deployment.clone(), Instant::now()));
+        *self.deployment.lock().expect("no holder of the lock panics") = Some(deployment.clone());
         Ok(deployment)
+    }
+
+    fn draw_id(&self) -> String {
+        format!("{:016x}{:016x}", self.jitter.draw(), self.jitter.draw())
+    }
+
+    /// A number for a table that was never used.
+    pub(crate) fn draw_table_id(&self) -> TableId {
+        TableId(self.jitter.draw())
     }
 }

@@ -1,62 +1,83 @@
 //! One invocation, from the delivered records to the answer.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
+use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::{KinesisBatchItemFailure, KinesisEventResponse};
-use chrono::NaiveDate;
-use futures_util::stream::{self, StreamExt as _};
-use headcount_core::deployment::Deployment;
-use headcount_core::limits::{EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
-use headcount_core::origin::{Origin, Source};
-use headcount_core::record::refused;
-use headcount_store::defects::Defect;
-use headcount_store::deployment::OpenError;
-use headcount_store::rows::{EventRow, RejectedRow};
-use headcount_store::telemetry;
-use headcount_store::traits::ConsumerStore;
-use tokio::time::Instant;
+use headcount_core::deployment::{Deployment, DeploymentError};
+use headcount_core::origin::Source;
+use headcount_follow::Appended;
+use headcount_log::LogError;
+use headcount_runtime::retry::Retryable as _;
+use headcount_runtime::telemetry;
+use headcount_store::meta::OpenError;
+use headcount_store::traits::FollowStore;
+use tokio::time::{Duration, Instant};
 
-use crate::batch::{Batch, BatchError, Chunk, Decoded};
-use crate::claim::{Standing, claim};
-use crate::days::Days;
-use crate::deadlines::Deadlines;
-use crate::delivery::Delivery;
+use crate::append::Appending;
+use crate::batch::{Batch, BatchError, Record};
+use crate::chunk::{CHUNK_BYTES, Chunk};
 use crate::deps::Deps;
-use crate::first_sight::see;
-use crate::fold::{Folding, Share, shares};
+use crate::follow::FollowTime;
 use crate::outcome::Outcome;
-use crate::rejects::put_all;
-use crate::settle::{Occurrence, RecordWork, checkpoint, owned};
+use crate::tail::{self, CHECKPOINT_TIME, Tail};
 
-/// Dates that are folded at once.
-pub const FOLDS_IN_FLIGHT: usize = 8;
+/// Bytes of records whose events stay in memory for the followers; what lies behind is read from the log.
+const FRESH_BYTES: usize = 4 * CHUNK_BYTES;
 
-/// Why an invocation fails as a whole: nothing of it was begun.
+/// How much newer than the log's newest entry a record may be that the log seems to cover: redelivery takes minutes. More
+/// means that the stream was deleted and created again, and counts its sequence numbers anew.
+const RECREATED_AFTER_MS: i64 = 60 * 60 * 1_000;
+
+/// Why an invocation fails as a whole. The batch must be delivered again; what is in the log stays.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandleError {
     /// The batch is none of an event source mapping.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// The deployment cannot be used.
+    /// The log cannot be used until a person changes something.
     #[error(transparent)]
-    Deployment(#[from] OpenError),
+    Log(#[from] LogError),
+    /// The table belongs to another deployment or build.
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
+    /// The stream counts its sequence numbers anew.
+    #[error(
+        "records of {source_name} arrived long after the newest entry of its log, but have smaller sequence numbers: the \
+         stream was deleted and created again under its old name; set StreamGeneration (--stream-generation) to a new value"
+    )]
+    RecreatedStream {
+        /// The source.
+        source_name: Source,
+    },
 }
 
-/// Handles one batch, and answers as `ReportBatchItemFailures` wants it: with the first record that must be delivered
-/// again, or with none. `deadline` is when the invocation will be killed.
+/// Handles one batch as a mapping's own types carry it, and answers as `ReportBatchItemFailures` wants it: with the first
+/// record that must be delivered again, or with none. `deadline` is when the invocation will be killed.
 ///
 /// # Errors
 ///
 /// [`HandleError`]; the whole batch must then be delivered again.
-pub async fn handle<S: ConsumerStore>(
+pub async fn handle<S: FollowStore>(
     deps: &Deps<S>,
-    delivery: impl Into<Delivery>,
+    event: KinesisEvent,
     deadline: Instant,
 ) -> Result<KinesisEventResponse, HandleError> {
-    let outcome = consume(deps, delivery, deadline).await?;
+    let batch = Batch::parse(event, deps.settings.stream_generation.as_deref())?;
+    respond(deps, batch, deadline).await
+}
+
+/// As [`handle`], for a batch that was read already ([`crate::invocation::read`]).
+///
+/// # Errors
+///
+/// As [`handle`].
+pub async fn respond<S: FollowStore>(
+    deps: &Deps<S>,
+    batch: Option<Batch>,
+    deadline: Instant,
+) -> Result<KinesisEventResponse, HandleError> {
     let mut response = KinesisEventResponse::default();
-    if let Some(sequence) = outcome.failed_from {
+    let Some(batch) = batch else { return Ok(response) };
+    if let Some(sequence) = consume(deps, &batch, deadline).await?.failed_from {
         let mut failure = KinesisBatchItemFailure::default();
         failure.item_identifier = Some(sequence.as_str().to_owned());
         response.batch_item_failures.push(failure);
@@ -64,237 +85,111 @@ pub async fn handle<S: ConsumerStore>(
     Ok(response)
 }
 
-/// Handles one batch, and tells what was done.
-///
-/// # Errors
-///
-/// [`HandleError`]; the whole batch must then be delivered again.
-pub async fn consume<S: ConsumerStore>(
-    deps: &Deps<S>,
-    delivery: impl Into<Delivery>,
-    deadline: Instant,
-) -> Result<Outcome, HandleError> {
-    let Delivery(batch) = delivery.into();
-    match batch? {
-        Some(batch) => consume_batch(deps, &batch, deadline).await,
-        None => Ok(Outcome::default()),
-    }
-}
-
-/// Handles one source's records, wherever they come from ([`crate::deps::Feed`]), and tells what was done.
+/// Appends a batch to its source's log, brings the table up to date, and tells what was done.
 ///
 /// # Errors
 ///
 /// [`HandleError`]; the whole batch must then be handled again.
-pub async fn consume_batch<S: ConsumerStore>(
-    deps: &Deps<S>,
-    batch: &Batch,
-    deadline: Instant,
-) -> Result<Outcome, HandleError> {
-    if let Some(newest) = batch.records.iter().map(|record| record.arrived_ms).max() {
-        let lag_ms = deps.clock.now_ms().saturating_sub(newest).max(0);
-        metrics::histogram!(telemetry::ITERATOR_LAG).record(lag_ms as f64);
-    }
+pub async fn consume<S: FollowStore>(deps: &Deps<S>, batch: &Batch, deadline: Instant) -> Result<Outcome, HandleError> {
+    let age = age(deps.clock.now_ms(), &batch.records);
+    metrics::histogram!(telemetry::ITERATOR_LAG).record(age.as_secs_f64() * 1_000.0);
+    let deployment = deps.deployment(deadline).await?;
+    let mut tail = find_tail(deps, &deployment, &batch.source, deadline).await?;
+    check_stream(batch, &tail)?;
+
+    let began = Instant::now();
     let mut outcome = Outcome { records: batch.records.len() as u64, ..Outcome::default() };
-    let deadlines = Deadlines::before(deadline);
-    let deployment = deps.deployment(deadlines.claims).await?;
-    let invocation = Invocation { deps, deployment, source: &batch.source, deadlines };
-    let mut rest = &batch.records[..];
-    while let Some(first) = rest.first() {
-        if Instant::now() >= deadlines.claims {
-            outcome.failed_from = Some(first.sequence.clone());
-            break;
+    let appended = append_all(deps, &deployment, batch, &mut tail, &mut outcome, deadline).await;
+    metrics::histogram!(telemetry::APPEND_TIME).record(began.elapsed().as_secs_f64() * 1_000.0);
+    deps.tails.set(&batch.source, tail.clone(), deps.clock.now_ms());
+    let fresh = appended?;
+
+    let time = FollowTime::of(deadline, age);
+    match deps.table(&deployment, time.figures).await {
+        Ok(table) => deps.follow(&table, &batch.source, &fresh, &tail, time).await,
+        Err(OpenError::Deployment(error)) => return Err(error.into()),
+        Err(OpenError::Store(error)) => {
+            tracing::warn!(%error, "the table cannot be reached; the log goes on without it");
         }
-        let chunk = Chunk::open(&batch.source, rest);
-        if let Some(failed) = invocation.chunk(chunk.decode(&deps.settings.rules), &mut outcome).await {
-            outcome.failed_from = Some(rest[failed].sequence.clone());
-            break;
-        }
-        rest = &rest[chunk.len()..];
     }
     outcome.log(&batch.source);
     outcome.measure();
     Ok(outcome)
 }
 
-/// What the chunks of one invocation share.
-struct Invocation<'a, S> {
-    deps: &'a Deps<S>,
-    deployment: Arc<Deployment>,
-    source: &'a Source,
-    deadlines: Deadlines,
+/// Appends chunk by chunk. The entries whose events are still in memory.
+async fn append_all<S: FollowStore>(
+    deps: &Deps<S>,
+    deployment: &Deployment,
+    batch: &Batch,
+    tail: &mut Tail,
+    outcome: &mut Outcome,
+    deadline: Instant,
+) -> Result<Vec<Appended<'static>>, LogError> {
+    let Deps { log, memory, clock, .. } = deps;
+    let appending = Appending { log, deployment, source: &batch.source, memory, clock, deadline };
+    let (mut fresh, mut fresh_bytes) = (Vec::new(), 0);
+    let mut rest = &batch.records[..];
+    while !rest.is_empty() {
+        let chunk = Chunk::open(&batch.origin, rest);
+        match appending.append(&chunk.decode(&deps.settings.rules), tail).await {
+            Ok(covered) => {
+                outcome.add(covered.tally);
+                outcome.entries += u64::from(covered.appended.is_some());
+                fresh_bytes += chunk.bytes();
+                fresh.extend(covered.appended.filter(|_| fresh_bytes <= FRESH_BYTES));
+            }
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(source = %batch.source, %error, "records cannot be appended now");
+                outcome.failed_from =
+                    rest.iter().find(|record| !tail.covers(&record.sequence)).map(|one| one.sequence.clone());
+                break;
+            }
+            // Repeating cannot help, so the invocation fails and an alarm tells.
+            Err(error) => return Err(error),
+        }
+        rest = &rest[chunk.records().len()..];
+    }
+    Ok(fresh)
 }
 
-impl<S: ConsumerStore> Invocation<'_, S> {
-    /// Stores and counts a chunk. The index of its first record that must be delivered again.
-    async fn chunk(&self, chunk: Vec<Decoded<'_>>, outcome: &mut Outcome) -> Option<usize> {
-        let mut taken = self.take_apart(chunk, outcome);
-        if Defect::FoldBeforeStore.is_on() {
-            self.fold_unstored(&mut taken, outcome).await;
-        }
-        let began = Instant::now();
-        let standings = claim(&self.deps.store, &self.deps.jitter, &taken.rows, self.deadlines.claims).await;
-        for (occurrence, standing) in taken.occurrences.iter_mut().zip(standings) {
-            occurrence.standing = standing;
-        }
-        self.keep_rejects(&mut taken).await;
-        record_time(telemetry::WRITE_TIME, began);
-
-        let settled = checkpoint(&taken.records, &taken.occurrences);
-        let ours = owned(&taken.rows, &taken.occurrences, settled);
-        let folds_by = self.deadlines.folds;
-        let unseen = see(&self.deps.store, &self.deps.users, &self.deps.jitter, &ours, folds_by).await;
-        let checkpoint = unseen.unwrap_or(settled).min(settled);
-
-        let counted = if Defect::UnsettledFolded.is_on() { taken.records.len() } else { checkpoint };
-        let by_date = shares(&taken.records, &taken.rows, &taken.occurrences, counted);
-        let began = Instant::now();
-        let unfolded = self.fold_all(&by_date, outcome).await;
-        record_time(telemetry::FOLD_TIME, began);
-        outcome.count(&taken.records, &taken.occurrences, checkpoint);
-        for (row, record) in taken.rejects.iter().zip(&taken.rejected_of) {
-            if *record < checkpoint {
-                *outcome.rejected_by_reason.entry(row.rejection.reason()).or_default() += row.rejection.count;
-            }
-        }
-        let unfolded = unfolded.filter(|_| !Defect::FailedFoldAnswered.is_on());
-        let failed = unfolded.unwrap_or(checkpoint).min(checkpoint);
-        (failed < taken.records.len()).then_some(failed)
+/// The tail of the source's log, as this process knows it or as log and table tell.
+async fn find_tail<S: FollowStore>(
+    deps: &Deps<S>,
+    deployment: &Deployment,
+    source: &Source,
+    deadline: Instant,
+) -> Result<Tail, HandleError> {
+    if let Some(known) = deps.tails.get(source, deps.clock.now_ms()) {
+        return Ok(known);
     }
-
-    /// What [`Defect::FoldBeforeStore`] does: counts events of which nobody knows whose they are.
-    async fn fold_unstored(&self, taken: &mut Taken<'_>, outcome: &mut Outcome) {
-        for occurrence in &mut taken.occurrences {
-            occurrence.standing = Standing::Ours { fresh: false };
+    let table = match deps.table(deployment, deadline.min(Instant::now() + CHECKPOINT_TIME)).await {
+        Ok(table) => Some(table),
+        Err(OpenError::Deployment(error)) => return Err(error.into()),
+        Err(OpenError::Store(error)) => {
+            tracing::warn!(%error, "the table cannot be reached; the log is listed from its head");
+            None
         }
-        let by_date = shares(&taken.records, &taken.rows, &taken.occurrences, taken.records.len());
-        self.fold_all(&by_date, outcome).await;
-    }
-
-    /// Rows out of decoded records.
-    fn take_apart<'c>(&self, chunk: Vec<Decoded<'c>>, outcome: &mut Outcome) -> Taken<'c> {
-        let mut days = self.days();
-        let created_ms = self.deps.clock.now_ms();
-        let events = chunk.iter().map(|decoded| decoded.content.events.len()).sum();
-        let mut taken = Taken {
-            rows: Vec::with_capacity(events),
-            occurrences: Vec::with_capacity(events),
-            arrived_ms: Vec::with_capacity(chunk.len()),
-            records: Vec::with_capacity(chunk.len()),
-            ..Taken::default()
-        };
-        for (record, decoded) in chunk.into_iter().enumerate() {
-            let arrival = decoded.arrival;
-            let origin = |index| Origin { source: arrival.source.clone(), sequence: arrival.sequence.clone(), index };
-            let arrival_day = days.at(arrival.arrived_ms);
-            outcome.unknown_fields += decoded.content.unknown_fields;
-            for (index, event) in decoded.content.events {
-                let day = days.at(event.timestamp_ms);
-                let expires_s = days.expiry_s(day, EVENT_TTL_DAYS);
-                let (date, shards) = (day.date, day.shards);
-                taken.rows.push(EventRow { origin: origin(index), date, shards, created_ms, expires_s, event });
-                taken.occurrences.push(Occurrence { record, standing: Standing::Unknown });
-            }
-            let mut rejected = 0;
-            for (index, rejection) in decoded.content.rejections {
-                rejected += rejection.count;
-                taken.rejects.push(RejectedRow {
-                    rejection,
-                    origin: origin(index),
-                    arrival_date: arrival_day.date,
-                    arrived_ms: arrival.arrived_ms,
-                    shards: arrival_day.shards,
-                    expires_s: days.expiry_s(arrival_day, REJECTED_TTL_DAYS),
-                });
-                taken.rejected_of.push(record);
-            }
-            taken.arrived_ms.push(arrival.arrived_ms);
-            let arrival_date = arrival_day.date;
-            taken.records.push(RecordWork { sequence: arrival.sequence, arrival_date, rejected, rejects_stored: true });
-        }
-        taken
-    }
-
-    /// Keeps what broke a rule, and what the table itself refused.
-    async fn keep_rejects(&self, taken: &mut Taken<'_>) {
-        let mut days = self.days();
-        for (row, occurrence) in taken.rows.iter().zip(&taken.occurrences) {
-            let Standing::Refused(detail) = &occurrence.standing else { continue };
-            let record = &mut taken.records[occurrence.record];
-            record.rejected += 1;
-            let arrived_ms = taken.arrived_ms[occurrence.record];
-            let arrival_day = days.at(arrived_ms);
-            taken.rejects.push(RejectedRow {
-                rejection: refused(&row.event, detail, self.deps.settings.rules.ip_policy()),
-                origin: row.origin.clone(),
-                arrival_date: arrival_day.date,
-                arrived_ms,
-                shards: arrival_day.shards,
-                expires_s: days.expiry_s(arrival_day, REJECTED_TTL_DAYS),
-            });
-            taken.rejected_of.push(occurrence.record);
-        }
-        let written = put_all(&self.deps.store, &self.deps.jitter, &taken.rejects, self.deadlines.claims).await;
-        for (record, written) in taken.rejected_of.iter().zip(written) {
-            taken.records[*record].rejects_stored &= written;
-        }
-    }
-
-    /// Folds every date. The first record of a date whose fold failed.
-    async fn fold_all(&self, by_date: &BTreeMap<NaiveDate, Vec<Share<'_>>>, outcome: &mut Outcome) -> Option<usize> {
-        let folding = Folding {
-            store: &self.deps.store,
-            cache: &self.deps.partials,
-            clock: &self.deps.clock,
-            jitter: &self.deps.jitter,
-            deployment: &self.deployment,
-            source: self.source,
-            feed: self.deps.settings.feed,
-            deadline: self.deadlines.folds,
-        };
-        let mut folds = Vec::with_capacity(by_date.len());
-        for (date, shares) in by_date {
-            folds.push(folding.fold(*date, shares));
-        }
-        let results: Vec<_> = stream::iter(folds).buffered(FOLDS_IN_FLIGHT).collect().await;
-        let mut failed = None;
-        for ((date, shares), result) in by_date.iter().zip(results) {
-            match result {
-                Ok(folded) => {
-                    outcome.folds += u64::from(folded.written);
-                    outcome.damaged += folded.damaged;
-                }
-                Err(error) => {
-                    tracing::warn!(%date, source = %self.source, %error, "a date could not be folded");
-                    outcome.failed_folds += 1;
-                    let first = shares.first().map(|share| share.record);
-                    failed = [failed, first].into_iter().flatten().min();
-                }
-            }
-        }
-        failed
-    }
-
-    fn days(&self) -> Days<'_> {
-        Days::new(&self.deployment, self.deps.settings.feed, self.deps.clock.now_ms())
-    }
+    };
+    let table = table.as_ref().map(|table| (&deps.store, table.id));
+    Ok(tail::find(&deps.log, table, source, &deps.memory, deadline).await?)
 }
 
-/// Milliseconds since `began`.
-fn record_time(name: &'static str, began: Instant) {
-    metrics::histogram!(name).record(began.elapsed().as_secs_f64() * 1_000.0);
+/// Refuses a stream that counts its sequence numbers anew: its records would all seem to be covered.
+fn check_stream(batch: &Batch, tail: &Tail) -> Result<(), HandleError> {
+    let is_of_another_stream = |record: &Record| {
+        tail.covers(&record.sequence) && record.arrived_ms > tail.appended_ms.saturating_add(RECREATED_AFTER_MS)
+    };
+    // Where the newest entry cannot be read, nobody can tell when it was appended.
+    let is_dated = tail.appended_ms > 0;
+    if batch.source.is_shard() && is_dated && batch.records.iter().any(is_of_another_stream) {
+        return Err(HandleError::RecreatedStream { source_name: batch.source.clone() });
+    }
+    Ok(())
 }
 
-/// A chunk taken apart.
-#[derive(Default)]
-struct Taken<'a> {
-    records: Vec<RecordWork>,
-    /// When each record arrived.
-    arrived_ms: Vec<i64>,
-    rows: Vec<EventRow<'a>>,
-    /// One for each row.
-    occurrences: Vec<Occurrence>,
-    rejects: Vec<RejectedRow>,
-    /// The record of each of them.
-    rejected_of: Vec<usize>,
+/// How old the newest record is.
+fn age(now_ms: i64, records: &[Record]) -> Duration {
+    let newest = records.iter().map(|record| record.arrived_ms).max().unwrap_or(now_ms);
+    Duration::from_millis(now_ms.saturating_sub(newest).try_into().unwrap_or(0))
 }

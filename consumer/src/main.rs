@@ -1,4 +1,4 @@
-//! The consumer as a Lambda function: wires the handler to DynamoDB and to the runtime.
+//! The consumer as a Lambda function: wires the handler to the log, the table and the runtime.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,25 +6,21 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use headcount_consumer::config::{Config, MEMORY, processors};
-use headcount_consumer::delivery::Delivery;
 use headcount_consumer::deps::Deps;
-use headcount_consumer::handler::{HandleError, handle};
-use headcount_consumer::payload::Payload;
-use headcount_store::clock::Clock;
+use headcount_consumer::handler::{HandleError, respond};
+use headcount_consumer::invocation;
+use headcount_log::Log;
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
+use headcount_runtime::telemetry::Telemetry;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
-use headcount_store::retry::Jitter;
-use headcount_store::telemetry::Telemetry;
-use lambda_runtime::layers::TracingLayer;
-use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
-use mimalloc::MiMalloc;
+use headcount_store::dynamo::connect::connect;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
-
-/// The system's own takes a sixth more of the processor, and gives large blocks back after every invocation.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Result<(), lambda_runtime::Error> {
     let there = std::thread::available_parallelism().map_or(1, usize::from);
@@ -40,20 +36,19 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
     let config = Config::read(|name| std::env::var(name).ok()).context("the consumer cannot start")?;
     let telemetry = Telemetry::start(&config.settings.project)?;
-    let connection = connect(&ConnectOptions::default()).await;
-    let store = DynamoStore::new(connection, config.tables);
-    let deps = Arc::new(Deps::new(store, Clock::system(), Jitter::from_entropy(), config.settings));
-    let payload = Payload::default();
-    let layer = payload.clone();
-    let handler = service_fn(move |event: LambdaEvent<()>| {
-        let (deps, json) = (deps.clone(), payload.take());
+    let log = Log::open(&config.log, Jitter::from_entropy()).await.context("the consumer cannot start")?;
+    let store = DynamoStore::new(connect(&ConnectOptions::default()).await, config.tables);
+    let deps = Arc::new(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings));
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let deps = deps.clone();
         async move {
             let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+            let deadline = Instant::now() + left;
             // Without its type: together with the runtime's own it would be too deep for the compiler.
             let handled: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
-                let delivery = Delivery::from_json(&json);
-                drop(json);
-                handle(&deps, delivery, Instant::now() + left).await
+                let generation = deps.settings.stream_generation.as_deref();
+                let batch = invocation::read(event.payload.get().as_bytes(), generation)?;
+                respond(&deps, batch, deadline).await
             });
             let handled = handled.await;
             telemetry.flush();
@@ -63,5 +58,5 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
             })
         }
     });
-    Runtime::new(handler).layer(TracingLayer::new()).layer(layer).run().await
+    lambda_runtime::run(handler).await
 }

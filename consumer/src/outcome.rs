@@ -1,68 +1,62 @@
-//! What one invocation did, in numbers.
+//! What one invocation did.
 
 use std::collections::BTreeMap;
 
 use headcount_core::origin::{SequenceNumber, Source};
-use headcount_store::telemetry;
+use headcount_runtime::telemetry;
 
-use crate::claim::Standing;
-use crate::settle::{Occurrence, RecordWork};
+use crate::compose::Tally;
 
 /// What one invocation did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The first record that must be delivered again; `None` where all went well.
+    /// The first record that must be delivered again; `None` where all are in the log.
     pub failed_from: Option<SequenceNumber>,
     /// Records that were delivered.
     pub records: u64,
-    /// Events that were inserted.
-    pub inserted: u64,
-    /// Events that an earlier try at the same record had inserted.
+    /// Entries that were appended.
+    pub entries: u64,
+    /// Events that were appended.
+    pub events: u64,
+    /// Records that the log covered already.
     pub redelivered: u64,
-    /// Occurrences of events whose origin is another.
+    /// Occurrences that were dropped because their event had been appended before.
     pub duplicates: u64,
-    /// Occurrences that broke a rule.
-    pub rejected: u64,
-    /// The same, apart by [`headcount_core::rejection::Rejection::reason`].
-    pub rejected_by_reason: BTreeMap<&'static str, u64>,
+    /// Occurrences that broke a rule, apart by [`headcount_core::rejection::Rejection::reason`].
+    pub rejected: BTreeMap<&'static str, u64>,
     /// Top-level fields that were dropped.
     pub unknown_fields: u64,
-    /// Partials that were written.
-    pub folds: u64,
-    /// Partials that could not be written.
-    pub failed_folds: u64,
-    /// Partials of which a part was damaged and begun anew.
-    pub damaged: u64,
 }
 
 impl Outcome {
-    /// Counts what became of the records before `checkpoint`.
-    pub fn count(&mut self, records: &[RecordWork], occurrences: &[Occurrence], checkpoint: usize) {
-        self.rejected += records.iter().take(checkpoint).map(|record| record.rejected).sum::<u64>();
-        for occurrence in occurrences.iter().filter(|occurrence| occurrence.record < checkpoint) {
-            match occurrence.standing {
-                Standing::Ours { fresh: true } => self.inserted += 1,
-                Standing::Ours { fresh: false } => self.redelivered += 1,
-                Standing::Duplicate => self.duplicates += 1,
-                Standing::Refused(_) | Standing::Unknown => {}
-            }
+    /// Adds a chunk that the log covers now.
+    pub(crate) fn add(&mut self, tally: Tally) {
+        self.events += tally.events;
+        self.redelivered += tally.redelivered;
+        self.duplicates += tally.duplicates;
+        self.unknown_fields += tally.unknown_fields;
+        for (reason, count) in tally.rejected {
+            *self.rejected.entry(reason).or_default() += count;
         }
+    }
+
+    /// Occurrences that broke a rule.
+    pub fn rejections(&self) -> u64 {
+        self.rejected.values().sum()
     }
 
     /// Adds it to the process's metrics.
     pub fn measure(&self) {
         metrics::histogram!(telemetry::BATCH_SIZE).record(self.records as f64);
         for (name, count) in [
-            (telemetry::EVENTS, self.inserted),
+            (telemetry::EVENTS, self.events),
             (telemetry::REDELIVERED, self.redelivered),
             (telemetry::DUPLICATES, self.duplicates),
-            (telemetry::REJECTED, self.rejected),
-            (telemetry::FAILED_FOLDS, self.failed_folds),
-            (telemetry::DAMAGED_PARTIALS, self.damaged),
+            (telemetry::REJECTED, self.rejections()),
         ] {
             metrics::counter!(name).increment(count);
         }
-        for (reason, count) in &self.rejected_by_reason {
+        for (reason, count) in &self.rejected {
             metrics::counter!(telemetry::REJECTED_BY_REASON, telemetry::REASON => *reason).increment(*count);
         }
     }
@@ -72,14 +66,12 @@ impl Outcome {
         tracing::info!(
             %source,
             records = self.records,
-            inserted = self.inserted,
+            entries = self.entries,
+            events = self.events,
             redelivered = self.redelivered,
             duplicates = self.duplicates,
-            rejected = self.rejected,
+            rejected = self.rejections(),
             unknown_fields = self.unknown_fields,
-            folds = self.folds,
-            failed_folds = self.failed_folds,
-            damaged = self.damaged,
             failed_from = self.failed_from.as_ref().map(SequenceNumber::as_str),
             "a batch was handled"
         );

@@ -1,14 +1,13 @@
-//! The handler over the in-memory store, alone and behind the fault injector.
+//! The handler over a log and a table in memory, both of which fail on command.
 
+#[path = "handler/world.rs"]
+mod world;
+
+#[path = "handler/cold_start.rs"]
+mod cold_start;
 #[path = "handler/duplicates.rs"]
 mod duplicates;
 #[path = "handler/faults.rs"]
 mod faults;
-#[path = "handler/fence.rs"]
-mod fence;
 #[path = "handler/records.rs"]
 mod records;
-#[path = "handler/storm.rs"]
-mod storm;
-#[path = "handler/world.rs"]
-mod world;

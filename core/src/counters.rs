@@ -2,7 +2,6 @@
 
 mod capped;
 mod difference;
-mod first_names;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -13,10 +12,9 @@ use crate::frame::{self, FrameError, Kind};
 
 pub use capped::{CappedMap, NONE, OTHER, Weigh};
 pub use difference::{Compare, Difference};
-pub use first_names::FirstNames;
 
 /// The version of the stored form that this build writes.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Counters of one source and date, or of a whole date.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +25,8 @@ pub struct Counters {
     pub rejected: u64,
     /// Valid occurrences of events that another occurrence had stored.
     pub duplicates: u64,
+    /// Valid events of nobody who is known: anonymous ones, and those whose `userId` is a placeholder.
+    pub without_user: u64,
     /// Events by type.
     pub by_type: CappedMap<u64>,
     /// Events by hour of the reporting zone's clock.
@@ -79,12 +79,13 @@ impl Weigh for ModelUse {
 impl Counters {
     /// Counts one event, in the hour of `zone`'s clock.
     pub fn add(&mut self, event: &Event<'_>, zone: Tz) {
-        self.add_at(event, hour_of(zone, event.timestamp_ms));
+        self.add_at(event, hour_of(zone, event.counted_ms));
     }
 
     /// As [`Self::add`], with the hour of the reporting zone's clock, 0 to 23.
     pub fn add_at(&mut self, event: &Event<'_>, hour: usize) {
         Weigh::add(&mut self.events, &1);
+        Weigh::add(&mut self.without_user, &u64::from(event.user().is_none()));
         Weigh::add(&mut self.by_hour[hour], &1);
         self.by_type.add(event.event_type.as_str(), &1);
         self.platforms.add(event.platform().as_deref().unwrap_or(NONE), &1);
@@ -117,6 +118,7 @@ impl Counters {
         Weigh::add(&mut self.events, &other.events);
         Weigh::add(&mut self.rejected, &other.rejected);
         Weigh::add(&mut self.duplicates, &other.duplicates);
+        Weigh::add(&mut self.without_user, &other.without_user);
         for (hour, other) in self.by_hour.iter_mut().zip(&other.by_hour) {
             Weigh::add(hour, other);
         }
@@ -142,19 +144,10 @@ impl Counters {
         }
     }
 
-    /// Whether a map may have had no room for a name, so that what it keeps depends on the order of the events.
-    pub fn overflowed(&self) -> bool {
+    /// Whether a map has more names than it can tell apart exactly, so that the counts of names are lower bounds.
+    pub fn is_approximate(&self) -> bool {
         let Self { by_type, features, content, models, errors, platforms, .. } = self;
-        [by_type, features, content, errors, platforms].iter().any(|map| map.overflowed()) || models.overflowed()
-    }
-
-    /// Forgets names that nothing was counted of.
-    pub fn drop_unused(&mut self) {
-        let Self { by_type, features, content, models, errors, platforms, .. } = self;
-        for map in [by_type, features, content, errors, platforms] {
-            map.drop_unused();
-        }
-        models.drop_unused();
+        [by_type, features, content, errors, platforms].iter().any(|map| map.error() > 0) || models.error() > 0
     }
 
     /// The stored form: of a sum over sources that of [`Self::capped`], so that what is written can always be read; one

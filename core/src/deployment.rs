@@ -1,22 +1,25 @@
-//! What is fixed for a deployment, and stored in its table: reporting zone, project, sketch precision, write shards.
+//! What is fixed for a deployment: its identity, reporting zone, project, sketch precision, hash, and how long its log
+//! keeps entries. It is created once, in the log's storage, and the table is bound to it.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
-use chrono::NaiveDate;
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
-use crate::calendar::days_after;
 use crate::hash::HASH_VERSION;
-use crate::keys::WriteShards;
-use crate::limits::{DEFAULT_SKETCH_PRECISION, MAX_WRITE_SHARDS};
+use crate::limits::{DEFAULT_LOG_RETENTION_DAYS, DEFAULT_SKETCH_PRECISION};
 
-/// The version of the table's items that this build writes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of the stored forms that this build reads and writes: 2, the event log. Version 1 claimed each event by a
+/// conditional insert into the table.
+pub const SCHEMA_VERSION: u32 = 2;
 
-/// The deployment's own record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The deployment's own record, as its object `deployment/<k>.json` holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Deployment {
-    /// The newest version of items in the table.
+    /// Its identity, drawn at random when it was created. Log and table must name the same one.
+    pub id: String,
+    /// The version of the stored forms.
     pub schema_version: u32,
     /// The zone whose days and hours the figures are of.
     pub zone: Tz,
@@ -26,36 +29,48 @@ pub struct Deployment {
     pub precision: u8,
     /// The version of the hash behind every sketch.
     pub hash_version: u32,
-    /// Write shards by date.
-    pub write_shards: WriteShardPlan,
+    /// Days that the log keeps an entry.
+    pub log_retention_days: u32,
 }
 
 impl Deployment {
     /// A new deployment as this build makes it.
-    pub fn new(zone: Tz, project: &str) -> Self {
+    pub fn new(id: String, zone: Tz, project: &str) -> Self {
         Self {
+            id,
             schema_version: SCHEMA_VERSION,
             zone,
             project: project.to_owned(),
             precision: DEFAULT_SKETCH_PRECISION,
             hash_version: HASH_VERSION,
-            write_shards: WriteShardPlan::default(),
+            log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
         }
     }
 
-    /// Refuses a table that this build would misread.
+    /// Refuses a deployment that this build would misread.
     ///
     /// # Errors
     ///
-    /// [`DeploymentError::NewerSchema`] or [`DeploymentError::OtherHash`].
+    /// [`DeploymentError`].
     pub fn check(&self) -> Result<(), DeploymentError> {
-        if self.schema_version > SCHEMA_VERSION {
-            return Err(DeploymentError::NewerSchema { found: self.schema_version });
-        }
+        Self::check_schema(self.schema_version)?;
         if self.hash_version != HASH_VERSION {
             return Err(DeploymentError::OtherHash { found: self.hash_version });
         }
         Ok(())
+    }
+
+    /// Refuses a deployment of another schema version, whose other fields may be unknown to this build.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::NewerSchema`] or [`DeploymentError::OlderSchema`].
+    pub fn check_schema(found: u32) -> Result<(), DeploymentError> {
+        match found.cmp(&SCHEMA_VERSION) {
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(DeploymentError::NewerSchema { found }),
+            Ordering::Less => Err(DeploymentError::OlderSchema { found }),
+        }
     }
 
     /// Refuses a configured zone that is not the deployment's own.
@@ -70,107 +85,92 @@ impl Deployment {
             Err(DeploymentError::OtherZone { fixed: self.zone.name().into(), configured: configured.name().into() })
         }
     }
-}
 
-/// From which date on a day's hot keys are spread over how many partitions. **A day's number never changes**: its
-/// fence and its duplicates would be lost.
-///
-/// ```
-/// use headcount_core::deployment::WriteShardPlan;
-/// use headcount_core::keys::WriteShards;
-/// let today = "2026-03-01".parse().unwrap();
-/// let mut plan = WriteShardPlan::default();
-/// plan.change("2026-03-03".parse().unwrap(), WriteShards::new(4).unwrap(), today).unwrap();
-/// assert_eq!(plan.on("2026-03-02".parse().unwrap()), WriteShards::ONE);
-/// assert_eq!(plan.on("2026-03-09".parse().unwrap()).count(), 4);
-/// assert!(plan.change("2026-03-02".parse().unwrap(), WriteShards::ONE, today).is_err());
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WriteShardPlan(BTreeMap<NaiveDate, u32>);
-
-impl WriteShardPlan {
-    /// The plan of these changes, each the first date and its number of shards.
+    /// Refuses a table that belongs to another deployment.
     ///
     /// # Errors
     ///
-    /// [`DeploymentError::WriteShards`], where a number is not 1 to [`MAX_WRITE_SHARDS`].
-    pub fn from_changes(changes: impl IntoIterator<Item = (NaiveDate, u32)>) -> Result<Self, DeploymentError> {
-        let changes: BTreeMap<_, _> = changes.into_iter().collect();
-        match changes.iter().find(|(_, count)| WriteShards::new(**count).is_none()) {
-            Some((date, count)) => Err(DeploymentError::WriteShards { date: *date, count: *count }),
-            None => Ok(Self(changes)),
+    /// [`DeploymentError::OtherTable`].
+    pub fn check_table(&self, id: &str) -> Result<(), DeploymentError> {
+        if id == self.id {
+            Ok(())
+        } else {
+            Err(DeploymentError::OtherTable { log: self.id.clone(), table: id.to_owned() })
         }
-    }
-
-    /// The changes, in order of their dates.
-    pub fn changes(&self) -> impl Iterator<Item = (NaiveDate, u32)> + '_ {
-        self.0.iter().map(|(date, count)| (*date, *count))
-    }
-
-    /// The write shards of a date.
-    pub fn on(&self, date: NaiveDate) -> WriteShards {
-        self.0.range(..=date).next_back().and_then(|(_, count)| WriteShards::new(*count)).unwrap_or(WriteShards::ONE)
-    }
-
-    /// Changes the number from `from` on. `from` lies at least two days ahead: events a little ahead of the clock
-    /// already fall on tomorrow, and running functions need time to learn of it.
-    ///
-    /// # Errors
-    ///
-    /// [`DeploymentError::TooSoon`].
-    pub fn change(&mut self, from: NaiveDate, shards: WriteShards, today: NaiveDate) -> Result<(), DeploymentError> {
-        let earliest = days_after(today, 2);
-        if from < earliest {
-            return Err(DeploymentError::TooSoon { from, earliest });
-        }
-        self.0.insert(from, shards.count());
-        Ok(())
     }
 }
 
-/// Why this build must not work on that table, or why a change of the deployment is refused.
+/// The number that binds what is cached and written to one physical table: drawn when the table is first used, and again
+/// when it is restored. A checkpoint or partial that carries another number counts as absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableId(pub u64);
+
+/// What a table says of itself, in its item `META` / `DEPLOYMENT`: a copy of the deployment's record, for those who read the
+/// table only, and the table's own number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableMeta {
+    /// The deployment that the table belongs to.
+    pub deployment: Deployment,
+    /// The table's own number.
+    pub table: TableId,
+}
+
+/// Why this build must not work on that log or table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeploymentError {
-    /// The table was written by a newer build.
-    #[error("the table has schema version {found}, this build knows up to {SCHEMA_VERSION}: upgrade headcount")]
+    /// Written by a newer build.
+    #[error("the deployment has schema version {found}, this build reads {SCHEMA_VERSION}: upgrade headcount")]
     NewerSchema {
-        /// The table's version.
+        /// Its version.
+        found: u32,
+    },
+    /// Written by an older build.
+    #[error(
+        "the deployment has schema version {found}, which this build no longer reads: create a new table and bucket, and \
+         import the events of the old ones"
+    )]
+    OlderSchema {
+        /// Its version.
         found: u32,
     },
     /// The sketches were made with another hash.
     #[error(
-        "the table's sketches use hash version {found}, this build {HASH_VERSION}: use the build that made the table"
+        "the deployment's sketches use hash version {found}, this build uses {HASH_VERSION}: use the build that made it"
     )]
     OtherHash {
-        /// The table's version.
+        /// Its version.
         found: u32,
     },
     /// The configured zone is not the deployment's.
     #[error(
-        "the table reports in the time zone {fixed}, which is fixed when it is first used, but {configured} is configured: \
-         configure {fixed}, or use a new table"
+        "the deployment reports in the time zone {fixed}, which is fixed when it is first used, but {configured} is \
+         configured: configure {fixed}, or use a new table and bucket"
     )]
     OtherZone {
-        /// The table's zone.
+        /// Its zone.
         fixed: String,
         /// The configured zone.
         configured: String,
     },
-    /// A number of write shards out of range.
-    #[error("write shards from {date} on are {count}: they must be 1 to {MAX_WRITE_SHARDS}")]
-    WriteShards {
-        /// The date.
-        date: NaiveDate,
-        /// The number.
-        count: u32,
+    /// Log and table belong to two deployments.
+    #[error(
+        "the log belongs to the deployment {log} and the table to {table}: configure the bucket and the table of the same \
+         deployment"
+    )]
+    OtherTable {
+        /// The log's deployment.
+        log: String,
+        /// The table's.
+        table: String,
     },
-    /// A change that would touch days already written.
-    #[error("write shards cannot change on {from}: the earliest day that has no events yet is {earliest}")]
-    TooSoon {
-        /// The date asked for.
-        from: NaiveDate,
-        /// The earliest that is possible.
-        earliest: NaiveDate,
+    /// The table was used, but its log is not there.
+    #[error(
+        "the table belongs to the deployment {table}, but the log's storage holds no deployment: configure the bucket (or \
+         data directory) that belongs to the table"
+    )]
+    NoLog {
+        /// The table's deployment.
+        table: String,
     },
 }
 
@@ -178,67 +178,37 @@ pub enum DeploymentError {
 mod tests {
     use super::*;
 
-    fn date(text: &str) -> NaiveDate {
-        text.parse().unwrap()
+    fn ours() -> Deployment {
+        Deployment::new("d-1".to_owned(), Tz::UTC, "shop")
     }
 
     #[test]
-    fn a_table_that_would_be_misread_is_refused() {
-        let ours = Deployment::new(Tz::UTC, "shop");
-        assert_eq!(ours.check(), Ok(()));
-        assert_eq!(Deployment { schema_version: SCHEMA_VERSION - 1, ..ours.clone() }.check(), Ok(()));
-        let newer = Deployment { schema_version: SCHEMA_VERSION + 1, ..ours.clone() }.check().unwrap_err();
-        assert_eq!(newer, DeploymentError::NewerSchema { found: SCHEMA_VERSION + 1 });
-        assert!(newer.to_string().ends_with("upgrade headcount"));
+    fn what_would_be_misread_is_refused_with_what_to_do() {
+        assert_eq!(ours().check(), Ok(()));
+        for (found, says) in [(SCHEMA_VERSION + 1, "upgrade headcount"), (1, "import the events")] {
+            let refused = Deployment { schema_version: found, ..ours() }.check().unwrap_err().to_string();
+            assert!(refused.contains(says), "{refused}");
+        }
         for found in [HASH_VERSION - 1, HASH_VERSION + 1] {
-            let other = Deployment { hash_version: found, ..ours.clone() };
+            let other = Deployment { hash_version: found, ..ours() };
             assert_eq!(other.check(), Err(DeploymentError::OtherHash { found }));
         }
     }
 
     #[test]
-    fn the_zone_is_fixed() {
-        let deployment = Deployment::new(Tz::Europe__Berlin, "shop");
+    fn the_zone_is_fixed_and_the_table_belongs_to_the_log() {
+        let deployment = Deployment { zone: Tz::Europe__Berlin, ..ours() };
         assert_eq!(deployment.check_zone(Tz::Europe__Berlin), Ok(()));
         let error = deployment.check_zone(Tz::UTC).unwrap_err().to_string();
         assert!(error.contains("Europe/Berlin") && error.contains("UTC"), "{error}");
+        assert_eq!(deployment.check_table("d-1"), Ok(()));
+        assert!(deployment.check_table("d-2").unwrap_err().to_string().contains("d-2"));
     }
 
     #[test]
-    fn a_plan_takes_1_to_the_most_write_shards() {
-        let first = date("2026-03-01");
-        for (count, allowed) in [(0, false), (1, true), (MAX_WRITE_SHARDS, true), (MAX_WRITE_SHARDS + 1, false)] {
-            let plan = WriteShardPlan::from_changes([(date("2026-01-01"), 2), (first, count)]);
-            assert_eq!(plan.is_ok(), allowed, "{count}");
-            if let Err(error) = plan {
-                assert_eq!(error, DeploymentError::WriteShards { date: first, count });
-            }
-        }
-    }
-
-    #[test]
-    fn a_date_has_the_shards_of_the_last_change_up_to_it() {
-        let changes = [(date("2026-02-01"), 4), (date("2026-03-01"), 8)];
-        let plan = WriteShardPlan::from_changes(changes.into_iter().rev()).unwrap();
-        assert_eq!(plan.changes().collect::<Vec<_>>(), changes);
-        for (day, count) in
-            [("2026-01-31", 1), ("2026-02-01", 4), ("2026-02-28", 4), ("2026-03-01", 8), ("2027-01-01", 8)]
-        {
-            assert_eq!(plan.on(date(day)).count(), count, "{day}");
-        }
-        assert_eq!(WriteShardPlan::default().on(date("2026-01-01")), WriteShards::ONE);
-    }
-
-    #[test]
-    fn a_change_lies_two_days_ahead() {
-        let (today, mut plan) = (date("2026-03-01"), WriteShardPlan::default());
-        let four = WriteShards::new(4).unwrap();
-        let earliest = date("2026-03-03");
-        for from in ["2026-02-01", "2026-03-01", "2026-03-02"] {
-            let from = date(from);
-            assert_eq!(plan.change(from, four, today), Err(DeploymentError::TooSoon { from, earliest }));
-        }
-        assert_eq!(plan.change(earliest, four, today), Ok(()));
-        assert_eq!(plan.changes().count(), 1);
+    fn it_round_trips_as_json() {
+        let json = serde_json::to_string(&ours()).unwrap();
+        assert!(json.contains(r#""zone":"UTC""#) && json.contains(r#""logRetentionDays":90"#), "{json}");
+        assert_eq!(serde_json::from_str::<Deployment>(&json).unwrap(), ours());
     }
 }

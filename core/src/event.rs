@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::hash::hash64_of_both;
 use crate::json::Json;
 
 /// What the `userId` of an event begins with whose person is not known. Such an event counts in every counter and in
@@ -78,8 +79,11 @@ pub struct Event<'a> {
     pub session_id: Cow<'a, str>,
     /// What happened.
     pub event_type: EventType,
-    /// When it happened, milliseconds since the epoch.
+    /// When it happened as its sender's clock had it, milliseconds since the epoch.
     pub timestamp_ms: i64,
+    /// When it counts: the timestamp, corrected where the sender's clock is known to be wrong. Its day and hour are those of
+    /// the figures; what makes the event itself is the timestamp.
+    pub counted_ms: i64,
     /// `eventData`, sanitized; empty where it was absent.
     pub event_data: Json<'a>,
     /// `metadata`, sanitized, its `ipAddress` as the deployment's policy wants it.
@@ -89,13 +93,14 @@ pub struct Event<'a> {
 /// Tokens and money of one `ai_request`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AiUse {
-    /// Tokens in all: `tokens`, or else the sum of the three below.
+    /// Tokens in all: `tokens`, or else `inputTokens` and `outputTokens` together.
     pub tokens: u64,
-    /// `inputTokens`.
+    /// `inputTokens`, cached ones included.
     pub input_tokens: u64,
     /// `outputTokens`.
     pub output_tokens: u64,
-    /// `cachedTokens`.
+    /// `cachedTokens`: those of the input that came from a cache. OpenTelemetry's conventions for generative AI make them a part of
+    /// the input ("MUST"), so they are not added to it.
     pub cached_tokens: u64,
     /// `cost`, in nano-dollars.
     pub cost_nanos: u64,
@@ -111,6 +116,7 @@ impl Event<'_> {
             session_id: owned(self.session_id),
             event_type: self.event_type,
             timestamp_ms: self.timestamp_ms,
+            counted_ms: self.counted_ms,
             event_data: self.event_data.into_owned(),
             metadata: self.metadata.into_owned(),
         }
@@ -119,6 +125,11 @@ impl Event<'_> {
     /// The user that this event counts for; none where it is anonymous.
     pub fn user(&self) -> Option<&str> {
         (!self.user_id.starts_with(ANONYMOUS_PREFIX)).then_some(&*self.user_id)
+    }
+
+    /// What its session is known by: the session's id and whose it is, for ids such as `undefined` are shared by many.
+    pub fn session_key(&self) -> u64 {
+        hash64_of_both(self.session_id.as_bytes(), self.user_id.as_bytes())
     }
 
     /// `eventData.feature`.
@@ -160,8 +171,7 @@ impl Event<'_> {
                 _ => {}
             }
         }
-        let sum = || ai.input_tokens.saturating_add(ai.output_tokens).saturating_add(ai.cached_tokens);
-        ai.tokens = stated.unwrap_or_else(sum);
+        ai.tokens = stated.unwrap_or_else(|| ai.input_tokens.saturating_add(ai.output_tokens));
         ai
     }
 }
@@ -192,14 +202,15 @@ mod tests {
     fn ai_use(data: Value) -> AiUse {
         let [id, user_id, session_id] = ["e", "u", "s"].map(Cow::from);
         let (event_type, event_data) = (EventType::AiRequest, data.into());
-        Event { id, user_id, session_id, event_type, timestamp_ms: 0, event_data, metadata: Json::EMPTY }.ai_use()
+        let metadata = Json::EMPTY;
+        Event { id, user_id, session_id, event_type, timestamp_ms: 0, counted_ms: 0, event_data, metadata }.ai_use()
     }
 
     #[test]
     fn tokens_are_stated_or_summed() {
-        let parts = json!({ "inputTokens": 1, "outputTokens": 20.0, "cachedTokens": 300, "cost": 0.25 });
+        let parts = json!({ "inputTokens": 301, "outputTokens": 20.0, "cachedTokens": 300, "cost": 0.25 });
         let summed =
-            AiUse { tokens: 321, input_tokens: 1, output_tokens: 20, cached_tokens: 300, cost_nanos: 250_000_000 };
+            AiUse { tokens: 321, input_tokens: 301, output_tokens: 20, cached_tokens: 300, cost_nanos: 250_000_000 };
         assert_eq!(ai_use(parts), summed);
         assert_eq!(ai_use(json!({ "tokens": 7, "inputTokens": 1 })).tokens, 7);
         assert_eq!(ai_use(json!({})), AiUse::default());

@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 /// The version of the hash behind every stored sketch. Another hash needs another number, and a new table.
 pub const HASH_VERSION: u32 = 1;
@@ -10,6 +10,11 @@ pub const HASH_VERSION: u32 = 1;
 /// 64 bits of `bytes`.
 pub fn hash64(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
+}
+
+/// 64 bits of two texts together; which of them is the first matters.
+pub fn hash64_of_both(first: &[u8], second: &[u8]) -> u64 {
+    xxh3_64_with_seed(first, xxh3_64(second))
 }
 
 /// 128 bits of `bytes`.

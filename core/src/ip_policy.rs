@@ -65,8 +65,13 @@ impl IpPolicy {
                 self.redact_json(&mut value);
                 value.to_string()
             }
-            Err(_) => text::redact(self, text),
+            Err(_) => self.redact_any_text(text),
         }
+    }
+
+    /// Any text as it may be kept: whatever looks like an address follows the policy.
+    pub fn redact_any_text(self, text: &str) -> String {
+        if self == Self::Keep { text.to_owned() } else { text::redact(self, text) }
     }
 
     /// Makes every address in the value follow the policy, as [`Self::redact_text`] describes.

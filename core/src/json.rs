@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::event::Object;
 
@@ -46,6 +47,19 @@ impl<'a> Json<'a> {
     /// Text that is known to be a sanitized object on one line.
     pub(crate) fn sanitized(text: Cow<'a, str>) -> Self {
         Self { text, found: None }
+    }
+
+    /// The object that the log stored, which was sanitized before; `None` where the value is no object.
+    ///
+    /// ```
+    /// use headcount_core::json::Json;
+    /// let raw = serde_json::from_str(r#"{"n":2}"#).unwrap();
+    /// assert_eq!(Json::from_stored(raw), Some(serde_json::json!({"n": 2}).into()));
+    /// assert_eq!(Json::from_stored(serde_json::from_str("[]").unwrap()), None);
+    /// ```
+    pub fn from_stored(raw: &'a RawValue) -> Option<Self> {
+        // A raw value is well-formed JSON without blanks around it.
+        raw.get().starts_with('{').then(|| Self::sanitized(Cow::Borrowed(raw.get())))
     }
 
     /// The same object, where `found` lies known beforehand.

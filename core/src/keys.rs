@@ -1,11 +1,7 @@
 //! The keys of every item in the table: formatted here, parsed here, nowhere else.
-//!
-//! A date's write shards put `#<00..n-1>` behind the partition keys that would be hot; one shard gives none.
 
 use chrono::NaiveDate;
 
-use crate::hash::hash64;
-use crate::limits::MAX_WRITE_SHARDS;
 use crate::origin::{Origin, Source};
 
 /// A partition key and a sort key.
@@ -17,59 +13,18 @@ pub struct ItemKey {
     pub sk: String,
 }
 
-/// How many partitions the hot keys of one date are spread over.
+/// The event's own key.
 ///
 /// ```
-/// use headcount_core::keys::WriteShards;
-/// assert_eq!(WriteShards::ONE.partition("SKETCH#2026-03-01", "anything"), "SKETCH#2026-03-01");
-/// let four = WriteShards::new(4).unwrap();
-/// assert_eq!(four.partitions("SKETCH#2026-03-01").last().unwrap(), "SKETCH#2026-03-01#03");
-/// assert!(WriteShards::new(0).is_none());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteShards(u32);
-
-impl WriteShards {
-    /// No spreading: what a deployment begins with.
-    pub const ONE: Self = Self(1);
-
-    /// From 1 to [`MAX_WRITE_SHARDS`].
-    pub fn new(count: u32) -> Option<Self> {
-        (1..=MAX_WRITE_SHARDS).contains(&count).then_some(Self(count))
-    }
-
-    /// The number of partitions.
-    pub fn count(self) -> u32 {
-        self.0
-    }
-
-    /// The partition of `prefix` that holds the item spread by `by`.
-    pub fn partition(self, prefix: &str, by: &str) -> String {
-        if self.0 == 1 { prefix.to_owned() } else { shard(prefix, (hash64(by.as_bytes()) % u64::from(self.0)) as u32) }
-    }
-
-    /// Every partition of `prefix`.
-    pub fn partitions(self, prefix: &str) -> Vec<String> {
-        if self.0 == 1 { vec![prefix.to_owned()] } else { (0..self.0).map(|n| shard(prefix, n)).collect() }
-    }
-}
-
-fn shard(prefix: &str, n: u32) -> String {
-    format!("{prefix}#{n:02}")
-}
-
-/// The event's own key. Spread by event id, so that all occurrences of one id meet.
-///
-/// ```
-/// use headcount_core::keys::{self, WriteShards};
-/// let key = keys::event("2026-03-01".parse().unwrap(), WriteShards::ONE, 1_772_323_200_000, "e-1");
+/// use headcount_core::keys;
+/// let key = keys::event("2026-03-01".parse().unwrap(), 1_772_323_200_000, "e-1");
 /// assert_eq!((&*key.pk, &*key.sk), ("ANALYTICS#2026-03-01", "EVENT#1772323200000#e-1"));
 /// ```
-pub fn event(date: NaiveDate, shards: WriteShards, timestamp_ms: i64, event_id: &str) -> ItemKey {
-    ItemKey { pk: shards.partition(&events(date), event_id), sk: format!("{}#{event_id}", event_at(timestamp_ms)) }
+pub fn event(date: NaiveDate, timestamp_ms: i64, event_id: &str) -> ItemKey {
+    ItemKey { pk: events(date), sk: format!("{}#{event_id}", event_at(timestamp_ms)) }
 }
 
-/// The prefix of a date's event partitions.
+/// The partition of a date's events.
 pub fn events(date: NaiveDate) -> String {
     format!("ANALYTICS#{date}")
 }
@@ -93,11 +48,11 @@ pub fn parse_event(sk: &str) -> Option<(i64, &str)> {
 }
 
 /// The key of one source's partial.
-pub fn partial(date: NaiveDate, shards: WriteShards, source: &Source) -> ItemKey {
-    ItemKey { pk: shards.partition(&partials(date), source.as_str()), sk: format!("SOURCE#{source}") }
+pub fn partial(date: NaiveDate, source: &Source) -> ItemKey {
+    ItemKey { pk: partials(date), sk: format!("SOURCE#{source}") }
 }
 
-/// The prefix of a date's partials.
+/// The partition of a date's partials.
 pub fn partials(date: NaiveDate) -> String {
     format!("SKETCH#{date}")
 }
@@ -105,6 +60,42 @@ pub fn partials(date: NaiveDate) -> String {
 /// The source in a partial's sort key.
 pub fn parse_partial(sk: &str) -> Option<Source> {
     Source::parse(sk.strip_prefix("SOURCE#")?).ok()
+}
+
+/// The partition of all checkpoints.
+pub const CHECKPOINT: &str = "CHECKPOINT";
+
+/// Who follows the log, each with a checkpoint of its own for every source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Follower {
+    /// Profiles and partials.
+    Figures,
+    /// Event items and rejected items.
+    Items,
+}
+
+impl Follower {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Figures, Self::Items];
+
+    /// What the sort keys of its checkpoints begin with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Figures => "FIGURES#",
+            Self::Items => "ITEMS#",
+        }
+    }
+}
+
+/// The key of a follower's checkpoint of one source.
+pub fn checkpoint(follower: Follower, source: &Source) -> ItemKey {
+    ItemKey { pk: CHECKPOINT.to_owned(), sk: format!("{}{source}", follower.prefix()) }
+}
+
+/// The follower and the source in a checkpoint's sort key.
+pub fn parse_checkpoint(sk: &str) -> Option<(Follower, Source)> {
+    let follower = Follower::ALL.into_iter().find(|follower| sk.starts_with(follower.prefix()))?;
+    Some((follower, Source::parse(&sk[follower.prefix().len()..]).ok()?))
 }
 
 /// The key of a user's profile; its partition is also the user's partition in the index.
@@ -115,12 +106,12 @@ pub fn profile(user_id: &str) -> ItemKey {
 /// What partition keys of users begin with.
 pub const USER: &str = "USER#";
 
-/// The prefix of a user's partitions in the index.
+/// A user's partition in the index.
 pub fn user(user_id: &str) -> String {
     format!("{USER}{user_id}")
 }
 
-/// The prefix of the index partitions that list a date's new users.
+/// The partition of the index that lists a date's new users.
 pub fn new_users(date: NaiveDate) -> String {
     format!("NEWUSERS#{date}")
 }
@@ -154,14 +145,11 @@ pub fn deployment() -> ItemKey {
 }
 
 /// The key of a rejected occurrence. A redelivery derives the same one.
-pub fn rejected(arrival_date: NaiveDate, shards: WriteShards, arrived_ms: i64, origin: &Origin) -> ItemKey {
-    ItemKey {
-        pk: shards.partition(&rejections(arrival_date), &origin.to_string()),
-        sk: format!("REJECT#{arrived_ms:013}#{origin}"),
-    }
+pub fn rejected(arrival_date: NaiveDate, arrived_ms: i64, origin: &Origin) -> ItemKey {
+    ItemKey { pk: rejections(arrival_date), sk: format!("REJECT#{arrived_ms:013}#{origin}") }
 }
 
-/// The prefix of an arrival day's rejected items.
+/// The partition of an arrival day's rejected items.
 pub fn rejections(arrival_date: NaiveDate) -> String {
     format!("REJECTED#{arrival_date}")
 }
@@ -179,18 +167,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sort_keys_round_trip(ms in 0i64..4_000_000_000_000, id in ".{1,40}", stream in "[a-zA-Z0-9_.-]{1,40}", n in 1u32..=100, index in any::<u32>()) {
+        fn sort_keys_round_trip(ms in 0i64..4_000_000_000_000, id in ".{1,40}", stream in "x[a-zA-Z0-9_.-]{1,40}", index in any::<u32>()) {
             let date = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
-            let shards = WriteShards::new(n).unwrap();
-            let key = event(date, shards, ms, &id);
+            let key = event(date, ms, &id);
             prop_assert_eq!(parse_event(&key.sk), Some((ms, id.as_str())));
-            prop_assert!(shards.partitions(&events(date)).contains(&key.pk));
 
-            let source = Source::new(&stream, "shardId-000000000000");
-            prop_assert_eq!(parse_partial(&partial(date, shards, &source).sk), Some(source.clone()));
+            let source = Source::shard(&stream, None, "shardId-000000000000").unwrap();
+            prop_assert_eq!(parse_partial(&partial(date, &source).sk), Some(source.clone()));
+            for follower in Follower::ALL {
+                let key = checkpoint(follower, &source);
+                prop_assert_eq!(parse_checkpoint(&key.sk), Some((follower, source.clone())));
+            }
 
             let origin = Origin { source, sequence: 123_456u64.into(), index };
-            let key = rejected(date, shards, ms, &origin);
+            let key = rejected(date, ms, &origin);
             prop_assert_eq!(parse_rejected(&key.sk), Some((ms, origin)));
             prop_assert_eq!(parse_total(&total(date).sk), Some(date));
         }

@@ -47,9 +47,6 @@ pub const MAX_NESTING: usize = 20;
 /// they cost JSON, never as much as four times.
 pub const MAX_EVENT_BYTES: usize = 64 << 10;
 
-/// Significant digits of a number. DynamoDB's numbers have 38.
-pub const MAX_NUMBER_DIGITS: usize = 38;
-
 /// Largest magnitude of a number that DynamoDB stores.
 pub const MAX_NUMBER_MAGNITUDE: f64 = 9.99e125;
 
@@ -83,9 +80,6 @@ pub const SESSION_SAMPLE_SIZE: usize = 1_024;
 /// Precision of a new deployment's user sketches (2^16 registers, standard error 0.41 %).
 pub const DEFAULT_SKETCH_PRECISION: u8 = 16;
 
-/// Most write shards of a day.
-pub const MAX_WRITE_SHARDS: u32 = 100;
-
 /// Days that an event's item lives, counted from the end of its day.
 pub const EVENT_TTL_DAYS: i64 = 90;
 
@@ -94,3 +88,6 @@ pub const REJECTED_TTL_DAYS: i64 = 30;
 
 /// Days that a partial lives, counted from the end of its day. Longer than the events it was made of.
 pub const PARTIAL_TTL_DAYS: i64 = 120;
+
+/// Days that the log keeps an entry, unless configured otherwise (`EventRetentionDays`).
+pub const DEFAULT_LOG_RETENTION_DAYS: u32 = 90;

@@ -5,37 +5,93 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// One ordered source of records: `<stream>/<shardId>`. Clones share its text.
+use crate::hash::hash128;
+
+/// What delivers records in order, and so has a log of its own. Clones share its text.
+///
+/// A source is `<stream>/<shard>` or `<stream>@<generation>/<shard>` for a shard of a stream, `import/<hash>` for an
+/// imported file and `redrive/<name>` for a batch that an event source mapping gave up on. Its text is a part of object
+/// names and item keys.
 ///
 /// ```
 /// use headcount_core::origin::Source;
-/// let source = Source::new("events", "shardId-000000000000");
+/// let source = Source::shard("events", None, "shardId-000000000000").unwrap();
 /// assert_eq!(source.as_str(), "events/shardId-000000000000");
+/// assert_eq!(Source::parse("events/shardId-000000000000"), Ok(source));
+/// assert_eq!(Source::shard("events", Some("2"), "0").unwrap().as_str(), "events@2/0");
+/// assert!(Source::shard("import", None, "0").is_err(), "the name is taken by imported files");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(Arc<str>);
 
-impl Source {
-    /// The source of one shard of one stream.
-    pub fn new(stream: &str, shard: &str) -> Self {
-        Self(format!("{stream}/{shard}").into())
-    }
+/// The folder of imported files, which no stream may be named.
+pub const IMPORT: &str = "import";
 
-    /// The source written as its stored text.
+/// The folder of redriven batches, which no stream may be named.
+pub const REDRIVE: &str = "redrive";
+
+impl Source {
+    /// A shard of a stream. A stream that was deleted and created again under its old name is another `generation`:
+    /// its sequence numbers begin anew.
     ///
     /// # Errors
-    /// The text is empty or holds a `#`, which separates the parts of an origin.
-    pub fn parse(text: &str) -> Result<Self, OriginError> {
-        if text.is_empty() || text.contains('#') {
-            return Err(OriginError::Source(text.to_owned()));
+    /// A name is empty, longer than 128 bytes, holds other characters than letters, digits, `_`, `.` and `-`, or the
+    /// stream is named [`IMPORT`] or [`REDRIVE`].
+    pub fn shard(stream: &str, generation: Option<&str>, shard: &str) -> Result<Self, OriginError> {
+        let text = match generation {
+            Some(generation) => format!("{stream}@{generation}/{shard}"),
+            None => format!("{stream}/{shard}"),
+        };
+        let is_sound = is_name(stream) && generation.is_none_or(is_name) && is_name(shard);
+        if !is_sound || stream == IMPORT || stream == REDRIVE {
+            return Err(OriginError::Source(text));
         }
         Ok(Self(text.into()))
     }
 
-    /// The source's stored text.
+    /// An imported file, by the hash of its content.
+    pub fn import(hash: u128) -> Self {
+        Self(format!("{IMPORT}/{hash:032x}").into())
+    }
+
+    /// A redriven batch, by the name of the object that keeps it.
+    pub fn redrive(object: &str) -> Self {
+        Self(format!("{REDRIVE}/{:032x}", hash128(object.as_bytes())).into())
+    }
+
+    /// The source written as its text.
+    ///
+    /// # Errors
+    /// The text is none that the other constructors make.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        let bad = || OriginError::Source(text.chars().take(400).collect());
+        let (folder, name) = text.split_once('/').ok_or_else(bad)?;
+        let (stream, generation) = folder.split_once('@').map_or((folder, None), |(stream, it)| (stream, Some(it)));
+        if is_name(stream) && generation.is_none_or(is_name) && is_name(name) {
+            Ok(Self(text.into()))
+        } else {
+            Err(bad())
+        }
+    }
+
+    /// The source's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is a shard of a stream, and not an imported file or a redriven batch: it can deliver more.
+    pub fn is_shard(&self) -> bool {
+        !self.0.split_once('/').is_some_and(|(folder, _)| folder == IMPORT || folder == REDRIVE)
+    }
+}
+
+/// Names of streams and shards: letters, digits, `_`, `.` and `-`, at most 128
+/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html>). Not `.` and `..`, which would leave the
+/// folder that the log lies in.
+fn is_name(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 impl fmt::Display for Source {
@@ -145,7 +201,10 @@ impl FromStr for Origin {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
     /// Not a source.
-    #[error("a source is <stream>/<shardId> and holds no '#': {0:?}")]
+    #[error(
+        "{0:?} is not a source: it must be <stream>/<shard>, <stream>@<generation>/<shard>, import/<hash> or \
+         redrive/<name>, of letters, digits, '_', '.' and '-', and no stream may be named import, redrive, '.' or '..'"
+    )]
     Source(String),
     /// Not a sequence number.
     #[error("a sequence number is 1 to 256 decimal digits: {0:?}")]
@@ -160,6 +219,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_source_stays_in_its_folder() {
+        for text in ["..", "../x", "x/..", "./x", "a/b/c", "x/", "/x", "a@/x", "a b/x", "é/x"] {
+            assert!(matches!(Source::parse(text), Err(OriginError::Source(_))), "{text}");
+        }
+        assert!(Source::shard("..", None, "0").is_err() && Source::parse("..a@2/.b").is_ok());
+    }
+
     proptest! {
         #[test]
         fn sequence_numbers_order_as_numbers(a in any::<u64>(), b in any::<u64>()) {
@@ -167,8 +234,8 @@ mod tests {
         }
 
         #[test]
-        fn origins_round_trip(stream in "[a-zA-Z0-9_.-]{1,128}", sequence in "[1-9][0-9]{0,60}", index in any::<u32>()) {
-            let origin = Origin { source: Source::new(&stream, "shardId-000000000007"), sequence: sequence.parse().unwrap(), index };
+        fn origins_round_trip(stream in "x[a-zA-Z0-9_.-]{1,127}", sequence in "[1-9][0-9]{0,60}", index in any::<u32>()) {
+            let origin = Origin { source: Source::shard(&stream, None, "shardId-000000000007").unwrap(), sequence: sequence.parse().unwrap(), index };
             prop_assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
         }
     }

@@ -2,14 +2,15 @@
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::counters::{Counters, CountersError};
 use crate::event::Event;
-use crate::origin::{SequenceNumber, Source};
+use crate::origin::Source;
 use crate::session_sample::{SampleError, SessionSample};
 use crate::user_sketch::{SketchError, UserSketch};
 
-/// One source's counters, user sketch, session sample and fence of one date.
+/// One source's counters, user sketch and session sample of one date, folded up to an entry of the source's log.
 #[derive(Clone, Debug)]
 pub struct Partial {
     /// The date.
@@ -18,10 +19,10 @@ pub struct Partial {
     pub source: Source,
     /// How often it was written; 0 before the first time. It only grows.
     pub version: u64,
-    /// The last record that was folded: the fence. Records at or before it were counted.
-    pub last_sequence: Option<SequenceNumber>,
-    /// Whether an event was stored behind the fence, so that only a recount counts it.
-    pub dirty: bool,
+    /// The last entry that was folded. Entries up to it are never folded again; 0 before the first.
+    pub as_of: u64,
+    /// The first entry that had something of this date; 0 before the first.
+    pub first: u64,
     /// The counters.
     pub counters: Counters,
     /// The users.
@@ -31,7 +32,7 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// A source's partial before its first event.
+    /// A source's partial before its first entry.
     ///
     /// # Errors
     ///
@@ -41,47 +42,46 @@ impl Partial {
             date,
             source,
             version: 0,
-            last_sequence: None,
-            dirty: false,
+            as_of: 0,
+            first: 0,
             counters: Counters::default(),
             users: UserSketch::new(precision)?,
             sessions: SessionSample::default(),
         })
     }
 
-    /// Whether the record was folded already.
-    pub fn is_behind_fence(&self, sequence: &SequenceNumber) -> bool {
-        self.last_sequence.as_ref().is_some_and(|last| sequence <= last)
-    }
-
-    /// Counts one event. The fence is moved by [`Self::advance`], once its whole record was folded.
+    /// Counts one event. The caller moves the partial on by [`Self::advance`] once the whole entry is folded.
     pub fn fold(&mut self, event: &Event<'_>, zone: Tz) {
         self.counters.add(event, zone);
         if let Some(user) = event.user() {
             self.users.insert(user);
         }
-        self.sessions.insert(&event.session_id, event.timestamp_ms);
+        self.sessions.insert_key(event.session_key(), event.counted_ms);
     }
 
-    /// Moves the fence to the record, if it is not there yet.
-    pub fn advance(&mut self, sequence: &SequenceNumber) {
-        if !self.is_behind_fence(sequence) {
-            self.last_sequence = Some(sequence.clone());
+    /// Notes that `entry` is folded.
+    pub fn advance(&mut self, entry: u64) {
+        if self.first == 0 {
+            self.first = entry;
         }
+        self.as_of = self.as_of.max(entry);
     }
 
     /// The stored form.
     pub fn encode(&mut self) -> PartialRecord {
-        PartialRecord {
+        let mut record = PartialRecord {
             date: self.date,
             source: self.source.clone(),
             version: self.version,
-            last_sequence: self.last_sequence.clone(),
-            dirty: self.dirty,
+            as_of: self.as_of,
+            first: self.first,
             counters: self.counters.encode(),
             users: self.users.encode(),
             sessions: self.sessions.encode(),
-        }
+            checksum: 0,
+        };
+        record.checksum = record.computed_checksum();
+        record
     }
 
     /// The partial that was stored.
@@ -90,16 +90,17 @@ impl Partial {
     ///
     /// [`Damaged`]: which of its parts is, and how.
     pub fn decode(record: &PartialRecord) -> Result<Self, Damaged> {
-        Ok(Self {
+        let partial = Self {
             date: record.date,
             source: record.source.clone(),
             version: record.version,
-            last_sequence: record.last_sequence.clone(),
-            dirty: record.dirty,
+            as_of: record.as_of,
+            first: record.first,
             counters: Counters::decode(&record.counters)?,
             users: UserSketch::decode(&record.users)?,
             sessions: SessionSample::decode(&record.sessions)?,
-        })
+        };
+        if record.checksum == record.computed_checksum() { Ok(partial) } else { Err(Damaged::Checksum) }
     }
 }
 
@@ -112,16 +113,36 @@ pub struct PartialRecord {
     pub source: Source,
     /// `Version`.
     pub version: u64,
-    /// `LastSequence`.
-    pub last_sequence: Option<SequenceNumber>,
-    /// `Dirty`.
-    pub dirty: bool,
+    /// `AsOf`.
+    pub as_of: u64,
+    /// `First`.
+    pub first: u64,
     /// The counters' bytes.
     pub counters: Vec<u8>,
     /// The user sketch's bytes.
     pub users: Vec<u8>,
     /// The session sample's bytes.
     pub sessions: Vec<u8>,
+    /// `Checksum` of all of the above.
+    pub checksum: u64,
+}
+
+impl PartialRecord {
+    /// Bytes of its three blobs, which is nearly all of its item.
+    pub fn bytes(&self) -> usize {
+        self.counters.len() + self.users.len() + self.sessions.len()
+    }
+
+    fn computed_checksum(&self) -> u64 {
+        let mut hasher = Xxh3::new();
+        hasher
+            .update(format!("{}/{}/{}/{}/{}", self.date, self.source, self.version, self.as_of, self.first).as_bytes());
+        for blob in [&self.counters, &self.users, &self.sessions] {
+            hasher.update(&(blob.len() as u64).to_le_bytes());
+            hasher.update(blob);
+        }
+        hasher.digest()
+    }
 }
 
 /// Which part of a partial is damaged, and how.
@@ -136,6 +157,9 @@ pub enum Damaged {
     /// The session sample.
     #[error("its session sample is damaged: {0}")]
     Sessions(#[from] SampleError),
+    /// The parts are sound, but do not belong together.
+    #[error("its checksum does not match its attributes")]
+    Checksum,
 }
 
 #[cfg(test)]
@@ -145,29 +169,29 @@ mod tests {
     use crate::frame::FrameError;
 
     fn folded() -> Partial {
-        let mut partial = Partial::new("2026-03-01".parse().unwrap(), Source::new("events", "shard"), 14).unwrap();
+        let mut partial =
+            Partial::new("2026-03-01".parse().unwrap(), Source::shard("events", None, "shard").unwrap(), 14).unwrap();
         let event = Event {
             id: "e".into(),
             user_id: "u".into(),
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };
         partial.fold(&event, Tz::UTC);
-        partial.advance(&9u64.into());
+        partial.advance(9);
         partial
     }
 
     #[test]
-    fn the_fence_is_a_number_and_only_moves_on() {
+    fn it_only_moves_on_and_remembers_its_first_entry() {
         let mut partial = folded();
-        partial.advance(&10u64.into());
-        partial.advance(&2u64.into());
-        assert_eq!(partial.last_sequence, Some(10u64.into()));
-        assert!(partial.is_behind_fence(&9u64.into()) && partial.is_behind_fence(&10u64.into()));
-        assert!(!partial.is_behind_fence(&11u64.into()));
+        partial.advance(10);
+        partial.advance(2);
+        assert_eq!((partial.first, partial.as_of), (9, 10));
     }
 
     #[test]
@@ -187,6 +211,7 @@ mod tests {
             session_id: "t".into(),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };
@@ -216,11 +241,13 @@ mod tests {
             let error = Partial::decode(&record).unwrap_err();
             assert_eq!(error.to_string(), format!("{says}{}", FrameError::Checksum));
         }
+        let moved = PartialRecord { as_of: 10, ..folded().encode() };
+        assert_eq!(Partial::decode(&moved).unwrap_err(), Damaged::Checksum);
     }
 
     #[test]
     fn a_precision_that_no_sketch_has_is_refused() {
-        let source = Source::new("events", "shard");
+        let source = Source::shard("events", None, "shard").unwrap();
         assert_eq!(Partial::new(chrono::NaiveDate::MIN, source, 30).unwrap_err(), SketchError::Precision(30));
     }
 }

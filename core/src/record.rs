@@ -1,6 +1,7 @@
 //! One record's data, decoded: its valid events and its rejected ones. It never fails: whatever the bytes are, the
 //! shard goes on.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use crate::event::Event;
@@ -8,7 +9,9 @@ use crate::ip_policy::IpPolicy;
 use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_REJECTED_ITEMS_PER_RECORD};
 use crate::rejection::{Payload, Problem, Problems, Rejection};
 use crate::validate::{Arrival, Rules, check};
-use crate::wire::{Opened, Raw, RecordError, open, split, to_json};
+use crate::wire::{
+    Opened, Parts, Raw, RecordError, beginning, elements_of_line, kpl, open, split, take_apart, to_json,
+};
 
 /// What one record held. Its events borrow from the record's data.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +24,12 @@ pub struct DecodedRecord<'a> {
     pub rejections: Vec<(u32, Rejection)>,
     /// Unknown fields that were dropped from the valid events.
     pub unknown_fields: u64,
+    /// Properties of the valid events that were mended or dropped, because the table cannot hold them.
+    pub mended: u64,
+    /// Valid events whose `userId` is a placeholder: they count for no user.
+    pub placeholders: u64,
+    /// Valid events that do not tell when they happened: they have the time of their arrival.
+    pub without_time: u64,
 }
 
 /// One record's data, without its compression, or why it is not to be had.
@@ -45,7 +54,7 @@ impl<'a> OpenedRecord<'a> {
     ///
     /// ```
     /// use headcount_core::{origin::Source, record::OpenedRecord, validate::{Arrival, Rules}};
-    /// let source = Source::new("events", "shardId-000000000000");
+    /// let source = Source::shard("events", None, "shardId-000000000000").unwrap();
     /// let arrival = Arrival { source, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
     /// let opened = OpenedRecord::open(b"hello");
     /// let decoded = opened.decode(&arrival, &Rules::default());
@@ -56,8 +65,8 @@ impl<'a> OpenedRecord<'a> {
             Ok(opened) => opened,
             Err(error) => return undecodable(error, self.data, rules.ip_policy()),
         };
-        match pieces(opened) {
-            Ok(pieces) => validate_all(&pieces, arrival, rules),
+        match pieces(opened).and_then(|pieces| validate_all(&pieces, arrival, rules)) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 // Of several parts no single one is to blame.
                 let payload = match &*opened.parts {
@@ -74,6 +83,8 @@ impl<'a> OpenedRecord<'a> {
 enum Piece<'a> {
     /// What may be an event.
     Raw(Raw<'a>),
+    /// A line, which is an event, or else may hold several.
+    Line(Raw<'a>),
     /// A part of an aggregated record that cannot be taken apart.
     Spoilt(&'a RecordError, &'a [u8]),
     /// A part of an aggregated record that holds no event.
@@ -88,20 +99,26 @@ fn pieces<'a>(opened: &'a Opened<'a>) -> Result<Vec<Piece<'a>>, RecordError> {
     let is_aggregate = opened.parts.len() != 1;
     let (mut pieces, mut count) = (Vec::new(), 0_u64);
     for part in &opened.parts {
-        let raws = match part {
-            Ok(plain) => split(plain),
+        let plain = match part {
+            Ok(plain) => plain,
             Err((error, bytes)) => {
                 pieces.push(Piece::Spoilt(error, bytes));
                 count += 1;
                 continue;
             }
         };
-        match raws {
-            Ok(raws) => {
-                count += raws.len() as u64;
-                // Counted to the end, kept as far as they may be.
+        // Counted to the end, kept as far as they may be.
+        match take_apart(plain) {
+            Ok(Parts::Elements(elements)) => {
+                count += elements.len() as u64;
                 if count <= MAX_EVENTS_PER_RECORD as u64 {
-                    pieces.extend(raws.into_iter().map(Piece::Raw));
+                    pieces.extend(elements.into_iter().map(Piece::Raw));
+                }
+            }
+            Ok(Parts::Lines(lines)) => {
+                count += lines.len() as u64;
+                if count <= MAX_EVENTS_PER_RECORD as u64 {
+                    pieces.extend(lines.into_iter().map(Piece::Line));
                 }
             }
             Err(RecordError::TooManyEvents { count: more }) => count += more,
@@ -122,52 +139,114 @@ pub fn refused(event: &Event<'_>, detail: &str, policy: IpPolicy) -> Rejection {
     Rejection { problems: problems.into_vec(), payload: Payload::of_text(&to_json(event), policy), count: 1 }
 }
 
+/// A record that cannot be taken apart, counted as what it is known to hold.
 fn undecodable(error: &RecordError, data: &[u8], policy: IpPolicy) -> DecodedRecord<'static> {
-    let count = match error {
-        RecordError::TooManyEvents { count } => *count,
-        RecordError::Empty
-        | RecordError::TooLarge
-        | RecordError::Corrupt { .. }
-        | RecordError::Nested { .. }
-        | RecordError::Aggregate { .. } => 1,
+    let (count, readable) = match error {
+        RecordError::TooManyEvents { count } => (*count, beginning(data)),
+        RecordError::TooLarge | RecordError::Corrupt { .. } => {
+            let readable = beginning(data);
+            (known_events(&readable), readable)
+        }
+        RecordError::Aggregate { .. } => (kpl::count_records(data), Cow::Borrowed(data)),
+        RecordError::Empty | RecordError::Nested { .. } => (1, Cow::Borrowed(data)),
     };
-    let problems = problem(error).into_vec();
-    let rejection = Rejection { problems, payload: Payload::of_bytes(data, policy), count };
+    let payload = if readable.is_empty() { data } else { &readable };
+    let rejection =
+        Rejection { problems: problem(error).into_vec(), payload: Payload::of_bytes(payload, policy), count };
     DecodedRecord { rejections: vec![(0, rejection)], ..DecodedRecord::default() }
 }
 
-fn validate_all<'a>(pieces: &[Piece<'a>], arrival: &Arrival, rules: &Rules) -> DecodedRecord<'a> {
-    let mut decoded = DecodedRecord::default();
-    let mut unlisted: Option<(u32, u64)> = None;
-    for (index, piece) in (0..).zip(pieces) {
-        let checked = match piece {
-            Piece::Raw(Raw::Text(text)) => check(text, arrival, index, rules),
-            Piece::Raw(Raw::NotText(_)) => Err(problem("the event is not valid JSON: its bytes are not UTF-8")),
-            Piece::Spoilt(error, _) => Err(problem(error)),
-            Piece::Empty => Err(problem(&RecordError::Empty)),
-        };
-        match checked {
-            Ok(accepted) => {
-                decoded.unknown_fields += accepted.unknown_fields;
-                decoded.events.push((index, accepted.event));
-            }
-            Err(problems) if decoded.rejections.len() < MAX_REJECTED_ITEMS_PER_RECORD => {
-                let payload = match piece {
-                    Piece::Raw(Raw::Text(text)) => Payload::of_text(text, rules.ip_policy()),
-                    Piece::Raw(Raw::NotText(bytes)) | Piece::Spoilt(_, bytes) => {
-                        Payload::of_bytes(bytes, rules.ip_policy())
-                    }
-                    Piece::Empty => Payload::of_text("", rules.ip_policy()),
-                };
-                decoded.rejections.push((index, Rejection { problems: problems.into_vec(), payload, count: 1 }));
-            }
-            Err(_) => unlisted.get_or_insert((index, 0)).1 += 1,
+/// How many events the readable part of a record holds: at least the one that it was meant to be.
+fn known_events(readable: &[u8]) -> u64 {
+    match split(readable) {
+        Ok(raws) => (raws.len() as u64).max(1),
+        Err(RecordError::TooManyEvents { count }) => count,
+        Err(_) => 1,
+    }
+}
+
+/// Validates each piece.
+///
+/// # Errors
+/// Lines that hold several events hold too many in all.
+fn validate_all<'a>(pieces: &[Piece<'a>], arrival: &Arrival, rules: &Rules) -> Result<DecodedRecord<'a>, RecordError> {
+    let mut validating = Validating { arrival, rules, decoded: DecodedRecord::default(), index: 0, unlisted: None };
+    for piece in pieces {
+        match piece {
+            Piece::Raw(raw) => validating.take(raw),
+            Piece::Line(line) => validating.take_line(line),
+            Piece::Spoilt(error, bytes) => validating.reject(problem(error), bytes),
+            Piece::Empty => validating.reject(problem(&RecordError::Empty), b""),
         }
     }
+    if validating.index > MAX_EVENTS_PER_RECORD as u32 {
+        return Err(RecordError::TooManyEvents { count: validating.index.into() });
+    }
+    let Validating { mut decoded, unlisted, .. } = validating;
     if let Some((index, count)) = unlisted {
         decoded.rejections.push((index, summary(count)));
     }
-    decoded
+    Ok(decoded)
+}
+
+/// A record half decoded.
+struct Validating<'a, 'r> {
+    arrival: &'r Arrival,
+    rules: &'r Rules,
+    decoded: DecodedRecord<'a>,
+    /// The next piece's.
+    index: u32,
+    /// Where the rejections begin that are only counted, and how many these are.
+    unlisted: Option<(u32, u64)>,
+}
+
+impl<'a> Validating<'a, '_> {
+    fn take(&mut self, raw: &Raw<'a>) {
+        if let Err(problems) = self.check(raw) {
+            self.reject(problems, bytes_of(raw));
+        }
+    }
+
+    /// Only a line that is no valid event is looked at again: it may be an array, or several events.
+    fn take_line(&mut self, line: &Raw<'a>) {
+        let Err(problems) = self.check(line) else { return };
+        match elements_of_line(line) {
+            None => self.reject(problems, bytes_of(line)),
+            Some(elements) => elements.iter().for_each(|element| self.take(element)),
+        }
+    }
+
+    fn check(&mut self, raw: &Raw<'a>) -> Result<(), Problems> {
+        let Raw::Text(text) = raw else {
+            return Err(problem("the event is not valid JSON: its bytes are not UTF-8"));
+        };
+        let accepted = check(text, self.arrival, self.index, self.rules)?;
+        self.decoded.unknown_fields += accepted.unknown_fields;
+        self.decoded.mended += accepted.mended;
+        self.decoded.placeholders += u64::from(accepted.is_placeholder);
+        self.decoded.without_time += u64::from(!accepted.tells_time);
+        self.decoded.events.push((self.index, accepted.event));
+        self.index += 1;
+        Ok(())
+    }
+
+    fn reject(&mut self, problems: Problems, payload: &[u8]) {
+        let rejections = &mut self.decoded.rejections;
+        if rejections.len() < MAX_REJECTED_ITEMS_PER_RECORD {
+            let payload = Payload::of_bytes(payload, self.rules.ip_policy());
+            rejections.push((self.index, Rejection { problems: problems.into_vec(), payload, count: 1 }));
+        } else {
+            self.unlisted.get_or_insert((self.index, 0)).1 += 1;
+        }
+        self.index += 1;
+    }
+}
+
+fn bytes_of<'a>(raw: &Raw<'a>) -> &'a [u8] {
+    match raw {
+        Raw::Text(text) => text.as_bytes(),
+        Raw::NotText(bytes) => bytes,
+    }
 }
 
 fn problem(problem: impl Display) -> Problems {

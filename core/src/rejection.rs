@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::ip_policy::IpPolicy;
 use crate::limits::{MAX_EVENT_BYTES, MAX_PROBLEMS_PER_EVENT, MAX_REJECTED_PAYLOAD_BYTES};
+use crate::wire::Form;
 
 /// One rule that an event broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,24 +151,25 @@ fn bounded(text: &impl fmt::Display) -> String {
 
 impl Payload {
     /// A payload of text, its addresses as the policy wants them, cut to [`MAX_REJECTED_PAYLOAD_BYTES`] on a character
-    /// boundary. Where addresses must not be kept, a text of more than [`MAX_EVENT_BYTES`] is withheld: all of it
-    /// would have to be taken apart for the beginning that is kept.
+    /// boundary. Of a longer text than an event may have only the beginning is looked at.
     pub fn of_text(text: &str, policy: IpPolicy) -> Self {
         let redacted;
-        let text = match policy {
-            IpPolicy::Keep => text,
-            IpPolicy::Truncate | IpPolicy::Drop if text.len() > MAX_EVENT_BYTES => return Self::Withheld,
+        let (shown, is_whole) = match policy {
+            IpPolicy::Keep => (text, true),
             IpPolicy::Truncate | IpPolicy::Drop => {
-                redacted = policy.redact_text(text);
-                &redacted
+                // An address that this cuts in two lies far behind what is kept: what stands for an address is at most
+                // five times shorter.
+                let begin = &text[..text.floor_char_boundary(MAX_EVENT_BYTES)];
+                redacted = policy.redact_text(begin);
+                (&*redacted, begin.len() == text.len())
             }
         };
-        let kept = text.floor_char_boundary(MAX_REJECTED_PAYLOAD_BYTES);
-        Self::Text { text: text[..kept].to_owned(), truncated: kept < text.len() }
+        let kept = shown.floor_char_boundary(MAX_REJECTED_PAYLOAD_BYTES);
+        Self::Text { text: shown[..kept].to_owned(), truncated: kept < shown.len() || !is_whole }
     }
 
-    /// A payload of bytes, as text where they are text. Where addresses must not be kept, other bytes are withheld:
-    /// nobody can say what is in them.
+    /// A payload of bytes, as text where they are text. Where addresses must not be kept, other bytes are kept as the text
+    /// that they resemble, so that addresses in them can be seen; of compressed bytes, in which none can, nothing is kept.
     pub fn of_bytes(bytes: &[u8], policy: IpPolicy) -> Self {
         if let Ok(text) = str::from_utf8(bytes) {
             return Self::of_text(text, policy);
@@ -177,7 +179,17 @@ impl Payload {
                 let kept = bytes.len().min(MAX_REJECTED_PAYLOAD_BYTES);
                 Self::Binary { bytes: bytes[..kept].to_vec(), truncated: kept < bytes.len() }
             }
-            IpPolicy::Truncate | IpPolicy::Drop => Self::Withheld,
+            IpPolicy::Truncate | IpPolicy::Drop if Form::of(bytes) != Form::Plain => Self::Withheld,
+            IpPolicy::Truncate | IpPolicy::Drop => {
+                let kept = bytes.len().min(MAX_EVENT_BYTES);
+                let mut text = String::from_utf8_lossy(&bytes[..kept]).into_owned();
+                // An address may be hidden by what lies between its characters, as in UTF-16.
+                text.retain(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+                let mut text = policy.redact_any_text(&text);
+                let truncated = kept < bytes.len() || text.len() > MAX_REJECTED_PAYLOAD_BYTES;
+                text.truncate(text.floor_char_boundary(MAX_REJECTED_PAYLOAD_BYTES));
+                Self::Text { text, truncated }
+            }
         }
     }
 }
@@ -214,16 +226,34 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_redacted_is_withheld() {
+    fn addresses_are_masked_and_what_cannot_be_seen_through_is_withheld() {
+        let shown = |bytes: &[u8], policy| match Payload::of_bytes(bytes, policy) {
+            Payload::Text { text, .. } => text,
+            other => panic!("{other:?}"),
+        };
         for policy in [IpPolicy::Truncate, IpPolicy::Drop] {
-            assert_eq!(Payload::of_bytes(&[0xff, b'1'], policy), Payload::Withheld);
-            assert_eq!(Payload::of_text(&"x".repeat(MAX_EVENT_BYTES + 1), policy), Payload::Withheld);
-            let redacted = Payload::of_text("203.0.113.77 x", policy);
-            assert!(!format!("{redacted:?}").contains(".77"), "{redacted:?}");
+            assert_eq!(Payload::of_bytes(&[0x1f, 0x8b, 0xff, 1], policy), Payload::Withheld);
+            for text in [
+                b"\xff203.0.113.77 x".to_vec(),
+                "203.0.113.77".encode_utf16().flat_map(u16::to_be_bytes).chain([0xff]).collect(),
+            ] {
+                let text = shown(&text, policy);
+                assert!(
+                    !text.contains(".77") && (text.contains("203.0.113.0") || text.contains("(withheld)")),
+                    "{text}"
+                );
+            }
+            let long = format!("203.0.113.77 {}", "x".repeat(MAX_EVENT_BYTES));
+            let Payload::Text { text, truncated: true } = Payload::of_text(&long, policy) else { panic!("cut") };
+            assert!(!text.contains(".77") && text.len() == MAX_REJECTED_PAYLOAD_BYTES);
         }
         // An address on the edge of the cut is seen whole before the text is cut.
         let text = format!("{} 203.0.113.77", "x".repeat(MAX_REJECTED_PAYLOAD_BYTES - 12));
         let Payload::Text { text: kept, .. } = Payload::of_text(&text, IpPolicy::Truncate) else { panic!("text") };
         assert!(kept.ends_with(" 203.0.113.0"), "{}", &kept[kept.len() - 20..]);
+        // However many addresses, what is cut in two lies behind what is kept.
+        let many = "2001:0db8:85a3:1234:5678:8a2e:0370:7334 ".repeat(4_000);
+        let Payload::Text { text, .. } = Payload::of_text(&many, IpPolicy::Drop) else { panic!("text") };
+        assert!(text.len() > 7_000 && !text.contains("8a2e"), "{}", text.len());
     }
 }

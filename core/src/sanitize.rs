@@ -1,10 +1,9 @@
-//! Cleans `eventData` and `metadata`: what can be mended is mended, what cannot is a problem.
+//! Cleans `eventData` and `metadata`: what can be mended is mended, what cannot is dropped and counted.
 //!
 //! Strings lose control characters other than newline and tab, are trimmed and cut; arrays are cut; nulls go; objects
-//! and arrays recurse; numbers and booleans stay. Nothing grows, and cleaning twice is cleaning once. What the table
-//! would refuse (nesting, names, numbers) or what nobody needs (hundreds of fields) is a problem of the field.
-
-mod path;
+//! and arrays recurse; booleans stay. What the table cannot hold (nesting, field names, magnitudes of numbers) and what nobody
+//! needs (hundreds of fields) is dropped: a property that nothing counts never costs its event. Nothing grows, and
+//! cleaning twice is cleaning once.
 
 use serde_json::{Number, Value};
 
@@ -13,94 +12,90 @@ use crate::limits::{
     MAX_ARRAY_ITEMS, MAX_FIELD_NAME_BYTES, MAX_NESTING, MAX_NUMBER_MAGNITUDE, MAX_OBJECT_FIELDS, MAX_STRING_CHARS,
     MIN_NUMBER_MAGNITUDE,
 };
-use crate::rejection::Problems;
 
-pub(crate) use path::Path;
+/// Fields that have rules of their own: they are not among those that are dropped where there are too many.
+const COUNTED: [&str; 12] = [
+    "feature",
+    "contentType",
+    "model",
+    "errorType",
+    "tokens",
+    "inputTokens",
+    "outputTokens",
+    "cachedTokens",
+    "cost",
+    "userAgent",
+    "ipAddress",
+    "platform",
+];
 
-/// Cleans an object in place. `root` is its name in the event (`eventData`, `metadata`), with which the paths of
-/// problems begin. Where there are problems, the object may be cleaned only in part.
-///
-/// Numbers are judged by their value alone; how many digits their text had is for [`crate::validate`] to say.
+/// Cleans an object in place; gives how many properties were mended or dropped because they cannot be stored.
 ///
 /// ```
-/// use headcount_core::{rejection::Problems, sanitize::sanitize};
-/// let mut data = serde_json::json!({ "title": "  Two\u{7} words ", "none": null }).as_object().unwrap().clone();
-/// let mut problems = Problems::default();
-/// sanitize("eventData", &mut data, &mut problems);
-/// assert!(problems.is_empty());
+/// let mut data = serde_json::json!({ "title": "  Two\u{7} words ", "none": null, "": 1 }).as_object().unwrap().clone();
+/// assert_eq!(headcount_core::sanitize::sanitize(&mut data), 1, "a field without a name");
 /// assert_eq!(serde_json::Value::from(data), serde_json::json!({ "title": "Two words" }));
 /// ```
-pub fn sanitize(root: &str, object: &mut Object, problems: &mut Problems) {
-    clean_object(&Path::root(root), object, problems);
+pub fn sanitize(object: &mut Object) -> u64 {
+    let mut mended = 0;
+    clean_object(1, object, &mut mended);
+    mended
 }
 
-fn clean_value(path: &Path<'_>, value: &mut Value, problems: &mut Problems) {
+/// Cleans a value that lies so many levels deep; whether it can be kept.
+fn clean_value(level: usize, value: &mut Value, mended: &mut u64) -> bool {
     match value {
+        Value::Null => return false,
         Value::String(text) => clean_string(text),
-        Value::Number(number) => check_number(path, number, problems),
-        Value::Object(object) => clean_object(path, object, problems),
-        Value::Array(items) => clean_array(path, items, problems),
-        Value::Bool(_) | Value::Null => {}
-    }
-}
-
-fn clean_object(path: &Path<'_>, object: &mut Object, problems: &mut Problems) {
-    if is_too_deep(path, problems) {
-        return;
-    }
-    object.retain(|_, value| !value.is_null());
-    if object.len() > MAX_OBJECT_FIELDS {
-        problems.add(path, format_args!("has {} fields: at most {MAX_OBJECT_FIELDS} are allowed", object.len()));
-        return;
-    }
-    for (name, value) in object.iter_mut() {
-        if name.is_empty() {
-            problems.add(path, "has a field with an empty name");
-        } else if name.len() > MAX_FIELD_NAME_BYTES {
-            let bytes = name.len();
-            problems.add(
-                path,
-                format_args!("has a field name of {bytes} bytes: at most {MAX_FIELD_NAME_BYTES} are allowed"),
-            );
+        Value::Number(number) => return clean_number(number, mended),
+        Value::Object(_) | Value::Array(_) if level > MAX_NESTING => {
+            *mended += 1;
+            return false;
         }
-        clean_value(&path.field(name), value, problems);
+        Value::Object(object) => clean_object(level, object, mended),
+        Value::Array(items) => clean_array(level, items, mended),
+        Value::Bool(_) => {}
     }
+    true
 }
 
-fn clean_array(path: &Path<'_>, items: &mut Vec<Value>, problems: &mut Problems) {
-    if is_too_deep(path, problems) {
-        return;
+fn clean_object(level: usize, object: &mut Object, mended: &mut u64) {
+    object.retain(|name, value| {
+        let is_storable = (1..=MAX_FIELD_NAME_BYTES).contains(&name.len());
+        *mended += u64::from(!is_storable && !value.is_null());
+        is_storable && !value.is_null()
+    });
+    if object.len() > MAX_OBJECT_FIELDS {
+        let is_counted = |name: &str| level == 1 && COUNTED.contains(&name);
+        let mut room = MAX_OBJECT_FIELDS - object.keys().filter(|name| is_counted(name)).count();
+        object.retain(|name, _| {
+            let is_kept = is_counted(name) || room > 0;
+            room -= usize::from(is_kept && !is_counted(name));
+            *mended += u64::from(!is_kept);
+            is_kept
+        });
     }
+    object.retain(|_, value| clean_value(level + 1, value, mended));
+}
+
+fn clean_array(level: usize, items: &mut Vec<Value>, mended: &mut u64) {
     items.retain(|item| !item.is_null());
     items.truncate(MAX_ARRAY_ITEMS);
-    for (index, item) in items.iter_mut().enumerate() {
-        clean_value(&path.item(index), item, problems);
-    }
+    items.retain_mut(|item| clean_value(level + 1, item, mended));
 }
 
-fn is_too_deep(path: &Path<'_>, problems: &mut Problems) -> bool {
-    let too_deep = path.level() > MAX_NESTING;
-    if too_deep {
-        problems.add(path, format_args!("is nested too deeply: at most {MAX_NESTING} levels are allowed"));
-    }
-    too_deep
-}
-
-fn check_number(path: &Path<'_>, number: &Number, problems: &mut Problems) {
+/// A number that is too small becomes 0; one that is too large cannot be kept.
+fn clean_number(number: &mut Number, mended: &mut u64) -> bool {
     // 64-bit integers always fit; only what became a double can lie outside.
     let magnitude = if number.is_f64() { number.as_f64().map_or(0.0, f64::abs) } else { 0.0 };
-    if magnitude > MAX_NUMBER_MAGNITUDE {
-        problems.add(path, TOO_LARGE);
-    } else if magnitude > 0.0 && magnitude < MIN_NUMBER_MAGNITUDE {
-        problems.add(path, TOO_SMALL);
+    if magnitude > 0.0 && magnitude < MIN_NUMBER_MAGNITUDE {
+        *mended += 1;
+        *number = 0.into();
     }
+    let fits = magnitude <= MAX_NUMBER_MAGNITUDE;
+    *mended += u64::from(!fits);
+    fits
 }
-
-/// The problem of a number beyond [`MAX_NUMBER_MAGNITUDE`].
-pub(crate) const TOO_LARGE: &str = "is too large a number: at most 9.99e125 can be stored";
-
-/// The problem of a number below [`MIN_NUMBER_MAGNITUDE`].
-pub(crate) const TOO_SMALL: &str = "is too small a number: apart from 0, at least 1e-130 can be stored";
 
 fn clean_string(text: &mut String) {
     if text.chars().any(is_dropped) {

@@ -55,9 +55,14 @@ impl Span {
 }
 
 impl SessionSample {
-    /// Adds an event of a session.
+    /// Adds an event of the session of this id.
     pub fn insert(&mut self, session_id: &str, at_ms: i64) {
-        let hash = hash64(session_id.as_bytes()) >> (u64::BITS - HASH_BITS);
+        self.insert_key(hash64(session_id.as_bytes()), at_ms);
+    }
+
+    /// Adds an event of the session with this key: see [`crate::event::Event::session_key`].
+    pub fn insert_key(&mut self, key: u64, at_ms: i64) {
+        let hash = key >> (u64::BITS - HASH_BITS);
         self.add(Span { hash, first: at_ms, last: at_ms });
     }
 

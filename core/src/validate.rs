@@ -2,18 +2,26 @@
 //!
 //! Of a name that an object repeats, the last value stands, as with most readers of JSON. `null` is as good as
 //! absent. Unknown fields at the top are dropped and counted; `v`, `project` and `name` are reserved for later: neither
-//! stored nor counted. An `anonymousId` stands in for a `userId` that is not there, and means nothing beside one.
+//! stored nor counted. An `anonymousId` stands in for a `userId` that is not there, is empty or is a placeholder
+//! ([`PLACEHOLDER_IDS`]), and means nothing beside any other.
+//!
+//! Only what is counted or part of a key can cost an event its place. Properties that the table cannot hold are mended or
+//! dropped, and counted.
 
 mod fields;
 mod glance;
+mod ids;
+mod mend;
 mod parse;
 mod rules;
 mod scan;
 mod time;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::event::{Event, EventType, Object};
 use crate::hash::hash128;
@@ -25,8 +33,11 @@ use crate::wire::to_json;
 
 use fields::{Fields, Given};
 use scan::Scanned;
+use time::Said;
 
 pub use glance::{Glance, glance};
+pub use ids::{PLACEHOLDER_IDS, trimmed_id};
+pub use mend::mend;
 pub use rules::{Rules, RulesError};
 
 /// Where and when a record arrived.
@@ -54,6 +65,23 @@ pub struct Accepted<'a> {
     pub event: Event<'a>,
     /// Unknown fields at the top that were dropped.
     pub unknown_fields: u64,
+    /// Properties that were mended or dropped, because they cannot be stored as they are.
+    pub mended: u64,
+    /// Whether its `userId` is a placeholder, so that it counts for no user.
+    pub is_placeholder: bool,
+    /// Whether it tells when it happened, so that its time is not that of its arrival.
+    pub tells_time: bool,
+}
+
+/// The names of an event's fields that nobody knows; none where it is no JSON object.
+///
+/// ```
+/// use headcount_core::validate::unknown_fields;
+/// assert_eq!(unknown_fields(r#"{"userId": "u", "createdAt": 7}"#), ["createdAt"]);
+/// ```
+pub fn unknown_fields(text: &str) -> Vec<String> {
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+    fields.into_keys().filter(|name| fields::is_unknown(name)).collect()
 }
 
 /// Validates and sanitizes the text of one event, the record's `index`-th from 0.
@@ -64,7 +92,7 @@ pub struct Accepted<'a> {
 /// ```
 /// use headcount_core::{origin::Source, validate::{Arrival, Rules, validate}};
 /// let arrival = Arrival {
-///     source: Source::new("events", "shardId-000000000000"),
+///     source: Source::shard("events", None, "shardId-000000000000").unwrap(),
 ///     sequence: 7.into(),
 ///     arrived_ms: 1_772_323_200_000,
 /// };
@@ -124,7 +152,7 @@ pub fn validate_object(
     rules: &Rules,
     new_id: impl FnOnce() -> String,
 ) -> Result<Accepted<'static>, Problems> {
-    check_fields(Fields::new(object), None, now_ms, rules, new_id, Problems::default())
+    check_fields(Fields::new(object, 0), None, now_ms, rules, new_id, Problems::default())
 }
 
 fn check_text<'a>(
@@ -146,10 +174,12 @@ fn accepted(scanned: Scanned<'_>, absent_id: impl FnOnce() -> String) -> Accepte
         session_id: Cow::Borrowed(scanned.session_id),
         event_type: scanned.event_type,
         timestamp_ms: scanned.timestamp_ms,
+        counted_ms: scanned.timestamp_ms,
         event_data: scanned.event_data,
         metadata: scanned.metadata,
     };
-    Accepted { event, unknown_fields: scanned.unknown_fields }
+    let (unknown_fields, tells_time) = (scanned.unknown_fields, scanned.tells_time);
+    Accepted { event, unknown_fields, mended: 0, is_placeholder: false, tells_time }
 }
 
 /// The long way: every field by itself, so that every problem is found.
@@ -160,8 +190,8 @@ fn check_by_rules(
     absent_id: impl FnOnce() -> String,
 ) -> Result<Accepted<'static>, Problems> {
     let mut problems = Problems::default();
-    let Some(fields) = parse::object(text, &mut problems) else { return Err(problems) };
-    check_fields(fields, Some(text.len()), arrived_ms, rules, absent_id, problems)
+    let Some((object, mended)) = parse::object(text, &mut problems) else { return Err(problems) };
+    check_fields(Fields::new(object, mended), Some(text.len()), arrived_ms, rules, absent_id, problems)
 }
 
 /// The rules, of fields that came from a text of so many bytes, if they came from one.
@@ -174,17 +204,21 @@ fn check_fields(
     mut problems: Problems,
 ) -> Result<Accepted<'static>, Problems> {
     let event_id = fields.identifier("eventId", MAX_EVENT_ID_BYTES, &mut problems);
-    let user_id = fields.person(&mut problems);
+    let person = fields.person(rules, &mut problems);
     let session_id = fields.required_identifier("sessionId", MAX_IDENTITY_BYTES, &mut problems);
     let event_type = event_type(&mut fields, rules, &mut problems);
     let timestamp = fields.take("timestamp");
-    let timestamp_ms = time::resolve(timestamp, &event_id, arrived_ms, rules, &mut problems);
+    let tells_time = !matches!((&timestamp, &event_id), (Given::Absent, Given::Absent));
+    let said =
+        Said { timestamp, event_id: &event_id, sent_at: fields.take("sentAt"), counted_at: fields.take("countedAt") };
+    let (times, is_passed_over) = time::resolve(said, arrived_ms, rules, &mut problems);
+    fields.mended += u64::from(is_passed_over);
     let event_data = fields.data(event_type.as_ref(), &mut problems);
     let metadata = fields.metadata(&mut problems);
     let unknown_fields = fields.unknown();
 
-    let (true, Some(user_id), Some(session_id), Some(event_type), Some(timestamp_ms), Some(mut metadata)) =
-        (problems.is_empty(), user_id, session_id, event_type, timestamp_ms, metadata)
+    let (true, Some(person), Some(session_id), Some(event_type), Some(times), Some(mut metadata)) =
+        (problems.is_empty(), person, session_id, event_type, times, metadata)
     else {
         return Err(problems);
     };
@@ -195,10 +229,11 @@ fn check_fields(
     apply_ip_policy(rules.ip_policy(), &mut metadata);
     let event = Event {
         id: id.into(),
-        user_id: user_id.into(),
+        user_id: person.id.into(),
         session_id: session_id.into(),
         event_type,
-        timestamp_ms,
+        timestamp_ms: times.timestamp_ms,
+        counted_ms: times.counted_ms,
         event_data: event_data.into(),
         metadata: metadata.into(),
     };
@@ -206,7 +241,8 @@ fn check_fields(
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Accepted { event, unknown_fields })
+    let (mended, is_placeholder) = (fields.mended, person.is_placeholder);
+    Ok(Accepted { event, unknown_fields, mended, is_placeholder, tells_time })
 }
 
 /// The id of an event that brings none: of its origin, so that a redelivery derives it again.

@@ -1,10 +1,13 @@
 //! The forms a record's data may take, taken apart into the texts of single events; and an event in wire form again.
 //!
-//! The first bytes tell the form: gzip, zstd and KPL records have magic numbers, and the last hold records of any other form; `[` begins an array of events; all
-//! else is one event object or newline-delimited events. A UTF-8 byte order mark in front is skipped.
+//! The first bytes tell the form: gzip, zstd and KPL records have magic numbers, and the last hold records of any other form.
+//! All else is JSON: one event, arrays of events, or events one a line or one after the other. A UTF-8 byte order mark in
+//! front is skipped.
 
 pub mod kpl;
 
+mod elements;
+mod gzip;
 mod split;
 
 use std::borrow::Cow;
@@ -13,6 +16,9 @@ use std::io::{self, Read};
 use crate::event::Event;
 use crate::limits::{MAX_EVENTS_PER_RECORD, MAX_RECORD_BYTES};
 
+pub use elements::Elements;
+pub use gzip::Gunzip;
+pub(crate) use split::{Parts, elements_of_line, take_apart};
 pub use split::{Raw, split};
 
 /// The largest window of a zstd frame, as a power of two: 8 MiB, what RFC 8878 asks every decoder to support. The
@@ -169,7 +175,7 @@ pub fn decompress(data: &[u8]) -> Result<Cow<'_, [u8]>, RecordError> {
         Form::Plain if data.len() > MAX_RECORD_BYTES => return Err(RecordError::TooLarge),
         Form::Plain => return Ok(Cow::Borrowed(data)),
         Form::Kpl => return Err(RecordError::Nested { outer: form.name(), inner: form.name() }),
-        Form::Gzip => read_bounded(form, flate2::bufread::MultiGzDecoder::new(data))?,
+        Form::Gzip => read_bounded(form, Gunzip::new(data))?,
         Form::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(data).map_err(|error| corrupt(form, &error))?;
             decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).map_err(|error| corrupt(form, &error))?;
@@ -182,6 +188,26 @@ pub fn decompress(data: &[u8]) -> Result<Cow<'_, [u8]>, RecordError> {
             Err(RecordError::Nested { outer: form.name(), inner: inner.name() })
         }
     }
+}
+
+/// As much of the data as can be read without its compression, at most [`MAX_RECORD_BYTES`]: to say what is lost of data that
+/// [`decompress`] refuses. It may be damaged, so nothing in it counts as an event.
+pub(crate) fn beginning(data: &[u8]) -> Cow<'_, [u8]> {
+    let mut plain = Vec::new();
+    let mut read = |decoder: &mut dyn Read| drop(decoder.take(MAX_RECORD_BYTES as u64).read_to_end(&mut plain));
+    match Form::of(data) {
+        Form::Plain => return Cow::Borrowed(&data[..data.len().min(MAX_RECORD_BYTES)]),
+        Form::Gzip => read(&mut Gunzip::new(data)),
+        Form::Zstd => {
+            if let Ok(mut decoder) = zstd::stream::read::Decoder::with_buffer(data)
+                && decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).is_ok()
+            {
+                read(&mut decoder);
+            }
+        }
+        Form::Kpl => {}
+    }
+    Cow::Owned(plain)
 }
 
 /// Reads one byte more than is allowed at most, so that a bomb costs no more than an honest record.
@@ -201,28 +227,37 @@ const LINE_BYTES: usize = 256;
 /// The event as one line of JSON. Validated again, it gives the same event, unless the policy for addresses took
 /// away an address that the wire requires.
 pub fn to_json(event: &Event<'_>) -> String {
-    let (data, metadata) = (event.event_data.as_str(), event.metadata.as_str());
-    let mut line = Vec::with_capacity(LINE_BYTES + data.len() + metadata.len());
+    let mut line = Vec::with_capacity(LINE_BYTES + event.event_data.as_str().len() + event.metadata.as_str().len());
+    line.push(b'{');
+    write_fields(&mut line, event);
+    line.push(b'}');
+    String::from_utf8(line).expect("it was put together of texts")
+}
+
+/// Appends the event's fields as JSON, without the braces around them: the log puts a field of its own first.
+pub fn write_fields(line: &mut Vec<u8>, event: &Event<'_>) {
     let texts = [
-        ("{\"eventId\":", &*event.id),
+        ("\"eventId\":", &*event.id),
         (",\"userId\":", &*event.user_id),
         (",\"sessionId\":", &*event.session_id),
         (",\"eventType\":", event.event_type.as_str()),
     ];
     for (name, value) in texts {
         line.extend_from_slice(name.as_bytes());
-        serde_json::to_writer(&mut line, value).expect("a text is JSON, and memory takes all");
+        serde_json::to_writer(&mut *line, value).expect("a text is JSON, and memory takes all");
     }
     line.extend_from_slice(b",\"timestamp\":");
     line.extend_from_slice(event.timestamp_ms.to_string().as_bytes());
+    if event.counted_ms != event.timestamp_ms {
+        line.extend_from_slice(b",\"countedAt\":");
+        line.extend_from_slice(event.counted_ms.to_string().as_bytes());
+    }
     if !event.event_data.is_empty() {
         line.extend_from_slice(b",\"eventData\":");
-        line.extend_from_slice(data.as_bytes());
+        line.extend_from_slice(event.event_data.as_str().as_bytes());
     }
     line.extend_from_slice(b",\"metadata\":");
-    line.extend_from_slice(metadata.as_bytes());
-    line.push(b'}');
-    String::from_utf8(line).expect("it was put together of texts")
+    line.extend_from_slice(event.metadata.as_str().as_bytes());
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ fn counters() -> Counters {
             session_id: "s".into(),
             event_type: EventType::from_stored(types[n as usize % types.len()]),
             timestamp_ms: 1_772_323_200_000 + n * 100_000,
+            counted_ms: 1_772_323_200_000 + n * 100_000,
             event_data: data.into(),
             metadata: json!({"platform": if n % 2 == 0 { "web" } else { "ios" }}).into(),
         };
@@ -110,8 +111,8 @@ fn session_samples_of_version_2() {
 }
 
 #[test]
-fn counters_of_version_1() {
-    let stored = golden("counters-v1.bin", &counters().encode());
+fn counters_of_version_2() {
+    let stored = golden("counters-v2.bin", &counters().encode());
     assert_eq!(stored, counters().encode());
     let read = Counters::decode(&stored).unwrap();
     assert_eq!(read, counters());

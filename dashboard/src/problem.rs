@@ -4,6 +4,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use headcount_query::QueryError;
+use headcount_runtime::retry::Retryable as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 

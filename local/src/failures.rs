@@ -21,8 +21,6 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::data_dir::sync_directory;
 use crate::error::LocalError;
 
-mod bucket;
-
 /// What the names of all kept invocations begin with.
 const PREFIX: &str = "aws/lambda";
 
@@ -156,7 +154,8 @@ impl Failures {
                 match &self.place {
                     Place::Folder(folder) => folder_store(folder).map_err(|error| self.failed("opened", error)),
                     Place::Bucket { bucket, prefix } => {
-                        let store = bucket::open(bucket).await.map_err(|error| self.failed("opened", error))?;
+                        let store =
+                            headcount_log::s3::open(bucket).await.map_err(|error| self.failed("opened", error))?;
                         Ok(Opened { store, prefix: Path::from(prefix.as_str()) })
                     }
                 }

@@ -5,6 +5,7 @@
 //! Table and stream speak the services' own protocols over loopback sockets, so the very same SDK calls reach them that
 //! reach the real services; and the mapping works as well on a real stream as on the embedded one.
 
+pub mod aws_names;
 pub mod clients;
 pub mod error;
 pub mod failures;

@@ -1,8 +1,13 @@
 //! The whole pipeline on one machine: stream, mapping, consumer, table, and the aggregator at its times.
 
+mod following;
 mod functions;
+mod in_process;
+mod log_folder;
 mod options;
+mod upkeep;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +15,17 @@ use headcount_aggregator::AggregateError;
 use headcount_aggregator::roll_up::{RollUp, roll_up};
 use headcount_aggregator::verify::{Verification, verify};
 use headcount_core::deployment::Deployment;
-use headcount_core::limits::DEFAULT_LATENESS_MS;
-use headcount_store::clock::Clock;
-use headcount_store::deployment::OpenError;
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
+use headcount_core::validate::Rules;
+use headcount_log::{Log, LogError};
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::{Tables, create_tables};
 use headcount_store::error::StoreError;
-use headcount_store::retry::Jitter;
+use headcount_store::meta::OpenError;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -26,15 +34,20 @@ use crate::error::LocalError;
 use crate::failures::Failures;
 use crate::lambda::fleet::Fleet;
 use crate::lambda::functions::ConsumerProcesses;
+use crate::mapping::options::GIVE_UP_AGE;
 use crate::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
-use crate::schedule::{Schedule, ScheduleOptions};
+use crate::schedule::Schedule;
 use crate::stream::{Stream, StreamOptions};
 use crate::table::{TTL_INTERVAL, Table, TableOptions};
 
+pub use following::{Lag, TableLag};
 pub use functions::{Consumer, Functions};
+pub use in_process::InProcess;
+pub use log_folder::LOG_FOLDER;
 pub use options::MachineOptions;
 
-use functions::aggregate;
+use log_folder::LogFolder;
+use upkeep::{aggregate_regularly, expire_regularly, follow_regularly, forget, settle_regularly, trim_regularly};
 
 /// How long making the table and reading its record may take.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -42,14 +55,12 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long one roll-up may take.
 const ROLL_UP_TIMEOUT: Duration = Duration::from_mins(15);
 
-/// How often a batch that fails is retried before it is kept at the failure destination.
-const MAX_RETRIES: u32 = 100;
+/// Days that lateness must stay below the log's retention: one that a record waits in the stream, 10 before the end of the
+/// retention in which a day takes no more events, and 3 for safety.
+const LATENESS_MARGIN_DAYS: i64 = 14;
 
 /// The failure destination in the data directory.
 pub const FAILURES_FOLDER: &str = "failures";
-
-/// How often records that were processed are removed from a stream that has grown large, and from the journal.
-const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the pipeline cannot start, or stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +71,9 @@ pub enum MachineError {
     /// The embedded table.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The table's deployment.
     #[error(transparent)]
     Deployment(#[from] OpenError),
@@ -81,9 +95,12 @@ pub struct Machine {
     stream: Arc<Stream>,
     mapping: Mapping,
     aggregation: Schedule,
-    trimming: Schedule,
-    aggregator: Aggregator,
+    /// Trimming the stream, following the log, expiring its entries.
+    upkeep: Vec<Schedule>,
+    aggregator: Arc<Aggregator>,
     deployment: Arc<Deployment>,
+    log_folder: LogFolder,
+    lag: watch::Receiver<TableLag>,
     /// The consumer's processes and the aggregator's, where the functions run as such.
     fleets: Option<[Arc<Fleet>; 2]>,
 }
@@ -117,18 +134,12 @@ impl Machine {
         let tables = Tables::one(&options.table);
         create_tables(&connection, &tables, deadline).await?;
         let store = DynamoStore::new(connection, tables);
-        let consumer = headcount_consumer::deps::Deps::new(
-            store.clone(),
-            Clock::system(),
-            Jitter::from_entropy(),
-            headcount_consumer::deps::Settings {
-                rules: options.rules.clone(),
-                zone: options.zone,
-                project: options.project.clone(),
-                feed: headcount_consumer::deps::Feed::Mapping,
-            },
-        );
+        let log_folder = LogFolder::choose(data_dir.as_deref())?;
+        let log = Log::in_folder(log_folder.path(), Jitter::from_entropy())?;
+        let consumer = consumer(log.clone(), store.clone(), &options);
         let deployment = consumer.deployment(deadline).await?;
+        check_retention(options.log_retention_days, &options.rules, &deployment)?;
+        consumer.table(&deployment, deadline).await?;
 
         let mapping = MappingOptions {
             batch_size: options.batch_size,
@@ -140,16 +151,26 @@ impl Machine {
             data_dir,
             ..MappingOptions::new(&options.stream)
         };
-        let fleets = Functions::fleets(&options, &table.endpoint())?;
-        let consumer = match &fleets {
-            Some([consumer, _]) => Consumer::Processes(ConsumerProcesses(consumer.clone())),
-            None => Consumer::InProcess(Box::new(consumer)),
+        let fleets = Functions::fleets(&options, &table.endpoint(), log_folder.path())?;
+        let (function, in_process) = if let Some([consumer, _]) = &fleets {
+            (Consumer::Processes(ConsumerProcesses(consumer.clone())), None)
+        } else {
+            let consumer = Arc::new(InProcess::new(consumer));
+            (Consumer::InProcess(consumer.clone()), Some(consumer))
         };
-        let mapping = Mapping::start(clients::kinesis(&stream.endpoint()), mapping, consumer).await?;
-        let trimming = trim_regularly(&stream, mapping.progress())?;
-        let aggregator = aggregator(store, &options);
+        let mapping = Mapping::start(clients::kinesis(&stream.endpoint()), mapping, function).await?;
+        let aggregator = Arc::new(aggregator(log.clone(), store, &options));
         let aggregation = aggregate_regularly(&aggregator, fleets.as_ref(), options.roll_up_interval)?;
-        Ok(Self { table, stream, mapping, aggregation, trimming, aggregator, deployment, fleets })
+        let (seen, lag) = watch::channel(TableLag::default());
+        let mut upkeep = vec![
+            trim_regularly(&stream, mapping.progress())?,
+            follow_regularly(&aggregator, fleets.as_ref(), seen)?,
+            expire_regularly(&log, &deployment)?,
+        ];
+        if let Some(consumer) = in_process {
+            upkeep.push(settle_regularly(consumer)?);
+        }
+        Ok(Self { table, stream, mapping, aggregation, upkeep, aggregator, deployment, log_folder, lag, fleets })
     }
 
     /// Where SDK clients find the stream, as `http://127.0.0.1:4567`.
@@ -172,9 +193,19 @@ impl Machine {
         &self.aggregator.store
     }
 
-    /// What is fixed for the table: its zone, its project.
+    /// What is fixed for log and table: zone, project, retention.
     pub fn deployment(&self) -> &Deployment {
         &self.deployment
+    }
+
+    /// The folder that the log lies in, for other processes.
+    pub fn log_folder(&self) -> &Path {
+        self.log_folder.path()
+    }
+
+    /// How far the table is behind the log, as of some seconds ago; a minute where the functions are processes.
+    pub fn lag(&self) -> watch::Receiver<TableLag> {
+        self.lag.clone()
     }
 
     /// How far the consumer has come; changes can be waited for.
@@ -225,7 +256,9 @@ impl Machine {
             tracing::warn!(%error, "the last roll-up failed; the next start makes up for it");
         }
         self.aggregation.stop().await;
-        self.trimming.stop().await;
+        for schedule in self.upkeep {
+            schedule.stop().await;
+        }
         for fleet in self.fleets.iter().flatten() {
             fleet.stop().await;
         }
@@ -233,28 +266,54 @@ impl Machine {
             stream.stop().await;
         }
         self.table.stop().await;
+        self.log_folder.remove();
         drained?;
         Ok(())
     }
 }
 
-fn aggregator(store: DynamoStore, options: &MachineOptions) -> Aggregator {
-    let settings = headcount_aggregator::Settings {
-        lateness_ms: options.rules.lateness_ms().unwrap_or(DEFAULT_LATENESS_MS),
-        verify_at_close: options.verify_at_close,
-        ..headcount_aggregator::Settings::default()
+fn consumer(log: Log, store: DynamoStore, options: &MachineOptions) -> headcount_consumer::deps::Deps<DynamoStore> {
+    let settings = headcount_consumer::deps::Settings {
+        rules: options.rules.clone(),
+        zone: options.zone,
+        project: options.project.clone(),
+        log_retention_days: options.log_retention_days.unwrap_or(DEFAULT_LOG_RETENTION_DAYS),
+        stream_generation: options.stream_generation.clone(),
+        items: options.items,
     };
-    Aggregator { store, clock: Clock::system(), jitter: Jitter::from_entropy(), settings }
+    headcount_consumer::deps::Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings)
 }
 
-fn aggregate_regularly(
-    aggregator: &Aggregator,
-    fleets: Option<&[Arc<Fleet>; 2]>,
-    interval: Duration,
-) -> Result<Schedule, LocalError> {
-    let (aggregator, fleet) = (Arc::new(aggregator.clone()), fleets.map(|[_, aggregator]| aggregator.clone()));
-    let options = ScheduleOptions { interval, ..ScheduleOptions::hourly("roll-up") };
-    Schedule::start(options, move || aggregate(aggregator.clone(), fleet.clone()))
+/// The log's retention is fixed when the log is made, and events must come well before it ends.
+fn check_retention(asked: Option<u32>, rules: &Rules, deployment: &Deployment) -> Result<(), LocalError> {
+    let fixed = deployment.log_retention_days;
+    if let Some(days) = asked.filter(|days| *days != fixed) {
+        let rule =
+            format!("the event log of this data directory keeps its entries {fixed} days, not {days}; give {fixed}");
+        return Err(LocalError::Option { field: "--event-retention-days", rule });
+    }
+    let most_days = i64::from(fixed) - LATENESS_MARGIN_DAYS;
+    match rules.lateness_ms().filter(|late_ms| *late_ms > most_days * DAY_MS) {
+        None => Ok(()),
+        Some(late_ms) => {
+            let days = late_ms / DAY_MS;
+            let rule = format!(
+                "the event log keeps its entries {fixed} days, so events may be at most {most_days} days old on arrival, not \
+                 {days}; give a new data directory with --event-retention-days {}",
+                days + LATENESS_MARGIN_DAYS
+            );
+            Err(LocalError::Option { field: "--lateness-days", rule })
+        }
+    }
+}
+
+fn aggregator(log: Log, store: DynamoStore, options: &MachineOptions) -> Aggregator {
+    let settings = headcount_aggregator::Settings {
+        lateness_ms: options.rules.lateness_ms().unwrap_or(DEFAULT_LATENESS_MS),
+        items: options.items,
+        ..headcount_aggregator::Settings::default()
+    };
+    Aggregator::new(log, store, Clock::system(), Jitter::from_entropy(), settings)
 }
 
 /// What is done with a batch that fails: with a place to keep it, it is given up in the end; without one, never.
@@ -262,30 +321,32 @@ fn failure_policy(options: &MachineOptions) -> Result<FailurePolicy, LocalError>
     let jitter = Jitter::from_entropy();
     let in_data_dir = options.data_dir.as_ref().map(|dir| dir.join(FAILURES_FOLDER).display().to_string());
     match options.failures.clone().or(in_data_dir) {
-        Some(place) => Ok(FailurePolicy::give_up_after(MAX_RETRIES, Failures::open(&place)?, jitter)),
+        Some(place) => Ok(FailurePolicy::give_up_older_than(GIVE_UP_AGE, Failures::open(&place)?, jitter)),
         None => Ok(FailurePolicy::retry_without_end(jitter).bisecting()),
     }
 }
 
-/// Tells the journal how far the mapping has come.
-async fn forget(stream: &Stream, progress: &watch::Receiver<Progress>, finally: bool) {
-    let (checkpoints, backlog) = {
-        let progress = progress.borrow();
-        (progress.checkpoints(), progress.is_backlog_passed)
-    };
-    stream.forget(&checkpoints, backlog, finally).await;
-}
+#[cfg(test)]
+mod tests {
+    use headcount_core::ip_policy::IpPolicy;
+    use headcount_core::limits::MAX_EARLINESS_MS;
 
-fn trim_regularly(stream: &Arc<Stream>, progress: watch::Receiver<Progress>) -> Result<Schedule, LocalError> {
-    let stream = stream.clone();
-    let options = ScheduleOptions { interval: TRIM_INTERVAL, ..ScheduleOptions::hourly("trim") };
-    Schedule::start(options, move || {
-        let (stream, progress) = (stream.clone(), progress.clone());
-        async move {
-            let checkpoints = progress.borrow().checkpoints();
-            stream.trim(&checkpoints).await;
-            forget(&stream, &progress, false).await;
-            Ok::<(), LocalError>(())
+    use super::*;
+
+    #[test]
+    fn the_retention_is_fixed_and_longer_than_events_are_late() {
+        let deployment = Deployment::new("d-1".to_owned(), chrono_tz::Tz::UTC, "shop");
+        let check = |asked, late: Option<i64>| {
+            let late_ms = late.map(|days| days * DAY_MS);
+            let rules = Rules::new(Vec::new(), late_ms, MAX_EARLINESS_MS, IpPolicy::Keep).unwrap();
+            check_retention(asked, &rules, &deployment).map_err(|error| error.to_string())
+        };
+        for (asked, late) in [(None, Some(7)), (Some(90), Some(76)), (None, None)] {
+            assert_eq!(check(asked, late), Ok(()));
         }
-    })
+        let other = check(Some(30), Some(7)).unwrap_err();
+        assert!(other.contains("--event-retention-days") && other.contains("90 days, not 30"), "{other}");
+        let late = check(None, Some(80)).unwrap_err();
+        assert!(late.contains("at most 76 days") && late.contains("--event-retention-days 94"), "{late}");
+    }
 }

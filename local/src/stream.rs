@@ -14,7 +14,7 @@ use axum::middleware;
 use ferrokinesis::sequence::{SeqObj, shard_id_name, shard_ix_to_hex, stringify_sequence};
 use ferrokinesis::store::{Store, StoreOptions};
 use ferrokinesis::types::{EpochSeconds, HashKeyRange, SequenceNumberRange, Shard, StreamBuilder, StreamStatus};
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use tokio::sync::watch;
 
 use crate::clients::REGION;

@@ -26,7 +26,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use bytes::Bytes;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::validate::Rules;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT,
+    VARY,
+};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
@@ -183,9 +186,13 @@ impl<A: Accept> Collector<A> {
         if encoding != Encoding::Plain && !charge.add(plain.len()) {
             return Err(Refusal::Busy);
         }
-        let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        if body::is_form(&head.headers, &plain) {
+            return Err(Refusal::MediaType);
+        }
+        // Of a header that is not ASCII only some characters can be read; one is better than none.
+        let agent = head.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         let address = self.settings.proxies.address_behind(peer, &head.headers);
-        let sender = Sender { address, user_agent: agent, now_ms: now_ms() };
+        let sender = Sender { address, user_agent: agent.as_deref(), now_ms: now_ms() };
         let judged = events::judge(&plain, &sender, &self.rules, self.ip_policy)?;
         drop(plain);
         Ok(self.put(judged).await)
@@ -247,7 +254,14 @@ impl<A: Accept> Collector<A> {
         let etag = &self.snippet.etag;
         let known = head.headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).unwrap_or_default();
         let is_known = known.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag);
-        let mut answer = Response::new(if is_known { Bytes::new() } else { self.snippet.script.clone() });
+        let accepted = head.headers.get(ACCEPT_ENCODING).and_then(|names| names.to_str().ok()).unwrap_or_default();
+        let takes_gzip = accepted.split(',').any(|name| matches!(name.split(';').next().map(str::trim), Some("gzip")));
+        let script = if takes_gzip { &self.snippet.gzip } else { &self.snippet.script };
+        let mut answer = Response::new(if is_known { Bytes::new() } else { script.clone() });
+        if takes_gzip && !is_known {
+            answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        answer.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
         if is_known {
             *answer.status_mut() = StatusCode::NOT_MODIFIED;
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use headcount_core::deployment::Deployment;
+use headcount_core::deployment::TableMeta;
 use headcount_core::partial::PartialRecord;
 use headcount_store::rows::{DailyRow, SketchesRow, TotalRow};
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ const MAX_DAYS: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    deployment: Mutex<Option<(Instant, Arc<Deployment>)>>,
+    meta: Mutex<Option<(Instant, Arc<TableMeta>)>>,
     pub(crate) dailies: Shelf<Option<DailyRow>>,
     pub(crate) sketches: Shelf<Option<SketchesRow>>,
     pub(crate) partials: Shelf<Vec<PartialRecord>>,
@@ -31,15 +31,19 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn deployment(&self) -> Option<Arc<Deployment>> {
-        let kept = lock(&self.deployment);
-        kept.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, deployment)| deployment.clone())
+    pub(crate) fn meta(&self) -> Option<Arc<TableMeta>> {
+        let kept = lock(&self.meta);
+        kept.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, meta)| meta.clone())
     }
 
-    pub(crate) fn keep_deployment(&self, deployment: Deployment) -> Arc<Deployment> {
-        let deployment = Arc::new(deployment);
-        *lock(&self.deployment) = Some((Instant::now() + CLOSED_TIME, deployment.clone()));
-        deployment
+    /// Keeps the table's record. Another table of the same name has other partials: what was kept of them is forgotten.
+    pub(crate) fn keep_meta(&self, meta: TableMeta) -> Arc<TableMeta> {
+        let meta = Arc::new(meta);
+        let before = lock(&self.meta).replace((Instant::now() + CLOSED_TIME, meta.clone()));
+        if before.is_some_and(|(_, before)| before.table != meta.table) {
+            self.partials.clear();
+        }
+        meta
     }
 }
 
@@ -56,6 +60,10 @@ impl<T> Default for Shelf<T> {
 impl<T> Shelf<T> {
     pub(crate) fn get(&self, date: NaiveDate) -> Option<Arc<T>> {
         lock(&self.0).get(&date).filter(|(until, _)| Instant::now() < *until).map(|(_, kept)| kept.clone())
+    }
+
+    fn clear(&self) {
+        lock(&self.0).clear();
     }
 
     pub(crate) fn keep(&self, date: NaiveDate, value: T, time: Duration) -> Arc<T> {

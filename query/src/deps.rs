@@ -6,14 +6,15 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::day_of;
-use headcount_core::deployment::Deployment;
-use headcount_store::clock::Clock;
-use headcount_store::deployment;
+use headcount_core::deployment::TableMeta;
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::Tables;
-use headcount_store::retry::Jitter;
-use headcount_store::traits::DeploymentStore;
+use headcount_store::meta;
+use headcount_store::traits::MetaStore;
 use tokio::time::Instant;
 
 use crate::cache::Cache;
@@ -54,27 +55,27 @@ impl Deps<DynamoStore> {
     }
 }
 
-impl<S: DeploymentStore> Deps<S> {
-    /// The table's deployment.
+impl<S: MetaStore> Deps<S> {
+    /// The table's record: the deployment that it belongs to, and its own number.
     ///
     /// # Errors
     ///
     /// [`QueryError`]: there is none, this build must not use it, or the table does not answer.
-    pub async fn deployment(&self) -> Result<Arc<Deployment>, QueryError> {
-        if let Some(known) = self.cache.deployment() {
+    pub async fn meta(&self) -> Result<Arc<TableMeta>, QueryError> {
+        if let Some(known) = self.cache.meta() {
             return Ok(known);
         }
-        let found = deployment::read(&self.store, &self.jitter, deadline()).await?.ok_or(QueryError::NoDeployment)?;
-        Ok(self.cache.keep_deployment(found))
+        let found = meta::read(&self.store, &self.jitter, deadline()).await?.ok_or(QueryError::NoDeployment)?;
+        Ok(self.cache.keep_meta(found))
     }
 
     /// The zone whose days are counted, and the day that it is there.
     ///
     /// # Errors
     ///
-    /// As [`Self::deployment`].
+    /// As [`Self::meta`].
     pub async fn today(&self) -> Result<(Tz, NaiveDate), QueryError> {
-        let zone = self.deployment().await?.zone;
+        let zone = self.meta().await?.deployment.zone;
         Ok((zone, day_of(zone, self.clock.now_ms()).unwrap_or_default()))
     }
 }

@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use headcount_core::deployment::DeploymentError;
 use headcount_core::limits::MAX_IDENTITY_BYTES;
-use headcount_store::deployment::OpenError;
 use headcount_store::error::StoreError;
+use headcount_store::meta::OpenError;
 
 use crate::page::MAX_PAGE_ITEMS;
 use crate::range::MAX_RANGE_DAYS;

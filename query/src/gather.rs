@@ -72,11 +72,11 @@ pub(crate) async fn ask<S: QueryStore, T: Send + 'static>(
 }
 
 async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> Result<Read, QueryError> {
-    let deployment = deps.deployment().await?;
-    let zone = deployment.zone;
+    let meta = deps.meta().await?;
+    let zone = meta.deployment.zone;
     let today = day_of(zone, deps.clock.now_ms()).unwrap_or_default();
     let open = Range { from: days_before(today, OPEN_DAYS), to: days_after(today, 1) };
-    let reading = Reading { deps, deployment: deployment.clone(), deadline: deadline(), open_from: open.from };
+    let reading = Reading { deps, table: meta.table, deadline: deadline(), open_from: open.from };
 
     let dates: BTreeSet<NaiveDate> = ranges.iter().flat_map(|range| range.dates()).collect();
     let united: BTreeSet<NaiveDate> = match depth {
@@ -111,7 +111,7 @@ async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> 
     });
     let counts = counted.map(|(date, _)| async { Ok::<_, QueryError>((*date, reading.new_users(*date).await?)) });
     let new_users = Box::pin(try_join_all(counts)).await?.into_iter().collect();
-    let precision = deployment.precision;
+    let precision = meta.deployment.precision;
     Ok(Read { zone, today, precision, dates, dailies, sketches, partials, totals, new_users, depth })
 }
 

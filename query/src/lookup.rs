@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use futures_util::future::try_join_all;
-use headcount_core::deployment::Deployment;
+use headcount_core::deployment::TableId;
 use headcount_core::partial::PartialRecord;
+use headcount_runtime::retry::retry;
 use headcount_store::error::StoreError;
-use headcount_store::retry::retry;
 use headcount_store::rows::{DailyRow, Lookup, SketchesRow, TotalRow};
-use headcount_store::traits::{DatePartition, MAX_BATCH_GETS, MAX_LISTED_PARTITIONS, QueryStore};
+use headcount_store::traits::{MAX_BATCH_GETS, QueryStore};
 use tokio::time::Instant;
 
 use crate::cache::{CLOSED_TIME, OPEN_TIME, Shelf};
@@ -22,7 +22,7 @@ use crate::deps::Deps;
 /// One question's reading: what it works with, until when, and from which day on days are open.
 pub(crate) struct Reading<'a, S> {
     pub(crate) deps: &'a Deps<S>,
-    pub(crate) deployment: Arc<Deployment>,
+    pub(crate) table: TableId,
     pub(crate) deadline: Instant,
     pub(crate) open_from: NaiveDate,
 }
@@ -113,27 +113,18 @@ impl<S: QueryStore> Reading<'_, S> {
         let shelf = &self.deps.cache.partials;
         let mut found: BTreeMap<_, _> = dates.iter().filter_map(|date| Some((*date, shelf.get(*date)?))).collect();
         let missing: Vec<_> = dates.iter().copied().filter(|date| !found.contains_key(date)).collect();
-        let mut partitions = Vec::new();
-        for date in &missing {
-            let shards = self.deployment.write_shards.on(*date);
-            partitions.extend((0..shards.count()).map(|shard| DatePartition { date: *date, shards, shard }));
+        let listings = missing.iter().map(|date| self.partials_of(*date));
+        let listed = try_join_all(listings).await?;
+        for (date, records) in missing.into_iter().zip(listed) {
+            found.insert(date, shelf.keep(date, records, OPEN_TIME));
         }
-        let listings = partitions
-            .chunks(self.deps.store.partitions_at_once().clamp(1, MAX_LISTED_PARTITIONS))
-            .map(|some| self.partials_of(some));
-        let mut by_date: BTreeMap<NaiveDate, Vec<PartialRecord>> =
-            missing.iter().map(|date| (*date, Vec::new())).collect();
-        for record in try_join_all(listings).await?.into_iter().flatten() {
-            by_date.entry(record.date).or_default().push(record);
-        }
-        found.extend(by_date.into_iter().map(|(date, records)| (date, shelf.keep(date, records, OPEN_TIME))));
         Ok(found)
     }
 
-    async fn partials_of(&self, partitions: &[DatePartition]) -> Result<Vec<PartialRecord>, StoreError> {
+    async fn partials_of(&self, date: NaiveDate) -> Result<Vec<PartialRecord>, StoreError> {
         let (mut records, mut after) = (Vec::new(), None);
         loop {
-            let request = || self.deps.store.partials_of(partitions, after.as_ref());
+            let request = || self.deps.store.partials_page(self.table, date, after.as_ref());
             let page = retry(&self.deps.jitter, self.deadline, request).await?;
             records.extend(page.items);
             let Some(next) = self.next(page.next)? else { return Ok(records) };
@@ -146,19 +137,16 @@ impl<S: QueryStore> Reading<'_, S> {
         if let Some(kept) = self.deps.cache.new_users.get(date) {
             return Ok(*kept);
         }
-        let shards = self.deployment.write_shards.on(date);
-        let counts = (0..shards.count()).map(|shard| async move {
-            let (mut users, mut after) = (0, None);
-            loop {
-                let request = || self.deps.store.new_users_page(date, shards, shard, after.as_ref());
-                let (count, next) = retry(&self.deps.jitter, self.deadline, request).await?;
-                users += count;
-                let Some(next) = self.next(next)? else { return Ok::<u64, StoreError>(users) };
-                after = Some(next);
+        let (mut users, mut after) = (0, None);
+        loop {
+            let request = || self.deps.store.new_users_page(date, after.as_ref());
+            let (count, next) = retry(&self.deps.jitter, self.deadline, request).await?;
+            users += count;
+            match self.next(next)? {
+                Some(next) => after = Some(next),
+                None => return Ok(*self.deps.cache.new_users.keep(date, users, OPEN_TIME)),
             }
-        });
-        let users = try_join_all(counts).await?.into_iter().sum();
-        Ok(*self.deps.cache.new_users.keep(date, users, OPEN_TIME))
+        }
     }
 
     /// The numbers of new users of all days up to `to`.

@@ -3,11 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::NaiveDate;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use headcount_core::rejection::Payload;
-use headcount_store::retry::retry;
-use headcount_store::rows::RejectedRow;
-use headcount_store::traits::{DatePartition, QueryStore};
+use headcount_runtime::retry::retry;
+use headcount_store::rows::RejectedItem;
+use headcount_store::traits::QueryStore;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,9 +14,6 @@ use crate::deps::{Deps, deadline};
 use crate::error::QueryError;
 use crate::lookup::Reading;
 use crate::page::{PageRequest, text_of};
-
-/// Partitions that are read at the same time.
-const PARALLEL_LISTINGS: usize = 16;
 
 /// A page of what was rejected on a day.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -76,8 +72,8 @@ pub enum Encoding {
     Withheld,
 }
 
-impl From<RejectedRow> for RejectedEvent {
-    fn from(row: RejectedRow) -> Self {
+impl From<RejectedItem> for RejectedEvent {
+    fn from(row: RejectedItem) -> Self {
         let (payload, encoding, truncated) = match row.rejection.payload {
             Payload::Text { text, truncated } => (Some(text), Encoding::Text, truncated),
             Payload::Binary { bytes, truncated } => (Some(STANDARD.encode(bytes)), Encoding::Base64, truncated),
@@ -109,39 +105,32 @@ pub async fn get_rejected<S: QueryStore>(
     page: &PageRequest,
 ) -> Result<RejectedEvents, QueryError> {
     let (limit, before) = (page.limit()?, page.position::<String>()?);
-    let deployment = deps.deployment().await?;
-    let shards = deployment.write_shards.on(date);
-    let reading = Reading { deps, deployment: deployment.clone(), deadline: deadline(), open_from: date };
-    let listings = (0..shards.count()).map(|shard| {
-        let partition = DatePartition { date, shards, shard };
-        list(&reading, partition, before.clone(), limit)
-    });
-    let listed: Vec<Vec<RejectedRow>> = stream::iter(listings).buffered(PARALLEL_LISTINGS).try_collect().await?;
-    let mut rows: Vec<_> = listed.into_iter().flatten().map(|row| (row.key().sk, row)).collect();
-    rows.sort_by(|a, b| b.0.cmp(&a.0));
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|(sk, _)| text_of(sk));
-    Ok(RejectedEvents { date, rejected: rows.into_iter().map(|(_, row)| row.into()).collect(), next })
+    let table = deps.meta().await?.table;
+    let reading = Reading { deps, table, deadline: deadline(), open_from: date };
+    let mut items = list(&reading, date, before, limit).await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|item| text_of(&item.key().sk));
+    Ok(RejectedEvents { date, rejected: items.into_iter().map(Into::into).collect(), next })
 }
 
-/// The newest of one partition, more than `limit` where there are; a page of the table may hold fewer.
+/// The newest of a day, more than `limit` where there are; a page of the table may hold fewer.
 async fn list<S: QueryStore>(
     reading: &Reading<'_, S>,
-    partition: DatePartition,
+    date: NaiveDate,
     mut before: Option<String>,
     limit: usize,
-) -> Result<Vec<RejectedRow>, QueryError> {
-    let mut rows: Vec<RejectedRow> = Vec::new();
+) -> Result<Vec<RejectedItem>, QueryError> {
+    let mut items: Vec<RejectedItem> = Vec::new();
     loop {
-        let wanted = limit + 1 - rows.len();
-        let request = || reading.deps.store.rejections_page(&partition, before.as_deref(), wanted);
+        let wanted = limit + 1 - items.len();
+        let request = || reading.deps.store.rejections_page(date, before.as_deref(), wanted);
         let page = retry(&reading.deps.jitter, reading.deadline, request).await?;
-        rows.extend(page.items);
-        let last = rows.last().map(|row| row.key().sk);
+        items.extend(page.items);
+        let last = items.last().map(|item| item.key().sk);
         match reading.next(page.next)?.and(last) {
-            Some(last) if rows.len() <= limit => before = Some(last),
-            _ => return Ok(rows),
+            Some(last) if items.len() <= limit => before = Some(last),
+            _ => return Ok(items),
         }
     }
 }

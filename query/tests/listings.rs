@@ -1,21 +1,20 @@
-//! Single events and rejected occurrences, page by page, whatever the write shards and however many share a millisecond.
+//! Single events and rejected occurrences, page by page, however many share a millisecond.
 
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use headcount_core::deployment::{Deployment, WriteShardPlan};
+use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_core::event::{Event, EventType};
 use headcount_core::json::Json;
-use headcount_core::keys::WriteShards;
 use headcount_core::origin::{Origin, Source};
 use headcount_core::rejection::{Payload, Problem, Rejection};
 use headcount_query::error::QueryError;
 use headcount_query::page::PageRequest;
 use headcount_query::rejections::Encoding;
 use headcount_query::{Deps, Range, get_rejected, get_user_events};
-use headcount_store::memory::MemoryStore;
-use headcount_store::rows::{EventRow, RejectedRow};
-use headcount_store::traits::{DeploymentStore as _, EventStore as _, RejectedStore as _};
+use headcount_store::rows::{EventItem, RejectedItem};
+use headcount_store::traits::{ItemStore as _, MetaStore as _};
+use headcount_testkit::memory::MemoryStore;
 
 /// 2026-03-01T00:00:00Z.
 const START_MS: i64 = 1_772_323_200_000;
@@ -25,37 +24,35 @@ fn date(text: &str) -> NaiveDate {
 }
 
 fn origin(index: u32) -> Origin {
-    Origin { source: Source::new("events", "shard"), sequence: 7u64.into(), index }
+    Origin { source: Source::shard("events", None, "shard").expect("a source"), sequence: 7u64.into(), index }
 }
 
-/// A table whose days are spread over four partitions from 2026-03-02 on; its pages are small.
-async fn spread() -> (MemoryStore, Deployment) {
+/// A table whose pages are small.
+async fn table() -> MemoryStore {
     let store = MemoryStore::with_page_items(3);
-    let mut deployment = Deployment::new(chrono_tz::UTC, "test");
-    deployment.write_shards = WriteShardPlan::from_changes([(date("2026-03-02"), 4)]).expect("a plan");
-    store.create_deployment(&deployment).await.expect("a deployment");
-    (store, deployment)
+    let deployment = Deployment::new("d".to_owned(), chrono_tz::UTC, "test");
+    store.create_meta(&TableMeta { deployment, table: TableId(1) }).await.expect("a table");
+    store
 }
 
-async fn store_event(store: &MemoryStore, deployment: &Deployment, user: &str, id: &str, at_ms: i64) {
-    let date = headcount_core::calendar::day_of(chrono_tz::UTC, at_ms).expect("a day");
-    let row = EventRow {
+async fn store_event(store: &MemoryStore, user: &str, id: &str, at_ms: i64, is_indexed: bool) {
+    let item = EventItem {
         event: Event {
             id: id.into(),
             user_id: user.into(),
             session_id: "s".into(),
             event_type: EventType::PageView,
             timestamp_ms: at_ms,
+            counted_ms: at_ms,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },
-        origin: origin(0),
-        date,
-        shards: deployment.write_shards.on(date),
+        date: headcount_core::calendar::day_of(chrono_tz::UTC, at_ms).expect("a day"),
         created_ms: at_ms,
         expires_s: 0,
+        is_indexed,
     };
-    store.claim(&[row]).await.expect("a claim");
+    store.put_events(&[item]).await.expect("written");
 }
 
 fn next(after: Option<String>, limit: usize) -> PageRequest {
@@ -64,17 +61,17 @@ fn next(after: Option<String>, limit: usize) -> PageRequest {
 
 #[tokio::test]
 async fn a_timeline_shows_each_event_once_whatever_the_page() {
-    let (store, deployment) = spread().await;
+    let store = table().await;
     let mut wanted = BTreeSet::new();
-    // Seven events of each of six milliseconds, on both sides of the day from which on partitions are four.
+    // Seven events of each of six milliseconds, on two days.
     for n in 0..42i64 {
         let at_ms = START_MS + (n / 7) * 8 * 60 * 60 * 1_000;
         let id = format!("e-{n:02}");
-        store_event(&store, &deployment, "ann", &id, at_ms).await;
+        store_event(&store, "ann", &id, at_ms, true).await;
         wanted.insert((at_ms, id));
     }
-    // Its partition is that of ann's first one.
-    store_event(&store, &deployment, "ann#00", "foreign", START_MS).await;
+    store_event(&store, "ann#00", "foreign", START_MS, true).await;
+    store_event(&store, "ann", "not in the index", START_MS, false).await;
     let deps = Deps::new(store);
     let range = Range::new(date("2026-03-01"), date("2026-03-05")).expect("a range");
     for limit in [1, 2, 5, 41, 42, 100] {
@@ -100,8 +97,7 @@ async fn a_timeline_shows_each_event_once_whatever_the_page() {
 
 #[tokio::test]
 async fn what_asks_for_a_page_is_checked() {
-    let (store, _) = spread().await;
-    let deps = Deps::new(store);
+    let deps = Deps::new(table().await);
     let range = Range::new(date("2026-03-01"), date("2026-03-05")).expect("a range");
     for limit in [0, 101] {
         let refused = get_user_events(&deps, "ann", range, &next(None, limit)).await;
@@ -119,16 +115,15 @@ async fn what_asks_for_a_page_is_checked() {
 }
 
 #[tokio::test]
-async fn rejected_occurrences_come_newest_first_from_all_partitions() {
-    let (store, _) = spread().await;
-    let shards = WriteShards::new(4).expect("four");
+async fn rejected_occurrences_come_newest_first() {
+    let store = table().await;
     let payloads = [
         Payload::Text { text: "{}".into(), truncated: true },
         Payload::Binary { bytes: vec![0, 255], truncated: false },
         Payload::Withheld,
     ];
-    let rows: Vec<_> = (0..20)
-        .map(|n| RejectedRow {
+    let items: Vec<_> = (0..20)
+        .map(|n| RejectedItem {
             rejection: Rejection {
                 problems: vec![Problem::new("userId", "must not be empty")],
                 payload: payloads[n as usize % 3].clone(),
@@ -137,11 +132,10 @@ async fn rejected_occurrences_come_newest_first_from_all_partitions() {
             origin: origin(n),
             arrival_date: date("2026-03-02"),
             arrived_ms: START_MS + i64::from(n / 2),
-            shards,
             expires_s: 0,
         })
         .collect();
-    store.put_rejected(&rows).await.expect("written");
+    store.put_rejected(&items).await.expect("written");
     let deps = Deps::new(store);
     for limit in [1, 3, 19, 20, 100] {
         let (mut seen, mut after) = (Vec::new(), None);

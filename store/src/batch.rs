@@ -1,4 +1,4 @@
-//! What every adapter refuses before it asks anything: batches too large, and batches that name a key twice.
+//! What every adapter refuses without a request: a batch that is too large or repeats a key, a version that does not grow.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,7 +6,10 @@ use std::hash::Hash;
 use crate::error::StoreError;
 
 /// Refuses what DynamoDB would refuse as a whole: more than `most` keys, or a key twice.
-pub(crate) fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize) -> Result<(), StoreError> {
+///
+/// # Errors
+/// [`StoreError::Invalid`].
+pub fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize) -> Result<(), StoreError> {
     let mut seen = HashSet::new();
     for key in keys {
         if !seen.insert(key) {
@@ -20,7 +23,10 @@ pub(crate) fn check<K: Eq + Hash>(keys: impl IntoIterator<Item = K>, most: usize
 }
 
 /// Refuses a write of a partial that would not raise its version.
-pub(crate) fn check_version(version: u64, expected: u64) -> Result<(), StoreError> {
+///
+/// # Errors
+/// [`StoreError::Invalid`].
+pub fn check_version(version: u64, expected: u64) -> Result<(), StoreError> {
     if version > expected {
         return Ok(());
     }

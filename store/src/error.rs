@@ -1,5 +1,7 @@
 //! How a request to the table can fail, sorted by what the caller must do.
 
+use headcount_runtime::retry::Retryable;
+
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -39,15 +41,16 @@ pub enum StoreError {
     },
 }
 
-impl StoreError {
-    /// Whether the same request may succeed later.
-    pub fn is_retryable(&self) -> bool {
+impl Retryable for StoreError {
+    fn is_retryable(&self) -> bool {
         match self {
             Self::Throttled { .. } | Self::Unknown { .. } => true,
             Self::Invalid { .. } | Self::Unusable { .. } | Self::Malformed { .. } => false,
         }
     }
+}
 
+impl StoreError {
     /// Whether the request may have taken effect although it failed.
     pub fn is_unknown(&self) -> bool {
         match self {

@@ -1,9 +1,8 @@
-//! The one form in which a number lives in the table.
+//! The form in which a number is stored in the table.
 //!
 //! DynamoDB keeps decimals of up to 38 digits and forgets how they were written: `1.0`, `1e0` and `1` come back as
 //! `1`, and `-0.0` as `0`. So a number has a stored form: a whole number that fits 64 bits is an integer, anything
-//! else a float. Whoever writes a number takes its stored form first; then every adapter gives back exactly what it
-//! was given.
+//! else a float. Adapters write numbers in their stored form, so every adapter reads back the same.
 
 use headcount_core::event::Object;
 use headcount_core::limits::{MAX_NUMBER_MAGNITUDE, MIN_NUMBER_MAGNITUDE};

@@ -2,53 +2,30 @@
 
 use chrono::NaiveDate;
 use headcount_core::event::{Event, Object};
-use headcount_core::keys::{self, ItemKey, WriteShards};
-use headcount_core::origin::Origin;
+use headcount_core::keys::{self, Follower, ItemKey};
+use headcount_core::origin::{Origin, SequenceNumber, Source};
 use headcount_core::rejection::Rejection;
 
-/// An event with what its item carries beside it.
+/// An event with what its item carries besides. Equal entries of the log make equal items: the times come from the entry.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EventRow<'a> {
+pub struct EventItem<'a> {
     /// The event.
     pub event: Event<'a>,
-    /// The occurrence that stored it. It never changes.
-    pub origin: Origin,
     /// The date it belongs to.
     pub date: NaiveDate,
-    /// The write shards of that date.
-    pub shards: WriteShards,
-    /// `CreatedAt` and `UpdatedAt`, milliseconds since the epoch.
+    /// `CreatedAt` and `UpdatedAt`: when its entry was appended, milliseconds since the epoch.
     pub created_ms: i64,
     /// `TTL`, seconds since the epoch.
     pub expires_s: i64,
+    /// Whether the user's index lists it.
+    pub is_indexed: bool,
 }
 
-impl EventRow<'_> {
-    /// The same, whatever it borrowed from.
-    pub fn into_owned(self) -> EventRow<'static> {
-        let EventRow { event, origin, date, shards, created_ms, expires_s } = self;
-        EventRow { event: event.into_owned(), origin, date, shards, created_ms, expires_s }
-    }
-
+impl EventItem<'_> {
     /// The item's key.
     pub fn key(&self) -> ItemKey {
-        keys::event(self.date, self.shards, self.event.timestamp_ms, &self.event.id)
+        keys::event(self.date, self.event.timestamp_ms, &self.event.id)
     }
-}
-
-/// What became of one conditional insert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The item was inserted: the event is ours.
-    Inserted,
-    /// An item with this key exists; its origin where the answer told it.
-    Exists(Option<Origin>),
-    /// Nothing was inserted, for want of capacity: try again.
-    Throttled,
-    /// It may have been inserted, or not: look, or try again.
-    Unknown,
-    /// This one was refused as invalid and will be again.
-    Invalid(String),
 }
 
 /// What a look-up of one key found.
@@ -62,9 +39,9 @@ pub enum Lookup<T> {
     Unprocessed,
 }
 
-/// A rejected occurrence.
+/// A rejected occurrence with what its item carries besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejectedRow {
+pub struct RejectedItem {
     /// Reasons, payload, count.
     pub rejection: Rejection,
     /// Where it came from.
@@ -73,26 +50,37 @@ pub struct RejectedRow {
     pub arrival_date: NaiveDate,
     /// When it arrived, milliseconds since the epoch.
     pub arrived_ms: i64,
-    /// The write shards of its arrival day.
-    pub shards: WriteShards,
     /// `TTL`, seconds since the epoch.
     pub expires_s: i64,
 }
 
-impl RejectedRow {
+impl RejectedItem {
     /// The item's key.
     pub fn key(&self) -> ItemKey {
-        keys::rejected(self.arrival_date, self.shards, self.arrived_ms, &self.origin)
+        keys::rejected(self.arrival_date, self.arrived_ms, &self.origin)
     }
 }
 
-/// What a recount needs to know of a rejected item.
+/// How far a follower has brought the table up to date with one source's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejectedCount {
-    /// Where it came from.
-    pub origin: Origin,
-    /// Occurrences that the item stands for.
-    pub count: u64,
+pub struct Checkpoint {
+    /// The last entry that it followed.
+    pub entry: u64,
+    /// The newest sequence number that this entry covers.
+    pub last: SequenceNumber,
+}
+
+/// A checkpoint as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointRow {
+    /// Whose.
+    pub follower: Follower,
+    /// Of which source.
+    pub source: Source,
+    /// How far.
+    pub checkpoint: Checkpoint,
+    /// Whether the source is marked as finished with this entry.
+    pub is_finished: bool,
 }
 
 /// A user's first day.
@@ -102,8 +90,6 @@ pub struct FirstDay {
     pub user_id: String,
     /// The earliest date with an event of this user.
     pub date: NaiveDate,
-    /// The write shards of that date.
-    pub shards: WriteShards,
     /// When the earliest known event of that date happened, milliseconds since the epoch.
     pub seen_ms: i64,
 }
@@ -145,7 +131,7 @@ pub struct DailyRow {
     pub updated_ms: i64,
 }
 
-/// From which partials a day's figures were made. Versions only grow, so a larger sum was made of newer partials.
+/// From which partials a day's figures were made. Both only grow, so a larger sum was made of newer partials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MadeOf {
     /// The sum of the versions of the day's own partials.

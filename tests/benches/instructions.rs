@@ -186,7 +186,11 @@ fn events(blank: &str) -> Vec<String> {
 }
 
 fn arrival() -> Arrival {
-    Arrival { source: Source::new("events", "shardId-000000000000"), sequence: 7.into(), arrived_ms: NOW_MS }
+    Arrival {
+        source: Source::shard("events", None, "shardId-000000000000").unwrap(),
+        sequence: 7.into(),
+        arrived_ms: NOW_MS,
+    }
 }
 
 fn rules(policy: IpPolicy) -> Rules {

@@ -7,6 +7,7 @@
     deployment.py secret ENDPOINT NAME                              prints a secret
     deployment.py ask ENDPOINT URL METHOD [NAME=VALUE...] < body    asks a function URL with these headers
     deployment.py spoil ENDPOINT STACK < changes                    of its mapping and table, as the API names them
+    deployment.py resources ENDPOINT STACK                          prints the types of its resources by name
     deployment.py describe ENDPOINT STACK                           prints what became of the stream, tables and mapping
 """
 
@@ -25,7 +26,9 @@ from botocore.config import Config
 from botocore.exceptions import WaiterError
 
 # What the stand-in lacks, and so is left out of the stack there.
-LACKING = dict.fromkeys(["AggregatorLate", "RejectedShare"], "alarms over an expression of several metrics")
+LACKING = dict.fromkeys(
+    ["IndexThrottles", "RejectedShare", "TableThrottles"], "alarms over an expression of metrics"
+)
 
 # The programs of the functions.
 PROGRAMS = {
@@ -79,7 +82,8 @@ def deploy(endpoint: str, stack: str, binaries: str, *parameters: str) -> dict:
     cloudformation = client("cloudformation", endpoint)
     cloudformation.create_stack(
         StackName=stack,
-        TemplateBody=json.dumps(expanded),
+        # Without blanks: a template that is handed over in the request has at most 51,200 bytes.
+        TemplateBody=json.dumps(expanded, separators=(",", ":")),
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in pairs(parameters).items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
@@ -155,6 +159,12 @@ def spoil(endpoint: str, stack: str) -> dict:
     return {}
 
 
+def resources(endpoint: str, stack: str) -> dict:
+    cloudformation = client("cloudformation", endpoint)
+    found = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    return {one["LogicalResourceId"]: one["ResourceType"] for one in found if "DELETE" not in one["ResourceStatus"]}
+
+
 def describe(endpoint: str, stack: str) -> dict:
     of_stack = client("cloudformation", endpoint).describe_stack_resources(StackName=stack)["StackResources"]
     names = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in of_stack}
@@ -179,7 +189,7 @@ def describe(endpoint: str, stack: str) -> dict:
 
 def main() -> None:
     command, *arguments = sys.argv[1:]
-    commands = [deploy, put, invoke, secret, ask, spoil, describe]
+    commands = [deploy, put, invoke, secret, ask, spoil, resources, describe]
     answer = {one.__name__: one for one in commands}[command](*arguments)
     json.dump(answer, sys.stdout, default=str)
 

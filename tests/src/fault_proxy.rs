@@ -1,4 +1,4 @@
-//! A proxy between the real SDK and an endpoint of DynamoDB or Kinesis, over real sockets, that does to requests what a service and a
+//! A proxy between the real SDK and an endpoint of DynamoDB, Kinesis or S3, over real sockets, that does to requests what a service and a
 //! network do to them: throttles, answers with errors, closes connections before or after a request took effect, comes
 //! late. What strikes which request is drawn from a seed.
 //!
@@ -9,6 +9,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use headcount_local::aws_names;
 use serde_json::json;
 use tokio::io::{AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -148,14 +149,14 @@ impl Connection {
         }
         let answer = match plan.fault {
             Fault::None => self.forward(request).await,
-            Fault::Throttle => Some(throttled(plan.coin)),
+            Fault::Throttle => Some(throttled(request, plan.coin)),
             Fault::Partial => match partial::split(request, plan.random) {
                 Some((rest, split)) => self.forward(&rest).await.map(|answer| split.complete(answer)),
                 // What cannot succeed in part is refused.
-                None => Some(throttled(plan.coin)),
+                None => Some(throttled(request, plan.coin)),
             },
-            Fault::ServerErrorBefore => Some(server_error(plan.coin)),
-            Fault::ServerErrorAfter => self.forward(request).await.map(|_| server_error(plan.coin)),
+            Fault::ServerErrorBefore => Some(server_error(request, plan.coin)),
+            Fault::ServerErrorAfter => self.forward(request).await.map(|_| server_error(request, plan.coin)),
             Fault::ResetBefore => None,
             Fault::ResetAfter => {
                 let _ = self.forward(request).await;
@@ -171,7 +172,7 @@ impl Connection {
     /// The table's own answer; `None` where it gave none.
     async fn forward(&mut self, request: &Message) -> Option<Message> {
         let upstream = *lock(&self.shared.upstream);
-        let Some(upstream) = upstream else { return Some(server_error(true)) };
+        let Some(upstream) = upstream else { return Some(server_error(request, true)) };
         // A connection that has been idle may have been closed by the table; a new one has not.
         for _ in 0..2 {
             let (mut socket, is_new) = match self.upstream.take() {
@@ -194,7 +195,7 @@ impl Connection {
 async fn exchange(socket: &mut BufStream<TcpStream>, request: &Message) -> io::Result<Option<Message>> {
     socket.write_all(&request.bytes()).await?;
     socket.flush().await?;
-    http::read(socket).await
+    http::read_answer(socket, request).await
 }
 
 impl Shared {
@@ -216,8 +217,12 @@ impl Shared {
     }
 }
 
-/// Throttled, in one of the two ways in which the service says it.
-fn throttled(coin: bool) -> Message {
+/// Throttled, in one of the ways in which the service says it. S3 has a conflict of conditional puts besides: try again.
+fn throttled(request: &Message, coin: bool) -> Message {
+    if is_of_s3(request) {
+        let is_put = request.start.starts_with("PUT ");
+        return if coin && is_put { s3_error(request, 409, "ConditionalRequestConflict") } else { slow_down(request) };
+    }
     if coin {
         let message = "The level of configured provisioned throughput for the table was exceeded. Consider increasing \
                        your provisioning level with the UpdateTable API.";
@@ -232,7 +237,10 @@ fn throttled(coin: bool) -> Message {
 }
 
 /// An error of the service itself.
-fn server_error(coin: bool) -> Message {
+fn server_error(request: &Message, coin: bool) -> Message {
+    if is_of_s3(request) {
+        return if coin { slow_down(request) } else { s3_error(request, 500, "InternalError") };
+    }
     if coin {
         let message = "The service is temporarily unavailable, please try again";
         error(503, "com.amazon.coral.availability#ServiceUnavailableException", message)
@@ -241,8 +249,26 @@ fn server_error(coin: bool) -> Message {
     }
 }
 
+/// Whether a request is of S3: those of the other services name their operation in a header.
+fn is_of_s3(request: &Message) -> bool {
+    request.header("x-amz-target").is_none()
+}
+
 fn error(status: u16, kind: &str, message: &str) -> Message {
+    let code = kind.rsplit_once('#').map_or(kind, |(_, code)| code);
+    assert!(aws_names::has(&aws_names::ERROR_CODES, code), "AWS has no error {code}");
     Message::answer(status, json!({"__type": kind, "message": message}).to_string().into_bytes())
+}
+
+fn slow_down(request: &Message) -> Message {
+    s3_error(request, 503, "SlowDown")
+}
+
+/// An error as S3 writes it (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
+fn s3_error(request: &Message, status: u16, code: &str) -> Message {
+    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>Please try again.</Message></Error>");
+    let answer = Message::of_type(status, "application/xml", body.into_bytes());
+    if request.asks_for_head() { answer.without_body() } else { answer }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ mod api;
 mod bad_records;
 #[path = "e2e/browser.rs"]
 mod browser;
+#[path = "e2e/browser_script.rs"]
+mod browser_script;
 #[path = "e2e/collector.rs"]
 mod collector;
 #[path = "e2e/command.rs"]
@@ -16,6 +18,8 @@ mod damage;
 mod dashboard;
 #[path = "e2e/demo.rs"]
 mod demo;
+#[path = "e2e/event_log.rs"]
+mod event_log;
 #[path = "e2e/foreign_client.rs"]
 mod foreign_client;
 #[path = "e2e/function_url.rs"]

@@ -39,7 +39,7 @@ async fn read(stream: &Stream) -> (BTreeMap<(String, i64), u32>, usize) {
             let page = client.get_records().shard_iterator(iterator).send().await.unwrap();
             for record in page.records() {
                 let arrived_ms = record.approximate_arrival_timestamp().unwrap().to_millis().unwrap();
-                let source = Source::new(stream.name(), shard.shard_id());
+                let source = Source::shard(stream.name(), None, shard.shard_id()).unwrap();
                 let arrival = Arrival { source, sequence: record.sequence_number().parse().unwrap(), arrived_ms };
                 largest = largest.max(record.data().as_ref().len());
                 let opened = OpenedRecord::open(record.data().as_ref());

@@ -31,6 +31,12 @@ const SCHEMATHESIS_VARIABLE: &str = "HEADCOUNT_TEST_SCHEMATHESIS";
 /// Names what that Python has.
 const SCHEMATHESIS: &str = "tests/python/requirements-schemathesis.txt";
 
+/// Where tests find the Python that has what `tests/python/requirements-sam.txt` names.
+const SAM_VARIABLE: &str = "HEADCOUNT_TEST_SAM";
+
+/// Names what that Python has: the `sam` command.
+const SAM: &str = "tests/python/requirements-sam.txt";
+
 /// Names what the tests' Python has.
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
@@ -121,7 +127,7 @@ fn main() -> ExitCode {
 fn run(command: Commands) -> Result<bool> {
     let root = root()?;
     if let Commands::Simulate { arguments } = command {
-        return simulate::run(cargo(&root), &arguments);
+        return simulate::run(&root, &target()?, cargo, &arguments);
     }
     if let Commands::Bench(arguments) = command {
         return bench::run(root, target()?, &arguments);
@@ -151,8 +157,10 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let python = steps.make("python", || python::provide(root, REQUIREMENTS, &target()?.join("test-python")));
     let schemathesis =
         steps.make("schemathesis", || python::provide(root, SCHEMATHESIS, &target()?.join("test-schemathesis")));
+    let sam = steps.make("sam", || python::provide(root, SAM, &target()?.join("test-sam")));
     let node = steps.make("node", || node::provide(root, "tests/node", &target()?.join("test-node")));
     steps.make("browser", chromium::provide);
+    check_script(steps, root)?;
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
     let for_tests = |arguments: &[&str]| {
         let mut command = cargo(root);
@@ -166,6 +174,9 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
         if let Some(python) = &schemathesis {
             command.env(SCHEMATHESIS_VARIABLE, python);
         }
+        if let Some(python) = &sam {
+            command.env(SAM_VARIABLE, python);
+        }
         command
     };
     if has_nextest(root) {
@@ -173,8 +184,29 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     } else {
         steps.run_tests("tests", &mut for_tests(&["test", "--workspace", "--all-targets", "--no-fail-fast"]));
     }
-    simulate::add(steps, &binaries, cargo(root));
+    simulate::add(steps, &binaries);
     steps.run_tests("examples in documents", &mut for_tests(&["test", "--workspace", "--doc", "--no-fail-fast"]));
+    Ok(())
+}
+
+/// Where what checks the script for web pages is pinned.
+const SCRIPT_CHECKS: &str = "tests/script";
+
+/// The types and the style of the script for web pages.
+fn check_script(steps: &mut Steps, root: &Path) -> Result<()> {
+    let target = target()?;
+    let Some(folder) = steps.make("script checks", || node::provide(root, SCRIPT_CHECKS, &target.join("test-script")))
+    else {
+        return Ok(());
+    };
+    let tool = |name: &str| {
+        let mut command = Command::new(folder.join("node_modules/.bin").join(name));
+        command.current_dir(root);
+        command
+    };
+    steps.run("script types", tool("tsc").args(["--project", SCRIPT_CHECKS]));
+    let config = format!("{SCRIPT_CHECKS}/eslint.config.mjs");
+    steps.run("script style", tool("eslint").args(["--config", &config, "producer/src/collector/snippet.js"]));
     Ok(())
 }
 

@@ -1,21 +1,22 @@
 //! One date of a roll-up, from its partials to its metrics.
 
 use chrono::NaiveDate;
-use headcount_core::merged::Merged;
+use headcount_core::merged::{Merged, SetAside};
 use headcount_core::metrics::DailyMetrics;
+use headcount_core::origin::Source;
 use headcount_core::user_sketch::UserSketch;
+use headcount_runtime::telemetry;
 use headcount_store::rows::{DailyRow, MadeOf, Put, SketchesRow, TotalRow};
 use headcount_store::traits::AggregatorStore;
 
 use crate::calendar_window::is_final;
-use crate::closing::{self, Attempt, Closing};
-use crate::day::Run;
 use crate::error::AggregateError;
 use crate::figures::{Surroundings, of_known, of_merged};
 use crate::ledger::{Ledger, Reach};
 use crate::merge::MergedDay;
-use crate::recount::recount;
+use crate::rebuild::refold;
 use crate::roll_up::report::{DayRollUp, Outcome};
+use crate::run::Run;
 
 /// Times that a date is done again because somebody else wrote newer figures meanwhile.
 const MAX_REFUSALS: u32 = 5;
@@ -23,10 +24,10 @@ const MAX_REFUSALS: u32 = 5;
 /// Why a run looks at a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// It was named: aggregate it whatever the table says.
-    Named,
-    /// It may be open: aggregate it if it is, and close it if it takes no more events.
-    Open,
+    /// It was named: aggregate it whatever the table says. All that was appended before `followed_ms` is in its partials.
+    Named { followed_ms: i64 },
+    /// It may be open: aggregate it if it is, and make it final if it takes no more events.
+    Open { followed_ms: i64 },
     /// It follows a named date: bring its weekly, monthly and running figures up to date.
     Following,
 }
@@ -37,8 +38,8 @@ struct OwnDay {
     users: UserSketch,
     /// The sum of the partials' versions.
     version_sum: u64,
-    /// Where the day takes no more events.
-    closing: Option<Closing>,
+    /// Whether the day takes no more events.
+    is_final: bool,
 }
 
 /// What is stored of a date, in both forms.
@@ -60,8 +61,8 @@ pub(crate) async fn roll_up_day<S: AggregatorStore>(
         Ok(outcome) => outcome?,
         Err(error) => Outcome::Failed { error: error.to_string() },
     };
-    report.closed &= report.outcome == Outcome::Written;
-    (task == Task::Named || report.outcome != Outcome::Empty).then_some(report)
+    report.became_final &= report.outcome == Outcome::Written;
+    (matches!(task, Task::Named { .. }) || report.outcome != Outcome::Empty).then_some(report)
 }
 
 /// Tries until the metrics are what the table's newest state says, or somebody else's are newer for good.
@@ -82,7 +83,9 @@ async fn until_settled<S: AggregatorStore>(
         let known = known(ledger, date);
         match (task, &known) {
             (Task::Following, None) => return Ok(None),
-            (Task::Open, Some(Known { metrics: Some(metrics), .. })) if metrics.figures.is_final => return Ok(None),
+            (Task::Open { .. }, Some(Known { metrics: Some(metrics), .. })) if metrics.figures.is_final => {
+                return Ok(None);
+            }
             _ => {}
         }
         run.check_time(|| format!("{date} was aggregated"))?;
@@ -107,7 +110,7 @@ async fn attempt<S: AggregatorStore>(
     report: &mut DayRollUp,
 ) -> Result<Option<Outcome>, AggregateError> {
     let date = report.date;
-    let mut own = if task == Task::Following { None } else { own_day(run, task, known.as_ref(), report).await? };
+    let mut own = own_day(run, task, known.as_ref(), report).await?;
     if own.is_none() && known.is_none() {
         return Ok(Some(Outcome::Empty));
     }
@@ -138,8 +141,9 @@ async fn attempt<S: AggregatorStore>(
     let around = Surroundings { reach, new_users: row.new_users, total_users: ledger.total_users(date) };
     let metrics = match (own, known.clone()) {
         (Some(mut own), _) => {
-            report.closed = own.closing.is_some();
-            of_merged(date, &own.merged, &mut own.users, own.closing.as_ref(), &around)
+            let was_final = known.as_ref().is_some_and(|known| known.figures.is_final);
+            report.became_final = own.is_final && !was_final;
+            of_merged(date, &own.merged, &mut own.users, own.is_final, &around)
         }
         (None, Some(known)) => of_known(known, &around),
         (None, None) => return Err(AggregateError::MalformedDaily { date }),
@@ -155,8 +159,8 @@ async fn attempt<S: AggregatorStore>(
     })
 }
 
-/// Reads the date's partials and, where they differ from what its metrics were made of, recounts the sources that need
-/// it and merges all.
+/// Reads the date's partials and, where they differ from what its metrics were made of, merges all; damaged ones are folded
+/// anew from the log first.
 async fn own_day<S: AggregatorStore>(
     run: &Run<'_, S>,
     task: Task,
@@ -164,51 +168,42 @@ async fn own_day<S: AggregatorStore>(
     report: &mut DayRollUp,
 ) -> Result<Option<OwnDay>, AggregateError> {
     let date = report.date;
+    let followed_ms = match task {
+        Task::Following => return Ok(None),
+        Task::Named { followed_ms } | Task::Open { followed_ms } => followed_ms,
+    };
     let mut day = run.merged(date).await?;
-    report.sources = day.sources;
-    report.sources_waiting.clear();
-    if day.sources == 0 {
-        return Ok(None);
-    }
-    let closes = is_final(run.zone(), date, &run.deps.settings, run.now_ms);
-    let is_open = task == Task::Named
-        || closes
-        || !day.dirty.is_empty()
-        || known.is_none_or(|known| known.metrics.is_none() || known.made_of.day != day.version_sum);
-    if !is_open {
-        report.sources_set_aside = day.merged.set_aside;
-        return Ok(None);
-    }
-    if !day.dirty.is_empty() {
-        let recount = Box::pin(recount(run, date, day.dirty, |record| record.dirty)).await?;
-        report.sources_recounted.extend(recount.recounted);
-        report.sources_waiting = recount.waiting;
+    if !day.merged.set_aside.is_empty() {
+        fold_damaged(run, &day.merged.set_aside, report).await;
         day = run.merged(date).await?;
     }
-    let MergedDay { merged, version_sum, .. } = day;
+    report.sources = day.sources;
+    let MergedDay { merged, version_sum, sources } = day;
     report.sources_set_aside.clone_from(&merged.set_aside);
+    let is_final = is_final(run.zone(), date, &run.deps.settings, followed_ms);
+    let is_open = matches!(task, Task::Named { .. })
+        || is_final
+        || known.is_none_or(|known| known.metrics.is_none() || known.made_of.day != version_sum);
+    if sources == 0 || !is_open {
+        return Ok(None);
+    }
     let users = match &merged.users {
         Some(users) => users.clone(),
         None => run.new_user_sketch()?,
     };
-    let same = known.filter(|known| known.made_of.day == version_sum).and_then(|known| known.metrics.as_ref());
-    let closing = if closes { close(run, same, report).await } else { None };
-    Ok(Some(OwnDay { merged, users, version_sum, closing }))
+    Ok(Some(OwnDay { merged, users, version_sum, is_final }))
 }
 
-async fn close<S: AggregatorStore>(
-    run: &Run<'_, S>,
-    known: Option<&DailyMetrics>,
-    report: &mut DayRollUp,
-) -> Option<Closing> {
-    match Box::pin(closing::close(run, report.date, known)).await {
-        Attempt::Closed(closing, verification) => {
-            report.verification = verification;
-            Some(closing)
-        }
-        Attempt::Failed(error) => {
-            report.verification_error = Some(error);
-            None
+/// Folds damaged partials anew from the log. What fails stays set aside, and says why.
+async fn fold_damaged<S: AggregatorStore>(run: &Run<'_, S>, damaged: &[SetAside], report: &mut DayRollUp) {
+    for SetAside { source, .. } in damaged {
+        metrics::counter!(telemetry::DAMAGED_PARTIALS).increment(1);
+        let Ok(parsed) = Source::parse(source) else { continue };
+        match Box::pin(refold(run, &parsed, report.date)).await {
+            Ok(()) => report.sources_refolded.push(source.clone()),
+            Err(error) => {
+                tracing::error!(date = %report.date, source, %error, "a damaged partial was not folded anew");
+            }
         }
     }
 }

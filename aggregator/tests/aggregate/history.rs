@@ -2,14 +2,13 @@ use std::collections::BTreeSet;
 
 use headcount_aggregator::history::{Closed, closed_days, follow_up, is_beyond_proof};
 use headcount_aggregator::roll_up::Outcome;
-use headcount_core::keys::{self, WriteShards};
 use headcount_core::origin::Source;
-use headcount_store::memory::PartialPart;
+use headcount_store::traits::DailyStore as _;
 
-use crate::world::{World, date, dates_with, page_view, soon, source};
+use crate::world::{World, date, dates_with, other_deployment, page_view, soon, source};
 
-fn import_source() -> Source {
-    Source::new("import", "0123456789abcdef0123456789abcdef")
+fn import() -> Source {
+    Source::import(0x0123_4567_89ab_cdef)
 }
 
 async fn closed(world: &World, days: &[&str]) -> Vec<(String, Closed)> {
@@ -18,77 +17,69 @@ async fn closed(world: &World, days: &[&str]) -> Vec<(String, Closed)> {
     closed.into_iter().map(|(date, why)| (date.to_string(), why)).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn history_of_days_that_nobody_counted_is_welcome() {
     let world = World::new("2026-03-10");
+    world.deliver(&source(0), &[page_view("e", "ann", world.at("2026-03-10", 1))]).await;
     assert_eq!(closed(&world, &["2020-01-01", "2025-12-31", "2026-03-09"]).await, []);
     // Its own partials, from an import that was interrupted, are no hindrance.
-    world.deliver(&import_source(), 1, &[page_view("old", "ann", world.at("2020-01-01", 1))]);
-    world.store_events(&import_source(), 2, &[page_view("stored, not folded", "ann", world.at("2020-01-01", 2))]);
+    world.deliver(&import(), &[page_view("old", "ann", world.at("2020-01-01", 1))]).await;
+    world.append(&import(), &[page_view("appended, not followed", "ann", world.at("2020-01-01", 2))]).await;
     assert_eq!(closed(&world, &["2020-01-01"]).await, []);
     let rolled_up = world.roll_up_named(&["2020-01-01"]).await;
     assert_eq!(dates_with(&rolled_up, &Outcome::Written), ["2020-01-01"]);
     let figures = world.figures("2020-01-01");
-    assert!(figures.is_final && !figures.verified, "too old to be proved");
+    assert!(figures.is_final && figures.events_by_type["page_view"] == 2);
     assert_eq!(closed(&world, &["2020-01-01"]).await, []);
-    assert!(is_beyond_proof(chrono_tz::UTC, date("2020-01-01"), world.at("2026-03-10", 1)));
-    assert!(!is_beyond_proof(chrono_tz::UTC, date("2026-03-09"), world.at("2026-03-10", 1)));
+    // 90 days from the beginning of the day, less two.
+    let now_ms = world.at("2026-03-10", 1);
+    assert!(is_beyond_proof(&other_deployment(), date("2025-12-11"), now_ms));
+    assert!(!is_beyond_proof(&other_deployment(), date("2025-12-14"), now_ms));
 }
 
-#[tokio::test]
-async fn a_day_whose_counted_events_expired_takes_none_again() {
+#[tokio::test(start_paused = true)]
+async fn a_day_whose_entries_expire_takes_none_again() {
     let world = World::new("2026-03-10");
-    let at = world.at("2026-03-10", 1);
-    world.deliver(&source(0), 1, &[page_view("e1", "ann", at), page_view("e2", "bob", at)]);
+    world.deliver(&source(0), &[page_view("e1", "ann", world.at("2026-03-10", 1))]).await;
     world.roll_up().await;
-    world.turn_to("2026-06-20");
-    assert_eq!(closed(&world, &["2026-03-10"]).await, [], "expiry is not punctual: all of them are there");
-    let key = keys::event(date("2026-03-10"), WriteShards::ONE, at, "e1");
-    assert!(world.store.lose_event(&key));
-    let why = Closed::EventsExpired { source: source(0).to_string() };
-    assert_eq!(closed(&world, &["2026-03-10", "2026-03-09"]).await, [("2026-03-10".to_owned(), why)]);
-    // While no event can have expired, a lost one is for `verify` to find.
+    world.turn_to("2026-06-06");
+    assert_eq!(closed(&world, &["2026-03-10"]).await, [], "all of them are there");
+    world.turn_to("2026-06-08");
+    let why = Closed::EntriesExpired { source: source(0).to_string() };
+    assert_eq!(closed(&world, &["2026-03-10", "2026-03-09"]).await, [("2026-03-10".to_owned(), why.clone())]);
+    world.turn_to("2026-06-06");
+    world.lose_entry(&source(0), 1).await;
+    assert_eq!(closed(&world, &["2026-03-10"]).await, [("2026-03-10".to_owned(), why)]);
+    // While no entry can have expired, a lost one is for `verify` to find.
     world.turn_to("2026-03-20");
     assert_eq!(closed(&world, &["2026-03-10"]).await, []);
 }
 
-#[tokio::test]
-async fn what_a_damaged_partial_counted_nobody_knows() {
-    let world = World::new("2026-03-10");
-    world.deliver(&source(0), 1, &[page_view("e1", "ann", world.at("2026-03-10", 1))]);
-    world.store.damage_partial(date("2026-03-10"), &source(0), PartialPart::Counters);
-    world.turn_to("2026-06-20");
-    let why = Closed::EventsExpired { source: source(0).to_string() };
-    assert_eq!(closed(&world, &["2026-03-10"]).await, [("2026-03-10".to_owned(), why)]);
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_day_whose_partials_expired_keeps_its_figures() {
     let world = World::new("2026-03-10");
-    for sequence in 0..3 {
-        let view = page_view(&sequence.to_string(), "ann", world.at("2026-03-10", 1));
-        world.deliver(&source(0), sequence, &[view]);
-    }
+    world.deliver(&source(0), &[page_view("e1", "ann", world.at("2026-03-10", 1))]).await;
     world.roll_up().await;
     let row = world.store.all_dailies().pop().unwrap();
-    // The same figures in a table that has nothing else any more.
+    // The same figures in a table that has nothing else of that day any more.
     let later = World::new("2026-08-01");
-    headcount_store::traits::DailyStore::put_daily(&later.store, &row).await.unwrap();
+    later.deliver(&source(0), &[page_view("e1", "ann", later.at("2026-08-01", 1))]).await;
+    later.store.put_daily(&row).await.unwrap();
     assert_eq!(closed(&later, &["2026-03-10"]).await, [("2026-03-10".to_owned(), Closed::PartialsExpired)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_is_new_earlier_is_new_no_longer_however_much_later() {
     let world = World::new("2026-01-10");
-    world.deliver(&source(0), 1, &[page_view("e1", "ann", world.at("2026-01-10", 1))]);
+    world.deliver(&source(0), &[page_view("e1", "ann", world.at("2026-01-10", 1))]).await;
     world.roll_up().await;
     world.turn_to("2026-03-10");
-    world.deliver(&source(0), 2, &[page_view("e2", "bob", world.at("2026-03-10", 1))]);
+    world.deliver(&source(0), &[page_view("e2", "bob", world.at("2026-03-10", 1))]).await;
     world.roll_up().await;
     assert_eq!(world.figures("2026-03-10").total_users, 2);
     // Ann was here a year before, and so was somebody who never came again.
     let long_ago = world.at("2025-01-05", 1);
-    world.deliver(&import_source(), 1, &[page_view("h1", "ann", long_ago), page_view("h2", "eve", long_ago)]);
+    world.deliver(&import(), &[page_view("h1", "ann", long_ago), page_view("h2", "eve", long_ago)]).await;
     world.roll_up_named(&["2025-01-05"]).await;
     let followed = follow_up(&world.deps(), date("2025-01-05"), soon()).await.unwrap();
     assert_eq!(dates_with(&followed, &Outcome::Written), ["2026-01-10", "2026-03-10"]);

@@ -1,14 +1,15 @@
-//! The aggregator over the store in memory: what it does about open days, dirty and damaged sources, closing days, and
-//! somebody else at the same work.
+//! The aggregator over a log and a table in memory, with the real consumer: what it does about sources that are behind, open
+//! and final days, damage, and somebody else at the same work.
 
 mod world;
 
-mod closing;
+mod behind;
 mod damage;
+mod final_days;
 mod following;
 mod history;
 mod open_days;
 mod rebuild;
-mod recount;
+mod scan;
 mod together;
 mod verify;

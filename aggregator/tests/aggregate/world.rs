@@ -1,28 +1,34 @@
-//! A small world to aggregate: a store in memory, a clock, and a stand-in for the consumer.
+//! A small world to aggregate: a log and a table in memory, a clock, and the real consumer, which appends and follows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use futures_util::FutureExt as _;
 use headcount_aggregator::roll_up::{DayRollUp, Outcome};
 use headcount_aggregator::{AggregateError, Compute, Deps, RollUp, Settings, Verification, roll_up, verify};
-use headcount_core::calendar::{day_of, start_of};
-use headcount_core::deployment::Deployment;
-use headcount_core::event::{Event, EventType};
+use headcount_consumer::batch::{Batch, Record};
+use headcount_consumer::deps::{Deps as Consumer, Settings as ConsumerSettings};
+use headcount_consumer::handler::consume;
+use headcount_core::calendar::start_of;
+use headcount_core::deployment::{Deployment, TableId};
+use headcount_core::ip_policy::IpPolicy;
+use headcount_core::limits::MAX_EARLINESS_MS;
 use headcount_core::metrics::{DailyMetrics, Figures};
-use headcount_core::origin::{Origin, Source};
+use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
-use headcount_core::rejection::{Payload, Problem, Rejection};
-use headcount_store::clock::Clock;
-use headcount_store::memory::MemoryStore;
-use headcount_store::retry::Jitter;
-use headcount_store::rows::{Claim, EventRow, FirstDay, Put, RejectedRow};
-use headcount_store::traits::{
-    AggregatorStore, DeploymentStore, EventStore, PartialStore, RejectedStore, Stamp, UserStore,
-};
+use headcount_core::validate::Rules;
+use headcount_follow::ItemOptions;
+use headcount_log::Log;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
+use headcount_store::rows::Put;
+use headcount_store::traits::{AggregatorStore, PartialStore, Stamp};
+use headcount_testkit::memory::MemoryStore;
+use object_store::ObjectStoreExt as _;
+use object_store::memory::InMemory;
+use object_store::path::Path;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -34,46 +40,65 @@ pub(crate) fn date(text: &str) -> NaiveDate {
 }
 
 pub(crate) fn source(n: u32) -> Source {
-    Source::new("events", &format!("shardId-{n:012}"))
+    Source::shard("events", None, &format!("shardId-{n:012}")).unwrap()
 }
 
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_mins(10)
 }
 
+/// Clones are the same world.
 #[derive(Clone)]
 pub(crate) struct World {
+    pub(crate) objects: Arc<InMemory>,
     pub(crate) store: MemoryStore,
-    pub(crate) deployment: Deployment,
+    pub(crate) zone: Tz,
     pub(crate) settings: Settings,
+    consumer: Arc<Consumer<MemoryStore>>,
     now_ms: Arc<AtomicI64>,
+    /// The last sequence number of each source.
+    delivered: Arc<Mutex<BTreeMap<Source, u64>>>,
 }
 
 impl World {
     /// It is noon, UTC, of `today`.
     pub(crate) fn new(today: &str) -> Self {
-        Self::with(Deployment::new(Tz::UTC, "test"), today)
+        Self::of(Tz::UTC, today)
     }
 
-    pub(crate) fn with(deployment: Deployment, today: &str) -> Self {
+    pub(crate) fn of(zone: Tz, today: &str) -> Self {
+        let objects = Arc::new(InMemory::new());
         // Few items a page, so that every listing has several.
         let store = MemoryStore::with_page_items(3);
-        store.create_deployment(&deployment).now_or_never().unwrap().unwrap();
+        let now_ms: Arc<AtomicI64> = Arc::default();
         let settings = Settings { compute: Compute::InPlace, ..Settings::default() };
-        let world = Self { store, deployment, settings, now_ms: Arc::default() };
+        let consumer = Arc::new(consumer(objects.clone(), store.clone(), zone, now_ms.clone()));
+        let world = Self { objects, store, zone, settings, consumer, now_ms, delivered: Arc::default() };
         world.turn_to(today);
         world
     }
 
     /// Turns the clock to noon of `today`.
     pub(crate) fn turn_to(&self, today: &str) {
-        let noon = start_of(self.deployment.zone, date(today)) + 12 * HOUR_MS;
-        self.now_ms.store(noon, Ordering::SeqCst);
+        self.now_ms.store(self.at(today, 12), Ordering::SeqCst);
+    }
+
+    /// Turns the clock on.
+    pub(crate) fn pass(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_ms.load(Ordering::SeqCst)
     }
 
     /// `hour` o'clock of the day, counted from its beginning.
     pub(crate) fn at(&self, day: &str, hour: i64) -> i64 {
-        start_of(self.deployment.zone, date(day)) + hour * HOUR_MS
+        start_of(self.zone, date(day)) + hour * HOUR_MS
+    }
+
+    pub(crate) fn log(&self) -> Log {
+        Log::new(self.objects.clone(), Jitter::from_seed(9))
     }
 
     pub(crate) fn deps(&self) -> Deps<MemoryStore> {
@@ -83,7 +108,14 @@ impl World {
     pub(crate) fn deps_over<S: AggregatorStore>(&self, store: S, seed: u64) -> Deps<S> {
         let now_ms = self.now_ms.clone();
         let clock = Clock::from_fn(move || now_ms.load(Ordering::SeqCst));
-        Deps { store, clock, jitter: Jitter::from_seed(seed), settings: self.settings }
+        Deps::new(self.log(), store, clock, Jitter::from_seed(seed), self.settings)
+    }
+
+    /// The consumer of another process, which knows nothing yet.
+    #[must_use]
+    pub(crate) fn with_cold_consumer(self) -> Self {
+        let consumer = consumer(self.objects.clone(), self.store.clone(), self.zone, self.now_ms.clone());
+        Self { consumer: Arc::new(consumer), ..self }
     }
 
     pub(crate) async fn roll_up(&self) -> RollUp {
@@ -106,129 +138,118 @@ impl World {
         DailyMetrics::from_object(&row.data).unwrap().figures
     }
 
-    /// What the consumer does with one record that holds these events: stores them, remembers their users, folds them.
-    pub(crate) fn deliver(&self, source: &Source, sequence: u64, events: &[Event<'static>]) {
-        let mut days: BTreeMap<NaiveDate, Vec<&Event<'static>>> = BTreeMap::new();
-        for event in self.store_events(source, sequence, events) {
-            days.entry(day_of(self.deployment.zone, event.timestamp_ms).unwrap()).or_default().push(event);
-        }
-        for (day, events) in days {
-            self.change_partial(day, source, |partial| {
-                for event in &events {
-                    partial.fold(event, self.deployment.zone);
-                }
-                partial.advance(&sequence.into());
-            });
-        }
+    /// One batch of one record that holds these events: appended and followed.
+    pub(crate) async fn deliver(&self, source: &Source, events: &[Value]) {
+        self.consume(source, serde_json::to_vec(events).unwrap()).await;
     }
 
-    /// A redelivery behind the fence: stores the events and marks their sources.
-    pub(crate) fn deliver_behind(&self, source: &Source, sequence: u64, events: &[Event<'static>]) {
-        for event in self.store_events(source, sequence, events) {
-            let day = day_of(self.deployment.zone, event.timestamp_ms).unwrap();
-            self.change_partial(day, source, |partial| partial.dirty = true);
-        }
+    /// The same while the table does not answer: appended, and not followed.
+    pub(crate) async fn append(&self, source: &Source, events: &[Value]) {
+        self.store.set_outage(true);
+        self.deliver(source, events).await;
+        self.store.set_outage(false);
     }
 
-    /// Only stores the events: they are in flight until somebody folds them.
-    pub(crate) fn store_events<'a>(
-        &self,
-        source: &Source,
-        sequence: u64,
-        events: &'a [Event<'static>],
-    ) -> Vec<&'a Event<'static>> {
-        let mut ours = Vec::new();
-        for (index, event) in events.iter().enumerate() {
-            let day = day_of(self.deployment.zone, event.timestamp_ms).unwrap();
-            let shards = self.deployment.write_shards.on(day);
-            let row = EventRow {
-                event: event.clone(),
-                origin: Origin { source: source.clone(), sequence: sequence.into(), index: index as u32 },
-                date: day,
-                shards,
-                created_ms: 1,
-                expires_s: FAR,
-            };
-            let claims = self.store.claim(&[row]).now_or_never().unwrap().unwrap();
-            assert_eq!(claims, [Claim::Inserted], "a test delivers each event once");
-            let first_day = FirstDay {
-                user_id: event.user_id.clone().into_owned(),
-                date: day,
-                shards,
-                seen_ms: event.timestamp_ms,
-            };
-            self.store.put_first_day(&first_day).now_or_never().unwrap().unwrap();
-            ours.push(event);
-        }
-        ours
+    /// `count` events of one record that break a rule.
+    pub(crate) async fn reject(&self, source: &Source, count: usize) {
+        self.deliver(source, &vec![json!({"userId": ""}); count]).await;
     }
 
-    /// `count` events of one record that broke a rule.
-    pub(crate) fn reject(&self, source: &Source, sequence: u64, day: &str, count: u64) {
-        let rejection = Rejection {
-            problems: vec![Problem::new("userId", "must not be empty")],
-            payload: Payload::Withheld,
-            count,
+    async fn consume(&self, source: &Source, data: Vec<u8>) {
+        let sequence = {
+            let mut delivered = self.delivered.lock().unwrap();
+            let last = delivered.entry(source.clone()).or_default();
+            *last += 1;
+            *last
         };
-        let row = RejectedRow {
-            rejection,
-            origin: Origin { source: source.clone(), sequence: sequence.into(), index: 0 },
-            arrival_date: date(day),
-            arrived_ms: self.at(day, 1),
-            shards: self.deployment.write_shards.on(date(day)),
-            expires_s: FAR,
-        };
-        assert_eq!(self.store.put_rejected(&[row]).now_or_never().unwrap().unwrap(), [true]);
-        self.change_partial(date(day), source, |partial| {
-            partial.counters.add_rejected(count);
-            partial.advance(&sequence.into());
-        });
+        let record = Record { sequence: sequence.into(), arrived_ms: self.now_ms(), data };
+        let batch = Batch::of_shard(source.clone(), vec![record]);
+        // A virtual minute: what follows an outage is tried until then.
+        let outcome = consume(&self.consumer, &batch, Instant::now() + Duration::from_mins(1)).await.unwrap();
+        assert_eq!((outcome.failed_from, outcome.entries), (None, 1));
     }
 
-    /// One conditional write of a source's partial.
-    pub(crate) fn change_partial(&self, day: NaiveDate, source: &Source, change: impl FnOnce(&mut Partial)) {
-        let shards = self.deployment.write_shards.on(day);
-        let found = self.store.read_partial(day, shards, source).now_or_never().unwrap().unwrap();
-        let mut partial = match &found {
-            Some(record) => Partial::decode(record).unwrap(),
-            None => Partial::new(day, source.clone(), self.deployment.precision).unwrap(),
-        };
-        let expected = partial.version;
+    /// Removes an entry of the log.
+    pub(crate) async fn lose_entry(&self, source: &Source, entry: u64) {
+        self.objects.delete(&entry_path(source, entry)).await.unwrap();
+    }
+
+    /// Changes the last byte of an entry.
+    pub(crate) async fn damage_entry(&self, source: &Source, entry: u64) {
+        let path = entry_path(source, entry);
+        let mut bytes = self.objects.get(&path).await.unwrap().bytes().await.unwrap().to_vec();
+        *bytes.last_mut().unwrap() ^= 0xff;
+        self.objects.put(&path, bytes.into()).await.unwrap();
+    }
+
+    /// Changes a byte of an entry's header.
+    pub(crate) async fn damage_header(&self, source: &Source, entry: u64) {
+        let path = entry_path(source, entry);
+        let mut bytes = self.objects.get(&path).await.unwrap().bytes().await.unwrap().to_vec();
+        bytes[12] ^= 0xff;
+        self.objects.put(&path, bytes.into()).await.unwrap();
+    }
+
+    pub(crate) fn table(&self) -> TableId {
+        self.store.meta().unwrap().table
+    }
+
+    /// Writes a source's partial as it was never counted.
+    pub(crate) async fn change_partial(&self, day: &str, source: &Source, change: impl FnOnce(&mut Partial)) {
+        let table = self.table();
+        let record = self.store.read_partial(table, date(day), source).await.unwrap().unwrap();
+        let mut partial = Partial::decode(&record).unwrap();
         change(&mut partial);
         partial.version += 1;
         let stamp = Stamp { now_ms: 1, expires_s: FAR };
-        let record = partial.encode();
-        let put = self.store.write_partial(&record, shards, expected, stamp);
-        assert_eq!(put.now_or_never().unwrap().unwrap(), Put::Written);
+        let put = self.store.write_partial(table, &partial.encode(), record.version, stamp).await.unwrap();
+        assert_eq!(put, Put::Written);
     }
+}
 
-    /// The stored counters of a source, and whether it waits to be recounted.
-    pub(crate) fn source_of(&self, day: &str, source: &Source) -> Partial {
-        let records = self.store.all_partials();
-        let record = records.iter().find(|record| record.date == date(day) && record.source == *source).unwrap();
-        Partial::decode(record).unwrap()
-    }
+fn entry_path(source: &Source, entry: u64) -> Path {
+    Path::from(format!("log/{source}/{entry:012}.ndjson.zst"))
+}
+
+fn consumer(objects: Arc<InMemory>, store: MemoryStore, zone: Tz, now_ms: Arc<AtomicI64>) -> Consumer<MemoryStore> {
+    // A record of any age: tests write history.
+    let rules = Rules::new(Vec::new(), None, MAX_EARLINESS_MS, IpPolicy::Keep).unwrap();
+    let settings = ConsumerSettings {
+        rules,
+        zone: Some(zone),
+        project: "test".to_owned(),
+        log_retention_days: 90,
+        stream_generation: None,
+        items: ItemOptions::default(),
+    };
+    let clock = Clock::from_fn(move || now_ms.load(Ordering::SeqCst));
+    Consumer::new(Log::new(objects, Jitter::from_seed(7)), store, clock, Jitter::from_seed(8), settings)
+}
+
+/// Another deployment's record.
+pub(crate) fn other_deployment() -> Deployment {
+    Deployment::new("other".to_owned(), Tz::UTC, "test")
 }
 
 /// A user looks at a page; each user has one session a day.
-pub(crate) fn page_view(id: &str, user: &str, at_ms: i64) -> Event<'static> {
-    event(EventType::PageView, id, user, at_ms, json!({}))
+pub(crate) fn page_view(id: &str, user: &str, at_ms: i64) -> Value {
+    event("page_view", id, user, at_ms, json!({}))
 }
 
-pub(crate) fn feature_use(id: &str, feature: &str, at_ms: i64) -> Event<'static> {
-    event(EventType::FeatureUse, id, "ann", at_ms, json!({"feature": feature}))
+pub(crate) fn feature_use(id: &str, feature: &str, at_ms: i64) -> Value {
+    event("feature_use", id, "ann", at_ms, json!({"feature": feature}))
 }
 
-fn event(event_type: EventType, id: &str, user: &str, at_ms: i64, event_data: Value) -> Event<'static> {
-    Event {
-        id: id.to_owned().into(),
-        user_id: user.to_owned().into(),
-        session_id: format!("session of {user}").into(),
-        event_type,
-        timestamp_ms: at_ms,
-        event_data: event_data.into(),
-        metadata: json!({"platform": "web"}).into(),
-    }
+fn event(event_type: &str, id: &str, user: &str, at_ms: i64, event_data: Value) -> Value {
+    json!({
+        "eventId": id,
+        "userId": user,
+        "sessionId": format!("session of {user}"),
+        "eventType": event_type,
+        "timestamp": at_ms,
+        "eventData": event_data,
+        "metadata": {"platform": "web", "userAgent": "test", "ipAddress": "203.0.113.9"},
+    })
 }
 
 /// What a roll-up did about a day.

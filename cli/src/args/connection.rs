@@ -67,6 +67,16 @@ pub(crate) struct TablesArgs {
     pub(crate) metrics_table: Option<String>,
 }
 
+/// The event log.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct LogArgs {
+    /// Where the event log is: `s3://bucket`, `s3://bucket/prefix` or a folder [default with --local: that of the running
+    /// `headcount serve`]
+    #[arg(long, value_name = "PLACE", env = "HEADCOUNT_LOG")]
+    pub(crate) log: Option<String>,
+}
+
 /// The stream.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::connection::TableArgs;
-use super::values;
+use super::connection::{LogArgs, TableArgs};
+use super::{ItemArgs, values};
 
 const EXAMPLES: &str = "\
 Examples:
   headcount cost --events-per-day 864000                    10 events a second
   headcount cost --events-per-day 864000 --window 60        cheaper, and a minute late
+  headcount cost --events-per-day 86400000 --no-event-items     much cheaper: figures only, events in the log
   headcount cost --events-per-day 864000,86400000           side by side
   headcount cost --from-table --json
   headcount cost --print-prices > prices.toml
@@ -23,11 +24,11 @@ List prices of one region at one date, both printed; no free tier, no transfer, 
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Cost {
-    /// Events a day; several, by commas, are put side by side
+    /// Events a day; several, comma-separated, are shown side by side
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
     #[arg(required_unless_present_any = ["from_table", "print_prices"])]
     pub(crate) events_per_day: Vec<u64>,
-    /// Take what is not given here from the last full days of the table
+    /// Take what is not given here from the last full days of the table, and the size of events from the event log
     #[arg(long)]
     pub(crate) from_table: bool,
     /// Bytes of an event's JSON [default: 450]
@@ -42,7 +43,7 @@ pub(crate) struct Cost {
     /// The share of events that break a rule [default: 0.01]
     #[arg(long, value_name = "SHARE", value_parser = values::share)]
     pub(crate) invalid: Option<f64>,
-    /// Seconds that events wait for company: figures are that much later, and a batch is that much larger
+    /// Batching window, in seconds: a longer one makes larger batches and later figures
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=300))]
     pub(crate) window: u16,
     /// Shards of a provisioned stream [default: what the peak needs]
@@ -51,6 +52,9 @@ pub(crate) struct Cost {
     /// How many times the mean rate the busiest moment has
     #[arg(long, value_name = "TIMES", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) peak: u16,
+    /// Which items are written.
+    #[command(flatten)]
+    pub(crate) items: ItemArgs,
     /// Count a retention of up to 7 days instead of 24 hours
     #[arg(long)]
     pub(crate) long_retention: bool,
@@ -66,4 +70,7 @@ pub(crate) struct Cost {
     /// Where.
     #[command(flatten)]
     pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

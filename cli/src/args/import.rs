@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::connection::TableArgs;
+use super::connection::{LogArgs, TableArgs};
 use super::rules::RuleArgs;
 
 const EXAMPLES: &str = "\
@@ -13,11 +13,10 @@ Examples:
   headcount import --event-types signup,purchase history.ndjson.gz
   headcount import --json history.ndjson.zst | jq .rejected
 
-The file holds one event a line, plain, gzip or zstd, however old. It is read twice: first to learn what it is, then to \
-bring it in. Importing it again counts nothing twice, whatever it is compressed with, and goes on where Ctrl-C ended \
-it. Events without an `eventId` are known again only in the very same file, so give each one before you correct lines. \
-Events of the stream that are in the file as well are known by `eventId` and `timestamp` as long as they are stored, 90 \
-days; a day of which some are gone already is refused. A table that was never used gets the time zone $REPORTING_ZONE, \
+The file holds one event a line, plain, gzip or zstd, of any age. It is read twice: first to check it, then to append it to \
+the event log. Importing the same file again counts nothing twice, however it is compressed, and resumes after Ctrl-C. \
+Events without an `eventId` are recognized only in an identical file, so give each event one before you correct lines. \
+Days that have figures whose log entries have expired are refused. A new deployment gets the time zone $REPORTING_ZONE, \
 or UTC.";
 
 /// `headcount import`.
@@ -36,4 +35,7 @@ pub(crate) struct Import {
     /// Where to.
     #[command(flatten)]
     pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

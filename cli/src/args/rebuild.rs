@@ -3,18 +3,17 @@
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::connection::TableArgs;
+use super::connection::{LogArgs, TableArgs};
 use super::values;
 
 const EXAMPLES: &str = "\
 Examples:
   headcount rebuild --local --date 2026-03-01              after `verify` found a damaged source
   headcount rebuild --date 2026-03-01 --date 2026-03-02
-  headcount rebuild --date 2026-03-01 --json | jq .days[].sourcesRecounted
+  headcount rebuild --date 2026-03-01 --log s3://my-bucket --json
 
-Every source of the day is counted again from its stored events, then the day is aggregated. The consumer may go on \
-meanwhile. What events cannot tell (duplicates) is carried over, and named where a damaged source has lost it. A day whose \
-events may have begun to expire, 88 days after its end, is refused.";
+Counts every source of the day again from the event log, then aggregates the day. The consumer may keep running. A day \
+whose log entries have begun to expire is refused.";
 
 /// `headcount rebuild`.
 #[derive(Debug, Args)]
@@ -29,4 +28,7 @@ pub(crate) struct Rebuild {
     /// Where.
     #[command(flatten)]
     pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

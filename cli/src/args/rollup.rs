@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::connection::TableArgs;
+use super::connection::{LogArgs, TableArgs};
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -24,4 +24,7 @@ pub(crate) struct Rollup {
     /// Where.
     #[command(flatten)]
     pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

@@ -5,13 +5,18 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clap::Args;
-use headcount_consumer::config::MAX_LATENESS_DAYS;
+use headcount_consumer::config::{MAX_LATENESS_DAYS, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS};
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
 
+use super::ItemArgs;
 use super::collector::PostingArgs;
 use super::connection::{COLLECTOR_PORT, DYNAMODB_PORT, KINESIS_PORT, WEB_PORT};
 use super::values::Programs;
+
+/// Fewest and most days of the event log.
+const MIN_RETENTION: i64 = MIN_RETENTION_DAYS as i64;
+const MAX_RETENTION: i64 = MAX_RETENTION_DAYS as i64;
 
 /// Most shards of an embedded stream.
 const MAX_SHARDS: i64 = 64;
@@ -20,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   headcount serve                       keeps nothing, until Ctrl-C
   headcount serve --data-dir ./data     what was accepted outlives restarts and kills
+  headcount serve --data-dir ./data --no-event-items     faster and smaller, without single events in the table
   headcount serve --zone Europe/Berlin --window 5 --ip-policy drop
   headcount serve --event-types signup,purchase --lateness-days 30     events of your own types, up to 30 days late
   headcount serve --allow-origin http://localhost:3000     pages of this origin may post to the collector
@@ -29,14 +35,14 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
-    /// Keep the table here, and every accepted record until it is counted [default: nowhere, all is gone when it stops]
+    /// Keep the event log, the table and every accepted record here [default: nowhere, all is gone when it stops]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where records are kept that fail 100 retries, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:
+    /// Where records that still fail after 22 hours are kept, for `headcount redrive`: a folder, or `s3://bucket/prefix` [default:
     /// `failures` in the data directory; without one they are retried without end, for nothing could keep them]
     #[arg(long, value_name = "PLACE")]
     pub(crate) failures: Option<String>,
-    /// The address to listen on; stream and table ask nobody who they are, so think before you change it
+    /// The address to listen on. The Kinesis and DynamoDB endpoints are unauthenticated; bind only to trusted networks
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
     /// The port of Kinesis; 0 for any free one
@@ -66,26 +72,32 @@ pub(crate) struct Serve {
     /// The project's name, kept in a new table
     #[arg(long, value_name = "NAME", default_value = "headcount")]
     pub(crate) project: String,
-    /// The longest that an event waits for company before the consumer takes it, in seconds
+    /// Batching window, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub(crate) window: u64,
-    /// Event types beside the built-in ones, by commas; at most 50
+    /// Additional event types, comma-separated; at most 50
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) event_types: Vec<String>,
-    /// Days before its arrival that an event may lie
+    /// Maximum age of an event on arrival, in days
     #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_LATENESS_MS / DAY_MS,
         value_parser = clap::value_parser!(i64).range(0..=MAX_LATENESS_DAYS))]
     pub(crate) lateness_days: i64,
     /// What is kept of addresses: keep, truncate (to /24 or /48) or drop
     #[arg(long, value_name = "POLICY", default_value = "keep")]
     pub(crate) ip_policy: IpPolicy,
-    /// Close days without counting their events once more: their figures then never say `verified`
-    #[arg(long)]
-    pub(crate) no_verify_at_close: bool,
+    /// Which items to write.
+    #[command(flatten)]
+    pub(crate) items: ItemArgs,
+    /// Days that the event log keeps its entries; fixed when a data directory is first used [default: 90]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(MIN_RETENTION..=MAX_RETENTION))]
+    pub(crate) event_retention_days: Option<u32>,
+    /// Tells a recreated stream from the first one: a name that changes when the stream is deleted and created again
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream_generation: Option<String>,
     /// Who may post to the collector.
     #[command(flatten)]
     pub(crate) posting: PostingArgs,
-    /// Run consumer and aggregator as the programs that Lambda runs, from this folder [default: beside this command]
+    /// Run consumer and aggregator as the programs that Lambda runs, from this folder [default: that of this command]
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
     pub(crate) lambda: Option<Programs>,
 }

@@ -2,13 +2,17 @@
 
 use clap::Args;
 
-use super::connection::TableArgs;
+use super::connection::{LogArgs, TableArgs};
 use super::range::{FormatArgs, PageArgs, RangeArgs};
 
 const EXAMPLES: &str = "\
 Examples:
   headcount user user-42 --local
-  headcount user user-42 --last 90d --limit 100 --json";
+  headcount user user-42 --last 90d --limit 100 --json
+  headcount user user-42 --last 30d --from-log --log s3://my-bucket
+
+Events come from the table's items. With --from-log every entry of the event log of these days is read, which takes a \
+while: for deployments without event items, and for events whose items are not written yet.";
 
 /// `headcount user`.
 #[derive(Debug, Args)]
@@ -16,6 +20,9 @@ Examples:
 pub(crate) struct User {
     /// The user's id
     pub(crate) id: String,
+    /// Read the event log instead of the table's items
+    #[arg(long, conflicts_with = "page")]
+    pub(crate) from_log: bool,
     /// Which page.
     #[command(flatten)]
     pub(crate) page: PageArgs,
@@ -28,4 +35,7 @@ pub(crate) struct User {
     /// Where.
     #[command(flatten)]
     pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

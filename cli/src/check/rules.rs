@@ -2,25 +2,27 @@
 
 use headcount_aggregator::config as aggregator;
 use headcount_consumer::config as consumer;
-use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, EVENT_TTL_DAYS};
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
 
 use super::finding::Finding;
 use super::finding::Severity::{BreaksPromise, Note, WastesMoney};
 use super::seen::{Function, Load, Mapping, Seen, Stream};
 
-/// Events a second that one write shard of a day serves: a key takes 1,000 write units, and an event is two.
-pub(crate) const RATE_OF_SHARD: f64 = 500.0;
+/// Write units a second that one key of a table takes, and so the event items of a day
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>).
+const UNITS_OF_KEY: f64 = 1_000.0;
 
 /// Records a second that one shard of a stream takes.
 const RECORDS_OF_SHARD: f64 = 1_000.0;
 
-/// Days before its events expire from which a day is not counted again: expiry is not punctual.
-const EXPIRY_MARGIN_DAYS: i64 = 2;
+/// Days that lateness and the stream's retention must stay below the log's retention: 10 until its events are frozen, 3 for
+/// safety.
+const FROZEN_MARGIN_DAYS: i64 = 13;
 
 /// Seconds that the consumer should have, to wait an outage of the table out.
 const PATIENT_TIMEOUT_S: i64 = 300;
 
-/// Batches of fewer records at most, or gathered for fewer seconds, rewrite the counters too often.
+/// Batches of fewer records at most, or gathered for fewer seconds, are too many puts to the event log.
 const SMALL_BATCH: i64 = 1_000;
 const SHORT_WINDOW_S: i64 = 5;
 
@@ -31,7 +33,8 @@ pub(crate) fn findings(seen: &Seen) -> Vec<Finding> {
         findings.extend(of_mappings(mappings, seen));
     }
     if let Some(load) = &seen.load {
-        findings.extend(of_load(load, &seen.stream));
+        let consumer = seen.mappings.iter().flatten().map(|mapping| &mapping.function).find(|one| seen.writes(one));
+        findings.extend(of_load(*load, &seen.stream, consumer));
     }
     findings.sort_by_key(|finding| finding.severity);
     findings
@@ -61,8 +64,7 @@ fn of_stream(stream: &Stream) -> Vec<Finding> {
 
 /// What is wrong with those mappings that write into the table.
 fn of_mappings(all: &[Mapping], seen: &Seen) -> Vec<Finding> {
-    let writes = |mapping: &&Mapping| mapping.function.variable(consumer::EVENTS_TABLE) == Some(&*seen.table);
-    let mappings: Vec<&Mapping> = all.iter().filter(writes).collect();
+    let mappings: Vec<&Mapping> = all.iter().filter(|mapping| seen.writes(&mapping.function)).collect();
     let mut findings = Vec::new();
     if mappings.is_empty() {
         findings.push(Finding::new(
@@ -79,7 +81,8 @@ fn of_mappings(all: &[Mapping], seen: &Seen) -> Vec<Finding> {
         findings.push(Finding::new(
             BreaksPromise,
             format!("{} event source mappings of one stream write to {}", mappings.len(), seen.table),
-            "two batches of a shard may be handled at once: events are passed that nobody counted",
+            "two batches of a shard may be handled at once: the later one's append makes the earlier one look covered, and its \
+             events are lost",
             "delete all but one of them",
         ));
     }
@@ -104,8 +107,9 @@ fn of_mapping(mapping: &Mapping, stream: &Stream) -> Vec<Finding> {
         add(
             BreaksPromise,
             format!("ParallelizationFactor is {}", mapping.parallelization),
-            "batches of a shard are handled at once: events are passed that nobody counted",
-            "set it to 1, then rebuild the days since it was more; scale with shards instead",
+            "batches of a shard are handled at once: the later one's append makes the earlier one look covered, and its events \
+             are lost",
+            "set it to 1; scale with shards instead",
         );
     }
     if !mapping.reports_failures {
@@ -116,12 +120,12 @@ fn of_mapping(mapping: &Mapping, stream: &Stream) -> Vec<Finding> {
             "set FunctionResponseTypes to ReportBatchItemFailures",
         );
     }
-    if mapping.max_retries.is_none() {
+    if let Some(retries) = mapping.max_retries {
         add(
-            BreaksPromise,
-            "MaximumRetryAttempts has no bound".to_owned(),
-            "a batch that never passes blocks its shard until the stream forgets all that follows",
-            "set it to 100",
+            Note,
+            format!("MaximumRetryAttempts is {retries}"),
+            "an outage spends any number of retries within minutes, and all that arrives goes to the failure destination",
+            "set it to -1: MaximumRecordAgeInSeconds ends the retries",
         );
     }
     let retention_s = stream.retention_hours * 3_600;
@@ -161,7 +165,7 @@ fn of_mapping(mapping: &Mapping, stream: &Stream) -> Vec<Finding> {
         add(
             WastesMoney,
             format!("batches of at most {} records, gathered for {} s", mapping.batch_size, mapping.window_s),
-            "every batch rewrites its shard's counters, up to 40 write units each",
+            "every batch is an invocation and a put to the event log",
             "set BatchSize to 10000 and the window to 10 s or more; headcount cost --window shows what it saves",
         );
     }
@@ -175,7 +179,7 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
         findings.push(Finding::new(
             Note,
             format!("the function {} is stopped after {} s", function.name, function.timeout_s),
-            "an outage of the table is not waited out inside an invocation, and uses up the retries",
+            "an invocation that waits for a slow log or table is cut off and repeated",
             "set its Timeout to 300",
         ));
     }
@@ -184,19 +188,28 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
         function.variable(name).map_or(Some(default_lateness), |days| days.parse::<i64>().ok())
     };
     let late = lateness(function, consumer::LATENESS_DAYS);
-    let open_days = late.map(|late| late + seen.stream.retention_hours.div_euclid(24) + 1);
-    if let Some(open) = open_days.filter(|open| *open > EVENT_TTL_DAYS - EXPIRY_MARGIN_DAYS) {
+    let default_retention = i64::from(DEFAULT_LOG_RETENTION_DAYS);
+    let kept = function.variable(consumer::EVENT_RETENTION_DAYS);
+    let kept_days = kept.map_or(Some(default_retention), |days| days.parse::<i64>().ok());
+    let open_days = late.map(|late| late + seen.stream.retention_hours.div_euclid(24));
+    if let (Some(open), Some(kept)) = (open_days, kept_days)
+        && open > kept - FROZEN_MARGIN_DAYS
+    {
         findings.push(Finding::new(
             BreaksPromise,
-            format!("a day stays open for {open} days (LATENESS_DAYS, the stream's retention and one), its events live {EVENT_TTL_DAYS}"),
-            "events expire before their day is closed and proved",
-            "lower LATENESS_DAYS or the stream's retention",
+            format!(
+                "events may come {open} days after their day (LATENESS_DAYS and the stream's retention), the event log \
+                 keeps them {kept} days"
+            ),
+            "entries of a day expire while others still come, so that the day can never be counted again",
+            format!("lower LATENESS_DAYS or the stream's retention, to {} days together", kept - FROZEN_MARGIN_DAYS),
         ));
     }
     let kept: Vec<String> = [
         (consumer::IP_POLICY, "--ip-policy"),
         (consumer::EVENT_TYPES, "--event-types"),
         (consumer::LATENESS_DAYS, "--lateness-days"),
+        (consumer::STREAM_GENERATION, "--stream-generation"),
     ]
     .into_iter()
     .filter_map(|(name, option)| Some(format!("{option} {}", function.variable(name)?)))
@@ -226,6 +239,7 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
         (consumer::EVENTS_TABLE, aggregator::EVENTS_TABLE),
         (consumer::METRICS_TABLE, aggregator::METRICS_TABLE),
         (consumer::REPORTING_ZONE, aggregator::REPORTING_ZONE),
+        (consumer::LOG, aggregator::LOG),
     ] {
         differ(theirs, of(function, ours), of(other, theirs), "it makes figures of something else than was counted");
     }
@@ -237,20 +251,19 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
     findings
 }
 
-fn of_load(load: &Load, stream: &Stream) -> Vec<Finding> {
+fn of_load(load: Load, stream: &Stream, consumer: Option<&Function>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let served = f64::from(load.write_shards) * RATE_OF_SHARD;
-    let needed = (load.peak_rate / RATE_OF_SHARD).ceil().max(1.0);
-    if load.peak_rate > served * 0.7 {
-        let severity = if load.peak_rate > served { BreaksPromise } else { Note };
+    let is_off = |name| consumer.and_then(|consumer| consumer.variable(name)) == Some("false");
+    let served = if is_off(consumer::USER_INDEX) { UNITS_OF_KEY } else { UNITS_OF_KEY / 2.0 };
+    if !is_off(consumer::EVENT_ITEMS) && load.peak_rate > served * 0.7 {
         findings.push(Finding::new(
-            severity,
+            Note,
             format!(
-                "{:.0} events/s in the busiest hour, {} write shards serve {served:.0}",
-                load.peak_rate, load.write_shards
+                "{:.0} events/s in the busiest hour, items of single events are written at {served:.0}",
+                load.peak_rate
             ),
-            "one key takes 1,000 write units a second: the consumer falls behind, until the stream forgets",
-            format!("set the write shards of a future date to {:.0}", needed + 1.0),
+            "one key of the table takes 1,000 write units a second: figures are in time, but items fall behind",
+            "switch event items off (EventItems), or the user index (UserIndex), which doubles the rate",
         ));
     }
     let shards_needed = (load.peak_rate * 2.0 / RECORDS_OF_SHARD).ceil().max(1.0);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use headcount_consumer::config::EVENTS_TABLE;
+
 /// All of it, each as far as it could be seen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Seen {
@@ -52,8 +54,13 @@ pub(crate) struct Function {
 pub(crate) struct Load {
     /// Events a second, on average over that hour.
     pub(crate) peak_rate: f64,
-    /// The write shards of today.
-    pub(crate) write_shards: u32,
+}
+
+impl Seen {
+    /// Whether the function writes to the table that is looked at.
+    pub(crate) fn writes(&self, function: &Function) -> bool {
+        function.variable(EVENTS_TABLE) == Some(&*self.table)
+    }
 }
 
 impl Function {

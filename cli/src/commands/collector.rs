@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use headcount_producer::KinesisStream;
-use headcount_store::dynamo::connect::sdk_config;
+use headcount_runtime::aws::sdk_config;
 
 use crate::args::Collector;
 use crate::collecting::{Collecting, settings};

@@ -1,30 +1,32 @@
 //! `headcount consume`: the event source mapping and its consumer on this machine, for any stream and any table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use headcount_consumer::deps::Feed;
 use headcount_local::failures::Failures;
-use headcount_local::machine::Consumer;
-use headcount_local::mapping::options::MAX_BATCH_SIZE;
+use headcount_local::machine::{Consumer, InProcess};
+use headcount_local::mapping::options::{GIVE_UP_AGE, MAX_BATCH_SIZE};
 use headcount_local::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
-use headcount_store::dynamo::connect::sdk_config;
-use headcount_store::retry::Jitter;
+use headcount_runtime::aws::sdk_config;
+use headcount_runtime::retry::Jitter;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::aggregation::deadline;
 use crate::args::Consume;
+use crate::consumption::{self, Asked};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
-use crate::{connect, consumption, output};
+use crate::{connect, output};
 
-/// How often a batch that fails is retried before it is kept.
-const MAX_RETRIES: u32 = 100;
+/// How long the table may take in the end.
+const SETTLE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Runs it.
 pub(crate) async fn run(args: Consume, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let Some(started) = interrupt.or(Box::pin(start(&args))).await else { return Ok(Ending::Interrupted) };
-    let mapping = started?;
+    let (mapping, consumer) = started?;
     output::note(&format!("consuming {}; Ctrl-C stops after the batches under way", args.kinesis.stream));
     let ending = if args.once {
         match interrupt.or(mapping.drain()).await {
@@ -35,20 +37,34 @@ pub(crate) async fn run(args: Consume, interrupt: &Interrupt) -> Result<Ending, 
         interrupt.asked().await;
         Ending::Fine
     };
-    report(&mapping.stop().await, args.json)?;
+    let progress = mapping.stop().await;
+    if let Err(problem) = consumer.settle(Instant::now() + SETTLE_TIMEOUT).await {
+        output::note(&format!("the table is behind the event log ({problem}): run headcount rollup to catch up"));
+    }
+    report(&progress, args.json)?;
     Ok(ending)
 }
 
-async fn start(args: &Consume) -> Result<Mapping, Failure> {
-    let settings = consumption::settings(&args.table, &args.rules, args.lateness_days, Feed::Mapping)?;
-    let deps = consumption::deps(&args.table, settings).await?;
-    // A table that must not be used is told now, not by every batch.
-    deps.deployment(deadline()).await.map_err(Failure::said)?;
+async fn start(args: &Consume) -> Result<(Mapping, Arc<InProcess>), Failure> {
+    let asked = Asked {
+        table: &args.table,
+        log: &args.log,
+        rules: &args.rules,
+        lateness_days: args.lateness_days,
+        stream_generation: args.stream_generation.as_deref(),
+        items: args.items.options(),
+    };
+    let deps = consumption::deps(asked).await?;
+    // A log or table that must not be used is told now, not by every batch.
+    let deployment = deps.deployment(deadline()).await.map_err(Failure::said)?;
+    deps.table(&deployment, deadline()).await.map_err(Failure::said)?;
     let options = connect::kinesis(&args.table.services, &args.kinesis);
     let client = Client::new(&sdk_config(&options).await);
     let jitter = Jitter::from_entropy();
     let failure = match &args.failures {
-        Some(place) => FailurePolicy::give_up_after(MAX_RETRIES, Failures::open(place).map_err(Failure::said)?, jitter),
+        Some(place) => {
+            FailurePolicy::give_up_older_than(GIVE_UP_AGE, Failures::open(place).map_err(Failure::said)?, jitter)
+        }
         None => FailurePolicy::retry_without_end(jitter).bisecting(),
     };
     let options = MappingOptions {
@@ -58,7 +74,9 @@ async fn start(args: &Consume) -> Result<Mapping, Failure> {
         data_dir: args.data_dir.clone(),
         ..MappingOptions::new(&args.kinesis.stream)
     };
-    Mapping::start(client, options, Consumer::InProcess(Box::new(deps))).await.map_err(Failure::said)
+    let consumer = Arc::new(InProcess::new(deps));
+    let mapping = Mapping::start(client, options, Consumer::InProcess(consumer.clone())).await;
+    Ok((mapping.map_err(Failure::said)?, consumer))
 }
 
 fn report(progress: &Progress, as_json: bool) -> Result<(), Failure> {

@@ -30,8 +30,17 @@ pub(crate) async fn run(args: Cost, interrupt: &Interrupt) -> Result<Ending, Fai
     }
     let prices = Prices::read(args.prices.as_deref())?;
     let observed = if args.from_table {
-        let work = async { observe(&connect::table(&args.table).await?).await };
-        let Some(observed) = interrupt.or(work).await else { return Ok(Ending::Interrupted) };
+        let work = async {
+            let store = connect::table(&args.table).await?;
+            let log = match connect::log(&args.table.services, &args.log).await {
+                Ok(log) => Some(log),
+                // Only how large events are cannot be seen then.
+                Err(_) if args.log.log.is_none() => None,
+                Err(failure) => return Err(failure),
+            };
+            observe(&store, log.as_ref()).await
+        };
+        let Some(observed) = interrupt.or(Box::pin(work)).await else { return Ok(Ending::Interrupted) };
         Some(observed?)
     } else {
         None
@@ -67,6 +76,7 @@ fn load(args: &Cost, observed: Option<&Observed>, events_per_day: f64) -> Load {
         sources: 1,
         peak: f64::from(args.peak),
         precision: observed.map_or(DEFAULT_SKETCH_PRECISION, |observed| observed.precision),
+        items: args.items.options(),
     };
     let sources = args.shards.or(observed.and_then(|observed| observed.sources));
     load.sources = sources.unwrap_or_else(|| load.shards_needed());

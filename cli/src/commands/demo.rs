@@ -19,8 +19,8 @@ use headcount_local::error::LocalError;
 use headcount_local::machine::{Machine, MachineError, MachineOptions};
 use headcount_local::schedule::INTERVAL;
 use headcount_producer::Packing;
-use headcount_store::clock::Clock;
-use headcount_store::dynamo::connect::ConnectOptions;
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::clock::Clock;
 
 use crate::args::{DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, Demo, KINESIS_PORT, WEB_PORT};
 use crate::commands::generate::default_users;

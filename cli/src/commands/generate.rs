@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 
 use crate::args::{Generate, Moment};
 use crate::failure::{Ending, Failure};

@@ -5,16 +5,16 @@ mod report;
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use headcount_aggregator::history::{Closed, closed_days, follow_up, is_beyond_proof};
-use headcount_aggregator::{RollUp, roll_up};
-use headcount_consumer::deps::{Feed, Settings};
+use headcount_aggregator::history::{closed_days, follow_up};
+use headcount_aggregator::{Following, RollUp, roll_up};
+use headcount_follow::ItemOptions;
 use headcount_store::dynamo::DynamoStore;
 
 use self::report::Summary;
 use super::rollup;
 use crate::aggregation::{self, deadline};
 use crate::args::Import;
-use crate::consumption;
+use crate::consumption::{self, Asked};
 use crate::failure::{Ending, Failure};
 use crate::history::importing::import;
 use crate::history::survey::survey;
@@ -31,17 +31,24 @@ type Aggregator = headcount_aggregator::Deps<DynamoStore>;
 
 /// Runs it.
 pub(crate) async fn run(args: Import, interrupt: &Interrupt) -> Result<Ending, Failure> {
-    let settings = consumption::settings(&args.table, &args.rules, None, Feed::Import)?;
-    // However long ago it was: that is what history is.
-    let settings = Settings { rules: settings.rules.without_lateness_limit(), ..settings };
     let connecting = async {
-        let consumer = consumption::deps(&args.table, settings).await?;
+        let mut consumer = consumption::deps(Asked {
+            table: &args.table,
+            log: &args.log,
+            rules: &args.rules,
+            lateness_days: None,
+            stream_generation: None,
+            items: ItemOptions::default(),
+        })
+        .await?;
+        // However long ago it was: that is what history is.
+        consumer.settings.rules = consumer.settings.rules.without_lateness_limit();
         let zone = consumer.deployment(deadline()).await.map_err(Failure::said)?.zone;
         Ok::<_, Failure>((consumer, zone))
     };
-    let Some(connected) = interrupt.or(connecting).await else { return Ok(Ending::Interrupted) };
+    let Some(connected) = interrupt.or(Box::pin(connecting)).await else { return Ok(Ending::Interrupted) };
     let (consumer, zone) = connected?;
-    let aggregator = aggregation::deps_over(consumer.store.clone(), &args.table)?;
+    let aggregator = aggregation::deps_over(consumer.store.clone(), consumer.log.clone(), &args.table)?;
     let now_ms = consumer.clock.now_ms();
 
     let (path, rules, asked) = (args.file.clone(), consumer.settings.rules.clone(), interrupt.clone());
@@ -68,7 +75,6 @@ pub(crate) async fn run(args: Import, interrupt: &Interrupt) -> Result<Ending, F
             None => summary.interrupted = true,
         }
     }
-    summary.beyond_proof(days.iter().copied().filter(|date| is_beyond_proof(zone, *date, now_ms)));
     report::print(&summary, args.json)?;
     Ok(summary.ending())
 }
@@ -80,15 +86,9 @@ async fn refuse_closed(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> R
     let named: Vec<String> = closed.keys().take(MAX_NAMED_DAYS).map(ToString::to_string).collect();
     let more = closed.len() - named.len();
     let more = if more > 0 { format!(" and {more} more days") } else { String::new() };
-    let why = match reason {
-        Closed::PartialsExpired => "what their figures were made of has expired, and would be replaced".to_owned(),
-        Closed::EventsExpired { source } => {
-            format!("events that {source} counted have expired, and would count twice if they came again")
-        }
-    };
     Err(Failure::new(
-        format!("nothing was imported, for {}{more} can take no more events: {why}", named.join(", ")),
-        "leave the events of these days out of the file",
+        format!("nothing was imported: {}{more} can take no more events: {reason}", named.join(", ")),
+        "remove the events of these days from the file",
     ))
 }
 
@@ -96,10 +96,11 @@ async fn refuse_closed(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> R
 async fn aggregate(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> Result<RollUp, Failure> {
     let all: Vec<NaiveDate> = days.iter().copied().collect();
     let mut progress = Progress::start("aggregating days", Some(all.len() as u64));
-    let mut found = RollUp { days: Vec::new() };
+    let mut found = RollUp { following: Following::default(), days: Vec::new() };
     let mut done = 0;
     for dates in all.chunks(DAYS_AT_ONCE) {
         let rolled_up = roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?;
+        found.following = rolled_up.following;
         found.days.extend(rolled_up.days);
         done += dates.len() as u64;
         progress.set(done);

@@ -1,4 +1,4 @@
-//! `headcount redrive`: what a mapping gave up on, handled again by the consumer itself.
+//! `headcount redrive`: what a mapping gave up on, appended to the log by the consumer itself.
 
 mod report;
 
@@ -6,12 +6,16 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use headcount_aggregator::{MAX_DATES, RollUp, roll_up};
-use headcount_consumer::batch::{Batch, Chunk};
-use headcount_consumer::deps::{Deps, Feed};
+use headcount_aggregator::history::closed_days;
+use headcount_aggregator::{Following, MAX_DATES, RollUp, roll_up};
+use headcount_consumer::batch::Batch;
+use headcount_consumer::chunk::Chunk;
+use headcount_consumer::deps::Deps;
 use headcount_consumer::handler::HandleError;
 use headcount_core::calendar::day_of;
+use headcount_core::origin::Source;
 use headcount_core::validate::Rules;
+use headcount_follow::ItemOptions;
 use headcount_local::failures::Failures;
 use headcount_store::dynamo::DynamoStore;
 use tokio::time::{Duration, Instant};
@@ -20,7 +24,7 @@ use self::report::{Fate, Handled, Summary};
 use super::rollup;
 use crate::aggregation::{self, deadline};
 use crate::args::Redrive;
-use crate::consumption::{self, Consumed, consume};
+use crate::consumption::{self, Asked, append, follow};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -31,31 +35,39 @@ const MINUTE: u64 = 60;
 /// Runs it.
 pub(crate) async fn run(args: Redrive, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let failures = Failures::open(&args.place).map_err(Failure::said)?;
-    let settings = consumption::settings(&args.table, &args.rules, args.lateness_days, Feed::Redrive)?;
     let connecting = async {
         let keys = failures.list().await.map_err(Failure::said)?;
-        let consumer = consumption::deps(&args.table, settings).await?;
+        let consumer = consumption::deps(Asked {
+            table: &args.table,
+            log: &args.log,
+            rules: &args.rules,
+            lateness_days: args.lateness_days,
+            stream_generation: args.stream_generation.as_deref(),
+            items: ItemOptions::default(),
+        });
+        let consumer = consumer.await?;
         let zone = consumer.deployment(deadline()).await.map_err(Failure::said)?.zone;
         Ok::<_, Failure>((keys, consumer, zone))
     };
-    let Some(connected) = interrupt.or(connecting).await else { return Ok(Ending::Interrupted) };
+    let Some(connected) = interrupt.or(Box::pin(connecting)).await else { return Ok(Ending::Interrupted) };
     let (keys, consumer, zone) = connected?;
+    let aggregator = aggregation::deps_over(consumer.store.clone(), consumer.log.clone(), &args.table)?;
     let redriving = Redriving {
         failures: &failures,
         consumer: &consumer,
+        aggregator: &aggregator,
         zone,
         patience: Duration::from_secs(args.patience * MINUTE),
     };
     let mut summary = Summary::new(&failures.to_string());
     redriving.all(keys, &mut summary, interrupt).await?;
     if !summary.interrupted {
-        let aggregator = aggregation::deps_over(consumer.store.clone(), &args.table)?;
         match interrupt.or(Box::pin(aggregate(&aggregator, &summary.days()))).await {
             Some(rolled_up) => summary.aggregated(rolled_up?),
             None => summary.interrupted = true,
         }
     }
-    if args.delete && !summary.interrupted {
+    if args.delete {
         remove(&failures, &mut summary).await;
     }
     report::print(&summary, args.json)?;
@@ -65,6 +77,7 @@ pub(crate) async fn run(args: Redrive, interrupt: &Interrupt) -> Result<Ending, 
 struct Redriving<'a> {
     failures: &'a Failures,
     consumer: &'a Deps<DynamoStore>,
+    aggregator: &'a headcount_aggregator::Deps<DynamoStore>,
     zone: Tz,
     /// How long one invocation may take.
     patience: Duration,
@@ -92,38 +105,48 @@ impl Redriving<'_> {
             Err(problem) => return Ok(Handled::new(key, Fate::Unreadable { problem })),
         };
         let Some(batch) = batch else { return Ok(Handled::new(key, Fate::Counted)) };
-        let (source, records) = (batch.source.to_string(), batch.records.len() as u64);
+        let (source, origin, records) = (batch.source.clone(), batch.origin.to_string(), batch.records.len() as u64);
         let mut days = event_days(&batch, &self.consumer.settings.rules, self.zone);
         let arrivals: BTreeSet<_> = batch.records.iter().filter_map(|one| day_of(self.zone, one.arrived_ms)).collect();
-        let (consumed, fate) = match consume(self.consumer, batch, Instant::now() + self.patience).await {
-            Ok(consumed) => {
-                let fate = consumed
-                    .failed_from
-                    .as_ref()
-                    .map_or(Fate::Counted, |record| Fate::Stuck { record: record.as_str().to_owned() });
-                (consumed, fate)
-            }
+        let all_days = days.union(&arrivals).copied().collect();
+        let until = Instant::now() + self.patience;
+        let closed = closed_days(self.aggregator, &all_days, until).await.map_err(Failure::said)?;
+        if let Some((date, why)) = closed.first_key_value() {
+            let fate = Fate::Refused { problem: format!("{date} takes no more events: {why}") };
+            return Ok(Handled { origin: Some(origin), records, ..Handled::new(key, fate) });
+        }
+        let consumed = match append(self.consumer, batch, until).await {
+            Ok(consumed) => consumed,
             Err(error @ HandleError::Batch(_)) => {
-                (Consumed::default(), Fate::Unreadable { problem: error.to_string() })
+                return Ok(Handled::new(key, Fate::Unreadable { problem: error.to_string() }));
             }
             // Nothing could be done with any other invocation either.
-            Err(error @ HandleError::Deployment(_)) => return Err(Failure::said(error)),
+            Err(error) => return Err(Failure::said(error)),
         };
-        if consumed.rejected > 0 {
+        let fate = match &consumed.failed_from {
+            Some(record) => Fate::Stuck { record: record.as_str().to_owned() },
+            None => match follow(self.consumer, &source, until).await {
+                Ok(()) => Fate::Counted,
+                Err(problem) => Fate::Behind { problem },
+            },
+        };
+        if consumed.rejected > 0 || consumed.redelivered > 0 {
             days.extend(arrivals);
         }
-        Ok(Handled { source: Some(source), records, consumed, days, ..Handled::new(key, fate) })
+        Ok(Handled { origin: Some(origin), records, consumed, days, ..Handled::new(key, fate) })
     }
 
-    /// The records that are kept under the key; none where the invocation had none.
+    /// The records that are kept under the key, as a source of their own; none where the invocation had none.
     async fn read(&self, key: &str) -> Result<Option<Batch>, String> {
         let kept = self.failures.read(key).await.map_err(|error| error.to_string())?;
         let Some(payload) = kept.payload else {
-            let told = "it tells of records without holding them, as a queue or a topic is told: they are in the stream \
-                        only, until its retention ends";
+            let told = "it describes records without holding them, as a queue or topic is told: they are only in the \
+                        stream, until its retention ends";
             return Err(told.to_owned());
         };
-        Batch::parse(payload).map_err(|error| error.to_string())
+        let generation = self.consumer.settings.stream_generation.as_deref();
+        let batch = Batch::parse(payload, generation).map_err(|error| error.to_string())?;
+        Ok(batch.map(|Batch { origin, records, .. }| Batch::new(Source::redrive(key), origin, records)))
     }
 }
 
@@ -132,11 +155,11 @@ fn event_days(batch: &Batch, rules: &Rules, zone: Tz) -> BTreeSet<NaiveDate> {
     let mut days = BTreeSet::new();
     let mut rest = &batch.records[..];
     while !rest.is_empty() {
-        let chunk = Chunk::open(&batch.source, rest);
+        let chunk = Chunk::open(&batch.origin, rest);
         let decoded = chunk.decode(rules);
         let events = decoded.iter().flat_map(|decoded| &decoded.content.events);
         days.extend(events.filter_map(|(_, event)| day_of(zone, event.timestamp_ms)));
-        rest = &rest[chunk.len()..];
+        rest = &rest[chunk.records().len()..];
     }
     days
 }
@@ -146,21 +169,19 @@ async fn aggregate(
     days: &BTreeSet<NaiveDate>,
 ) -> Result<RollUp, Failure> {
     let all: Vec<NaiveDate> = days.iter().copied().collect();
-    let mut found = RollUp { days: Vec::new() };
+    let mut found = RollUp { following: Following::default(), days: Vec::new() };
     for dates in all.chunks(MAX_DATES) {
-        found.days.extend(roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?.days);
+        let rolled_up = roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?;
+        found.following = rolled_up.following;
+        found.days.extend(rolled_up.days);
     }
     Ok(found)
 }
 
-/// Removes what is wholly counted. What cannot be removed is handled again the next time, which is harmless.
+/// Deletes what is in the log and in the table. What cannot be deleted is handled again the next time, which is harmless.
 async fn remove(failures: &Failures, summary: &mut Summary) {
-    for at in 0..summary.handled.len() {
-        if !summary.is_done(&summary.handled[at]) {
-            continue;
-        }
-        let removed = failures.remove(&summary.handled[at].key).await;
-        let handled = &mut summary.handled[at];
+    for handled in summary.handled.iter_mut().filter(|handled| handled.fate == Fate::Counted) {
+        let removed = failures.remove(&handled.key).await;
         handled.removed = removed.is_ok();
         handled.not_removed = removed.err().map(|error| error.to_string());
     }

@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use headcount_consumer::config::EVENT_TYPES;
+use headcount_core::calendar::day_of;
+use headcount_core::counters::OTHER;
 use headcount_core::ip_policy::IpPolicy;
-use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
+use headcount_core::limits::{DAY_MS, MAX_COUNTER_NAMES, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 
 use super::asking::print;
 use super::metrics::tables;
@@ -15,7 +17,7 @@ use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, numbers::whole, table::Table};
 use crate::report::figures::figures;
-use crate::report::fold::{Folded, Reading, fold};
+use crate::report::fold::{Example, Folded, Reading, fold};
 
 /// Runs it.
 pub(crate) async fn run(args: Report, interrupt: &Interrupt) -> Result<Ending, Failure> {
@@ -28,6 +30,7 @@ pub(crate) async fn run(args: Report, interrupt: &Interrupt) -> Result<Ending, F
         files: args.files,
     };
     let (asked, begun) = (interrupt.clone(), Instant::now());
+    let arrival = day_of(args.zone, arrived_ms).unwrap_or_default().to_string();
     let counting = tokio::task::spawn_blocking(move || {
         let Some(folded) = fold(&reading, &asked)? else { return Ok(None) };
         let metrics = figures(&folded, reading.zone, reading.arrived_ms)?;
@@ -36,10 +39,12 @@ pub(crate) async fn run(args: Report, interrupt: &Interrupt) -> Result<Ending, F
     let counted =
         counting.await.map_err(|error| Failure::new(format!("nothing was counted ({error})"), "report this"))?;
     let Some((folded, metrics)) = counted? else { return Ok(Ending::Interrupted) };
-    tell(&folded, begun.elapsed().as_secs_f64());
-    print(Some(metrics), FormatArgs { json: args.json, csv: args.csv }, |metrics| {
+    tell(&folded, &arrival, begun.elapsed().as_secs_f64());
+    let ending = print(Some(metrics), FormatArgs { json: args.json, csv: args.csv }, |metrics| {
         Ok(tables(metrics)?.iter().map(Table::to_string).collect())
-    })
+    })?;
+    // Figures of nothing are no answer.
+    Ok(if folded.events == 0 && folded.rejected > 0 { Ending::Differences } else { ending })
 }
 
 fn rules(args: &Report) -> Result<Rules, Failure> {
@@ -47,8 +52,8 @@ fn rules(args: &Report) -> Result<Rules, Failure> {
     let names = args.rules.event_types.as_deref().or(variable.as_deref()).unwrap_or_default().split(',').map(str::trim);
     let types = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let lateness_ms = args.lateness_days.map(|days| i64::from(days) * DAY_MS);
-    Rules::new(types, lateness_ms, MAX_EARLINESS_MS, args.rules.ip_policy.unwrap_or(IpPolicy::Keep))
-        .map_err(Failure::said)
+    let rules = Rules::new(types, lateness_ms, MAX_EARLINESS_MS, args.rules.ip_policy.unwrap_or(IpPolicy::Keep));
+    args.rules.with_placeholder_ids(rules.map_err(Failure::said)?)
 }
 
 fn cores() -> usize {
@@ -56,9 +61,12 @@ fn cores() -> usize {
 }
 
 /// What was read, for people; what is wrong with lines is no figure.
-fn tell(folded: &Folded, seconds: f64) {
-    for (line, reasons) in &folded.examples {
-        output::note(&format!("line {line}: {reasons}"));
+fn tell(folded: &Folded, arrival: &str, seconds: f64) {
+    for Example { line, unit, reasons } in &folded.examples {
+        output::note(&format!("{unit} {line}: {reasons}"));
+    }
+    for note in notes(folded, arrival) {
+        output::note(&note);
     }
     let speed = folded.lines as f64 / seconds.max(1e-9);
     output::note(&format!(
@@ -69,4 +77,32 @@ fn tell(folded: &Folded, seconds: f64) {
         whole(folded.duplicates),
         whole(folded.rejected),
     ));
+}
+
+/// What a person should know of the events that were counted.
+fn notes(folded: &Folded, arrival: &str) -> Vec<String> {
+    let mut notes = Vec::new();
+    let count = |count: u64, one: &str, more: &str| {
+        (count > 0).then(|| format!("{} {}", whole(count), if count == 1 { one } else { more }))
+    };
+    if let Some(events) = count(folded.without_time, "event tells", "events tell") {
+        let names: Vec<_> = folded.unknown_names.iter().map(String::as_str).collect();
+        let fields = if names.is_empty() { String::new() } else { format!("; unknown fields: {}", names.join(", ")) };
+        notes.push(format!(
+            "{events} no time (timestamp) and count on {arrival}, when they arrived (--arrived){fields}"
+        ));
+    }
+    if let Some(events) = count(folded.placeholders, "event has", "events have") {
+        notes.push(format!("{events} a userId that names nobody (such as undefined or null) and count for no user"));
+    }
+    if let Some(properties) = count(folded.mended, "property was", "properties were") {
+        notes.push(format!("{properties} mended or dropped, because no table can hold them as they are"));
+    }
+    if folded.days.values().any(|day| day.counters.is_approximate()) {
+        notes.push(format!(
+            "a day has more than {MAX_COUNTER_NAMES} names of a kind: the most used are listed, their counts are lower bounds, \
+             and {OTHER} holds the rest"
+        ));
+    }
+    notes
 }

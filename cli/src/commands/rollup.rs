@@ -1,17 +1,19 @@
 //! `headcount rollup`: aggregate now.
 
+use headcount_aggregator::Following;
+use headcount_aggregator::follow::SourceFollowing;
 use headcount_aggregator::roll_up::{DayRollUp, Outcome, RollUp};
 
 use crate::aggregation::{deadline, deps};
 use crate::args::Rollup;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
-use crate::output::{self, table::Table};
+use crate::output::{self, numbers::whole, table::Table};
 
 /// Runs it.
 pub(crate) async fn run(args: Rollup, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let work = async {
-        let deps = deps(&args.table).await?;
+        let deps = deps(&args.table, &args.log).await?;
         let dates = (!args.dates.is_empty()).then_some(args.dates.as_slice());
         headcount_aggregator::roll_up(&deps, dates, deadline()).await.map_err(Failure::said)
     };
@@ -24,18 +26,37 @@ pub(crate) async fn run(args: Rollup, interrupt: &Interrupt) -> Result<Ending, F
     } else {
         output::line(&table(&rolled_up).to_string())?;
     }
+    for note in behind(&rolled_up.following) {
+        output::note(&note);
+    }
     Ok(ending(&rolled_up))
 }
 
-/// Whether every day's figures are complete and proven as far as they were looked at.
+/// Whether every day's figures are made of all that could be followed. What is appended meanwhile is no failure.
 pub(crate) fn ending(rolled_up: &RollUp) -> Ending {
-    if rolled_up.days.iter().all(is_fine) { Ending::Fine } else { Ending::Differences }
+    let followed = rolled_up.following.sources.iter().all(|source| source.error.is_none() && source.damaged.is_empty());
+    if followed { ending_of(&rolled_up.days) } else { Ending::Differences }
 }
 
-fn is_fine(day: &DayRollUp) -> bool {
-    let failed = matches!(day.outcome, Outcome::Failed { .. });
-    let differs = day.verification.as_ref().is_some_and(|verification| !verification.passed());
-    !failed && !differs && day.sources_set_aside.is_empty() && day.verification_error.is_none()
+/// The same of the days alone.
+pub(super) fn ending_of(days: &[DayRollUp]) -> Ending {
+    let is_fine = |day: &DayRollUp| !matches!(day.outcome, Outcome::Failed { .. }) && day.sources_set_aside.is_empty();
+    if days.iter().all(is_fine) { Ending::Fine } else { Ending::Differences }
+}
+
+/// What of the event log is not in the figures.
+pub(super) fn behind(following: &Following) -> Vec<String> {
+    let mut notes = Vec::new();
+    for source in &following.sources {
+        let SourceFollowing { source: name, figures, damaged, error, .. } = source;
+        if source.is_behind() {
+            let (entries, why) = (whole(figures.entries_behind), error.as_deref().unwrap_or("run it again to go on"));
+            notes.push(format!("{entries} entries of {name} are not in the figures yet: {why}"));
+        }
+        let told = damaged.iter().map(|one| format!("entry {} of {name} is in no figure: {}", one.entry, one.detail));
+        notes.extend(told);
+    }
+    notes
 }
 
 fn table(rolled_up: &RollUp) -> Table {
@@ -48,29 +69,22 @@ fn table(rolled_up: &RollUp) -> Table {
             Outcome::Empty => "no events",
             Outcome::Failed { .. } => "FAILED",
         };
-        table.row([day.date.to_string(), outcome.to_owned(), day.sources.to_string(), notes(day).join("; ")]);
+        let became_final = day.became_final.then(|| "final".to_owned());
+        let notes: Vec<_> = became_final.into_iter().chain(problems(day)).collect();
+        table.row([day.date.to_string(), outcome.to_owned(), day.sources.to_string(), notes.join("; ")]);
     }
     table
 }
 
 /// What a person should know of a day.
-pub(super) fn notes(day: &DayRollUp) -> Vec<String> {
-    let mut notes = Vec::new();
-    if let Outcome::Failed { error } = &day.outcome {
-        notes.push(error.clone());
-    }
-    if day.closed {
-        notes.push("closed".to_owned());
-    }
-    match &day.verification {
-        Some(verification) if verification.passed() => notes.push("verified".to_owned()),
-        Some(_) => notes.push(format!("DIFFERS from its events: headcount verify --date {}", day.date)),
-        None => {}
-    }
-    notes.extend(day.verification_error.iter().map(|error| format!("not verified: {error}")));
-    notes.extend(day.sources_recounted.iter().map(|source| format!("recounted {}", source.source)));
-    notes.extend(day.sources_waiting.iter().map(|source| format!("{source} waits for a recount")));
-    notes.extend(day.sources_set_aside.iter().map(|source| format!("set aside {}: {}", source.source, source.reason)));
-    notes.extend(day.sketches_set_aside.iter().map(|day| format!("the sketches of {day} are damaged")));
-    notes
+pub(super) fn problems(day: &DayRollUp) -> impl Iterator<Item = String> {
+    let failed = match &day.outcome {
+        Outcome::Failed { error } => Some(error.clone()),
+        Outcome::Written | Outcome::Unchanged | Outcome::Superseded | Outcome::Empty => None,
+    };
+    let refolded = day.sources_refolded.iter().map(|source| format!("{source} was damaged and is counted again"));
+    let set_aside =
+        day.sources_set_aside.iter().map(|source| format!("set aside {}: {}", source.source, source.reason));
+    let sketches = day.sketches_set_aside.iter().map(|day| format!("the sketches of {day} are damaged"));
+    failed.into_iter().chain(refolded).chain(set_aside).chain(sketches)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use serde::Serialize;
 
 use crate::args::{Send, Source};
 use crate::connect;
+use crate::content::{Content, cannot_read};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::lines::reader::{self, RawLine};
-use crate::lines::{Line, classify};
+use crate::lines::{Line, classify_all};
 use crate::output::{self, numbers::whole, table::Table};
 use crate::progress::Progress;
 use crate::sender::Sender;
@@ -99,14 +100,15 @@ pub(crate) async fn run(args: Send, interrupt: &Interrupt) -> Result<Ending, Fai
     Ok(summary.ending())
 }
 
+/// The lines of the input, whatever it is compressed with; of an array its elements.
 fn open(source: &Source) -> Result<Box<dyn BufRead + std::marker::Send>, Failure> {
-    match source {
-        Source::Stdin => Ok(Box::new(BufReader::new(io::stdin()))),
-        Source::File(path) => match File::open(path) {
-            Ok(file) => Ok(Box::new(BufReader::new(file))),
-            Err(error) => Err(Failure::new(format!("{} cannot be read ({error})", path.display()), "check the path")),
-        },
-    }
+    let content = match source {
+        Source::Stdin => Content::of(io::stdin(), 0).map_err(|error| cannot_read(Path::new("-"), &error))?,
+        Source::File(path) => {
+            File::open(path).and_then(|file| Content::of(file, 0)).map_err(|error| cannot_read(path, &error))?
+        }
+    };
+    Ok(content.input)
 }
 
 /// Where the events that the stream refused are kept.
@@ -208,10 +210,18 @@ impl Sending {
     async fn take(&mut self, number: u64, line: RawLine) -> Result<(), Failure> {
         self.summary.lines += 1;
         self.position.take(number, &line);
-        let line = match line {
-            RawLine::Whole(bytes) => classify(&bytes, self.position.identities(number)),
-            RawLine::TooLong => Line::TooLong,
-        };
+        match line {
+            RawLine::Whole(bytes) => {
+                for line in classify_all(&bytes, self.position.identities(number)) {
+                    self.take_one(number, line).await?;
+                }
+            }
+            RawLine::TooLong => self.take_one(number, Line::TooLong).await?,
+        }
+        self.position.keep(&self.sender, false)
+    }
+
+    async fn take_one(&mut self, number: u64, line: Line) -> Result<(), Failure> {
         match line {
             Line::Blank => self.summary.blank += 1,
             Line::NotJson(reason) => self.refuse(number, "NotJson", &format!("no JSON: {reason}")),
@@ -226,7 +236,7 @@ impl Sending {
                 self.keep_given_up()?;
             }
         }
-        self.position.keep(&self.sender, false)
+        Ok(())
     }
 
     fn refuse(&mut self, number: u64, reason: &str, problem: &str) {

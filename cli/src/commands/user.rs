@@ -1,14 +1,22 @@
 //! `headcount user`: what one user did, the newest first.
 
-use headcount_core::event::Object;
-use headcount_query::get_user_events;
-use headcount_query::timeline::UserEvents;
+use std::collections::BTreeSet;
 
-use super::asking::{moment, of_range, page, print, shown};
+use headcount_aggregator::scan::{MAX_FOUND, ScanProgress};
+use headcount_aggregator::scan_user;
+use headcount_core::event::Object;
+use headcount_query::timeline::{UserEvent, UserEvents};
+use headcount_query::{Deps, Range, get_user_events};
+use headcount_store::dynamo::DynamoStore;
+
+use super::asking::{moment, page, print, shown};
 use crate::args::User;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
+use crate::output::numbers::whole;
 use crate::output::table::Table;
+use crate::progress::Progress;
+use crate::{aggregation, connect, output};
 
 /// Characters of an event's data.
 const DATA_WIDTH: usize = 80;
@@ -18,10 +26,58 @@ const ID_WIDTH: usize = 40;
 
 /// Runs it.
 pub(crate) async fn run(args: User, interrupt: &Interrupt) -> Result<Ending, Failure> {
-    let (id, asked) = (args.id.clone(), page(&args.page));
-    let question = |deps, range| async move { get_user_events(&deps, &id, range, &asked).await };
-    let answer = of_range(&args.range, &args.table, interrupt, question).await?;
+    args.range.check()?;
+    let answer = interrupt.or(Box::pin(ask(&args))).await.transpose()?;
     print(answer, args.format, |events| Ok(vec![table(events)]))
+}
+
+async fn ask(args: &User) -> Result<UserEvents, Failure> {
+    let deps = Deps::new(connect::table(&args.table).await?);
+    let (_, today) = deps.today().await.map_err(Failure::said)?;
+    let range = args.range.on(today)?;
+    if args.from_log {
+        return from_log(args, &deps, range).await;
+    }
+    let events = get_user_events(&deps, &args.id, range, &page(&args.page)).await.map_err(Failure::said)?;
+    if events.events.is_empty() && args.page.page.is_none() {
+        output::note(
+            "no items of this user's events in these days; where event items or the user index are switched off, or items \
+             are behind, read the event log: --from-log",
+        );
+    }
+    Ok(events)
+}
+
+/// The user's events by the event log: every entry that may have some is read.
+async fn from_log(args: &User, deps: &Deps<DynamoStore>, range: Range) -> Result<UserEvents, Failure> {
+    let aggregator = aggregation::deps(&args.table, &args.log).await?;
+    let meta = deps.meta().await.map_err(Failure::said)?;
+    let deadline = aggregation::deadline();
+    let found = aggregator.log.deployment(deadline).await.map_err(Failure::said)?;
+    let deployment = found.ok_or_else(|| {
+        Failure::new("nothing was ever appended to this event log", "name the log that belongs to the table: --log")
+    })?;
+    deployment.check_table(&meta.deployment.id).map_err(Failure::said)?;
+    let dates: BTreeSet<_> = range.dates().collect();
+    let mut progress = Progress::start("reading entries", None);
+    let show = |now: ScanProgress| progress.set(now.entries);
+    let scanned = scan_user(&aggregator.log, &deployment, &aggregator.settings, &args.id, &dates, show, deadline).await;
+    progress.finish();
+    let scanned = scanned.map_err(Failure::said)?;
+    for (source, entry) in &scanned.damaged {
+        output::note(&format!("entry {entry} of {source} cannot be read, and may have events of this user"));
+    }
+    if scanned.is_cut {
+        let most = whole(MAX_FOUND as u64);
+        output::note(&format!("there are more than {most} events: the oldest are left out; ask for fewer days"));
+    }
+    let limit = args.page.limit.map_or(usize::MAX, usize::from);
+    if scanned.events.len() > limit {
+        let more = whole((scanned.events.len() - limit) as u64);
+        output::note(&format!("{more} older events are left out (--limit)"));
+    }
+    let events = scanned.events.into_iter().take(limit).map(UserEvent::from).collect();
+    Ok(UserEvents { user_id: args.id.clone(), events, next: None })
 }
 
 fn table(events: &UserEvents) -> String {

@@ -1,6 +1,10 @@
-//! `headcount verify`: prove a day's counters against its raw events.
+//! `headcount verify`: compare a day's counters with the event log.
 
-use headcount_aggregator::Verification;
+use chrono::NaiveDate;
+use headcount_aggregator::{AggregateError, Deps, Verification};
+use headcount_core::calendar::day_of;
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::meta;
 use serde::Serialize;
 
 use crate::aggregation::{deadline, deps};
@@ -16,7 +20,6 @@ struct Answer<'a> {
     passed: bool,
     events: u64,
     in_flight: u64,
-    recount_due: bool,
     #[serde(flatten)]
     verification: &'a Verification,
 }
@@ -27,7 +30,6 @@ impl<'a> Answer<'a> {
             passed: verification.passed(),
             events: verification.events(),
             in_flight: verification.in_flight(),
-            recount_due: verification.is_recount_due(),
             verification,
         }
     }
@@ -36,10 +38,14 @@ impl<'a> Answer<'a> {
 /// Runs it.
 pub(crate) async fn run(args: Verify, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let work = async {
-        let deps = deps(&args.table).await?;
-        headcount_aggregator::verify(&deps, args.date, deadline()).await.map_err(Failure::said)
+        let deps = deps(&args.table, &args.log).await?;
+        let date = match args.date {
+            Some(date) => date,
+            None => today(&deps).await?,
+        };
+        headcount_aggregator::verify(&deps, date, deadline()).await.map_err(Failure::said)
     };
-    let Some(outcome) = interrupt.or(work).await else { return Ok(Ending::Interrupted) };
+    let Some(outcome) = interrupt.or(Box::pin(work)).await else { return Ok(Ending::Interrupted) };
     let verification = outcome?;
     if args.json {
         output::json(&Answer::of(&verification))?;
@@ -47,6 +53,13 @@ pub(crate) async fn run(args: Verify, interrupt: &Interrupt) -> Result<Ending, F
         report(&verification)?;
     }
     Ok(if verification.passed() { Ending::Fine } else { Ending::Differences })
+}
+
+/// Today, in the deployment's zone.
+async fn today(deps: &Deps<DynamoStore>) -> Result<NaiveDate, Failure> {
+    let meta = meta::read(&deps.store, &deps.jitter, deadline()).await.map_err(Failure::said)?;
+    let zone = meta.ok_or_else(|| Failure::said(AggregateError::NoDeployment))?.deployment.zone;
+    Ok(day_of(zone, deps.clock.now_ms()).unwrap_or_default())
 }
 
 /// Prints every difference, what is in flight apart, and the outcome in a line.
@@ -59,13 +72,13 @@ pub(crate) fn report(verification: &Verification) -> Result<(), Failure> {
 }
 
 fn differences(verification: &Verification) -> Table {
-    let mut table = Table::new(["source", "counter", "stored", "by its events"]).left(1);
+    let mut table = Table::new(["source", "counter", "stored", "by the log"]).left(1);
     for source in &verification.sources {
         if let Some(part) = &source.damaged {
             table.row([source.source.clone(), format!("DAMAGED: {part}")]);
         }
-        if source.dirty {
-            table.row([source.source.clone(), "waits to be recounted".to_owned()]);
+        for entry in &source.damaged_entries {
+            table.row([source.source.clone(), format!("entry {}: {}", entry.entry, entry.detail)]);
         }
         for difference in &source.differences {
             let (stored, recounted) = (whole(difference.stored), whole(difference.recounted));
@@ -75,7 +88,7 @@ fn differences(verification: &Verification) -> Table {
     table
 }
 
-/// Events after their source's fence are no differences: they count when their records are folded.
+/// Events behind the last entry that was followed are no differences: they are counted when the table catches up.
 fn in_flight(verification: &Verification) -> Table {
     let mut table = Table::new(["source", "counted", "in flight"]);
     for source in verification.sources.iter().filter(|source| source.in_flight > 0) {
@@ -85,20 +98,21 @@ fn in_flight(verification: &Verification) -> Table {
 }
 
 fn outcome(verification: &Verification) -> String {
-    let date = verification.date;
-    let sources = verification.sources.len();
+    let Verification { date, sources, repeated } = verification;
     let mut text = if verification.passed() {
         let events = whole(verification.events());
-        format!("{date}: verified: every counter equals its {events} events in {sources} sources")
+        format!("{date}: verified: every counter equals its {events} events in {} sources", sources.len())
     } else {
-        let bad = verification.sources.iter().filter(|source| !source.passed()).count();
-        format!("{date}: NOT VERIFIED: {bad} of {sources} sources differ from their events")
+        let bad = sources.iter().filter(|source| !source.passed()).count();
+        format!("{date}: NOT VERIFIED: {bad} of {} sources differ from the event log", sources.len())
     };
     if verification.in_flight() > 0 {
         text += &format!("; {} more are in flight", whole(verification.in_flight()));
     }
-    if !verification.excluded.is_empty() {
-        text += &format!("; not compared: {}", verification.excluded.join(", "));
+    match repeated {
+        Some(0) => {}
+        Some(repeated) => text += &format!("; {} of them were sent more than once and count again", whole(*repeated)),
+        None => text += "; too many to tell whether some were sent more than once",
     }
     if !verification.passed() {
         text += &format!("; {}", remedy(verification));
@@ -106,19 +120,19 @@ fn outcome(verification: &Verification) -> String {
     text
 }
 
-/// What to do about a day that differs: where every bad source waits for its recount, that is all it needs.
+/// What to do about a day that differs. What the log itself has lost cannot be counted again.
 fn remedy(verification: &Verification) -> String {
     let date = verification.date;
-    let waits = verification.sources.iter().filter(|source| !source.passed()).all(|source| source.dirty);
-    if waits {
-        format!("a recount is due: headcount rollup --date {date}")
-    } else {
-        format!("count it again: headcount rebuild --date {date}")
+    if verification.sources.iter().all(|source| source.damaged.is_none() && source.differences.is_empty()) {
+        return "restore the damaged entries from a backup or an earlier version of the object, then run headcount rebuild"
+            .to_owned();
     }
+    format!("count it again: headcount rebuild --date {date}")
 }
 
 #[cfg(test)]
 mod tests {
+    use headcount_aggregator::follow::DamagedEntry;
     use headcount_aggregator::verify::SourceVerification;
     use headcount_core::counters::Difference;
 
@@ -127,26 +141,29 @@ mod tests {
     fn source(name: &str, differences: Vec<Difference>) -> SourceVerification {
         SourceVerification {
             source: name.into(),
-            fence: Some("1".into()),
+            as_of: 7,
             events: 12_000,
             in_flight: 3,
-            dirty: !differences.is_empty(),
             damaged: None,
+            damaged_entries: vec![],
             differences,
         }
     }
 
     fn day(sources: Vec<SourceVerification>) -> Verification {
-        Verification { date: "2026-03-01".parse().unwrap(), sources, excluded: vec!["duplicates"] }
+        Verification { date: "2026-03-01".parse().unwrap(), sources, repeated: Some(0) }
     }
 
     #[test]
     fn a_good_day_is_one_line() {
-        let day = day(vec![source("s/0", vec![]), source("s/1", vec![])]);
+        let mut day = day(vec![source("s/0", vec![]), source("s/1", vec![])]);
         assert!(differences(&day).is_empty());
-        let wanted = "2026-03-01: verified: every counter equals its 24,000 events in 2 sources; 6 more are in flight; \
-                      not compared: duplicates";
+        let wanted = "2026-03-01: verified: every counter equals its 24,000 events in 2 sources; 6 more are in flight";
         assert_eq!(outcome(&day), wanted);
+        day.repeated = Some(2);
+        assert!(outcome(&day).ends_with("2 of them were sent more than once and count again"), "{}", outcome(&day));
+        day.repeated = None;
+        assert!(outcome(&day).contains("too many to tell"), "{}", outcome(&day));
     }
 
     #[test]
@@ -154,21 +171,27 @@ mod tests {
         let difference = Difference { counter: "featureUsage.search".into(), stored: 12_345, recounted: 12_346 };
         let mut broken = source("s/2", vec![]);
         broken.damaged = Some("the counters".into());
-        let mut day = day(vec![source("s/0", vec![]), source("s/1", vec![difference]), broken]);
+        let day = day(vec![source("s/0", vec![]), source("s/1", vec![difference]), broken]);
         let wanted = "\
-source  counter                stored  by its events
-----  ---------------------  ------  -------------
-s/1   waits to be recounted
-s/1   featureUsage.search    12,345         12,346
-s/2   DAMAGED: the counters";
+source  counter                stored  by the log
+------  ---------------------  ------  ----------
+s/1     featureUsage.search    12,345      12,346
+s/2     DAMAGED: the counters";
         assert_eq!(differences(&day).to_string(), wanted);
         assert!(outcome(&day).starts_with("2026-03-01: NOT VERIFIED: 2 of 3 sources"), "{}", outcome(&day));
         assert!(outcome(&day).ends_with("headcount rebuild --date 2026-03-01"), "{}", outcome(&day));
         let json = serde_json::to_value(Answer::of(&day)).unwrap();
         assert_eq!((&json["passed"], &json["sources"][1]["differences"][0]["stored"]), (&false.into(), &12_345.into()));
-        assert_eq!((&json["inFlight"], &json["recountDue"]), (&9.into(), &true.into()));
-        day.sources.pop();
-        assert!(outcome(&day).ends_with("headcount rollup --date 2026-03-01"), "{}", outcome(&day));
+        assert_eq!(json["inFlight"], 9);
+    }
+
+    #[test]
+    fn what_the_log_has_lost_is_named_and_nothing_is_counted_again() {
+        let mut lost = source("s/0", vec![]);
+        lost.damaged_entries.push(DamagedEntry { entry: 5, detail: "it is missing".into() });
+        let day = day(vec![lost]);
+        assert!(differences(&day).to_string().contains("entry 5: it is missing"));
+        assert!(outcome(&day).contains("restore the damaged entries"), "{}", outcome(&day));
     }
 
     #[test]
@@ -177,8 +200,8 @@ s/2   DAMAGED: the counters";
         settled.in_flight = 0;
         let wanted = "\
 source  counted  in flight
-----  -------  ---------
-s/0    12,000          3";
+------  -------  ---------
+s/0      12,000          3";
         assert_eq!(in_flight(&day(vec![source("s/0", vec![]), settled])).to_string(), wanted);
     }
 }

@@ -1,9 +1,10 @@
 //! A month's bill, line by line.
 
+use headcount_core::limits::DEFAULT_LOG_RETENTION_DAYS;
 use serde::Serialize;
 
 use super::prices::Prices;
-use super::units::{INDEX_COPY, Load, Units, item_bytes, partial_units};
+use super::units::{INDEX_COPY, Load, Partials, Units, item_bytes};
 
 /// Hours of a month, as AWS's own calculator has them.
 const MONTH_HOURS: f64 = 730.0;
@@ -31,16 +32,26 @@ const CONSUMER_GB: f64 = 0.5;
 const INVOCATION_S: f64 = 0.1;
 const EVENT_S: f64 = 0.000_15;
 
-/// The aggregator: its memory in GB, seconds of an hourly run, and of an event when its day is proved. Assumed.
+/// The aggregator: its memory in GB, seconds of an hourly run, and of the light run of every minute. Assumed.
 const AGGREGATOR_GB: f64 = 1.0;
 const RUN_S: f64 = 10.0;
-const PROOF_S: f64 = 0.000_02;
+const LIGHT_RUN_S: f64 = 0.2;
+
+/// Light runs an hour.
+const LIGHT_RUNS: f64 = 60.0;
+
+/// Days that the event log keeps its entries.
+const LOGGED_DAYS: f64 = DEFAULT_LOG_RETENTION_DAYS as f64;
+
+/// Bytes of an event in the log, of each byte of its JSON: compressed together with its neighbours. A test measures less.
+pub(crate) const COMPRESSED: f64 = 0.25;
 
 /// Bytes logged for an invocation: its line, its metrics, and what Lambda itself writes. Assumed.
 const LOGGED: f64 = 2_000.0;
 
-/// Metrics of the deployment, those of rejected events apart by some reasons. They cost by the hours in which they are sent.
-const METRICS: f64 = 20.0;
+/// Metrics of the deployment: ours, those of rejected events apart by some reasons, and the six counts of the mapping
+/// (`EventCount`), which are billed as custom ones. They cost by the hours in which they are sent.
+const METRICS: f64 = 26.0;
 
 /// Alarms; one over an expression costs as many as it has metrics.
 const ALARMS: f64 = 17.0;
@@ -75,7 +86,7 @@ pub(crate) struct Line {
 pub(crate) struct Estimate {
     pub(crate) sources: u32,
     pub(crate) units: Units,
-    pub(crate) partial_units: f64,
+    pub(crate) partials: Partials,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -87,14 +98,15 @@ impl Estimate {
             Capacity::OnDemand => load.shards_needed().max(ON_DEMAND_SOURCES),
         };
         let load = Load { sources, ..*load };
-        let partial_units = partial_units(&load);
-        let units = Units::of(&load, partial_units);
+        let partials = Partials::of_day(&load);
+        let units = Units::of(&load, partials);
         let mut bill = Bill { load: &load, prices, units: &units, lines: Vec::new() };
         bill.stream(stream, extended);
         bill.functions();
+        bill.log();
         bill.table(table);
         bill.watching();
-        Self { sources, units, partial_units, lines: bill.lines }
+        Self { sources, units, partials, lines: bill.lines }
     }
 
     /// Dollars a month.
@@ -158,10 +170,21 @@ impl Bill<'_> {
         let work = batches * INVOCATION_S + self.events() * EVENT_S;
         self.add("Lambda", "consumer, invocations", batches / MILLION, "million", prices.request_million);
         self.add("Lambda", "consumer, time", work * CONSUMER_GB, "GB seconds", prices.gb_second);
-        let runs = MONTH_HOURS * RUN_S + self.events() * PROOF_S;
-        self.add("Lambda", "aggregator, time", runs * AGGREGATOR_GB, "GB seconds", prices.gb_second);
-        let price = self.prices.scheduler.invocation_million;
-        self.add("Scheduler", "hourly runs", MONTH_HOURS / MILLION, "million", price);
+        let time = MONTH_HOURS * (RUN_S + LIGHT_RUNS * LIGHT_RUN_S);
+        self.add("Lambda", "aggregator, time", time * AGGREGATOR_GB, "GB seconds", prices.gb_second);
+        let runs = MONTH_HOURS * (1.0 + LIGHT_RUNS) / MILLION;
+        self.add("Scheduler", "hourly and light runs", runs, "million", self.prices.scheduler.invocation_million);
+    }
+
+    fn log(&mut self) {
+        let prices = self.prices.s3;
+        let entries = self.load.batches_per_day() * MONTH_DAYS;
+        self.add("S3", "entries of the event log", entries / MILLION, "million puts", prices.put_million);
+        // Each run lists the streams, the shards of each, and what is new in each shard.
+        let listings = MONTH_HOURS * LIGHT_RUNS * (2.0 + f64::from(self.load.sources));
+        self.add("S3", "listings of the event log", listings / MILLION, "million", prices.put_million);
+        let logged = self.load.events_per_day * LOGGED_DAYS * self.load.event_bytes * COMPRESSED / GB;
+        self.add("S3", "event log of 90 days", logged, "GB", prices.storage_gb);
     }
 
     fn table(&mut self, capacity: Capacity) {
@@ -173,16 +196,13 @@ impl Bill<'_> {
                     ("writes: event items", units.event_item),
                     ("writes: copies in the index", units.index_copy),
                     ("writes: partials", units.partial),
+                    ("writes: checkpoints", units.checkpoint),
                     ("writes: new users", units.new_users),
                     ("writes: rejected", units.rejected),
                 ] {
                     self.add("DynamoDB", what, units * millions, "million units", prices.write_million);
                 }
-                for (what, units) in [
-                    ("reads: known users", units.first_sight),
-                    ("reads: roll-up", units.roll_up),
-                    ("reads: proof at close", units.verify),
-                ] {
+                for (what, units) in [("reads: known users", units.first_sight), ("reads: roll-up", units.roll_up)] {
                     self.add("DynamoDB", what, units * millions, "million units", prices.read_million);
                 }
             }
@@ -192,10 +212,15 @@ impl Bill<'_> {
                 self.add("DynamoDB", "read capacity", peak * units.reads(), "unit hours", prices.read_unit_hour);
             }
         }
-        let event = item_bytes(self.load.event_bytes) + INDEX_COPY + 2.0 * STORED_OVERHEAD;
-        let stored = self.load.events_per_day * STORED_DAYS * event / GB;
-        self.add("DynamoDB", "events of 90 days", stored, "GB", prices.storage_gb);
-        self.add("DynamoDB", "recovery", stored, "GB", prices.recovery_gb);
+        let Load { items, event_bytes, events_per_day, .. } = *self.load;
+        let events = if items.event_items { events_per_day * STORED_DAYS } else { 0.0 };
+        let copies = if items.user_index { events } else { 0.0 };
+        let of_items = events * (item_bytes(event_bytes) + STORED_OVERHEAD) / GB;
+        let of_copies = copies * (INDEX_COPY + STORED_OVERHEAD) / GB;
+        self.add("DynamoDB", "events of 90 days", of_items + of_copies, "GB", prices.storage_gb);
+        // Backups are billed by the size of the table and its local indexes; ours is a global one:
+        // https://aws.amazon.com/dynamodb/pricing/on-demand/
+        self.add("DynamoDB", "recovery", of_items, "GB", prices.recovery_gb);
     }
 
     fn watching(&mut self) {

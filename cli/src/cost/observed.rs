@@ -1,17 +1,25 @@
-//! What a table tells about its load: the last full days, the newest of them looked at more closely.
+//! What table and log tell about their load: the last full days, the newest of them looked at more closely.
 
-use chrono::NaiveDate;
-use headcount_core::calendar::{day_of, days_before, end_of, start_of};
+use std::time::Duration;
+
+use headcount_core::calendar::{day_of, days_before};
+use headcount_core::event::Event;
+use headcount_core::partial::PartialRecord;
+use headcount_log::{Log, LogError};
 use headcount_query::{Deps, Range, get_platform_metrics};
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::traits::{DeploymentStore as _, EventSpan, EventStore as _, PartialStore as _};
+use headcount_store::traits::{MetaStore as _, PartialStore as _};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::failure::Failure;
 
 /// Full days that are looked at.
 const DAYS: u64 = 7;
+
+/// How long the log may take.
+const LOG_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was seen, each as far as it could be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,10 +34,10 @@ pub(crate) struct Observed {
     pub(crate) precision: u8,
 }
 
-/// Reads it: a few requests, whatever the table's size.
-pub(crate) async fn observe(store: &DynamoStore) -> Result<Observed, Failure> {
-    let deployment = store.read_deployment().await.map_err(Failure::said)?.ok_or_else(no_events)?;
-    let today = day_of(deployment.zone, Clock::system().now_ms()).ok_or_else(no_events)?;
+/// Reads it: a few requests, however large table and log are. Without the log, how large events are is not seen.
+pub(crate) async fn observe(store: &DynamoStore, log: Option<&Log>) -> Result<Observed, Failure> {
+    let meta = store.read_meta().await.map_err(Failure::said)?.ok_or_else(no_events)?;
+    let today = day_of(meta.deployment.zone, Clock::system().now_ms()).ok_or_else(no_events)?;
     let week = Range::ending(days_before(today, 1), DAYS).map_err(Failure::said)?;
     let metrics = get_platform_metrics(&Deps::new(store.clone()), week, false).await.map_err(Failure::said)?;
     let (mut sums, mut days, mut last) = ([0.0; 4], 0, None);
@@ -47,17 +55,14 @@ pub(crate) async fn observe(store: &DynamoStore) -> Result<Observed, Failure> {
         (days, last) = (days + 1, Some(day.date));
     }
     let last = last.ok_or_else(no_events)?;
-    let shards = deployment.write_shards.on(last);
-    let span = EventSpan {
-        date: last,
-        shards,
-        shard: 0,
-        from_ms: start_of(deployment.zone, last),
-        to_ms: end_of(deployment.zone, last),
+    let partials = store.partials_page(meta.table, last, None).await.map_err(Failure::said)?;
+    let of_shards: Vec<_> = partials.items.iter().filter(|partial| partial.source.is_shard()).collect();
+    let event_bytes = match (log, of_shards.first()) {
+        (Some(log), Some(partial)) => event_bytes(log, partial).await?,
+        _ => None,
     };
-    let page = store.events_page(&span, None).await.map_err(Failure::said)?;
-    let bytes: Vec<f64> = page.items.iter().map(|row| json_bytes(&row.event)).collect();
-    let event_bytes = (!bytes.is_empty()).then(|| bytes.iter().sum::<f64>() / bytes.len() as f64);
+    // As far as one page lists them.
+    let all_listed = partials.next.is_none() && !of_shards.is_empty();
     Ok(Observed {
         days,
         events_per_day: sums[0] / days as f64,
@@ -65,27 +70,29 @@ pub(crate) async fn observe(store: &DynamoStore) -> Result<Observed, Failure> {
         new_users: sums[2] / sums[0],
         invalid: sums[3] / sums[0],
         event_bytes,
-        sources: sources(store, last, shards).await?,
-        precision: deployment.precision,
+        sources: all_listed.then_some(of_shards.len() as u32),
+        precision: meta.deployment.precision,
     })
 }
 
-/// The sources of a day, as far as one page lists them.
-async fn sources(
-    store: &DynamoStore,
-    date: NaiveDate,
-    shards: headcount_core::keys::WriteShards,
-) -> Result<Option<u32>, Failure> {
-    let page = store.partials_page(date, shards, 0, None).await.map_err(Failure::said)?;
-    // A file of history is a source as well, but no shard.
-    let of_shards = page.items.iter().filter(|partial| !partial.source.as_str().starts_with("import/")).count();
-    // With several write shards, sources are spread over keys: the first alone would tell too few.
-    let all = page.next.is_none() && shards.count() == 1 && of_shards > 0;
-    Ok(all.then_some(of_shards as u32))
+/// Bytes of an event, in the mean of the last entry that the partial was made of; none where it is gone.
+async fn event_bytes(log: &Log, partial: &PartialRecord) -> Result<Option<f64>, Failure> {
+    let deadline = Instant::now() + LOG_PATIENCE;
+    log.deployment(deadline).await.map_err(Failure::said)?;
+    let entry = match log.read(&partial.source, partial.as_of, deadline).await {
+        Ok(entry) => entry,
+        Err(LogError::Damaged { .. }) => return Ok(None),
+        Err(error) => return Err(Failure::said(error)),
+    };
+    let opened = entry.open().map_err(Failure::said)?;
+    let content = opened.content().map_err(Failure::said)?;
+    let events = content.days.values().flat_map(|day| &day.events);
+    let bytes: Vec<f64> = events.map(|(_, event)| json_bytes(event)).collect();
+    Ok((!bytes.is_empty()).then(|| bytes.iter().sum::<f64>() / bytes.len() as f64))
 }
 
 /// Bytes of the event as JSON, as a producer sends it.
-fn json_bytes(event: &headcount_core::event::Event<'_>) -> f64 {
+fn json_bytes(event: &Event<'_>) -> f64 {
     let json = json!({
         "eventId": event.id, "userId": event.user_id, "sessionId": event.session_id,
         "eventType": event.event_type.as_str(), "timestamp": event.timestamp_ms,

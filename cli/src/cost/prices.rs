@@ -17,6 +17,7 @@ pub(crate) struct Prices {
     pub(crate) kinesis: Kinesis,
     pub(crate) lambda: Lambda,
     pub(crate) dynamodb: Dynamodb,
+    pub(crate) s3: S3,
     pub(crate) cloudwatch: Cloudwatch,
     pub(crate) scheduler: Scheduler,
 }
@@ -49,6 +50,14 @@ pub(crate) struct Dynamodb {
     pub(crate) read_unit_hour: f64,
     pub(crate) storage_gb: f64,
     pub(crate) recovery_gb: f64,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct S3 {
+    pub(crate) put_million: f64,
+    pub(crate) get_million: f64,
+    pub(crate) storage_gb: f64,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]

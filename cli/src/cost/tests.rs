@@ -1,8 +1,9 @@
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+use headcount_follow::ItemOptions;
 
 use super::estimate::{Capacity, Estimate};
 use super::prices::Prices;
-use super::units::{DAY_S, Growing, Load, Units, partial_units, write_units};
+use super::units::{DAY_S, Growing, Load, Partials, Units, write_units};
 
 mod measured;
 
@@ -17,7 +18,8 @@ fn load(rate: f64, window_s: f64) -> Load {
         window_s,
         sources: 1,
         peak: 1.0,
-        precision: headcount_core::limits::DEFAULT_SKETCH_PRECISION,
+        precision: DEFAULT_SKETCH_PRECISION,
+        items: ItemOptions::default(),
     }
 }
 
@@ -53,7 +55,6 @@ fn shards_follow_records_and_bytes() {
         let load = Load { event_bytes: bytes, peak, ..load(rate, 10.0) };
         assert_eq!(load.shards_needed(), shards, "{rate} {bytes} {peak}");
     }
-    assert_eq!([10.0, 500.0, 1_000.0].map(|rate| load(rate, 10.0).write_shards_needed()), [1, 1, 2]);
 }
 
 #[test]
@@ -73,21 +74,46 @@ fn a_partial_grows_until_it_is_dense_and_full() {
 }
 
 #[test]
+fn a_small_partial_is_written_for_each_batch_and_a_large_one_every_minute() {
+    for (rate, window, bytes, per_event, checkpoints) in [
+        // 10 events a batch, 600 a minute.
+        (10.0, 1.0, 1_000, 0.1, 0.1),
+        (10.0, 1.0, 41_000, 41.0 / 600.0, 1.0 / 600.0),
+        // Less than a batch a minute.
+        (0.01, 10.0, 41_000, 41.0, 1.0),
+        (10.0, 300.0, 41_000, 41.0 / 3_000.0, 1.0 / 3_000.0),
+    ] {
+        let partials = Partials::of_bytes(&load(rate, window), bytes);
+        assert!((partials.per_event - per_event).abs() < 1e-9, "{rate} {window} {bytes}: {partials:?}");
+        assert!((partials.checkpoints_per_event - checkpoints).abs() < 1e-9, "{rate} {window} {bytes}: {partials:?}");
+    }
+    let mean = Partials::of_day(&load(10.0, 10.0));
+    assert!(mean.units > 1.0 && mean.units < 41.0, "{mean:?}");
+}
+
+#[test]
 fn units_are_the_sum_of_their_parts() {
-    let units = Units::of(&load(10.0, 10.0), 20.0);
+    let partials = Partials { units: 20.0, per_event: 0.2, checkpoints_per_event: 0.002 };
+    let units = Units::of(&load(10.0, 10.0), partials);
     for (part, wanted) in [
         (units.event_item, 0.99),
         (units.index_copy, 0.99),
         (units.partial, 0.2),
+        (units.checkpoint, 0.012),
         (units.new_users, 0.02),
         (units.rejected, 0.01),
         (units.first_sight, 0.5 * 0.01 + 0.5 * 1.5 / 20.0),
-        (units.writes(), 2.21),
+        (units.writes(), 2.222),
     ] {
         assert!((part - wanted).abs() < 1e-9, "{part} {wanted}");
     }
-    let large = Units::of(&Load { event_bytes: 1_000.0, ..load(10.0, 10.0) }, 20.0);
+    let large = Units::of(&Load { event_bytes: 1_000.0, ..load(10.0, 10.0) }, partials);
     assert!((large.event_item - 1.98).abs() < 1e-9 && (large.rejected - 0.02).abs() < 1e-9);
+    for (event_items, user_index, item, copy) in [(true, false, 0.99, 0.0), (false, true, 0.0, 0.0)] {
+        let load = Load { items: ItemOptions { event_items, user_index }, ..load(10.0, 10.0) };
+        let units = Units::of(&load, partials);
+        assert!((units.event_item - item).abs() < 1e-9 && (units.index_copy - copy).abs() < 1e-9, "{units:?}");
+    }
 }
 
 #[test]
@@ -95,7 +121,7 @@ fn ten_events_a_second_cost_less_than_a_hundred_dollars_recovery_included() {
     let prices = Prices::read(None).unwrap();
     let load = Load { event_bytes: 450.0, ..load(10.0, 10.0) };
     let estimate = Estimate::of(&load, &prices, Capacity::Provisioned, Capacity::OnDemand, false);
-    let sum: f64 = ["Kinesis", "Lambda", "Scheduler", "DynamoDB", "CloudWatch"]
+    let sum: f64 = ["Kinesis", "Lambda", "Scheduler", "S3", "DynamoDB", "CloudWatch"]
         .iter()
         .map(|service| estimate.of_service(service))
         .sum();
@@ -104,7 +130,21 @@ fn ten_events_a_second_cost_less_than_a_hundred_dollars_recovery_included() {
     // Four sources from the first hour on: more partials, and a price by the hour.
     let on_demand = Estimate::of(&load, &prices, Capacity::OnDemand, Capacity::OnDemand, false);
     assert!(on_demand.sources == 4 && on_demand.total() > estimate.total());
-    assert!(partial_units(&load) > 1.0);
+}
+
+#[test]
+fn without_event_items_a_thousand_events_a_second_cost_less_than_two_hundred_dollars() {
+    let prices = Prices::read(None).unwrap();
+    let figures_only = ItemOptions { event_items: false, user_index: false };
+    let load = |rate, items| Load { event_bytes: 450.0, items, peak: 2.0, ..load(rate, 10.0) };
+    let monthly = |rate, items| {
+        let load = load(rate, items);
+        let load = Load { sources: load.shards_needed(), ..load };
+        Estimate::of(&load, &prices, Capacity::Provisioned, Capacity::OnDemand, false)
+    };
+    let (with, without) = (monthly(1_000.0, ItemOptions::default()), monthly(1_000.0, figures_only));
+    assert!(without.total() < with.total() / 10.0, "{} {}", without.total(), with.total());
+    assert!(without.total() < 200.0, "{:#?}", without.lines);
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! The formulas: capacity units an event, pure arithmetic over sizes and rates.
 //!
 //! Sources of the limits: DynamoDB writes in units of 1 KB and reads in units of 4 KB, half of one where a read need not
-//! be consistent; an event source mapping hands over at most 10,000 records and 6 MB.
+//! be consistent; an event source mapping hands over at most 10,000 records and 6 MB. A batch of that size is one entry of
+//! the event log.
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::event::{Event, EventType, Object};
-use headcount_core::origin::{SequenceNumber, Source};
+use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
+use headcount_follow::ItemOptions;
+use headcount_follow::figures::SNAPSHOT_INTERVAL;
 
 /// Seconds of a day.
 pub(crate) const DAY_S: f64 = 86_400.0;
@@ -18,8 +21,8 @@ const WRITE_UNIT: f64 = 1_024.0;
 /// Bytes of a read unit.
 const READ_UNIT: f64 = 4_096.0;
 
-/// Bytes that an event's item has beside its JSON: keys, origin, times, names of attributes.
-pub(crate) const ITEM_OVERHEAD: f64 = 263.0;
+/// Bytes that an event's item has besides its JSON: keys, times, names of attributes.
+pub(crate) const ITEM_OVERHEAD: f64 = 157.0;
 
 /// Bytes of an event's copy in the index: four keys and their names.
 pub(crate) const INDEX_COPY: f64 = 160.0;
@@ -27,8 +30,14 @@ pub(crate) const INDEX_COPY: f64 = 160.0;
 /// Bytes that a rejected item has beside its payload: keys, origin, and a reason or two.
 const REJECTED_OVERHEAD: f64 = 320.0;
 
-/// Bytes that a partial has beside its counters, sketch and sample: keys, fence, names of attributes.
+/// Bytes that a partial has besides its counters, sketch and sample: keys, numbers, names of attributes.
 const PARTIAL_OVERHEAD: usize = 220;
+
+/// Bytes of counters, sketch and sample up to which a partial is written for every batch.
+const SMALL_PARTIAL_BYTES: usize = 4 << 10;
+
+/// Units of a checkpoint: each follower writes its own.
+const CHECKPOINT_UNITS: f64 = 1.0;
 
 /// Records of one batch, at most.
 const MAX_BATCH_RECORDS: f64 = 10_000.0;
@@ -70,6 +79,8 @@ pub(crate) struct Load {
     pub(crate) peak: f64,
     /// The precision of the user sketches.
     pub(crate) precision: u8,
+    /// Which items of events are written.
+    pub(crate) items: ItemOptions,
 }
 
 impl Load {
@@ -96,9 +107,10 @@ impl Load {
         (peak / 1_000.0).max(peak * self.event_bytes / 1_000_000.0).ceil().max(1.0) as u32
     }
 
-    /// Write shards that the peak needs: one key takes 1,000 units a second, half of them for safety.
-    pub(crate) fn write_shards_needed(&self) -> u32 {
-        (self.rate() * self.peak * write_units(item_bytes(self.event_bytes)) / 500.0).ceil().max(1.0) as u32
+    /// Events between two writes of a source's partial, once it is large.
+    pub(crate) fn events_per_snapshot(&self) -> f64 {
+        let gathered = self.rate() / f64::from(self.sources) * SNAPSHOT_INTERVAL.as_secs_f64();
+        gathered.max(self.events_per_batch())
     }
 }
 
@@ -124,8 +136,10 @@ pub(crate) struct Units {
     pub(crate) event_item: f64,
     /// Writes: its copy in the index.
     pub(crate) index_copy: f64,
-    /// Writes: its share of the partial that each batch rewrites.
+    /// Writes: its share of the partials, which are rewritten once a minute; for every batch while they are small.
     pub(crate) partial: f64,
+    /// Writes: its share of the followers' checkpoints.
+    pub(crate) checkpoint: f64,
     /// Writes: profiles of new users, and their copies.
     pub(crate) new_users: f64,
     /// Writes: what broke a rule.
@@ -134,51 +148,75 @@ pub(crate) struct Units {
     pub(crate) first_sight: f64,
     /// Reads: the hourly roll-up.
     pub(crate) roll_up: f64,
-    /// Reads: proving the day at its close.
-    pub(crate) verify: f64,
 }
 
 impl Units {
-    /// Of this load, where rewriting a source's partial costs so many units.
-    pub(crate) fn of(load: &Load, partial_units: f64) -> Self {
+    /// Of this load and these partials.
+    pub(crate) fn of(load: &Load, partials: Partials) -> Self {
         let valid = 1.0 - load.invalid;
         let item = item_bytes(load.event_bytes);
+        let items = if load.items.event_items { valid } else { 0.0 };
+        let copies = if load.items.user_index { items } else { 0.0 };
         // Who is new, and who comes back: a consumer that remembers neither looks each up.
         let looked_up = (load.new_users + SESSIONS_PER_USER * load.users / load.events_per_day).min(1.0);
-        let partials_read = f64::from(load.sources) * OPEN_DAYS * 24.0 * partial_units * WRITE_UNIT / READ_UNIT;
+        let partials_read = f64::from(load.sources) * OPEN_DAYS * 24.0 * partials.units * WRITE_UNIT / READ_UNIT;
         Self {
-            event_item: valid * write_units(item),
-            index_copy: valid * write_units(INDEX_COPY),
-            partial: partial_units / load.events_per_batch(),
+            event_item: items * write_units(item),
+            index_copy: copies * write_units(INDEX_COPY),
+            partial: partials.per_event,
+            checkpoint: partials.checkpoints_per_event + CHECKPOINT_UNITS / load.events_per_batch(),
             new_users: load.new_users * 2.0,
             rejected: load.invalid * write_units(load.event_bytes + REJECTED_OVERHEAD),
             first_sight: looked_up * cheap_read_units(ITEM_OVERHEAD),
             roll_up: partials_read / load.events_per_day,
-            verify: valid * item / READ_UNIT,
         }
     }
 
     /// All writes.
     pub(crate) fn writes(&self) -> f64 {
-        self.event_item + self.index_copy + self.partial + self.new_users + self.rejected
+        self.event_item + self.index_copy + self.partial + self.checkpoint + self.new_users + self.rejected
     }
 
     /// All reads.
     pub(crate) fn reads(&self) -> f64 {
-        self.first_sight + self.roll_up + self.verify
+        self.first_sight + self.roll_up
     }
 }
 
-/// Units of rewriting a source's partial, in the mean of a day: it grows until its sketch is dense and its sample full.
-pub(crate) fn partial_units(load: &Load) -> f64 {
-    let of_source = (load.users / f64::from(load.sources)).ceil().max(1.0) as u64;
-    let mut growing = Growing::new(load.precision);
-    let mut sum = 0.0;
-    for look in 1..=LOOKS {
-        growing.grow_to((of_source * u64::from(look) / u64::from(LOOKS)).max(1));
-        sum += write_units(growing.bytes() as f64);
+/// What a source's partial costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Partials {
+    /// Units of one write.
+    pub(crate) units: f64,
+    /// Units of its writes, an event.
+    pub(crate) per_event: f64,
+    /// Units of the checkpoint that is written with it, an event.
+    pub(crate) checkpoints_per_event: f64,
+}
+
+impl Partials {
+    /// In the mean of a day: a partial grows until its sketch is dense and its sample full.
+    pub(crate) fn of_day(load: &Load) -> Self {
+        let of_source = (load.users / f64::from(load.sources)).ceil().max(1.0) as u64;
+        let mut growing = Growing::new(load.precision);
+        let mut mean = Self::default();
+        for look in 1..=LOOKS {
+            growing.grow_to((of_source * u64::from(look) / u64::from(LOOKS)).max(1));
+            let now = Self::of_bytes(load, growing.bytes());
+            mean.units += now.units / f64::from(LOOKS);
+            mean.per_event += now.per_event / f64::from(LOOKS);
+            mean.checkpoints_per_event += now.checkpoints_per_event / f64::from(LOOKS);
+        }
+        mean
     }
-    sum / f64::from(LOOKS)
+
+    /// While its item has so many bytes.
+    pub(crate) fn of_bytes(load: &Load, bytes: usize) -> Self {
+        let is_small = bytes <= SMALL_PARTIAL_BYTES + PARTIAL_OVERHEAD;
+        let events = if is_small { load.events_per_batch() } else { load.events_per_snapshot() };
+        let units = write_units(bytes as f64);
+        Self { units, per_event: units / events, checkpoints_per_event: CHECKPOINT_UNITS / events }
+    }
 }
 
 /// A source's partial as the day goes on, of users who never were.
@@ -191,10 +229,8 @@ impl Growing {
     /// In the morning.
     pub(crate) fn new(precision: u8) -> Self {
         let date = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap_or_default();
-        let source = Source::new("headcount-events", "shardId-000000000000");
-        let mut partial = Partial::new(date, source, precision).expect("the precision of a deployment");
-        let longest: SequenceNumber = "4".repeat(56).parse().expect("digits");
-        partial.advance(&longest);
+        let source = Source::shard("headcount-events", None, "shardId-000000000000").expect("a stream and a shard");
+        let partial = Partial::new(date, source, precision).expect("the precision of a deployment");
         Self { partial, users: 0 }
     }
 
@@ -257,6 +293,7 @@ fn event(user: u64) -> Event<'static> {
         session_id: format!("session-{user}-0").into(),
         event_type: EventType::from_stored(kind),
         timestamp_ms: START_MS + (user % 24) as i64 * 3_600_000,
+        counted_ms: START_MS + (user % 24) as i64 * 3_600_000,
         event_data: data.into(),
         metadata: metadata.into(),
     }

@@ -242,8 +242,10 @@ fn ai_request(rng: &mut Rng) -> (Action, Data) {
     let (_, model, [price_in, price_out, price_cached]) = MODELS[pick(rng, &MODELS.map(|(weight, ..)| weight))];
     let (input, output) = (rng.u64(50..6_000), rng.u64(5..1_500));
     let cached = if rng.u32(0..10) < 3 { rng.u64(500..8_000) } else { 0 };
-    let tokens = input + output + cached;
     let cost_nanos = input * price_in + output * price_out + cached * price_cached;
+    // Those out of a cache are a part of the input.
+    let input = input + cached;
+    let tokens = input + output;
     let mut data = Data { model: Some(model), cost: Some(cost_nanos as f64 / 1e9), ..Data::default() };
     data.duration_ms = Some(rng.u32(200..30_000));
     if rng.u32(0..10) < 3 {

@@ -1,22 +1,13 @@
-//! The lines of a file, plain or compressed, and the hash of all of them.
+//! The lines of a file, and the hash of all of them.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use headcount_core::hash::Hasher128;
-use headcount_core::limits::MAX_RECORD_BYTES;
-use headcount_core::wire::{Form, MAX_ZSTD_WINDOW_LOG};
 
+use crate::content::{Content, MAX_LINE_BYTES, Unit};
 use crate::failure::Failure;
-
-/// Bytes that are read from the disk at once.
-const READ_BYTES: usize = 256 << 10;
-
-/// Bytes of a line that are kept: one more than a record may have, so that whoever decodes it sees that it is too long.
-pub(crate) const MAX_LINE_BYTES: usize = MAX_RECORD_BYTES + 1;
 
 /// A line with its number, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,41 +17,9 @@ pub(crate) struct Line {
     pub(crate) text: Vec<u8>,
 }
 
-/// A file's content, decompressed, and how much of the file itself was read.
-pub(crate) struct Content {
-    pub(crate) input: Box<dyn BufRead + Send>,
-    /// Bytes of the file itself that were read.
-    pub(crate) read: Arc<AtomicU64>,
-    pub(crate) size: u64,
-}
-
-impl Content {
-    /// Opens the file; its first bytes tell how it is compressed.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let cannot = |error: io::Error| {
-            Failure::new(format!("{} cannot be read ({error})", path.display()), "check the path; it must be a file")
-        };
-        let file = File::open(path).map_err(cannot)?;
-        let metadata = file.metadata().map_err(cannot)?;
-        if !metadata.is_file() {
-            // It is read twice, which neither a pipe nor a folder can be.
-            return Err(cannot(io::Error::other("it is no regular file")));
-        }
-        let read = Arc::<AtomicU64>::default();
-        let mut input = BufReader::with_capacity(READ_BYTES, Counted { file, read: read.clone() });
-        let form = Form::of(input.fill_buf().map_err(cannot)?);
-        let input: Box<dyn BufRead + Send> = match form {
-            Form::Plain => Box::new(input),
-            Form::Gzip => Box::new(BufReader::with_capacity(READ_BYTES, flate2::bufread::MultiGzDecoder::new(input))),
-            Form::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(cannot)?;
-                decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).map_err(cannot)?;
-                Box::new(BufReader::with_capacity(READ_BYTES, decoder))
-            }
-            Form::Kpl => return Err(cannot(io::Error::other("it holds a record of the Kinesis Producer Library"))),
-        };
-        Ok(Self { input, read, size: metadata.len() })
-    }
+/// Whether an entry of the event log has this line besides its events: its header, or a rejected occurrence.
+pub(crate) fn is_of_the_log(line: &[u8]) -> bool {
+    line.starts_with(br#"{"headcount":{"#) || line.starts_with(br#"{"rejected":{"#)
 }
 
 /// A file that is read line by line.
@@ -107,8 +66,9 @@ impl Lines {
     }
 
     fn broken(&self, error: &io::Error) -> Failure {
-        let what = format!("{} cannot be read after line {} ({error})", self.path.display(), self.numbers);
-        Failure::new(what, "check the file, and unpack it to see where it ends; nothing after this line was looked at")
+        let (path, unit) = (self.path.display(), self.unit());
+        let what = format!("{path} cannot be read after {unit} {} ({error})", self.numbers);
+        Failure::new(what, "check the file, and unpack it to see where it ends; nothing after that was looked at")
     }
 
     /// The hash of all bytes so far, decompressed: the same events are the same history however they are compressed.
@@ -116,23 +76,14 @@ impl Lines {
         self.hasher.finish()
     }
 
+    /// What its lines are.
+    pub(crate) fn unit(&self) -> Unit {
+        self.content.unit
+    }
+
     /// Bytes of the file itself that were read, and that there are.
     pub(crate) fn position(&self) -> (u64, u64) {
         (self.content.read.load(Ordering::Relaxed), self.content.size)
-    }
-}
-
-/// A file that tells how much of it was read.
-struct Counted {
-    file: File,
-    read: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
     }
 }
 
@@ -178,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_line_that_no_record_holds_is_kept_in_part_and_hashed_whole() {
-        let mut bytes = vec![b'x'; MAX_LINE_BYTES + READ_BYTES + 7];
+        let mut bytes = vec![b'x'; 2 * MAX_LINE_BYTES];
         bytes.extend_from_slice(b"\nnext");
         let (lines, hash) = read_all(&bytes);
         assert_eq!(
@@ -203,6 +154,5 @@ mod tests {
         };
         assert!(failure.contains("cannot be read after line"), "{failure}");
         assert!(Lines::open(Path::new("/no/such/file")).is_err());
-        assert!(Lines::open(&std::env::temp_dir()).is_err(), "a folder");
     }
 }

@@ -2,22 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use headcount_consumer::batch::{Batch, CHUNK_BYTES, CHUNK_RECORDS, Record};
+use headcount_consumer::batch::{Batch, Record};
+use headcount_consumer::chunk::{CHUNK_BYTES, CHUNK_RECORDS};
 use headcount_consumer::deps::Deps;
 use headcount_core::origin::Source;
-use headcount_store::traits::ConsumerStore;
+use headcount_store::traits::FollowStore;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
 
 use super::file::Lines;
 use super::survey::{Survey, is_blank};
-use crate::consumption::{Consumed, consume};
+use crate::consumption::{Consumed, append, follow};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// How long one batch may take in all, while the table is away.
+/// How long one batch may take in all, while the log is away.
 const BATCH_PATIENCE: Duration = Duration::from_mins(15);
+
+/// How long the table may take to catch up with the log, once all of it is there.
+const FOLLOW_PATIENCE: Duration = Duration::from_hours(1);
 
 /// How far an import came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,9 +34,9 @@ pub(crate) struct Imported {
     pub(crate) interrupted: bool,
 }
 
-/// Brings in every line. Whatever ends it early, importing the file again goes on: what is stored is known, and what is
-/// counted lies behind the source's fence.
-pub(crate) async fn import<S: ConsumerStore>(
+/// Appends every line to the log, then brings the table up to date. Whatever ends it early, importing the file again goes on
+/// behind the last line that the log covers.
+pub(crate) async fn import<S: FollowStore>(
     deps: &Deps<S>,
     path: &Path,
     survey: &Survey,
@@ -50,8 +54,8 @@ pub(crate) async fn import<S: ConsumerStore>(
             Some(Some(Ok(batch))) => batch,
         };
         let last_line = batch.last_line;
-        let consuming = consume(deps, batch.records, Instant::now() + BATCH_PATIENCE);
-        let Some(consumed) = interrupt.or(Box::pin(consuming)).await else { break Err(None) };
+        let appending = append(deps, batch.records, Instant::now() + BATCH_PATIENCE);
+        let Some(consumed) = interrupt.or(Box::pin(appending)).await else { break Err(None) };
         match consumed {
             Ok(consumed) => {
                 imported.consumed.add(&consumed);
@@ -66,7 +70,15 @@ pub(crate) async fn import<S: ConsumerStore>(
     };
     progress.finish();
     match outcome {
-        Ok(()) => Ok(imported),
+        Ok(()) => {
+            let source = survey.source();
+            let following = follow(deps, &source, Instant::now() + FOLLOW_PATIENCE);
+            match interrupt.or(Box::pin(following)).await {
+                Some(Ok(())) => Ok(imported),
+                Some(Err(problem)) => Err(behind(&problem)),
+                None => Ok(Imported { interrupted: true, ..imported }),
+            }
+        }
         Err(None) => Ok(Imported { interrupted: true, ..imported }),
         Err(Some(failure)) => Err(failure),
     }
@@ -74,8 +86,15 @@ pub(crate) async fn import<S: ConsumerStore>(
 
 fn stuck(line: &str) -> Failure {
     Failure::new(
-        format!("the table takes neither line {line} nor those after it"),
-        "see whether it is throttled, then import the file again: it goes on where it ended",
+        format!("line {line} and those after it cannot be appended to the event log"),
+        "check that the log's storage answers, then import the file again: it resumes where it stopped",
+    )
+}
+
+fn behind(problem: &str) -> Failure {
+    Failure::new(
+        format!("all lines are in the event log, but the table is behind it ({problem})"),
+        "import the file again: nothing is counted twice",
     )
 }
 
@@ -126,7 +145,7 @@ fn send_lots(
             let what = format!("{} changed while it was imported", path.display());
             return Err(Failure::new(what, "leave it as it is, and import it again"));
         }
-        let lot = Lot { records: Batch { source: source.clone(), records }, last_line };
+        let lot = Lot { records: Batch::of_shard(source.clone(), records), last_line };
         if lots.blocking_send(Ok(lot)).is_err() || is_over {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use headcount_core::wire::{Raw, RecordError, decompress, split};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::file::{Line, Lines};
+use super::file::{Line, Lines, is_of_the_log};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -77,7 +77,7 @@ pub(crate) struct Survey {
 impl Survey {
     /// The source that is this file and no other.
     pub(crate) fn source(&self) -> Source {
-        Source::new("import", &format!("{:032x}", self.content))
+        Source::import(self.content)
     }
 
     /// Every day on which something of the file counts, where it arrived at this time.
@@ -177,8 +177,7 @@ impl Looking<'_> {
             return seen;
         }
         // Its time is that of the newest event, which nobody knows yet; now is no earlier, and nothing else depends on it.
-        let arrival =
-            Arrival { source: Source::new("import", "survey"), sequence: line.number.into(), arrived_ms: self.now_ms };
+        let arrival = Arrival { source: Source::import(0), sequence: line.number.into(), arrived_ms: self.now_ms };
         let looked = decompress(&line.text).and_then(|plain| {
             let raws = split(&plain)?;
             (0..).zip(&raws).for_each(|(index, raw)| self.at_event(raw, index, &arrival, &mut seen));
@@ -220,9 +219,11 @@ impl Looking<'_> {
     }
 }
 
-/// Whether the line holds nothing: it is no event, and its number is left out.
+/// Whether the line holds no event, so that its number is left out: it is blank, or the header of an entry of another event
+/// log, or a rejection in it.
 pub(crate) fn is_blank(line: &Line) -> bool {
-    line.text.trim_ascii().is_empty()
+    let text = line.text.trim_ascii();
+    text.is_empty() || is_of_the_log(text)
 }
 
 #[cfg(test)]

@@ -117,3 +117,15 @@ fn a_record_and_its_key_fit_into_a_mebibyte() {
     assert!(matches!(classify(filler(room).as_bytes(), &mut Fixed), Line::Event { .. }));
     assert_eq!(classify(filler(room + 1).as_bytes(), &mut Fixed), Line::TooLong);
 }
+
+#[test]
+fn several_objects_in_one_line_are_as_many_events() {
+    let lines = |text: &str| classify_all(text.as_bytes(), &mut Fixed);
+    let of_three = lines(r#"{"eventId":"a"}{"eventId":"b"} {"eventId":"c"}"#);
+    let ids: Vec<_> = of_three.iter().map(|line| matches!(line, Line::Event { minted: false, .. })).collect();
+    assert_eq!(ids, [true; 3], "{of_three:?}");
+    let bad = r#"{"eventId":"a"},{"eventId":NaN,"userId":"u"},{"eventId":"c","userId":"u"}"#;
+    assert!(matches!(&*lines(bad), [Line::Event { .. }, Line::NotJson(_), Line::Event { .. }]), "{:?}", lines(bad));
+    assert!(matches!(&*lines("not json"), [Line::NotJson(_)]));
+    assert!(matches!(&*lines("[{},{}]"), [Line::Event { .. }]), "the consumer takes arrays apart");
+}

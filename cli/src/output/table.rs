@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::visible;
+
 /// What stands between two columns.
 const GAP: &str = "  ";
 
@@ -27,7 +29,8 @@ impl Table {
 
     /// Adds a row. It may be shorter than the header.
     pub(crate) fn row<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        let shown = |cell: C| visible(&cell.into()).replace('\n', "\\n");
+        self.rows.push(cells.into_iter().map(shown).collect());
     }
 
     /// Whether it has no rows.
@@ -81,6 +84,19 @@ figure    day  note
 ------  -----  ----
 users   1,234  ok
 größe       7";
+        assert_eq!(table.to_string(), wanted);
+    }
+
+    #[test]
+    fn a_name_breaks_no_line() {
+        let mut table = Table::new(["name", "count"]);
+        table.row(["a\nb\tc", "1"]);
+        table.row(["\u{202e}x", "2"]);
+        let wanted = "\
+name       count
+---------  -----
+a\\nb\\tc        1
+\\u{202e}x      2";
         assert_eq!(table.to_string(), wanted);
     }
 

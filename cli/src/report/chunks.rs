@@ -4,8 +4,8 @@ use std::io::{self, BufRead as _, Read as _};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use crate::content::{Content, MAX_LINE_BYTES, Unit};
 use crate::failure::Failure;
-use crate::history::file::{Content, MAX_LINE_BYTES};
 
 /// Bytes of a piece, about.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -15,6 +15,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 pub(crate) struct Chunk {
     /// The number of the first, from 1, over all files.
     pub(crate) first_line: u64,
+    /// What the lines are.
+    pub(crate) unit: Unit,
     /// The lines; of one that no record can hold only the beginning.
     pub(crate) text: Vec<u8>,
     /// Where each of them ends: at its newline, or where the file ends.
@@ -42,10 +44,11 @@ impl Chunks {
         let read = self.fill(&mut chunk.text);
         read.map_err(|error| {
             let what =
-                format!("{} cannot be read after line {} ({error})", self.shown, self.next_line.saturating_sub(1));
+                format!("{} cannot be read after {} {} ({error})", self.shown, self.content.unit, self.next_line - 1);
             Failure::new(what, "check the file, and unpack it to see where it ends")
         })?;
         chunk.first_line = self.next_line;
+        chunk.unit = self.content.unit;
         chunk.ends.clear();
         chunk.ends.extend(memchr::memchr_iter(b'\n', &chunk.text));
         if chunk.text.last().is_some_and(|byte| *byte != b'\n') {

@@ -8,12 +8,14 @@ use headcount_core::merged::Merged;
 use headcount_core::partial::Partial;
 use headcount_core::record::OpenedRecord;
 use headcount_core::rejection::Problem;
-use headcount_core::validate::{Arrival, validate_new};
+use headcount_core::validate::{Accepted, Arrival, unknown_fields, validate_new};
 
 use super::chunks::Chunk;
-use super::fold::{Folded, MAX_EXAMPLES, Shared};
+use super::fold::{Example, Folded, MAX_EXAMPLES, MAX_UNKNOWN_NAMES, Shared};
 use super::hashes::Order;
 use super::seen::{event_key, user_key};
+use crate::content::Unit;
+use crate::history::file::is_of_the_log;
 
 /// Longer lines are looked at as records are, which have their bounds.
 const MAX_PLAIN_BYTES: usize = 1 << 20;
@@ -30,6 +32,8 @@ pub(super) struct Counting<'s> {
     last: usize,
     recent: RecentUsers,
     batch: Batch,
+    /// What the lines of the chunk are.
+    unit: Unit,
 }
 
 /// What is looked up together for all events of a chunk.
@@ -54,11 +58,12 @@ impl<'s> Counting<'s> {
     pub(super) fn new(shared: &'s Shared, thread: usize) -> Self {
         let (counted, partials, batch) = (Folded::default(), Vec::new(), Batch::default());
         let (hours, recent) = (Hours::of(shared.zone), RecentUsers::new());
-        Self { shared, thread, hours, counted, partials, last: 0, recent, batch }
+        Self { shared, thread, hours, counted, partials, last: 0, recent, batch, unit: Unit::Line }
     }
 
-    /// Counts a chunk's lines, each as the consumer counts a record.
+    /// Counts a chunk's lines, each as the consumer counts a record. Entries of the event log are read for their events.
     pub(super) fn count(&mut self, chunk: &Chunk) {
+        self.unit = chunk.unit;
         let text = str::from_utf8(&chunk.text).ok();
         let mut events = Vec::with_capacity(chunk.ends.len());
         let mut begin = 0;
@@ -66,7 +71,7 @@ impl<'s> Counting<'s> {
             let line = begin..*end;
             begin = *end + 1;
             let bytes = chunk.text[line.clone()].trim_ascii();
-            if bytes.is_empty() {
+            if bytes.is_empty() || is_of_the_log(bytes) {
                 continue;
             }
             self.counted.lines += 1;
@@ -75,7 +80,7 @@ impl<'s> Counting<'s> {
             } else {
                 None
             };
-            let is_plain = plain.is_some_and(|text| self.read_plain(text.trim_ascii(), number, &mut events));
+            let is_plain = plain.is_some_and(|text| self.read_plain(text.trim_ascii(), &mut events));
             if !is_plain {
                 self.read_record(bytes, number, &mut events);
             }
@@ -83,19 +88,23 @@ impl<'s> Counting<'s> {
         self.fold(&events);
     }
 
-    /// Reads a line that is one event; whether it was one that brings its id.
-    fn read_plain<'a>(&mut self, text: &'a str, number: u64, events: &mut Vec<Dated<'a>>) -> bool {
+    /// Reads a line that is one event; whether it was one that brings its id. Everything else is looked at as a record is.
+    fn read_plain<'a>(&mut self, text: &'a str, events: &mut Vec<Dated<'a>>) -> bool {
         let mut has_id = true;
         let absent = || {
             has_id = false;
             String::new()
         };
         match validate_new(text, self.shared.arrived_ms, &self.shared.rules, absent) {
-            Ok(accepted) if has_id => self.take(accepted.event, events),
-            Ok(_) => return false,
-            Err(problems) => self.reject(number, 1, &problems.into_vec()),
+            Ok(Accepted { event, mended, is_placeholder, .. }) if has_id => {
+                self.counted.mended += mended;
+                self.counted.placeholders += u64::from(is_placeholder);
+                self.take(event, events);
+                true
+            }
+            // It may be several events.
+            Ok(_) | Err(_) => false,
         }
-        true
     }
 
     /// Reads a line as a record of the stream.
@@ -103,6 +112,13 @@ impl<'s> Counting<'s> {
         let (source, arrived_ms) = (self.shared.source.clone(), self.shared.arrived_ms);
         let opened = OpenedRecord::open(line);
         let decoded = opened.decode(&Arrival { source, sequence: number.into(), arrived_ms }, &self.shared.rules);
+        self.counted.mended += decoded.mended;
+        self.counted.placeholders += decoded.placeholders;
+        self.counted.without_time += decoded.without_time;
+        if decoded.without_time > 0 && self.counted.unknown_names.len() < MAX_UNKNOWN_NAMES {
+            let names = str::from_utf8(line).map(unknown_fields).unwrap_or_default();
+            self.counted.unknown_names.extend(names.into_iter().take(MAX_UNKNOWN_NAMES));
+        }
         for (_, event) in decoded.events {
             self.take(event.into_owned(), events);
         }
@@ -112,7 +128,7 @@ impl<'s> Counting<'s> {
     }
 
     fn take<'a>(&mut self, event: Event<'a>, events: &mut Vec<Dated<'a>>) {
-        if let Some((date, hour)) = self.hours.at(event.timestamp_ms) {
+        if let Some((date, hour)) = self.hours.at(event.counted_ms) {
             events.push(Dated { event, date, hour });
         }
     }
@@ -122,7 +138,8 @@ impl<'s> Counting<'s> {
         self.partial(self.shared.arrival_date).counters.add_rejected(count);
         if self.counted.examples.len() < MAX_EXAMPLES {
             let reasons: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            self.counted.examples.push((line, reasons.join("; ")));
+            let unit = self.unit.name();
+            self.counted.examples.push(Example { line, unit, reasons: reasons.join("; ") });
         }
     }
 
@@ -145,7 +162,7 @@ impl<'s> Counting<'s> {
             self.counted.events += 1;
             let partial = self.partial(*date);
             partial.counters.add_at(event, *hour);
-            partial.sessions.insert(&event.session_id, event.timestamp_ms);
+            partial.sessions.insert_key(event.session_key(), event.counted_ms);
             let Some(user) = event.user() else { continue };
             let key = user_key(user);
             if self.recent.is_there(key, *date) {

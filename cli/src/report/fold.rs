@@ -1,6 +1,6 @@
 //! Chunks into what a table's sources would have counted, on all cores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -39,9 +39,29 @@ pub(crate) struct Folded {
     pub(crate) events: u64,
     pub(crate) rejected: u64,
     pub(crate) duplicates: u64,
+    /// Events that tell no time: they count when they arrived.
+    pub(crate) without_time: u64,
+    /// Some names of fields of theirs that nobody knows: one of them may be the time.
+    pub(crate) unknown_names: BTreeSet<String>,
+    /// Events whose `userId` names nobody.
+    pub(crate) placeholders: u64,
+    /// Properties that were mended or dropped.
+    pub(crate) mended: u64,
     /// The first rejected lines with their reasons.
-    pub(crate) examples: Vec<(u64, String)>,
+    pub(crate) examples: Vec<Example>,
 }
+
+/// A rejected line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Example {
+    pub(crate) line: u64,
+    /// What a line is.
+    pub(crate) unit: &'static str,
+    pub(crate) reasons: String,
+}
+
+/// Names of unknown fields that are shown.
+pub(super) const MAX_UNKNOWN_NAMES: usize = 5;
 
 /// Rejected lines that are shown.
 pub(super) const MAX_EXAMPLES: usize = 10;
@@ -73,7 +93,7 @@ pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Fo
         zone: reading.zone,
         arrived_ms: reading.arrived_ms,
         arrival_date: day_of(reading.zone, reading.arrived_ms).unwrap_or_default(),
-        source: Source::new("report", "files"),
+        source: Source::import(0),
     };
     let source = Mutex::new(source);
     let parts = std::thread::scope(|scope| {
@@ -120,6 +140,10 @@ fn join(mut all: Folded, part: Folded) -> Folded {
     all.events += part.events;
     all.rejected += part.rejected;
     all.duplicates += part.duplicates;
+    all.without_time += part.without_time;
+    all.placeholders += part.placeholders;
+    all.mended += part.mended;
+    all.unknown_names.extend(part.unknown_names);
     all.examples.extend(part.examples);
     all
 }

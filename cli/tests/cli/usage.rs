@@ -37,7 +37,7 @@ fn help_has_examples_for_every_command() {
 fn a_wrong_command_line_ends_with_2_and_names_the_argument() {
     for (args, wanted) in [
         (&["count"][..], "count"),
-        (&["verify"], "--date"),
+        (&["rebuild"], "--date"),
         (&["metrics", "--from", "yesterday", "--to", "2026-03-01"], "YYYY-MM-DD"),
         (&["send", "--kinesis-endpoint", "localhost"], "http://"),
         (&["generate", "--events", "10", "--duplicates", "0.5", "--invalid", "0.5"], "duplicate rate"),

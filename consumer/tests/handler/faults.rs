@@ -1,181 +1,186 @@
-//! One fault at a time, and the answer to it.
+//! A table that fails: the log goes on, and the table catches up.
 
-use headcount_consumer::handler::handle;
 use headcount_core::limits::DAY_MS;
-use headcount_store::faulty::Faulty;
-use headcount_store::faulty::plan::{Decision, Fault, ItemFault, Operation, Request};
-use headcount_store::memory::MemoryStore;
-use tokio::time::{Duration, Instant};
+use headcount_core::rejection::Payload;
+use headcount_testkit::faulty::Faulty;
+use headcount_testkit::faulty::plan::{Decision, Fault, ItemFault, Operation, Request};
+use headcount_testkit::memory::MemoryStore;
+use tokio::time::Instant;
 
-use crate::world::{NOON, day, deps, event, invocation, partial, record, run, source};
+use crate::world::{NOON, World, day, event, record, run, source};
 
-/// A store of which each request of these operations fails so.
-fn failing(store: &MemoryStore, operation: Operation, fault: Fault) -> Faulty<MemoryStore> {
-    Faulty::new(store.clone(), move |request: &Request<'_>| {
+/// Fails every request of this kind.
+fn failing(world: &World, operation: Operation, fault: Fault) -> Faulty<MemoryStore> {
+    Faulty::new(world.table.clone(), move |request: &Request<'_>| {
         if request.operation == operation { Decision::fault(fault.clone()) } else { Decision::default() }
     })
 }
 
-/// A store of which only the first request of an operation fails so.
-fn failing_once(store: &MemoryStore, operation: Operation, fault: Fault) -> Faulty<MemoryStore> {
-    let failed = std::sync::atomic::AtomicBool::new(false);
-    Faulty::new(store.clone(), move |request: &Request<'_>| {
-        let fails = request.operation == operation && !failed.swap(true, std::sync::atomic::Ordering::SeqCst);
-        if fails { Decision::fault(fault.clone()) } else { Decision::default() }
+/// Fails the first request of this kind.
+fn failing_once(world: &World, operation: Operation, fault: Fault) -> Faulty<MemoryStore> {
+    let first = std::sync::Mutex::new(true);
+    Faulty::new(world.table.clone(), move |request: &Request<'_>| {
+        let mut first = first.lock().unwrap();
+        if request.operation == operation && std::mem::take(&mut *first) {
+            return Decision::fault(fault.clone());
+        }
+        *first = *first && request.operation != operation;
+        Decision::default()
     })
 }
 
+fn one(sequence: u64) -> headcount_consumer::batch::Record {
+    record(sequence, &[event(&sequence.to_string(), "ada", NOON), event(&format!("{sequence}y"), "bob", NOON - DAY_MS)])
+}
+
+/// What the table holds once everything is followed.
+fn check_followed(world: &World, entries: u64) {
+    for n in [0, -1] {
+        let partial = world.partial(day(n), &source(0));
+        assert_eq!((partial.counters.events, partial.as_of), (entries, entries), "day {n}");
+    }
+    assert_eq!(world.table.all_events().len() as u64, 2 * entries);
+    assert_eq!(world.table.all_profiles().len(), 2);
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_table_that_stays_throttled_is_waited_for_and_then_answered() {
-    let store = MemoryStore::new();
-    let deps = deps(failing(&store, Operation::Claim, Fault::Throttle));
+async fn a_table_that_is_away_never_holds_up_the_log() {
+    let world = World::new();
+    let deps = world.cold();
+    world.table.set_outage(true);
     let began = Instant::now();
-    let records = [record(7, &[event("a", "ada", NOON)]), record(8, &[event("b", "ada", NOON)])];
-    let deadline = began + Duration::from_mins(5);
-    let response = handle(&deps, invocation(0, &records), deadline).await.unwrap();
-    let failures: Vec<_> = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
-    assert_eq!(failures, [Some("7".to_owned())]);
-    assert!(began.elapsed() > Duration::from_secs(280) && began.elapsed() < Duration::from_mins(5));
-    assert!(store.all_events().is_empty() && store.all_partials().is_empty() && store.all_profiles().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unknown_insert_is_found_to_be_ours_and_counts_once() {
-    for fault in [Fault::UnknownAfter, Fault::UnknownBefore, Fault::Throttle] {
-        let store = MemoryStore::new();
-        let deps = deps(failing_once(&store, Operation::Claim, fault.clone()));
-        let outcome = run(&deps, 0, &[record(1, &[event("a", "ada", NOON), event("b", "bob", NOON)])]).await;
-        assert_eq!((outcome.failed_from, outcome.inserted, outcome.duplicates), (None, 2, 0), "{fault:?}");
-        assert_eq!(partial(&store, day(0), &source(0)).counters.events, 2, "{fault:?}");
+    for n in 1..=5 {
+        let outcome = run(&deps, 0, &[one(n)]).await;
+        assert_eq!((outcome.failed_from, outcome.events), (None, 2));
     }
+    assert_eq!(run(&world.cold(), 0, &[one(5), one(6)]).await.events, 2, "a cold start does not need the table either");
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+    world.table.set_outage(false);
+    run(&deps, 0, &[one(7)]).await;
+    check_followed(&world, 7);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_insert_behind_the_fence_makes_the_partial_dirty() {
-    let store = MemoryStore::new();
-    run(&deps(store.clone()), 0, &[record(9, &[event("b", "bob", NOON)])]).await;
-    let deps = deps(failing_once(&store, Operation::Claim, Fault::UnknownAfter));
-    run(&deps, 0, &[record(5, &[event("a", "ada", NOON)])]).await;
-    assert!(partial(&store, day(0), &source(0)).dirty);
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_the_event_that_the_table_refuses_is_rejected() {
-    let store = MemoryStore::new();
-    // The table refuses every request that holds the culprit.
-    let plan = |request: &Request<'_>| {
-        let holds =
-            request.operation == Operation::Claim && request.keys.iter().any(|key| key.sk.ends_with("#culprit"));
-        if holds { Decision::fault(Fault::Invalid) } else { Decision::default() }
-    };
-    let mut events: Vec<_> = (0..60).map(|n| event(&n.to_string(), "ada", NOON)).collect();
-    events[40] = event("culprit", "ada", NOON);
-    let records = [record(1, &events[..30]), record(2, &events[30..])];
-    let outcome = run(&deps(Faulty::new(store.clone(), plan)), 0, &records).await;
-    assert_eq!((outcome.failed_from, outcome.inserted, outcome.rejected), (None, 59, 1));
-    let rejected = store.all_rejected();
-    assert_eq!((rejected.len(), rejected[0].origin.to_string()), (1, "events/shardId-000000000000#2#10".to_owned()));
-    assert!(rejected[0].rejection.problems[0].problem.contains("table"), "{:?}", rejected[0].rejection.problems);
-    assert_eq!(partial(&store, day(0), &source(0)).counters.rejected, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_date_that_cannot_be_folded_is_delivered_again_from_its_first_record() {
-    let store = MemoryStore::new();
-    let yesterday = format!("SKETCH#{}", day(-1));
-    let plan = move |request: &Request<'_>| {
-        let fails = request.operation == Operation::WritePartial && request.keys[0].pk == yesterday;
-        if fails { Decision::fault(Fault::Throttle) } else { Decision::default() }
-    };
-    let records = [
-        record(1, &[event("a", "ada", NOON)]),
-        record(2, &[event("b", "ada", NOON - DAY_MS)]),
-        record(3, &[event("c", "ada", NOON)]),
+async fn whatever_a_follower_fails_at_the_next_run_counts_once() {
+    let steps = [
+        Operation::ReadMeta,
+        Operation::CreateMeta,
+        Operation::ReadCheckpoint,
+        Operation::FirstDays,
+        Operation::PutFirstDay,
+        Operation::ReadPartial,
+        Operation::WritePartial,
+        Operation::WriteCheckpoint,
+        Operation::PutEvents,
     ];
-    let outcome = run(&deps(Faulty::new(store.clone(), plan)), 0, &records).await;
-    assert_eq!((outcome.failed_from, outcome.failed_folds), (Some(2.into()), 1));
-    assert_eq!(partial(&store, day(0), &source(0)).counters.events, 2);
-
-    let outcome = run(&deps(store.clone()), 0, &records[1..]).await;
-    assert_eq!((outcome.failed_from, outcome.redelivered), (None, 2));
-    for date in [day(0), day(-1)] {
-        let stored = partial(&store, date, &source(0));
-        assert_eq!((stored.counters.events, stored.dirty), (2 - u64::from(date != day(0)), false), "{date}");
+    for operation in steps {
+        for fault in [Fault::Throttle, Fault::UnknownBefore, Fault::UnknownAfter] {
+            let world = World::new();
+            let deps = world.cold_with(failing_once(&world, operation, fault.clone()));
+            for n in 1..=3 {
+                let outcome = run(&deps, 0, &[one(n)]).await;
+                assert_eq!((outcome.failed_from, outcome.events), (None, 2), "{operation:?} {fault:?}");
+            }
+            check_followed(&world, 3);
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_fold_counts_once() {
-    for fault in [Fault::UnknownAfter, Fault::UnknownBefore] {
-        let store = MemoryStore::new();
-        let deps = deps(failing_once(&store, Operation::WritePartial, fault));
-        assert_eq!(run(&deps, 0, &[record(1, &[event("a", "ada", NOON)])]).await.failed_from, None);
-        assert_eq!(run(&deps, 0, &[record(2, &[event("b", "ada", NOON)])]).await.failed_from, None);
-        let stored = partial(&store, day(0), &source(0));
-        assert_eq!((stored.counters.events, stored.version, stored.dirty), (2, 2, false), "its own write is known");
+async fn items_that_fail_hold_up_no_figures() {
+    let world = World::new();
+    let deps = world.cold_with(failing(&world, Operation::PutEvents, Fault::Throttle));
+    run(&deps, 0, &[one(1)]).await;
+    assert_eq!(world.partial(day(0), &source(0)).counters.events, 1);
+    assert!(world.table.all_events().is_empty());
+    run(&world.cold(), 0, &[one(2)]).await;
+    check_followed(&world, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_event_that_the_table_refuses_has_no_item() {
+    let world = World::new();
+    let refused = |request: &Request<'_>| {
+        let has_bad = request.keys.iter().any(|key| key.sk.ends_with("#bad"));
+        match request.operation {
+            Operation::PutEvents if has_bad => Decision::fault(Fault::Invalid),
+            _ => Decision::default(),
+        }
+    };
+    let deps = world.cold_with(Faulty::new(world.table.clone(), refused));
+    let events: Vec<_> = ["a", "bad", "c"].map(|id| event(id, "ada", NOON)).into();
+    let outcome = run(&deps, 0, &[record(1, &events)]).await;
+    assert_eq!((outcome.failed_from, outcome.events), (None, 3));
+    assert_eq!(world.partial(day(0), &source(0)).counters.events, 3, "it is in the log, and counts");
+    let ids: Vec<_> = world.table.all_events().into_iter().map(|item| item.event.id.into_owned()).collect();
+    assert_eq!(ids, ["a", "c"]);
+    let rejected = world.table.all_rejected();
+    assert!(matches!(&rejected[..], [one] if one.rejection.problems[0].problem.contains("refused the event")));
+    assert!(matches!(&rejected[0].rejection.payload, Payload::Text { text, .. } if text.contains(r#""bad""#)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unprocessed_items_are_put_again() {
+    let world = World::new();
+    let faults = vec![ItemFault::Unprocessed, ItemFault::Unreported, ItemFault::Fine];
+    let deps = world.cold_with(failing_once(&world, Operation::PutEvents, Fault::Items(faults)));
+    let events: Vec<_> = (0..60).map(|n| event(&n.to_string(), "ada", NOON + n)).collect();
+    run(&deps, 0, &[record(1, &events)]).await;
+    assert_eq!(world.table.all_events().len(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_comes_before_the_partial_that_counts_its_user() {
+    let world = World::new();
+    let deps = world.cold_with(failing(&world, Operation::PutFirstDay, Fault::Throttle));
+    run(&deps, 0, &[one(1)]).await;
+    assert!(
+        world.table.all_partials().is_empty() && world.table.all_checkpoints().len() == 1,
+        "only items were followed"
+    );
+    run(&world.cold(), 0, &[one(2)]).await;
+    check_followed(&world, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_that_follow_one_source_count_once() {
+    let world = World::new();
+    let (one_process, other) = (world.cold(), world.cold());
+    for n in 1..=6 {
+        let deps = if n % 2 == 0 { &other } else { &one_process };
+        run(deps, 0, &[one(n)]).await;
     }
+    check_followed(&world, 6);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_who_cannot_be_written_moves_the_checkpoint() {
-    let store = MemoryStore::new();
-    let plan = |request: &Request<'_>| {
-        let fails = request.operation == Operation::PutFirstDay && request.keys[0].pk == "USER#bob";
-        if fails { Decision::fault(Fault::Throttle) } else { Decision::default() }
+async fn large_partials_are_written_once_a_minute_and_never_lost() {
+    let world = World::new();
+    let deps = world.cold();
+    let crowd = |sequence: u64| {
+        let events: Vec<_> =
+            (0..2_000).map(|n| event(&format!("{sequence}-{n}"), &format!("u{sequence}-{n}"), NOON)).collect();
+        record(sequence, &events)
     };
-    let records = [
-        record(1, &[event("a", "ada", NOON)]),
-        record(2, &[event("b", "bob", NOON)]),
-        record(3, &[event("c", "ada", NOON)]),
-    ];
-    let outcome = run(&deps(Faulty::new(store.clone(), plan)), 0, &records).await;
-    assert_eq!(outcome.failed_from, Some(2.into()));
-    assert_eq!(partial(&store, day(0), &source(0)).last_sequence, Some(1.into()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn unwritten_rejects_hold_their_record_back() {
-    let store = MemoryStore::new();
-    let fault = Fault::Items(vec![ItemFault::Unprocessed]);
-    let records = [record(1, &[event("a", "ada", NOON)]), (2, b"nonsense".to_vec())];
-    let outcome = run(&deps(failing(&store, Operation::PutRejected, fault)), 0, &records).await;
-    assert_eq!((outcome.failed_from, outcome.rejected), (Some(2.into()), 0));
-    let fault = Fault::Items(vec![ItemFault::Unprocessed]);
-    let outcome = run(&deps(failing_once(&store, Operation::PutRejected, fault)), 0, &records[1..]).await;
-    assert_eq!((outcome.failed_from, outcome.rejected), (None, 1));
-    assert_eq!(partial(&store, day(0), &source(0)).counters.rejected, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unprocessed_look_up_is_not_taken_for_absent() {
-    let store = MemoryStore::new();
-    run(&deps(store.clone()), 1, &[record(1, &[event("a", "ada", NOON)])]).await;
-    let fault = Fault::Items(vec![ItemFault::Unprocessed]);
-    let deps = deps(failing_once(&store, Operation::Origins, fault));
-    let outcome = run(&deps, 0, &[record(1, &[event("a", "ada", NOON)])]).await;
-    assert_eq!((outcome.failed_from, outcome.duplicates), (None, 1));
-    assert_eq!(store.all_events().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn whatever_is_asked_again_each_answer_goes_to_its_own_event() {
-    let store = MemoryStore::new();
-    run(&deps(store.clone()), 1, &[record(1, &[event("a", "ada", NOON)])]).await;
-    // The first claim leaves `b` unknown, and then nobody says whose `a` is: both are asked for again.
-    let failed = std::sync::atomic::AtomicU8::new(0);
-    let plan = move |request: &Request<'_>| {
-        let first = failed.load(std::sync::atomic::Ordering::SeqCst);
-        let fault = match (request.operation, first) {
-            (Operation::Claim, 0) => Fault::Items(vec![ItemFault::Fine, ItemFault::UnknownBefore]),
-            (Operation::Origins, 1) => Fault::Throttle,
-            _ => return Decision::default(),
-        };
-        failed.store(first + 1, std::sync::atomic::Ordering::SeqCst);
-        Decision::fault(fault)
-    };
-    let deps = deps(Faulty::new(store.clone(), plan));
-    let outcome = run(&deps, 0, &[record(1, &[event("a", "ada", NOON), event("b", "bob", NOON)])]).await;
-    assert_eq!((outcome.failed_from, outcome.inserted, outcome.duplicates), (None, 1, 1));
-    let stored = partial(&store, day(0), &source(0)).counters;
-    assert_eq!((stored.events, stored.duplicates), (1, 1));
+    for n in 1..=6 {
+        run(&deps, 0, &[crowd(n)]).await;
+    }
+    let written = world.partial(day(0), &source(0));
+    assert!(written.as_of < 6, "written as of {}", written.as_of);
+    tokio::time::advance(headcount_follow::figures::SNAPSHOT_INTERVAL).await;
+    run(&deps, 0, &[crowd(7)]).await;
+    let written = world.partial(day(0), &source(0));
+    assert_eq!((written.as_of, written.counters.events), (7, 14_000));
+    // What a process had only in memory is folded again from the log.
+    run(&deps, 0, &[crowd(8)]).await;
+    drop(deps);
+    tokio::time::advance(headcount_follow::figures::SNAPSHOT_INTERVAL).await;
+    run(&world.cold(), 0, &[crowd(9)]).await;
+    tokio::time::advance(headcount_follow::figures::SNAPSHOT_INTERVAL).await;
+    let cold = world.cold();
+    run(&cold, 0, &[crowd(10)]).await;
+    tokio::time::advance(headcount_follow::figures::SNAPSHOT_INTERVAL).await;
+    run(&cold, 0, &[crowd(11)]).await;
+    let written = world.partial(day(0), &source(0));
+    assert_eq!((written.as_of, written.counters.events), (11, 22_000));
 }

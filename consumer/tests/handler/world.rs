@@ -1,18 +1,24 @@
-//! A source, its records, and one warm consumer.
+//! A log, a table, records, and a consumer that may be warm or cold.
 
-use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate};
-use headcount_consumer::deps::{Deps, Feed, Settings};
+use headcount_consumer::batch::{Batch, Record};
+use headcount_consumer::deps::{Deps, Settings};
 use headcount_consumer::handler::{HandleError, consume};
 use headcount_consumer::outcome::Outcome;
-use headcount_core::limits::DAY_MS;
+use headcount_core::limits::{DAY_MS, DEFAULT_LOG_RETENTION_DAYS};
 use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
-use headcount_store::memory::MemoryStore;
-use headcount_store::retry::Jitter;
-use headcount_store::traits::ConsumerStore;
+use headcount_follow::ItemOptions;
+use headcount_log::Log;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
+use headcount_store::traits::FollowStore;
+use headcount_testkit::memory::MemoryStore;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -24,7 +30,7 @@ pub(crate) fn day(n: i64) -> NaiveDate {
 }
 
 pub(crate) fn source(shard: u32) -> Source {
-    Source::new("events", &format!("shardId-{shard:012}"))
+    Source::shard("events", None, &format!("shardId-{shard:012}")).unwrap()
 }
 
 /// A page view that breaks no rule.
@@ -35,47 +41,83 @@ pub(crate) fn event(id: &str, user: &str, at_ms: i64) -> Value {
     })
 }
 
-/// One record: its sequence number and data.
-pub(crate) type Record = (u64, Vec<u8>);
-
+/// A record that arrived a minute after noon of the first day.
 pub(crate) fn record(sequence: u64, events: &[Value]) -> Record {
-    (sequence, Value::from(events.to_vec()).to_string().into_bytes())
+    of_bytes(sequence, Value::from(events.to_vec()).to_string().into_bytes())
 }
 
-/// The invocation for these records of a shard, which arrived a minute after noon of the first day.
-pub(crate) fn invocation(shard: u32, records: &[Record]) -> KinesisEvent {
-    let mut event = KinesisEvent::default();
-    for (sequence, data) in records {
-        let mut record = KinesisEventRecord::default();
-        record.event_id = Some(format!("shardId-{shard:012}:{sequence}"));
-        record.event_source_arn = Some("arn:aws:kinesis:us-east-1:000000000000:stream/events".to_owned());
-        record.kinesis.sequence_number = sequence.to_string();
-        record.kinesis.data.0.clone_from(data);
-        record.kinesis.approximate_arrival_timestamp.0 = DateTime::from_timestamp_millis(NOON + 60_000).unwrap();
-        event.records.push(record);
+pub(crate) fn of_bytes(sequence: u64, data: Vec<u8>) -> Record {
+    Record { sequence: sequence.into(), arrived_ms: NOON + 60_000, data }
+}
+
+/// Where log and table lie, whatever process uses them.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) table: MemoryStore,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self { objects: Arc::new(InMemory::new()), table: MemoryStore::new() }
     }
-    event
+
+    pub(crate) fn log(&self) -> Log {
+        Log::new(self.objects.clone(), Jitter::from_seed(2))
+    }
+
+    /// A process that knows nothing yet.
+    pub(crate) fn cold(&self) -> Deps<MemoryStore> {
+        self.cold_with(self.table.clone())
+    }
+
+    /// The same, with another way to the table.
+    pub(crate) fn cold_with<S>(&self, store: S) -> Deps<S> {
+        deps(self.log(), store)
+    }
+
+    /// The source's partial of a day, as it is stored.
+    pub(crate) fn partial(&self, day: NaiveDate, source: &Source) -> Partial {
+        let mut partials = self.table.all_partials().into_iter();
+        let found = partials.find(|partial| partial.date == day && partial.source == *source);
+        Partial::decode(&found.unwrap_or_else(|| panic!("no partial of {day} {source}"))).unwrap()
+    }
+
+    /// The ids of all events in the source's log, entry by entry.
+    pub(crate) async fn logged(&self, source: &Source) -> Vec<Vec<String>> {
+        let (log, until) = (self.log(), Instant::now() + Duration::from_secs(10));
+        let mut entries = Vec::new();
+        for listed in log.list_after(source, 0, 1_000, until).await.unwrap() {
+            let opened = log.read(source, listed.entry, until).await.unwrap().open().unwrap();
+            let content = opened.content().unwrap();
+            let events = content.days.values().flat_map(|day| &day.events);
+            entries.push(events.map(|(_, event)| event.id.to_string()).collect());
+        }
+        entries
+    }
 }
 
-pub(crate) fn deps<S>(store: S) -> Deps<S> {
-    let settings = Settings { rules: Rules::default(), zone: None, project: "test".to_owned(), feed: Feed::Mapping };
-    Deps::new(store, Clock::from_fn(|| NOON + 60_000), Jitter::from_seed(1), settings)
+pub(crate) fn deps<S>(log: Log, store: S) -> Deps<S> {
+    let settings = Settings {
+        rules: Rules::default(),
+        zone: None,
+        project: "test".to_owned(),
+        log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
+        stream_generation: None,
+        items: ItemOptions::default(),
+    };
+    Deps::new(log, store, Clock::from_fn(|| NOON + 60_000), Jitter::from_seed(1), settings)
 }
 
-pub(crate) async fn try_run<S: ConsumerStore>(
+pub(crate) async fn try_run<S: FollowStore>(
     deps: &Deps<S>,
     shard: u32,
     records: &[Record],
 ) -> Result<Outcome, HandleError> {
-    consume(deps, invocation(shard, records), Instant::now() + Duration::from_mins(5)).await
+    let batch = Batch::of_shard(source(shard), records.to_vec());
+    consume(deps, &batch, Instant::now() + Duration::from_mins(5)).await
 }
 
-pub(crate) async fn run<S: ConsumerStore>(deps: &Deps<S>, shard: u32, records: &[Record]) -> Outcome {
+pub(crate) async fn run<S: FollowStore>(deps: &Deps<S>, shard: u32, records: &[Record]) -> Outcome {
     try_run(deps, shard, records).await.unwrap()
-}
-
-/// The source's partial of a day, as it is stored.
-pub(crate) fn partial(store: &MemoryStore, day: NaiveDate, source: &Source) -> Partial {
-    let found = store.all_partials().into_iter().find(|partial| partial.date == day && partial.source == *source);
-    Partial::decode(&found.unwrap_or_else(|| panic!("no partial of {day} {source}"))).unwrap()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Counters;
+use super::{CappedMap, Counters};
 
 /// What is compared beside the events' own counters. Raw events cannot tell duplicates, and rejected items expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,11 @@ pub struct Difference {
 }
 
 impl Counters {
-    /// The counters in which `self`, which is stored, differs from `recounted`, by name.
+    /// The counters in which `self`, which is stored, differs from `recounted`, by name. Of a map that has more names than it can
+    /// tell apart, what is kept depends on the order of the events: of such a map only the sums are compared.
     pub fn difference(&self, recounted: &Self, compare: Compare) -> Vec<Difference> {
-        let (stored, recounted) = (self.flat(compare), recounted.flat(compare));
+        let exact = Exact::of(self, recounted);
+        let (stored, recounted) = (self.flat(compare, exact), recounted.flat(compare, exact));
         let names = stored.keys().chain(recounted.keys().filter(|name| !stored.contains_key(*name)));
         let mut differences: Vec<Difference> = names
             .map(|name| {
@@ -42,8 +44,9 @@ impl Counters {
         differences
     }
 
-    fn flat(&self, compare: Compare) -> BTreeMap<String, u64> {
-        let mut flat = BTreeMap::from([("events".to_owned(), self.events)]);
+    fn flat(&self, compare: Compare, exact: Exact) -> BTreeMap<String, u64> {
+        let mut flat =
+            BTreeMap::from([("events".to_owned(), self.events), ("eventsWithoutUser".to_owned(), self.without_user)]);
         if compare.duplicates {
             flat.insert("duplicates".to_owned(), self.duplicates);
         }
@@ -53,20 +56,46 @@ impl Counters {
         for (hour, count) in self.by_hour.iter().enumerate() {
             flat.insert(format!("eventsByHour.{hour:02}"), *count);
         }
-        for (field, map) in [
-            ("eventsByType", &self.by_type),
-            ("featureUsage", &self.features),
-            ("contentCreated", &self.content),
-            ("errors", &self.errors),
-            ("platforms", &self.platforms),
-        ] {
-            flat.extend(map.iter().map(|(name, count)| (format!("{field}.{name}"), *count)));
+        for ((field, map), is_exact) in self.maps().into_iter().zip(exact.maps) {
+            if is_exact {
+                flat.extend(map.iter().map(|(name, count)| (format!("{field}.{name}"), *count)));
+            } else {
+                flat.insert(format!("{field}.*"), map.total());
+            }
         }
-        for (model, used) in &self.models {
+        let total = ("*", &self.models.total());
+        let models: Vec<_> = if exact.models { self.models.iter().collect() } else { vec![total] };
+        for (model, used) in models {
             flat.insert(format!("aiUsage.{model}.requests"), used.requests);
             flat.insert(format!("aiUsage.{model}.tokens"), used.tokens);
             flat.insert(format!("aiUsage.{model}.costNanos"), u64::try_from(used.cost_nanos).unwrap_or(u64::MAX));
         }
         flat
+    }
+
+    /// The maps of plain counts, each with the name of its figure.
+    fn maps(&self) -> [(&'static str, &CappedMap<u64>); 5] {
+        [
+            ("eventsByType", &self.by_type),
+            ("featureUsage", &self.features),
+            ("contentCreated", &self.content),
+            ("errors", &self.errors),
+            ("platforms", &self.platforms),
+        ]
+    }
+}
+
+/// Which maps are exact on both sides.
+#[derive(Clone, Copy)]
+struct Exact {
+    maps: [bool; 5],
+    models: bool,
+}
+
+impl Exact {
+    fn of(one: &Counters, other: &Counters) -> Self {
+        let (ones, others) = (one.maps(), other.maps());
+        let maps = std::array::from_fn(|index| ones[index].1.error() == 0 && others[index].1.error() == 0);
+        Self { maps, models: one.models.error() == 0 && other.models.error() == 0 }
     }
 }

@@ -10,6 +10,7 @@ fn event(event_type: &str, data: serde_json::Value, at_ms: i64) -> Event<'static
         session_id: "s".into(),
         event_type: EventType::from_stored(event_type),
         timestamp_ms: at_ms,
+        counted_ms: at_ms,
         event_data: data.into(),
         metadata: json!({"platform": "web"}).into(),
     }

@@ -13,6 +13,7 @@ fn event(event_type: &str, data: Value) -> Event<'static> {
         session_id: "s".into(),
         event_type: EventType::from_stored(event_type),
         timestamp_ms: 0,
+        counted_ms: 0,
         event_data: data.into(),
         metadata: json!({"platform": "web"}).into(),
     }

@@ -14,12 +14,13 @@ fn decode(data: &[u8]) -> DecodedRecord<'static> {
 }
 
 fn decode_by(data: &[u8], rules: &Rules) -> DecodedRecord<'static> {
-    let source = Source::new("events", "shardId-000000000000");
+    let source = Source::shard("events", None, "shardId-000000000000").unwrap();
     let arrival = Arrival { source, sequence: 7.into(), arrived_ms: 1_772_323_200_000 };
     let opened = OpenedRecord::open(data);
-    let DecodedRecord { events, rejections, unknown_fields } = opened.decode(&arrival, rules);
+    let DecodedRecord { events, rejections, unknown_fields, mended, placeholders, without_time } =
+        opened.decode(&arrival, rules);
     let events = events.into_iter().map(|(index, event)| (index, event.into_owned())).collect();
-    DecodedRecord { events, rejections, unknown_fields }
+    DecodedRecord { events, rejections, unknown_fields, mended, placeholders, without_time }
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -56,7 +57,9 @@ fn a_line_that_is_no_text_is_rejected_alone() {
     assert_eq!((decoded.events.len(), decoded.rejections.len()), (2, 1));
     let payload = Payload::Binary { bytes: b"{\"a\":\"\xff\"}".to_vec(), truncated: false };
     assert_eq!(decoded.rejections[0].1.payload, payload);
-    assert_eq!(decode_by(&data, &dropping()).rejections[0].1.payload, Payload::Withheld);
+    let masked = decode_by(&[&data[..], b"\n{\"at\": \"203.0.113.7\xff\"}"].concat(), &dropping());
+    let Payload::Text { text, truncated: false } = &masked.rejections[1].1.payload else { panic!("{masked:?}") };
+    assert_eq!(text, "{\"at\": \"(withheld)\u{fffd}\"}");
 }
 
 #[test]
@@ -177,10 +180,68 @@ fn a_record_of_countless_empty_objects_is_cheap_bounded_and_counted() {
                 Payload::Text { text, truncated } => {
                     assert_eq!((text.len(), *truncated), (MAX_REJECTED_PAYLOAD_BYTES, true));
                 }
-                payload => assert_eq!((payload, rules.ip_policy()), (&Payload::Withheld, IpPolicy::Drop)),
+                payload => panic!("{payload:?}"),
             }
         }
     }
+}
+
+#[test]
+fn a_bad_element_spoils_only_itself_in_every_form() {
+    let half = r#"{"userId":"u","session"#;
+    let nan = VALID.replace("\"extra\":1", "\"extra\":NaN");
+    for (data, events, rejected) in [
+        (format!("[{VALID},{nan},{VALID}]"), &[0, 2][..], &[1][..]),
+        (format!("[{VALID},{VALID},]"), &[0, 1], &[]),
+        (format!("[{VALID},{VALID},{half}"), &[0, 1], &[2]),
+        (format!("{VALID}{VALID}{nan}{VALID}"), &[0, 1, 3], &[2]),
+        (format!("[{VALID},{VALID}]\n[{nan},{VALID}]\n[{VALID}]"), &[0, 1, 3, 4], &[2]),
+        (format!("{VALID}\n[{VALID},{nan}]\n{VALID} {VALID}\n{half}"), &[0, 1, 3, 4], &[2, 5]),
+    ] {
+        for data in [data.clone().into_bytes(), gzip(data.as_bytes()), aggregate(&[data.as_bytes()])] {
+            let decoded = decode(&data);
+            let of_events: Vec<_> = decoded.events.iter().map(|(index, _)| *index).collect();
+            let of_rejections: Vec<_> = decoded.rejections.iter().map(|(index, _)| *index).collect();
+            assert_eq!((&*of_events, &*of_rejections), (events, rejected));
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_is_counted_as_what_it_was() {
+    let many = format!("{VALID}\n").repeat(500);
+    let packed = gzip(many.as_bytes());
+    let mut damaged = packed.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let mut aggregated = aggregate(&vec![VALID.as_bytes(); 500]);
+    *aggregated.last_mut().unwrap() ^= 1;
+    for data in [damaged, packed[..packed.len() - 1].to_vec(), aggregated] {
+        let decoded = decode_by(&data, &dropping());
+        let [(0, rejection)] = &*decoded.rejections else { panic!("one rejection at 0: {decoded:?}") };
+        assert_eq!(rejection.count, 500, "{rejection:?}");
+        if data[0] == 0x1f {
+            let Payload::Text { text, truncated: true } = &rejection.payload else { panic!("{rejection:?}") };
+            assert!(text.starts_with("{\"userId\"") && !text.contains("203.0.113.7"), "{text}");
+        }
+    }
+    let nan = VALID.replace("\"extra\":1", "\"extra\":NaN");
+    let decoded = decode(format!("[{}]", vec![nan; 500].join(",")).as_bytes());
+    assert_eq!(decoded.rejections.iter().map(|(_, one)| one.count).sum::<u64>(), 500);
+}
+
+#[test]
+fn lines_of_many_events_hold_so_many_together() {
+    let line = VALID.repeat(MAX_EVENTS_PER_RECORD / 2);
+    assert_eq!(decode(format!("{line}\n{line}").as_bytes()).events.len(), MAX_EVENTS_PER_RECORD);
+    let decoded = decode(format!("{line}\n{line}\n{VALID}").as_bytes());
+    assert_eq!((decoded.events.len(), decoded.rejections[0].1.count), (0, MAX_EVENTS_PER_RECORD as u64 + 1));
+}
+
+#[test]
+fn what_was_mended_and_whom_nobody_knows_is_counted() {
+    let odd = VALID.replace("\"extra\":1", "\"eventData\":{\"\":1,\"n\":1e999}").replace("\"u\"", "\"undefined\"");
+    let decoded = decode(format!("{odd}\n{VALID}").as_bytes());
+    assert_eq!((decoded.events.len(), decoded.mended, decoded.placeholders, decoded.without_time), (2, 3, 1, 2));
 }
 
 #[test]

@@ -7,9 +7,22 @@ use crate::limits::{MAX_COST_USD, MAX_IDENTITY_BYTES, MAX_TOKENS};
 use crate::rejection::Problems;
 use crate::sanitize::sanitize;
 
+use super::Rules;
+use super::ids::trimmed_id;
+
 /// Fields at the top that the rules speak of.
-const KNOWN: [&str; 8] =
-    ["eventId", "userId", "anonymousId", "sessionId", "eventType", "timestamp", "eventData", "metadata"];
+const KNOWN: [&str; 10] = [
+    "eventId",
+    "userId",
+    "anonymousId",
+    "sessionId",
+    "eventType",
+    "timestamp",
+    "sentAt",
+    "countedAt",
+    "eventData",
+    "metadata",
+];
 
 /// Fields at the top that later versions may give a meaning: neither stored nor counted as unknown.
 const RESERVED: [&str; 3] = ["v", "project", "name"];
@@ -30,35 +43,28 @@ pub(super) enum Given<T> {
     Value(T),
 }
 
+/// Whose event it is.
+pub(super) struct Person {
+    pub(super) id: String,
+    /// Whether the `userId` is a placeholder.
+    pub(super) is_placeholder: bool,
+}
+
 /// The fields that were not taken out yet.
 #[derive(Default)]
 pub(super) struct Fields {
     object: Object,
-    /// Known fields whose values could not be read; their problems are reported.
-    unreadable: Vec<String>,
-}
-
-/// Whether the rules speak of a field of this name at the top.
-pub(super) fn is_known(name: &str) -> bool {
-    KNOWN.contains(&name)
+    /// Properties that were mended or dropped.
+    pub(super) mended: u64,
 }
 
 impl Fields {
-    pub(super) fn new(object: Object) -> Self {
-        Self { object, unreadable: Vec::new() }
-    }
-
-    pub(super) fn insert(&mut self, name: String, value: Value) {
-        self.object.insert(name, value);
-    }
-
-    pub(super) fn insert_unreadable(&mut self, name: String) {
-        self.unreadable.push(name);
+    pub(super) fn new(object: Object, mended: u64) -> Self {
+        Self { object, mended }
     }
 
     pub(super) fn take(&mut self, name: &str) -> Given<Value> {
         match self.object.remove(name) {
-            None | Some(Value::Null) if self.unreadable.iter().any(|other| other == name) => Given::Wrong,
             None | Some(Value::Null) => Given::Absent,
             Some(value) => Given::Value(value),
         }
@@ -84,10 +90,11 @@ impl Fields {
     /// A trimmed id, which becomes a part of a key.
     pub(super) fn identifier(&mut self, name: &str, max_bytes: usize, problems: &mut Problems) -> Given<String> {
         let text = match self.text(name, problems) {
-            Given::Value(text) => trimmed(text),
+            Given::Value(text) => text,
             Given::Absent => return Given::Absent,
             Given::Wrong => return Given::Wrong,
         };
+        let text = trimmed_id(&text);
         if text.is_empty() {
             problems.add(name, "must not be empty");
         } else if text.len() > max_bytes {
@@ -95,7 +102,7 @@ impl Fields {
         } else if text.chars().any(char::is_control) {
             problems.add(name, "must not hold control characters");
         } else {
-            return Given::Value(text);
+            return Given::Value(text.to_owned());
         }
         Given::Wrong
     }
@@ -110,15 +117,26 @@ impl Fields {
         required(name, given, problems)
     }
 
-    /// Whose event it is: `userId`, or else `anonymousId` behind [`ANONYMOUS_PREFIX`].
-    pub(super) fn person(&mut self, problems: &mut Problems) -> Option<String> {
+    /// Whose event it is: `userId`, or else `anonymousId` behind [`ANONYMOUS_PREFIX`]. A `userId` that is empty or a placeholder
+    /// is none; a placeholder alone makes the event nobody's.
+    pub(super) fn person(&mut self, rules: &Rules, problems: &mut Problems) -> Option<Person> {
+        let is_anonymous = !matches!(self.object.get("anonymousId"), None | Some(Value::Null));
+        let is_blank = |value: &Value| value.as_str().is_some_and(|id| trimmed_id(id).is_empty());
+        if is_anonymous && self.object.get("userId").is_some_and(is_blank) {
+            self.object.remove("userId");
+        }
+        let mut is_placeholder = false;
         match self.identifier("userId", MAX_IDENTITY_BYTES, problems) {
-            Given::Value(id) => return Some(id),
+            Given::Value(id) if !rules.is_placeholder(&id) => return Some(Person { id, is_placeholder }),
+            Given::Value(id) if !is_anonymous => {
+                return Some(Person { id: format!("{ANONYMOUS_PREFIX}{id}"), is_placeholder: true });
+            }
+            Given::Value(_) => is_placeholder = true,
             Given::Wrong => return None,
             Given::Absent => {}
         }
         match self.identifier("anonymousId", MAX_IDENTITY_BYTES - ANONYMOUS_PREFIX.len(), problems) {
-            Given::Value(id) => Some(format!("{ANONYMOUS_PREFIX}{id}")),
+            Given::Value(id) => Some(Person { id: format!("{ANONYMOUS_PREFIX}{id}"), is_placeholder }),
             Given::Wrong => None,
             Given::Absent => {
                 problems.add("userId", "is required, or an anonymousId in its place");
@@ -132,16 +150,25 @@ impl Fields {
         let mut data = match self.take("eventData") {
             Given::Absent | Given::Wrong => return Object::new(),
             Given::Value(Value::Object(data)) => data,
+            // As PHP writes a map without entries.
+            Given::Value(Value::Array(items)) if items.is_empty() => {
+                self.mended += 1;
+                return Object::new();
+            }
             Given::Value(_) => {
                 problems.add("eventData", "must be an object");
                 return Object::new();
             }
         };
-        sanitize("eventData", &mut data, problems);
+        if event_type == Some(&EventType::AiRequest) {
+            // Before numbers that cannot be stored are dropped.
+            check_ai_request(&data, problems);
+        }
+        self.mended += sanitize(&mut data);
         match event_type {
             Some(EventType::FeatureUse) => check_name(&data, "feature", problems),
             Some(EventType::ContentCreate) => check_name(&data, "contentType", problems),
-            Some(EventType::AiRequest) => check_ai_request(&data, problems),
+            Some(EventType::AiRequest) => check_name(&data, "model", problems),
             Some(EventType::Error) => check_name(&data, "errorType", problems),
             Some(EventType::PageView | EventType::Custom(_)) | None => {}
         }
@@ -155,7 +182,7 @@ impl Fields {
             problems.add("metadata", "must be an object");
             return None;
         };
-        sanitize("metadata", &mut metadata, problems);
+        self.mended += sanitize(&mut metadata);
         for name in REQUIRED_METADATA {
             let problem = match metadata.get(name) {
                 Some(Value::String(text)) if text.is_empty() => "must not be empty",
@@ -170,8 +197,13 @@ impl Fields {
 
     /// How many unknown fields are left.
     pub(super) fn unknown(&self) -> u64 {
-        self.object.keys().filter(|name| !is_known(name) && !RESERVED.contains(&name.as_str())).count() as u64
+        self.object.keys().filter(|name| is_unknown(name)).count() as u64
     }
+}
+
+/// Whether nobody knows a field of this name at the top.
+pub(super) fn is_unknown(name: &str) -> bool {
+    !KNOWN.contains(&name) && !RESERVED.contains(&name)
 }
 
 /// The value of a field that must be there.
@@ -186,11 +218,6 @@ fn required<T>(name: &str, given: Given<T>, problems: &mut Problems) -> Option<T
     }
 }
 
-fn trimmed(text: String) -> String {
-    let trimmed = text.trim();
-    if trimmed.len() == text.len() { text } else { trimmed.to_owned() }
-}
-
 fn check_name(data: &Object, name: &str, problems: &mut Problems) {
     let problem = match data.get(name) {
         Some(Value::String(text)) if text.is_empty() => "must not be empty",
@@ -201,15 +228,15 @@ fn check_name(data: &Object, name: &str, problems: &mut Problems) {
 }
 
 fn check_ai_request(data: &Object, problems: &mut Problems) {
-    check_name(data, "model", problems);
+    let given = |name: &str| data.get(name).filter(|value| !value.is_null());
     for name in TOKEN_FIELDS {
-        if data.get(name).is_some_and(|value| whole_number(value).is_none_or(|tokens| tokens > MAX_TOKENS)) {
+        if given(name).is_some_and(|value| whole_number(value).is_none_or(|tokens| tokens > MAX_TOKENS)) {
             problems
                 .add(format_args!("eventData.{name}"), format_args!("must be a whole number from 0 to {MAX_TOKENS}"));
         }
     }
     let is_cost = |value: &Value| value.as_f64().is_some_and(|cost| (0.0..=MAX_COST_USD).contains(&cost));
-    if data.get("cost").is_some_and(|value| !is_cost(value)) {
+    if given("cost").is_some_and(|value| !is_cost(value)) {
         problems.add("eventData.cost", format_args!("must be US dollars as a number from 0 to {MAX_COST_USD}"));
     }
 }

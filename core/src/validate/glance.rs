@@ -53,7 +53,8 @@ mod tests {
             (r#"{"eventId":7,"timestamp":"yesterday"}"#, true, None),
             (r#"{"eventId":"e","timestamp":-1}"#, true, None),
             (r#"{"timestamp":99999999999999}"#, false, None),
-            (r#"{"timestamp":1,"timestamp":2,"eventData":{"n":1e999}}"#, false, Some(2)),
+            (r#"{"timestamp":1,"timestamp":1772323200002,"eventData":{"n":1e999}}"#, false, Some(1_772_323_200_002)),
+            (r#"{"timestamp":1772323200}"#, false, None),
         ] {
             assert_eq!(glance(text), Some(Glance { has_id, time_ms }), "{text}");
         }

@@ -1,8 +1,11 @@
 //! What a deployment may configure of the rules.
 
-use crate::event::EventType;
+use super::ids::{PLACEHOLDER_IDS, trimmed_id};
+use crate::event::{ANONYMOUS_PREFIX, EventType};
 use crate::ip_policy::IpPolicy;
-use crate::limits::{DEFAULT_LATENESS_MS, MAX_CUSTOM_EVENT_TYPES, MAX_EARLINESS_MS, MAX_EVENT_TYPE_BYTES};
+use crate::limits::{
+    DEFAULT_LATENESS_MS, MAX_CUSTOM_EVENT_TYPES, MAX_EARLINESS_MS, MAX_EVENT_TYPE_BYTES, MAX_IDENTITY_BYTES,
+};
 
 /// The rules of one deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,34 @@ pub struct Rules {
     lateness_ms: Option<i64>,
     earliness_ms: i64,
     ip_policy: IpPolicy,
+    placeholders: Placeholders,
+}
+
+/// Ids of users that name nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Placeholders {
+    ids: Vec<Box<str>>,
+    /// A bit for each of them, several to a bit, so that most ids are compared with none.
+    bits: u64,
+}
+
+impl Placeholders {
+    fn new<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
+        let ids: Vec<Box<str>> = ids.into_iter().map(trimmed_id).filter(|id| !id.is_empty()).map(Into::into).collect();
+        let bits = ids.iter().fold(0, |bits, id| bits | Self::bit(id));
+        Self { ids, bits }
+    }
+
+    /// The bit of an id, whatever its case.
+    fn bit(id: &str) -> u64 {
+        let end = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte | 0x20));
+        let (first, last) = (end(id.as_bytes().first()), end(id.as_bytes().last()));
+        1 << ((first ^ last << 2 ^ id.len() << 1) & 63)
+    }
+
+    fn contain(&self, id: &str) -> bool {
+        self.bits & Self::bit(id) != 0 && self.ids.iter().any(|known| known.eq_ignore_ascii_case(id))
+    }
 }
 
 impl Default for Rules {
@@ -21,6 +52,7 @@ impl Default for Rules {
             lateness_ms: Some(DEFAULT_LATENESS_MS),
             earliness_ms: MAX_EARLINESS_MS,
             ip_policy: IpPolicy::Keep,
+            placeholders: Placeholders::new(PLACEHOLDER_IDS),
         }
     }
 }
@@ -64,7 +96,8 @@ impl Rules {
         if earliness_ms < 0 {
             return Err(RulesError::Earliness(earliness_ms));
         }
-        Ok(Self { custom_types: names, lateness_ms, earliness_ms, ip_policy })
+        let placeholders = Placeholders::new(PLACEHOLDER_IDS);
+        Ok(Self { custom_types: names, lateness_ms, earliness_ms, ip_policy, placeholders })
     }
 
     /// The same rules for history: an event may lie however long before its arrival.
@@ -77,6 +110,25 @@ impl Rules {
     #[must_use]
     pub fn with_ip_policy(self, ip_policy: IpPolicy) -> Self {
         Self { ip_policy, ..self }
+    }
+
+    /// The same rules with other ids that name nobody than [`PLACEHOLDER_IDS`]. An event whose `userId` is one, in whatever case,
+    /// counts in everything but users.
+    ///
+    /// # Errors
+    /// One of them is longer than a `userId` may be.
+    pub fn with_placeholder_ids<'a>(self, ids: impl IntoIterator<Item = &'a str>) -> Result<Self, RulesError> {
+        let placeholders = Placeholders::new(ids);
+        // An event that has one keeps it, as the id of nobody.
+        match placeholders.ids.iter().find(|id| id.len() > MAX_IDENTITY_BYTES - ANONYMOUS_PREFIX.len()) {
+            Some(id) => Err(RulesError::PlaceholderId(id.chars().take(MAX_EVENT_TYPE_BYTES).collect())),
+            None => Ok(Self { placeholders, ..self }),
+        }
+    }
+
+    /// Whether a `userId` names nobody.
+    pub fn is_placeholder(&self, user_id: &str) -> bool {
+        self.placeholders.contain(user_id)
     }
 
     /// Milliseconds before its arrival that an event may lie; `None` where there is no limit.
@@ -127,6 +179,9 @@ pub enum RulesError {
     /// A negative lateness.
     #[error("the lateness is {0} ms: it must not be negative")]
     Lateness(i64),
+    /// A placeholder that no `userId` can be.
+    #[error("the placeholder id {0:?} is too long: a userId has at most {MAX_IDENTITY_BYTES} bytes")]
+    PlaceholderId(String),
     /// A negative earliness.
     #[error("the earliness is {0} ms: it must not be negative")]
     Earliness(i64),

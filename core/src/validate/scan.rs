@@ -26,6 +26,7 @@ pub(super) struct Scanned<'a> {
     pub(super) session_id: &'a str,
     pub(super) event_type: EventType,
     pub(super) timestamp_ms: i64,
+    pub(super) tells_time: bool,
     pub(super) event_data: Json<'a>,
     pub(super) metadata: Json<'a>,
     pub(super) unknown_fields: u64,
@@ -60,6 +61,8 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
             b"v" | b"project" | b"name" => {
                 cursor.value(0)?;
             }
+            // They move the time, by rules that are not for the short way.
+            b"sentAt" | b"countedAt" => return None,
             _ => {
                 cursor.value(0)?;
                 unknown_fields += 1;
@@ -79,7 +82,13 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         None => None,
     };
     let user_id = match (user_id, anonymous_id) {
-        (Some(id), _) => Cow::Borrowed(identifier(text, id, MAX_IDENTITY_BYTES)?),
+        (Some(id), _) => {
+            let id = identifier(text, id, MAX_IDENTITY_BYTES)?;
+            if rules.is_placeholder(id) {
+                return None;
+            }
+            Cow::Borrowed(id)
+        }
         (None, Some(id)) => {
             let id = identifier(text, id, MAX_IDENTITY_BYTES - ANONYMOUS_PREFIX.len())?;
             Cow::Owned(format!("{ANONYMOUS_PREFIX}{id}"))
@@ -98,6 +107,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         session_id: identifier(text, session_id?, MAX_IDENTITY_BYTES)?,
         event_type,
         timestamp_ms: time_of(text, timestamp, event_id, arrived_ms, rules)?,
+        tells_time: timestamp.is_some() || event_id.is_some(),
         event_data,
         metadata: metadata?,
         unknown_fields,

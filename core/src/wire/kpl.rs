@@ -101,13 +101,34 @@ pub fn take_apart(data: &[u8]) -> Result<Vec<Vec<u8>>, RecordError> {
     Ok(aggregate.records.into_iter().map(|record| record.data).collect())
 }
 
+/// How many records an aggregated record has that cannot be taken apart, as far as its message tells: at least one.
+pub(crate) fn count_records(data: &[u8]) -> u64 {
+    let message = data.strip_prefix(&MAGIC).unwrap_or_default();
+    let message = message.split_last_chunk::<DIGEST_BYTES>().map_or(message, |(message, _)| message);
+    let mut counts = [0; 4];
+    // What was counted until the damage is known to be there.
+    let _ = count_fields(message, &mut counts);
+    counts[3].clamp(1, MAX_SUB_RECORDS) as u64
+}
+
 /// Counts what the message has of each field before anything is made of it: an empty record costs two bytes on the wire
 /// and dozens in memory.
 fn check_counts(message: &[u8]) -> Result<(), RecordError> {
+    let mut counts = [0; 4];
+    count_fields(message, &mut counts)?;
+    match counts {
+        [_, _, _, records] if records > MAX_SUB_RECORDS => Err(RecordError::TooManyEvents { count: records as u64 }),
+        [_, keys, hash_keys, _] if keys.max(hash_keys) > MAX_SUB_RECORDS => {
+            Err(RecordError::Aggregate { damage: Damage::Table })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn count_fields(message: &[u8], counts: &mut [usize; 4]) -> Result<(), RecordError> {
     let damaged = |damage| RecordError::Aggregate { damage };
     let unreadable = || damaged(Damage::Message("it ends within a field".to_owned()));
     let mut rest = message;
-    let mut counts = [0_usize; 4];
     while !rest.is_empty() {
         let key = prost::decode_length_delimiter(&mut rest).map_err(|_| unreadable())?;
         let skip = match key & 7 {
@@ -125,11 +146,7 @@ fn check_counts(message: &[u8]) -> Result<(), RecordError> {
             *count += 1;
         }
     }
-    match counts {
-        [_, _, _, records] if records > MAX_SUB_RECORDS => Err(RecordError::TooManyEvents { count: records as u64 }),
-        [_, keys, hash_keys, _] if keys.max(hash_keys) > MAX_SUB_RECORDS => Err(damaged(Damage::Table)),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Records that become one aggregated record.

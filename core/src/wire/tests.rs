@@ -48,6 +48,8 @@ fn what_does_not_decompress_is_corrupt() {
             let error = decompress(&whole[..cut]).unwrap_err();
             assert!(matches!(error, RecordError::Corrupt { .. }), "cut at {cut}: {error}");
         }
+        let padded = [gzip(&data), vec![0; 1_000]].concat();
+        assert_eq!(decompress(&padded).unwrap(), &*data, "as tapes pad it");
         let trailing = [&*whole, b"rubbish"].concat();
         assert!(matches!(decompress(&trailing), Err(RecordError::Corrupt { .. })));
     }
@@ -109,11 +111,15 @@ fn records_are_split_by_their_form() {
         ("{}\nnot json\n{}", &["{}", "not json", "{}"]),
         ("{bad}\n{}", &["{bad}", "{}"]),
         ("x\n{}", &["x", "{}"]),
-        // One bad event each: an array and an object over several lines, both cut; two events without a newline.
-        ("[{},\n{}\n", &["[{},\n{}"]),
-        ("[{}] {}", &["[{}] {}"]),
+        // Arrays without an end, or one after the other; events without a newline between them.
+        ("[{},\n{}\n", &["{}", "{}"]),
+        ("[{}] {}", &["{}", "{}"]),
+        ("[{}]\n[{},{}]", &["{}", "{}", "{}"]),
+        ("{}\n[{},7]\n{}{}", &["{}", "{}", "7", "{}", "{}"]),
+        ("{}{}", &["{}", "{}"]),
+        ("{\n \"a\": 1\n}\n{\n \"b\": {}\n}", &["{\n \"a\": 1\n}", "{\n \"b\": {}\n}"]),
+        // One bad event: an object over several lines that is cut.
         ("{\n  \"a\": {}\n", &["{\n  \"a\": {}"]),
-        ("{}{}", &["{}{}"]),
         ("not json", &["not json"]),
         ("null", &["null"]),
     ] {
@@ -129,6 +135,7 @@ fn a_line_that_is_no_text_spoils_only_itself() {
     assert_eq!(split(b"{}\n\xff{}\n{}").unwrap(), [Raw::Text("{}"), Raw::NotText(b"\xff{}"), Raw::Text("{}")]);
     assert_eq!(split(b"{\"a\":\"\xff\"}").unwrap(), [Raw::NotText(b"{\"a\":\"\xff\"}")]);
     assert_eq!(split(b"[\"\xff\"]").unwrap(), [Raw::NotText(b"[\"\xff\"]")]);
+    assert_eq!(split(b"[{},{\"a\":\"\xff\"},{}]").unwrap().len(), 3);
 }
 
 #[test]
@@ -158,6 +165,7 @@ fn an_event_is_written_as_it_came() {
         session_id: "s".into(),
         event_type: EventType::PageView,
         timestamp_ms: 1_772_323_200_000,
+        counted_ms: 1_772_323_200_000,
         event_data: Json::EMPTY,
         metadata: json!({"platform": "wëb"}).into(),
     };
@@ -165,6 +173,8 @@ fn an_event_is_written_as_it_came() {
     assert_eq!(to_json(&event), format!(r#"{text}"metadata":{{"platform":"wëb"}}}}"#));
     event.event_data = json!({"n": 1.5}).into();
     assert_eq!(to_json(&event), format!(r#"{text}"eventData":{{"n":1.5}},"metadata":{{"platform":"wëb"}}}}"#));
+    event.counted_ms += 900_000;
+    assert!(to_json(&event).contains(r#""timestamp":1772323200000,"countedAt":1772324100000,"eventData""#));
 }
 
 proptest! {

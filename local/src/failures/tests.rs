@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::Method;
-use headcount_consumer::kept::{BatchInfo, Condition, RequestContext, ResponseContext};
+use headcount_consumer::kept::{BatchInfo, RequestContext, ResponseContext};
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn invocation(shard: &str, at: &str, sequence: u64, size: usize) -> KeptInvocati
         request_context: RequestContext {
             request_id: "c9b8fa9f".into(),
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:consumer".into(),
-            condition: Condition::RetryAttemptsExhausted,
+            condition: "RetryAttemptsExhausted".into(),
             approximate_invoke_count: 101,
         },
         response_context: Some(ResponseContext {
@@ -187,7 +187,8 @@ async fn little_s3() -> String {
 async fn s3_keeps_invocations() {
     for place in ["s3://bucket", "s3://bucket/kept/here"] {
         let credentials = SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test"));
-        let store = bucket::of("bucket", credentials, Some("us-east-1".into()), Some(little_s3().await)).unwrap();
+        let store =
+            headcount_log::s3::of("bucket", credentials, Some("us-east-1".into()), Some(little_s3().await)).unwrap();
         let failures = Failures::open(place).unwrap();
         let prefix = Path::from(place.trim_start_matches("s3://bucket"));
         failures.store.set(Opened { store, prefix }).unwrap();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, timeout_at};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
-use serde_json::Value;
+use headcount_aggregator::Following;
+use headcount_aggregator::handler::FOLLOW;
+use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::fleet::{Fleet, InvokeError};
@@ -56,6 +58,16 @@ fn read_answer(answer: &[u8]) -> Result<KinesisEventResponse, String> {
 pub async fn roll_up(aggregator: &Fleet, deadline: Instant) -> Result<(), String> {
     let answer = aggregator.invoke("{}", deadline).await.map_err(|error: InvokeError| error.to_string())?;
     failed_date(&answer).map_or(Ok(()), Err)
+}
+
+/// Has the aggregator follow what nobody followed.
+///
+/// # Errors
+/// Why the run failed.
+pub async fn follow(aggregator: &Fleet, deadline: Instant) -> Result<Following, String> {
+    let event = json!({ "task": FOLLOW }).to_string();
+    let answer = aggregator.invoke(event, deadline).await.map_err(|error: InvokeError| error.to_string())?;
+    serde_json::from_slice(&answer).map_err(|error| format!("the aggregator's answer is none of a light run: {error}"))
 }
 
 /// The first date that an aggregator's answer calls failed.

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use headcount_aggregator::follow::{Following, follow_behind};
 use headcount_aggregator::roll_up::roll_up;
-use headcount_consumer::deps::Deps;
-use headcount_consumer::handler::handle;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
-use headcount_store::dynamo::DynamoStore;
 use tokio::time::Instant;
 
+use super::in_process::InProcess;
 use super::{Aggregator, MachineOptions, ROLL_UP_TIMEOUT};
 use crate::error::LocalError;
 use crate::lambda::fleet::{Fleet, FleetOptions};
@@ -58,12 +57,16 @@ impl Functions {
         })
     }
 
-    /// The two fleets, where the functions run as processes. `table` is the embedded one's endpoint.
-    pub(super) fn fleets(options: &MachineOptions, table: &str) -> Result<Option<[Arc<Fleet>; 2]>, LocalError> {
+    /// The two fleets, where the functions run as processes. `table` is the embedded one's endpoint, `log` its folder.
+    pub(super) fn fleets(
+        options: &MachineOptions,
+        table: &str,
+        log: &Path,
+    ) -> Result<Option<[Arc<Fleet>; 2]>, LocalError> {
         let Self::Processes { consumer, aggregator, environment, dynamodb_endpoint } = &options.functions else {
             return Ok(None);
         };
-        let mut variables = variables(options)?;
+        let mut variables = variables(options, log)?;
         variables.push(("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_endpoint.clone().unwrap_or_else(|| table.to_owned())));
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
         let environment: Vec<_> = variables.chain(environment.iter().cloned()).collect();
@@ -80,7 +83,7 @@ impl Functions {
 }
 
 /// What the programs must know of the pipeline's options.
-fn variables(options: &MachineOptions) -> Result<Vec<(&'static str, String)>, LocalError> {
+fn variables(options: &MachineOptions, log: &Path) -> Result<Vec<(&'static str, String)>, LocalError> {
     let rules = &options.rules;
     let lateness_days = match rules.lateness_ms() {
         Some(ms) if ms % DAY_MS == 0 && rules.earliness_ms() == MAX_EARLINESS_MS => ms / DAY_MS,
@@ -99,11 +102,19 @@ fn variables(options: &MachineOptions) -> Result<Vec<(&'static str, String)>, Lo
         (headcount_consumer::config::PROJECT, options.project.clone()),
         (headcount_consumer::config::LATENESS_DAYS, lateness_days.to_string()),
         (headcount_consumer::config::IP_POLICY, ip_policy.to_owned()),
-        (headcount_aggregator::config::VERIFY_AT_CLOSE, options.verify_at_close.to_string()),
+        (headcount_consumer::config::LOG, log.display().to_string()),
+        (headcount_consumer::config::EVENT_ITEMS, options.items.event_items.to_string()),
+        (headcount_consumer::config::USER_INDEX, options.items.user_index.to_string()),
         (headcount_consumer::config::EVENT_TYPES, rules.custom_types().collect::<Vec<_>>().join(",")),
     ];
     if let Some(zone) = options.zone {
         variables.push((headcount_consumer::config::REPORTING_ZONE, zone.name().to_owned()));
+    }
+    if let Some(days) = options.log_retention_days {
+        variables.push((headcount_consumer::config::EVENT_RETENTION_DAYS, days.to_string()));
+    }
+    if let Some(generation) = &options.stream_generation {
+        variables.push((headcount_consumer::config::STREAM_GENERATION, generation.clone()));
     }
     Ok(variables)
 }
@@ -111,7 +122,7 @@ fn variables(options: &MachineOptions) -> Result<Vec<(&'static str, String)>, Lo
 /// What the mapping hands its batches to.
 pub enum Consumer {
     /// The handler and all it remembers; one for all shards, as one warm function would be.
-    InProcess(Box<Deps<DynamoStore>>),
+    InProcess(Arc<InProcess>),
     /// Processes, one for each shard in flight.
     Processes(ConsumerProcesses),
 }
@@ -119,11 +130,7 @@ pub enum Consumer {
 impl Function for Consumer {
     async fn invoke(&self, event: KinesisEvent, deadline: Instant) -> Result<KinesisEventResponse, FunctionError> {
         match self {
-            Self::InProcess(deps) => {
-                // Without its type, which is too deep for the compiler to look through again.
-                let handled: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(handle(deps, event, deadline));
-                handled.await.map_err(FunctionError::new)
-            }
+            Self::InProcess(consumer) => consumer.handle(event, deadline).await.map_err(FunctionError::new),
             Self::Processes(processes) => processes.invoke(event, deadline).await,
         }
     }
@@ -144,9 +151,23 @@ pub(super) async fn aggregate(aggregator: Arc<Aggregator>, fleet: Option<Arc<Fle
     }
 }
 
+/// One light run of the aggregator: it follows what nobody followed.
+pub(super) async fn follow(
+    aggregator: &Aggregator,
+    fleet: Option<&Fleet>,
+    deadline: Instant,
+) -> Result<Following, String> {
+    if let Some(fleet) = fleet {
+        return functions::follow(fleet, deadline).await;
+    }
+    let run: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(follow_behind(aggregator, deadline));
+    run.await.map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use headcount_core::validate::Rules;
+    use headcount_follow::ItemOptions;
 
     use super::*;
 
@@ -168,17 +189,33 @@ mod tests {
             Rules::new(types, late, MAX_EARLINESS_MS, IpPolicy::Truncate).unwrap()
         };
         let zone = Some(chrono_tz::Europe::Berlin);
-        let options = MachineOptions { rules: rules(Some(3 * DAY_MS)), zone, ..MachineOptions::default() };
-        let told = variables(&options).unwrap();
+        let items = ItemOptions { event_items: false, user_index: true };
+        let stream_generation = Some("2".to_owned());
+        let log_retention_days = Some(30);
+        let rules_of_days = rules(Some(3 * DAY_MS));
+        let options = MachineOptions {
+            rules: rules_of_days,
+            zone,
+            items,
+            stream_generation,
+            log_retention_days,
+            ..MachineOptions::default()
+        };
+        let told = variables(&options, Path::new("/data/log")).unwrap();
         let read = |name: &str| told.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let consumer = headcount_consumer::config::Config::read(read).unwrap();
         assert_eq!((&consumer.settings.rules, consumer.settings.zone), (&options.rules, zone));
+        assert_eq!((&*consumer.log, consumer.settings.items), ("/data/log", items));
+        assert_eq!(
+            (consumer.settings.log_retention_days, consumer.settings.stream_generation),
+            (30, Some("2".to_owned()))
+        );
         assert_eq!((consumer.tables.events, consumer.settings.project), (options.table, options.project));
         let aggregator = headcount_aggregator::config::Config::read(read).unwrap();
         assert_eq!(aggregator.settings.lateness_ms, 3 * DAY_MS);
         for late in [None, Some(DAY_MS / 2)] {
             let options = MachineOptions { rules: rules(late), ..MachineOptions::default() };
-            assert!(variables(&options).unwrap_err().to_string().contains("whole days"));
+            assert!(variables(&options, Path::new("/data/log")).unwrap_err().to_string().contains("whole days"));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use headcount_core::validate::Rules;
+use headcount_follow::ItemOptions;
 
 use super::functions::Functions;
 use crate::mapping::options::{FUNCTION_TIMEOUT, MAX_BATCH_SIZE};
@@ -14,7 +15,8 @@ use crate::schedule::INTERVAL;
 /// How the pipeline of one machine is set up.
 #[derive(Clone, Debug)]
 pub struct MachineOptions {
-    /// Where the table, the checkpoints and the journal of accepted records are kept; `None` keeps nothing beyond the process.
+    /// Where the log, the table, the mapping's checkpoints and the journal of accepted records are kept; `None` keeps nothing
+    /// beyond the process.
     pub data_dir: Option<PathBuf>,
     /// Where batches are kept that cannot pass: a folder or `s3://bucket/prefix`. `None` takes the folder
     /// [`super::FAILURES_FOLDER`] of the data directory; without that either, they are retried without end.
@@ -29,9 +31,9 @@ pub struct MachineOptions {
     pub shards: u32,
     /// The table's name.
     pub table: String,
-    /// The reporting zone; `None` takes that of the table, UTC for a new one.
+    /// The reporting zone; `None` takes that of an existing log, UTC for a new one.
     pub zone: Option<Tz>,
-    /// The project's name, for a new table.
+    /// The project's name, for a new log.
     pub project: String,
     /// What makes an event acceptable.
     pub rules: Rules,
@@ -43,8 +45,12 @@ pub struct MachineOptions {
     pub function_timeout: Duration,
     /// How long a batch waits for more records.
     pub window: Duration,
-    /// Whether a day is verified against its events when it closes, which reads each of them once more.
-    pub verify_at_close: bool,
+    /// Which items are written for people to look at.
+    pub items: ItemOptions,
+    /// Days that the log keeps an entry; `None` takes those of an existing log, the default for a new one.
+    pub log_retention_days: Option<u32>,
+    /// Tells a stream that was deleted and created again under its old name from the first one.
+    pub stream_generation: Option<String>,
     /// How often the open days are aggregated.
     pub roll_up_interval: Duration,
 }
@@ -68,7 +74,9 @@ impl Default for MachineOptions {
             batch_size: MAX_BATCH_SIZE,
             function_timeout: FUNCTION_TIMEOUT,
             window: Duration::ZERO,
-            verify_at_close: true,
+            items: ItemOptions::default(),
+            log_retention_days: None,
+            stream_generation: None,
             roll_up_interval: INTERVAL,
         }
     }

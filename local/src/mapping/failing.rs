@@ -3,9 +3,8 @@
 
 use std::ops::Range;
 
-use headcount_consumer::kept::Condition;
-
 use super::batch::Verdict;
+use crate::aws_names::{RECORD_AGE_EXCEEDED, RETRY_ATTEMPTS_EXHAUSTED};
 
 /// When a piece of a batch is split, and when it is given up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,8 +36,8 @@ pub(super) enum Next {
     GiveUp {
         /// How many.
         records: usize,
-        /// Why.
-        condition: Condition,
+        /// Why: one of [`crate::aws_names::CONDITIONS`].
+        condition: &'static str,
     },
     /// The whole batch is passed.
     Done,
@@ -89,12 +88,12 @@ impl Pieces {
             self.tries = self.tries.saturating_add(1);
             // The first try is no retry.
             if limits.max_retries.is_some_and(|most| self.tries > most) {
-                return Next::GiveUp { records: piece.len(), condition: Condition::RetryAttemptsExhausted };
+                return Next::GiveUp { records: piece.len(), condition: RETRY_ATTEMPTS_EXHAUSTED };
             }
         }
         let records = too_old(piece.clone()).min(piece.len());
         if records > 0 {
-            return Next::GiveUp { records, condition: Condition::EventAgeExceeded };
+            return Next::GiveUp { records, condition: RECORD_AGE_EXCEEDED };
         }
         if splits {
             self.ends.push(piece.start + piece.len() / 2);
@@ -170,7 +169,7 @@ mod tests {
                     pieces.answered(&verdict, limits, NEVER)
                 }
                 Next::GiveUp { records, condition } => {
-                    assert_eq!(condition, Condition::RetryAttemptsExhausted);
+                    assert_eq!(condition, RETRY_ATTEMPTS_EXHAUSTED);
                     run.kept.push(piece.start..piece.start + records);
                     pieces.gave_up(records)
                 }
@@ -267,7 +266,7 @@ mod tests {
     fn records_that_are_too_old_are_given_up_before_the_rest_is_tried_on() {
         let mut pieces = Pieces::new(10);
         let old = |piece: Range<usize>| 3usize.saturating_sub(piece.start);
-        let age = |records| Next::GiveUp { records, condition: Condition::EventAgeExceeded };
+        let age = |records| Next::GiveUp { records, condition: RECORD_AGE_EXCEEDED };
         assert_eq!(pieces.answered(&Verdict::From(1), limits(9), old), age(2));
         assert_eq!(pieces.piece(), 1..10);
         // The destination was away: the same piece again.

@@ -2,7 +2,7 @@
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use chrono::{DateTime, SecondsFormat, Utc};
-use headcount_consumer::kept::{BatchInfo, Condition, KeptInvocation, RequestContext, ResponseContext};
+use headcount_consumer::kept::{BatchInfo, KeptInvocation, RequestContext, ResponseContext};
 
 use super::batch::Source;
 use crate::failures::id_of;
@@ -16,7 +16,8 @@ const FUNCTION: &str = "headcount-consumer";
 /// Why and when.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GivenUp {
-    pub(super) condition: Condition,
+    /// One of [`crate::aws_names::CONDITIONS`].
+    pub(super) condition: &'static str,
     /// How often the function was called with these records.
     pub(super) calls: u32,
     /// Whether the last call failed as a whole, and not by naming records.
@@ -41,7 +42,7 @@ pub(super) fn kept(source: &Source, records: &[KinesisEventRecord], given_up: Gi
         request_context: RequestContext {
             request_id: id_of(&format!("{}|{}|{at}", source.shard, sequence(first))),
             function_arn: function_arn(&source.arn),
-            condition: given_up.condition,
+            condition: given_up.condition.to_owned(),
             approximate_invoke_count: u64::from(given_up.calls.max(1)),
         },
         response_context: Some(ResponseContext {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use headcount_store::clock::Clock;
-use headcount_store::retry::Jitter;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use tokio::sync::watch;
 
 use super::failing::Limits;
@@ -38,6 +38,10 @@ pub const LIST_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The most retries of a record (the service's own bound; without one there is no end).
 pub const MAX_RETRIES: u32 = 10_000;
+
+/// How old a record may become before a mapping with a failure destination gives it up, unless said otherwise: two hours
+/// less than the shortest retention of a stream. A count of retries would be spent within minutes of an outage.
+pub const GIVE_UP_AGE: Duration = Duration::from_hours(22);
 
 /// Within these a bound of a record's age must lie (the service's own bounds; without one there is none).
 pub const RECORD_AGES: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(168);
@@ -155,6 +159,12 @@ impl FailurePolicy {
     pub fn give_up_after(max_retries: u32, destination: Failures, jitter: Jitter) -> Self {
         let (max_retries, destination) = (Some(max_retries), Some(destination));
         Self { bisect: true, max_retries, destination, ..Self::retry_without_end(jitter) }
+    }
+
+    /// Splits what fails, and tries it again until it is older than `age`: then it is kept at `destination`.
+    pub fn give_up_older_than(age: Duration, destination: Failures, jitter: Jitter) -> Self {
+        let (max_record_age, destination) = (Some(age), Some(destination));
+        Self { bisect: true, max_record_age, destination, ..Self::retry_without_end(jitter) }
     }
 
     /// As it is, but a batch whose call failed as a whole is split.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use aws_lambda_events::event::kinesis::KinesisEventRecord;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
-use headcount_store::retry::Jitter;
+use headcount_runtime::retry::Jitter;
 use tokio::sync::watch;
 
 use super::*;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir;

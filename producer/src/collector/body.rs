@@ -5,9 +5,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use flate2::bufread::MultiGzDecoder;
 use headcount_core::limits::MAX_RECORD_BYTES;
-use headcount_core::wire::MAX_ZSTD_WINDOW_LOG;
+use headcount_core::wire::{Gunzip, MAX_ZSTD_WINDOW_LOG};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body;
@@ -38,26 +37,9 @@ pub(super) enum Encoding {
     Zstd,
 }
 
-/// Media types that hold events. None at all and `text/plain` are what a browser's beacon sends.
-const MEDIA_TYPES: [&str; 7] = [
-    "application/json",
-    "application/x-ndjson",
-    "application/ndjson",
-    "application/jsonl",
-    "application/x-json-stream",
-    "text/plain",
-    "application/octet-stream",
-];
-
 impl Encoding {
     /// What the headers say of the body, before any of it is read.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
-        if let Some(given) = headers.get(CONTENT_TYPE) {
-            let media_type = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-            if !MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(media_type)) {
-                return Err(Refusal::MediaType);
-            }
-        }
         let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
             return Err(Refusal::TooLarge);
@@ -83,7 +65,7 @@ impl Encoding {
     pub(super) fn open(self, body: Bytes) -> Result<Bytes, Refusal> {
         match self {
             Self::Plain => Ok(body),
-            Self::Gzip => read_bounded(MultiGzDecoder::new(&*body)),
+            Self::Gzip => read_bounded(Gunzip::new(&*body)),
             Self::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(&*body).map_err(|error| corrupt(&error))?;
                 decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).map_err(|error| corrupt(&error))?;
@@ -92,6 +74,18 @@ impl Encoding {
         }
     }
 }
+
+/// Whether a body is what a form sends, and no JSON. What a body is called says little: `curl -d` calls all of them a form.
+pub(super) fn is_form(headers: &HeaderMap, plain: &[u8]) -> bool {
+    let called = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
+    let media_type = called.split(';').next().unwrap_or_default().trim();
+    let is_called_form = FORMS.iter().any(|form| form.eq_ignore_ascii_case(media_type));
+    let begin = plain.strip_prefix(b"\xef\xbb\xbf").unwrap_or(plain).trim_ascii_start();
+    is_called_form && !matches!(begin.first(), None | Some(b'{' | b'['))
+}
+
+/// What browsers call the bodies of forms.
+const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];
 
 fn read_bounded(decoder: impl Read) -> Result<Bytes, Refusal> {
     let mut plain = Vec::new();

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use headcount_core::counters::NONE;
 use headcount_core::event::Event;
 use headcount_core::ip_policy::{IpPolicy, WITHHELD};
 use headcount_core::rejection::{Problem, Problems};
-use headcount_core::validate::{Rules, validate_new};
+use headcount_core::validate::{Rules, mend, validate_new};
 use headcount_core::wire::{Raw, RecordError, split};
 use serde_json::value::RawValue;
 
@@ -55,7 +56,9 @@ fn judge_one(raw: Raw<'_>, sender: &Sender<'_>, rules: &Rules, ip_policy: IpPoli
         problems.add("", "the event is not valid JSON: its bytes are not UTF-8");
         return Err(problems);
     };
-    let filled = fill(text, sender, ip_policy);
+    // What the parser refuses in properties that nobody counts must not keep the fields of the request out.
+    let (text, _) = mend(text);
+    let filled = fill(&text, sender, ip_policy);
     validate_new(&filled, sender.now_ms, rules, || new_event_id(sender.now_ms))
         .map(|accepted| accepted.event.into_owned())
 }
@@ -82,9 +85,14 @@ fn fill<'a>(text: &'a str, sender: &Sender<'_>, ip_policy: IpPolicy) -> Cow<'a, 
         Some(Err(_)) => None,
     };
     let address = address.map(|address| quoted(&ip_policy.apply(&address).unwrap_or_else(|| WITHHELD.to_owned())));
-    let agent = match given(&metadata, "userAgent") {
-        None => sender.user_agent.map(quoted),
-        Some(_) => None,
+    let agent = match given(&metadata, "userAgent").map(|raw| serde_json::from_str::<String>(raw.get())) {
+        Some(Ok(agent)) if !agent.trim().is_empty() => None,
+        Some(Err(_)) => None,
+        // An event is no worse for a client that names none.
+        None | Some(Ok(_)) => {
+            let agent = sender.user_agent.filter(|agent| agent.chars().any(|c| !c.is_whitespace() && !c.is_control()));
+            Some(quoted(agent.unwrap_or(NONE)))
+        }
     };
     let mut filled = String::with_capacity(text.len() + 200);
     for (name, value) in [("ipAddress", &address), ("userAgent", &agent)] {

@@ -22,7 +22,7 @@ pub(super) enum Refusal {
     WriteKey,
     #[error("pages of this origin may not post: name it among the collector's allowed origins")]
     Origin,
-    #[error("send events as application/json or application/x-ndjson")]
+    #[error("the body is a form: send events as JSON")]
     MediaType,
     #[error("compress the body with gzip or zstd, once, or not at all")]
     Encoding,

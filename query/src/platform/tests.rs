@@ -1,22 +1,21 @@
 use chrono::NaiveDate;
 use headcount_core::counters::Counters;
-use headcount_core::deployment::Deployment;
+use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_core::event::{Event, EventType, Object};
 use headcount_core::json::Json;
-use headcount_core::keys::WriteShards;
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
 use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::error::StoreError;
-use headcount_store::faulty::Faulty;
-use headcount_store::faulty::plan::{Decision, Fault, ItemFault, Operation, Request};
-use headcount_store::memory::MemoryStore;
-use headcount_store::retry::Jitter;
 use headcount_store::rows::{DailyRow, MadeOf, SketchesRow, TotalRow};
-use headcount_store::traits::{DailyStore, DeploymentStore, PartialStore, QueryStore, Stamp};
+use headcount_store::traits::{DailyStore, MetaStore, PartialStore, QueryStore, Stamp};
+use headcount_testkit::faulty::Faulty;
+use headcount_testkit::faulty::plan::{Decision, Fault, ItemFault, Operation, Request};
+use headcount_testkit::memory::MemoryStore;
 use serde_json::json;
 
 use super::*;
@@ -39,9 +38,15 @@ fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
+const TABLE: TableId = TableId(1);
+
 async fn deployed() -> MemoryStore {
-    let store = MemoryStore::new();
-    store.create_deployment(&Deployment::new(chrono_tz::UTC, "test")).await.unwrap();
+    bound(MemoryStore::new()).await
+}
+
+async fn bound(store: MemoryStore) -> MemoryStore {
+    let deployment = Deployment::new("d".to_owned(), chrono_tz::UTC, "test");
+    store.create_meta(&TableMeta { deployment, table: TABLE }).await.unwrap();
     store
 }
 
@@ -86,6 +91,7 @@ fn event(user: &str, at_ms: i64) -> Event<'static> {
         session_id: user.to_owned().into(),
         event_type: EventType::PageView,
         timestamp_ms: at_ms,
+        counted_ms: at_ms,
         event_data: Json::EMPTY,
         metadata: Json::EMPTY,
     }
@@ -93,14 +99,14 @@ fn event(user: &str, at_ms: i64) -> Event<'static> {
 
 /// A source's partial of the date, in which each of `users` looked at one page.
 async fn store_partial(store: &MemoryStore, date: NaiveDate, shard: &str, users: &[&str]) {
-    let mut partial = Partial::new(date, Source::new("events", shard), 14).unwrap();
+    let mut partial = Partial::new(date, Source::shard("events", None, shard).unwrap(), 14).unwrap();
     let start = date.and_hms_opt(9, 0, 0).unwrap().and_utc().timestamp_millis();
     for user in users {
         partial.fold(&event(user, start), chrono_tz::UTC);
     }
     partial.version = users.len() as u64;
     let stamp = Stamp { now_ms: NOON, expires_s: 0 };
-    store.write_partial(&partial.encode(), WriteShards::ONE, 0, stamp).await.unwrap();
+    store.write_partial(TABLE, &partial.encode(), 0, stamp).await.unwrap();
 }
 
 #[tokio::test]
@@ -200,24 +206,18 @@ async fn a_year_takes_few_requests_and_the_next_one_none() {
     let year = Range::ending(date("2026-06-10"), 365).unwrap();
     crate::get_feature_usage(&deps, year).await.unwrap();
     let count = || store.requests().values().sum::<u64>();
-    assert_eq!(count(), 6, "the deployment, 4 times 100 days, the open days at once: {:?}", store.requests());
+    assert_eq!(count(), 15, "the table's record, 4 times 100 days, 10 open days: {:?}", store.requests());
     let deps = self::deps(store.clone());
     get_platform_metrics(&deps, year, false).await.unwrap();
-    assert_eq!(
-        count(),
-        6 + 11,
-        "as many again, 4 times 100 sketches, totals; and one for each live day: {:?}",
-        store.requests()
-    );
+    assert_eq!(count(), 15 + 20, "as many again, 4 times 100 sketches, totals: {:?}", store.requests());
     get_platform_metrics(&deps, year, false).await.unwrap();
-    assert_eq!(count(), 6 + 11, "what was read a moment ago is not read again");
+    assert_eq!(count(), 15 + 20, "what was read a moment ago is not read again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn todays_sources_are_read_a_page_at_a_time_and_at_most_every_five_seconds() {
     // Some 25 dense partials are what DynamoDB's pages hold.
-    let store = MemoryStore::with_page_items(25);
-    store.create_deployment(&Deployment::new(chrono_tz::UTC, "test")).await.unwrap();
+    let store = bound(MemoryStore::with_page_items(25)).await;
     let today = date("2026-06-10");
     for source in 0..60 {
         store_partial(&store, today, &format!("shard-{source}"), &["ann"]).await;
@@ -226,14 +226,14 @@ async fn todays_sources_are_read_a_page_at_a_time_and_at_most_every_five_seconds
     let deps = deps(faulty.clone());
     let day = Range::new(today, today).unwrap();
     let ask = async || get_platform_metrics(&deps, day, false).await.unwrap().total.events_by_type["page_view"];
-    let pages = || faulty.requests()[&Operation::PartialsOf];
-    assert_eq!((ask().await, pages()), (60, 3), "25, 25 and 10 sources");
+    let pages = || faulty.requests()[&Operation::PartialsPage];
+    assert_eq!((ask().await, pages()), (60, 12), "25, 25 and 10 sources, and nine days without any");
 
-    store_partial(&store, today, "one more", &["eve"]).await;
+    store_partial(&store, today, "one-more", &["eve"]).await;
     tokio::time::advance(OPEN_TIME.mul_f64(0.99)).await;
-    assert_eq!((ask().await, pages()), (60, 3), "what was read is taken for current");
+    assert_eq!((ask().await, pages()), (60, 12), "what was read is taken for current");
     tokio::time::advance(OPEN_TIME.mul_f64(0.02)).await;
-    assert_eq!((ask().await, pages()), (61, 6));
+    assert_eq!((ask().await, pages()), (61, 24));
 }
 
 #[tokio::test]

@@ -1,233 +1,47 @@
-//! The way to DynamoDB: endpoint, region, credentials, timeouts.
+//! A client of DynamoDB.
 
-use std::fmt;
-use std::time::Duration;
-
-use aws_config::environment::region::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::region::ProfileFileRegionProvider;
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{Builder as ConfigBuilder, Credentials};
-use aws_smithy_http_client::Builder as HttpClientBuilder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_sdk_dynamodb::config::Builder as ConfigBuilder;
+use headcount_runtime::aws::{ConnectOptions, config_for};
 
-use super::direct::Direct;
-use super::finished::Finished;
 use super::meter::Meter;
-use super::refusal::Place;
-
-/// How long setting up a connection may take, unless told otherwise.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long one request may take in all, unless told otherwise.
-pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The region named to an endpoint that was given without one: it signs requests, and stand-ins do not care.
-const FALLBACK_REGION: &str = "us-east-1";
-
-/// How to reach DynamoDB. What is not given here is taken from the standard AWS environment: variables, then the
-/// profile files (with roles to assume), then a web identity token, the container's and the machine's own credentials.
-/// Single sign-on and `credential_process` are not built in: export such credentials into the environment.
-#[derive(Clone, Debug)]
-pub struct ConnectOptions {
-    /// Another endpoint than the region's own, as `http://127.0.0.1:8000`.
-    pub endpoint: Option<String>,
-    /// The region.
-    pub region: Option<String>,
-    /// Credentials to use as they are.
-    pub credentials: Option<StaticCredentials>,
-    /// How long setting up a connection may take.
-    pub connect_timeout: Duration,
-    /// How long one request may take in all.
-    pub operation_timeout: Duration,
-}
-
-impl Default for ConnectOptions {
-    /// All from the environment.
-    fn default() -> Self {
-        Self {
-            endpoint: None,
-            region: None,
-            credentials: None,
-            connect_timeout: CONNECT_TIMEOUT,
-            operation_timeout: OPERATION_TIMEOUT,
-        }
-    }
-}
-
-impl ConnectOptions {
-    /// For a stand-in on this machine, which takes any credentials. Nothing of the environment is used.
-    ///
-    /// ```
-    /// use headcount_store::dynamo::connect::ConnectOptions;
-    /// let options = ConnectOptions::local("http://127.0.0.1:8000");
-    /// assert_eq!(options.endpoint.as_deref(), Some("http://127.0.0.1:8000"));
-    /// ```
-    pub fn local(endpoint: impl Into<String>) -> Self {
-        Self {
-            endpoint: Some(endpoint.into()),
-            region: Some(FALLBACK_REGION.to_owned()),
-            credentials: Some(StaticCredentials {
-                access_key_id: "local".to_owned(),
-                secret_access_key: "local".to_owned(),
-                session_token: None,
-            }),
-            ..Self::default()
-        }
-    }
-}
-
-/// An access key with its secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StaticCredentials {
-    /// The access key's id.
-    pub access_key_id: String,
-    /// Its secret.
-    pub secret_access_key: String,
-    /// The session's token, for keys that expire.
-    pub session_token: Option<String>,
-}
-
-impl fmt::Debug for StaticCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StaticCredentials")
-    }
-}
+use super::refusal::Endpoint;
 
 /// A client of DynamoDB. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub(crate) client: Client,
-    pub(crate) place: Place,
-    pub(crate) direct: Direct,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl Connection {
     /// Where requests go, for messages: the endpoint, or the region.
-    pub fn place(&self) -> String {
-        self.place.to_string()
+    pub fn endpoint(&self) -> String {
+        self.endpoint.to_string()
     }
 }
 
-/// A client after these options. Nothing is sent yet: [`super::DynamoStore::check`] tells whether it works.
+/// A client with these options. Nothing is sent yet: [`super::DynamoStore::check`] tells whether it works.
 pub async fn connect(options: &ConnectOptions) -> Connection {
-    let direct = Direct::default();
-    let teacher = direct.teacher();
-    connect_with(options, direct, |config| config.interceptor(teacher)).await
+    connect_with(options, |config| config).await
 }
 
 /// As [`connect`], and what its requests consume is summed.
 pub async fn connect_metered(options: &ConnectOptions) -> (Connection, Meter) {
     let meter = Meter::default();
-    // What the SDK does not send it cannot tell the price of.
-    let connection = connect_with(options, Direct::never(), |config| config.interceptor(meter.clone())).await;
+    let connection = connect_with(options, |config| config.interceptor(meter.clone())).await;
     (connection, meter)
 }
 
-async fn connect_with(
-    options: &ConnectOptions,
-    direct: Direct,
-    change: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
-) -> Connection {
+async fn connect_with(options: &ConnectOptions, change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Connection {
     // The SDK takes an endpoint of the service's own from the environment without showing it.
     let of_service =
         ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
     let of_service = of_service.filter(|_| options.endpoint.is_none());
     let config = config_for(options, of_service.as_deref()).await;
-    let place = Place {
-        endpoint: of_service.or_else(|| config.endpoint_url().map(str::to_owned)),
+    let endpoint = Endpoint {
+        url: of_service.or_else(|| config.endpoint_url().map(str::to_owned)),
         region: config.region().map(|region| region.as_ref().to_owned()),
     };
-    let config = change(ConfigBuilder::from(&config)).interceptor(Finished).build();
-    Connection { client: Client::from_conf(config), place, direct }
-}
-
-/// The SDK's configuration after these options, for clients of other services as well: its own retries are off,
-/// because one method of this room is one request, and callers retry up to their own deadline.
-pub async fn sdk_config(options: &ConnectOptions) -> SdkConfig {
-    config_for(options, None).await
-}
-
-/// The configuration for a service that has this endpoint in the environment.
-async fn config_for(options: &ConnectOptions, of_service: Option<&str>) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(options.connect_timeout)
-        .operation_timeout(options.operation_timeout)
-        .build();
-    // Stalled streams are ended by the operation's timeout already.
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .retry_config(RetryConfig::disabled())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .timeout_config(timeouts);
-    let variable = |name: &str| std::env::var(name).ok();
-    loader = if is_plain(options, of_service, variable) {
-        loader.http_client(HttpClientBuilder::new().build_http())
-    } else {
-        loader.http_client(HttpClientBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
-    };
-    if let Some(endpoint) = &options.endpoint {
-        loader = loader.endpoint_url(endpoint);
-    }
-    if let Some(given) = &options.credentials {
-        loader = loader.credentials_provider(Credentials::new(
-            &given.access_key_id,
-            &given.secret_access_key,
-            given.session_token.clone(),
-            None,
-            "headcount",
-        ));
-    }
-    match (&options.region, &options.endpoint) {
-        (Some(region), _) => loader = loader.region(Region::new(region.clone())),
-        // The machine's metadata service is not asked: off AWS that takes seconds.
-        (None, Some(_)) => {
-            loader = loader.region(
-                RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-                    .or_else(ProfileFileRegionProvider::new())
-                    .or_else(Region::new(FALLBACK_REGION)),
-            );
-        }
-        (None, None) => {}
-    }
-    loader.load().await
-}
-
-/// Whether TLS is needed neither for the endpoint nor to get at credentials. A stand-in without it must work on a machine
-/// without a single root certificate, where a client with it cannot even be made.
-fn is_plain(options: &ConnectOptions, of_service: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> bool {
-    let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
-    let has_credentials =
-        options.credentials.is_some() || (is_set("AWS_ACCESS_KEY_ID") && is_set("AWS_SECRET_ACCESS_KEY"));
-    has_credentials && options.endpoint.as_deref().or(of_service).is_some_and(|at| at.starts_with("http:"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tls_is_left_out_only_where_nothing_needs_it() {
-        let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
-        let check = |endpoint: Option<&str>, of_service: Option<&str>, variables: &[(&str, &str)], plain: bool| {
-            let options = ConnectOptions { endpoint: endpoint.map(str::to_owned), ..ConnectOptions::default() };
-            let variable =
-                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            assert_eq!(is_plain(&options, of_service, variable), plain, "{endpoint:?} {of_service:?} {variables:?}");
-        };
-        let (http, https) = (Some("http://127.0.0.1:8000"), Some("https://example.com"));
-        check(http, None, &keys, true);
-        check(None, http, &keys, true);
-        // Credentials may come from anywhere else, over TLS.
-        check(http, None, &keys[..1], false);
-        check(None, http, &[], false);
-        check(https, http, &keys, false);
-        check(None, https, &keys, false);
-        check(None, None, &keys, false);
-        assert!(is_plain(&ConnectOptions::local("http://127.0.0.1:8000"), None, |_| None));
-    }
+    Connection { client: Client::from_conf(change(ConfigBuilder::from(&config)).build()), endpoint }
 }

@@ -1,22 +1,15 @@
 //! A day's results: `METRICS#<date>` / `DAILY` and `SKETCHES`, and `TOTALS` / `DAY#<date>`.
 
-use std::collections::{HashMap, HashSet};
-
-use bytes::Bytes;
 use chrono::NaiveDate;
-use headcount_core::keys::{self, ItemKey};
-use serde_json::Value;
+use headcount_core::keys;
 
 use super::DynamoStore;
-use super::connect::Connection;
-use super::item::{Attributes, b, from_object, key_item, n, s};
-use super::plain;
-use super::refusal::{put_outcome, unreadable};
-use super::request::{Wanted, in_its_own_task, in_order, read_found};
-use crate::batch;
+use super::attributes::{Attributes, b, from_object, key_item, n, s};
+use super::refusal::put_outcome;
+use super::request::{Wanted, read_found};
 use crate::error::StoreError;
 use crate::rows::{Cursor, DailyRow, Lookup, MadeOf, Page, Put, SketchesRow, TotalRow};
-use crate::traits::{DailyStore, MAX_BATCH_GETS};
+use crate::traits::DailyStore;
 
 /// [`MadeOf::may_replace`], as the table decides it.
 const NOT_OLDER: &str = "attribute_not_exists(PK) OR (MadeOfDay <= :day AND MadeOfMonth <= :month)";
@@ -62,51 +55,9 @@ fn read_total(item: Attributes<'_>) -> Result<TotalRow, StoreError> {
     })
 }
 
-fn read_plain_daily(plain::Item(mut item): plain::Item) -> Option<DailyRow> {
-    let number = |name: &str| item.get(name).and_then(Value::as_u64);
-    let at = |name: &str| item.get(name).and_then(Value::as_i64);
-    let date = item.get("PK").and_then(Value::as_str)?.strip_prefix("METRICS#")?.parse().ok()?;
-    let made_of = MadeOf { day: number("MadeOfDay")?, month: number("MadeOfMonth")? };
-    let (created_ms, updated_ms) = (at("CreatedAt")?, at("UpdatedAt")?);
-    let Some(Value::Object(data)) = item.remove("Data") else { return None };
-    Some(DailyRow { date, data, made_of, created_ms, updated_ms })
-}
-
-impl DynamoStore {
-    /// The figures under these keys, in order. None where the SDK must be asked: the table cannot be asked without it, or an
-    /// item is not as it should be, which what it reads can tell.
-    async fn dailies_directly(&self, keys: &[ItemKey]) -> Result<Option<Vec<Lookup<DailyRow>>>, StoreError> {
-        batch::check(keys, MAX_BATCH_GETS)?;
-        if keys.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        let (table, body) = (self.tables.metrics.clone(), Bytes::from(plain::body(&self.tables.metrics, keys)));
-        let Connection { direct, place, .. } = self.connection.clone();
-        // A task of its own: the answers of a year would be read one by one.
-        let asking = async move {
-            let Some(answer) = direct.send(plain::LOOK_UP, &body, &place, &table).await? else { return Ok(None) };
-            let answer = match serde_json::from_slice::<plain::LookedUp>(&answer) {
-                Ok(answer) => answer,
-                Err(error) if error.is_data() => return Ok(None),
-                Err(_) => return Err(unreadable(&place)),
-            };
-            let (found, unprocessed) = answer.of(&table);
-            let found: Option<HashMap<_, _>> =
-                found.into_iter().map(|item| Some((item.key()?, read_plain_daily(item)?))).collect();
-            let unprocessed: Option<HashSet<_>> = unprocessed.iter().map(plain::Item::key).collect();
-            Ok(found.zip(unprocessed))
-        };
-        let looked_up = in_its_own_task(asking).await?;
-        Ok(looked_up.map(|(found, unprocessed)| in_order(keys, found, &unprocessed)))
-    }
-}
-
 impl DailyStore for DynamoStore {
     async fn dailies(&self, dates: &[NaiveDate]) -> Result<Vec<Lookup<DailyRow>>, StoreError> {
         let keys: Vec<_> = dates.iter().map(|date| keys::daily(*date)).collect();
-        if let Some(found) = self.dailies_directly(&keys).await? {
-            return Ok(found);
-        }
         read_found(self.get_batch(&self.tables.metrics, &keys, ALL).await?, read_daily)
     }
 
@@ -135,7 +86,7 @@ impl DailyStore for DynamoStore {
             .expression_attribute_values(":month", n(row.made_of.month))
             .expression_attribute_values(":updated", n(row.updated_ms))
             .expression_attribute_values(":created", n(row.created_ms));
-        put_outcome(request.send().await, &self.connection.place, table)
+        put_outcome(request.send().await, &self.connection.endpoint, table)
     }
 
     async fn put_sketches(&self, row: &SketchesRow) -> Result<Put, StoreError> {
@@ -156,7 +107,7 @@ impl DailyStore for DynamoStore {
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(PK) OR MadeOfDay <= :day")
             .expression_attribute_values(":day", n(row.made_of_day));
-        put_outcome(request.send().await, &self.connection.place, table)
+        put_outcome(request.send().await, &self.connection.endpoint, table)
     }
 
     async fn put_total(&self, row: &TotalRow) -> Result<Put, StoreError> {
@@ -177,7 +128,7 @@ impl DailyStore for DynamoStore {
             .condition_expression(NOT_OLDER)
             .expression_attribute_values(":day", n(row.made_of.day))
             .expression_attribute_values(":month", n(row.made_of.month));
-        put_outcome(request.send().await, &self.connection.place, table)
+        put_outcome(request.send().await, &self.connection.endpoint, table)
     }
 
     async fn totals_page(&self, to: NaiveDate, after: Option<&Cursor>) -> Result<Page<TotalRow>, StoreError> {
@@ -185,6 +136,6 @@ impl DailyStore for DynamoStore {
         let query = self
             .query(table, keys::TOTALS, " AND SK <= :to", after)
             .expression_attribute_values(":to", s(keys::total(to).sk));
-        self.page(table, query, read_total).await
+        self.page(table, query, |item| read_total(item).map(Some)).await
     }
 }

@@ -7,28 +7,26 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
-use aws_sdk_dynamodb::operation::batch_execute_statement::{BatchExecuteStatementInput, BatchExecuteStatementOutput};
 use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};
 use aws_sdk_dynamodb::operation::batch_write_item::{BatchWriteItemInput, BatchWriteItemOutput};
 use aws_sdk_dynamodb::operation::get_item::{GetItemInput, GetItemOutput};
 use aws_sdk_dynamodb::operation::put_item::{PutItemInput, PutItemOutput};
 use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
 /// Units that requests consumed, by what they were for. Failed requests consume some as well, which the service does
 /// not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct UnitsUsed {
-    /// Write units of batched inserts: events.
-    pub inserts: f64,
+    /// Write units of batched puts: event items and rejected items.
+    pub batched_puts: f64,
     /// Write units of the copies of those in the index.
-    pub insert_copies: f64,
-    /// Write units of single puts that have no copy in the index: partials, and the deployment's record.
+    pub batched_copies: f64,
+    /// Write units of single writes that have no copy in the index: partials, checkpoints, results.
     pub puts: f64,
     /// Write units of single puts that have one: users, their copies included.
     pub indexed_puts: f64,
-    /// Write units of batched puts: rejected occurrences.
-    pub batched_puts: f64,
     /// Read units.
     pub reads: f64,
 }
@@ -36,7 +34,7 @@ pub struct UnitsUsed {
 impl UnitsUsed {
     /// All write units.
     pub fn writes(&self) -> f64 {
-        self.inserts + self.insert_copies + self.puts + self.indexed_puts + self.batched_puts
+        self.batched_puts + self.batched_copies + self.puts + self.indexed_puts
     }
 }
 
@@ -68,9 +66,9 @@ impl Intercept for Meter {
     ) -> Result<(), BoxError> {
         let asked = Some(ReturnConsumedCapacity::Indexes);
         let input = context.input_mut();
-        if let Some(input) = input.downcast_mut::<BatchExecuteStatementInput>() {
+        if let Some(input) = input.downcast_mut::<PutItemInput>() {
             input.return_consumed_capacity = asked;
-        } else if let Some(input) = input.downcast_mut::<PutItemInput>() {
+        } else if let Some(input) = input.downcast_mut::<UpdateItemInput>() {
             input.return_consumed_capacity = asked;
         } else if let Some(input) = input.downcast_mut::<BatchWriteItemInput>() {
             input.return_consumed_capacity = asked;
@@ -91,18 +89,16 @@ impl Intercept for Meter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Ok(output) = context.output_or_error() else { return Ok(()) };
-        if let Some(output) = output.downcast_ref::<BatchExecuteStatementOutput>() {
-            let (table, index) = sum(output.consumed_capacity());
-            self.add(|used| (used.inserts, used.insert_copies) = (used.inserts + table, used.insert_copies + index));
-        } else if let Some(output) = output.downcast_ref::<PutItemOutput>() {
-            let (table, index) = sum(output.consumed_capacity());
-            self.add(|used| {
-                let kind = if index > 0.0 { &mut used.indexed_puts } else { &mut used.puts };
-                *kind += table + index;
-            });
+        if let Some(output) = output.downcast_ref::<PutItemOutput>() {
+            self.write(output.consumed_capacity());
+        } else if let Some(output) = output.downcast_ref::<UpdateItemOutput>() {
+            self.write(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<BatchWriteItemOutput>() {
             let (table, index) = sum(output.consumed_capacity());
-            self.add(|used| used.batched_puts += table + index);
+            self.add(|used| {
+                used.batched_puts += table;
+                used.batched_copies += index;
+            });
         } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
             self.read(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<GetItemOutput>() {
@@ -115,6 +111,14 @@ impl Intercept for Meter {
 }
 
 impl Meter {
+    fn write(&self, consumed: Option<&ConsumedCapacity>) {
+        let (table, index) = sum(consumed);
+        self.add(|used| {
+            let kind = if index > 0.0 { &mut used.indexed_puts } else { &mut used.puts };
+            *kind += table + index;
+        });
+    }
+
     fn read<'a>(&self, consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) {
         let (table, index) = sum(consumed);
         self.add(|used| used.reads += table + index);

@@ -1,4 +1,4 @@
-//! What becomes of an answer that is an error: the one place that knows DynamoDB's error codes.
+//! What becomes of an answer that is an error: the one module that knows DynamoDB's error codes.
 
 use std::error::Error;
 use std::fmt;
@@ -18,15 +18,15 @@ const SET_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, 
 
 /// Where requests go, for messages.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) endpoint: Option<String>,
+pub(crate) struct Endpoint {
+    pub(crate) url: Option<String>,
     pub(crate) region: Option<String>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.endpoint, &self.region) {
-            (Some(endpoint), _) => f.write_str(endpoint),
+        match (&self.url, &self.region) {
+            (Some(url), _) => f.write_str(url),
             (None, Some(region)) => write!(f, "DynamoDB in {region}"),
             (None, None) => f.write_str("DynamoDB"),
         }
@@ -34,38 +34,38 @@ impl fmt::Display for Place {
 }
 
 /// Sorts a failed request by what the caller must do.
-pub(crate) fn sort<E>(error: &SdkError<E, HttpResponse>, place: &Place, table: &str) -> StoreError
+pub(crate) fn sort<E>(error: &SdkError<E, HttpResponse>, endpoint: &Endpoint, table: &str) -> StoreError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     match error {
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status().as_u16();
-            sort_answer(answer.err().code(), answer.err().message(), status, place, table)
+            sort_answer(answer.err().code(), answer.err().message(), status, endpoint, table)
         }
-        SdkError::TimeoutError(_) => StoreError::Unknown { detail: format!("{place} did not answer in time") },
-        SdkError::DispatchFailure(_) => no_answer(error, place),
+        SdkError::TimeoutError(_) => StoreError::Unknown { detail: format!("{endpoint} did not answer in time") },
+        SdkError::DispatchFailure(_) => no_answer(error, endpoint),
         SdkError::ConstructionFailure(_) => {
             StoreError::Invalid { detail: cut(&DisplayErrorContext(error).to_string()) }
         }
         // An answer came that cannot be read, or half of one.
-        _ => StoreError::Unknown { detail: cut(&format!("{place} gave no readable answer: {}", innermost(error))) },
+        _ => StoreError::Unknown { detail: cut(&format!("{endpoint} gave no readable answer: {}", innermost(error))) },
     }
 }
 
 /// As [`sort`], for the first request of a program: what cannot be reached now is a wrong endpoint, not a bad moment.
-pub(crate) fn sort_first<E>(error: &SdkError<E, HttpResponse>, place: &Place, table: &str) -> StoreError
+pub(crate) fn sort_first<E>(error: &SdkError<E, HttpResponse>, endpoint: &Endpoint, table: &str) -> StoreError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    match (error, sort(error, place, table)) {
+    match (error, sort(error, endpoint, table)) {
         (SdkError::DispatchFailure(_), StoreError::Unknown { detail }) if credentials_error(error).is_some() => {
             StoreError::Unusable { detail: format!("{}: {SET_CREDENTIALS}", detail.trim_end_matches('.')) }
         }
         (SdkError::DispatchFailure(_) | SdkError::TimeoutError(_), StoreError::Unknown { detail }) => {
             StoreError::Unusable {
                 detail: format!(
-                    "{place} cannot be reached ({detail}): check the endpoint, and that something runs there"
+                    "{endpoint} cannot be reached ({detail}): check the endpoint, and that something runs there"
                 ),
             }
         }
@@ -81,7 +81,7 @@ pub(crate) fn is_condition_failed<E: ProvideErrorMetadata>(error: &SdkError<E, H
 /// The outcome of a conditional write.
 pub(crate) fn put_outcome<T, E>(
     answer: Result<T, SdkError<E, HttpResponse>>,
-    place: &Place,
+    endpoint: &Endpoint,
     table: &str,
 ) -> Result<Put, StoreError>
 where
@@ -90,23 +90,13 @@ where
     match answer {
         Ok(_) => Ok(Put::Written),
         Err(error) if is_condition_failed(&error) => Ok(Put::Refused),
-        Err(error) => Err(sort(&error, place, table)),
+        Err(error) => Err(sort(&error, endpoint, table)),
     }
 }
 
-/// An answer came that is none.
-pub(super) fn unreadable(place: &Place) -> StoreError {
-    StoreError::Unknown { detail: format!("{place} gave no readable answer") }
-}
-
-/// Sorts an error that the service answered with.
-pub(super) fn sort_answer(
-    code: Option<&str>,
-    message: Option<&str>,
-    status: u16,
-    place: &Place,
-    table: &str,
-) -> StoreError {
+/// Sorts an error that the service answered with
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>).
+fn sort_answer(code: Option<&str>, message: Option<&str>, status: u16, endpoint: &Endpoint, table: &str) -> StoreError {
     let said = cut(&format!("{} {}", code.unwrap_or("no error code"), message.unwrap_or("")));
     let detail = said.trim_end().to_owned();
     match code.unwrap_or_default() {
@@ -134,13 +124,13 @@ pub(super) fn sort_answer(
         }
         "ResourceNotFoundException" | "TableNotFoundException" => StoreError::Unusable {
             detail: format!(
-                "the table {table} does not exist at {place}: create it, or check the table's name, the region and the \
+                "the table {table} does not exist at {endpoint}: create it, or check the table's name, the region and the \
                  endpoint"
             ),
         },
-        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => StoreError::Unusable {
-            detail: format!("{place} denies access to the table {table}: check the permissions of these credentials"),
-        },
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => {
+            StoreError::Unusable { detail: denied(message.unwrap_or_default(), endpoint, table) }
+        }
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
@@ -149,26 +139,26 @@ pub(super) fn sort_answer(
         | "MissingAuthenticationTokenException"
         | "InvalidAccessKeyId" => StoreError::Unusable {
             detail: format!(
-                "{place} does not accept these credentials ({}): check the access key, its secret, the region and \
+                "{endpoint} does not accept these credentials ({}): check the access key, its secret, the region and \
                      this machine's clock",
                 code.unwrap_or_default()
             ),
         },
         "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => {
-            StoreError::Unusable { detail: format!("the credentials for {place} have expired: get new ones") }
+            StoreError::Unusable { detail: format!("the credentials for {endpoint} have expired: get new ones") }
         }
         _ => match status {
             429 => StoreError::Throttled { detail },
             // A success that cannot be read.
             ..400 => {
-                StoreError::Unknown { detail: format!("{place} gave no readable answer with HTTP status {status}") }
+                StoreError::Unknown { detail: format!("{endpoint} gave no readable answer with HTTP status {status}") }
             }
             408 | 500.. => {
-                StoreError::Unknown { detail: format!("{place} answered with HTTP status {status}: {detail}") }
+                StoreError::Unknown { detail: format!("{endpoint} answered with HTTP status {status}: {detail}") }
             }
             _ => StoreError::Unusable {
                 detail: format!(
-                    "{place} answered with HTTP status {status} ({detail}), which no DynamoDB table would: check the \
+                    "{endpoint} answered with HTTP status {status} ({detail}), which no DynamoDB table would: check the \
                      endpoint"
                 ),
             },
@@ -176,9 +166,28 @@ pub(super) fn sort_answer(
     }
 }
 
+/// Which action must be allowed: the service says "User: <who> is not authorized to perform: dynamodb:PutItem on resource:
+/// <which> because no identity-based policy allows the dynamodb:PutItem action"
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>). Who it was is left out.
+fn denied(message: &str, endpoint: &Endpoint, table: &str) -> String {
+    let action = message.split_once("not authorized to perform: ").and_then(|(_, rest)| rest.split([' ', ',']).next());
+    match action.filter(|action| !action.is_empty()) {
+        Some(action) => format!(
+            "{endpoint} denies {} on the table {table}: allow this action on the table and its indexes in the policies of \
+             these credentials",
+            cut(action)
+        ),
+        None => format!(
+            "{endpoint} denies access to the table {table} ({}): check the policies of these credentials, and those of the \
+             table's key, VPC endpoint and organization",
+            cut(message)
+        ),
+    }
+}
+
 /// The request was not sent, or its connection ended before an answer came: the SDK does not always say which, so that
 /// only what surely happens before is told apart.
-fn no_answer<E>(error: &SdkError<E, HttpResponse>, place: &Place) -> StoreError
+fn no_answer<E>(error: &SdkError<E, HttpResponse>, endpoint: &Endpoint) -> StoreError
 where
     E: Error + 'static,
 {
@@ -188,10 +197,10 @@ where
         },
         Some(_) => StoreError::Unusable { detail: format!("no AWS credentials were found: {SET_CREDENTIALS}") },
         // Every request needs one to be signed.
-        None if place.region.is_none() => {
+        None if endpoint.region.is_none() => {
             StoreError::Unusable { detail: "no AWS region is configured: set AWS_REGION".into() }
         }
-        None => StoreError::Unknown { detail: cut(&format!("no answer from {place}: {}", innermost(error))) },
+        None => StoreError::Unknown { detail: cut(&format!("no answer from {endpoint}: {}", innermost(error))) },
     }
 }
 

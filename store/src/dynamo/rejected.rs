@@ -1,21 +1,15 @@
-//! Rejected occurrences: `REJECTED#<date>` / `REJECT#<arrival ms>#<source>#<sequence>#<index>`.
+//! Rejected items: `REJECTED#<date>` / `REJECT#<arrival ms>#<source>#<sequence>#<index>`.
 
-use std::collections::HashSet;
-
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::NaiveDate;
-use headcount_core::keys::{self, WriteShards};
-use headcount_core::rejection::{Payload, Problem};
+use headcount_core::keys;
+use headcount_core::rejection::{Payload, Problem, Rejection};
 
-use super::DynamoStore;
-use super::item::{Attributes, Item, b, key_item, n, s};
-use super::refusal::{cut, sort};
-use crate::batch;
+use super::attributes::{Attributes, Item, b, key_item, n, s};
 use crate::error::StoreError;
-use crate::rows::{Cursor, Page, RejectedCount, RejectedRow};
-use crate::traits::{MAX_BATCH_WRITES, RejectedStore, partition_of};
+use crate::rows::RejectedItem;
 
-fn item(row: &RejectedRow) -> Item {
+pub(super) fn item(row: &RejectedItem) -> Item {
     let problem = |problem: &Problem| {
         AttributeValue::M(Item::from([
             ("field".to_owned(), s(&problem.field)),
@@ -41,46 +35,34 @@ fn item(row: &RejectedRow) -> Item {
     item
 }
 
-impl RejectedStore for DynamoStore {
-    async fn put_rejected(&self, rows: &[RejectedRow]) -> Result<Vec<bool>, StoreError> {
-        batch::check(rows.iter().map(RejectedRow::key), MAX_BATCH_WRITES)?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let put = |row| {
-            let put = PutRequest::builder().set_item(Some(item(row))).build();
-            put.map(|put| WriteRequest::builder().put_request(put).build())
-                .map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })
-        };
-        let puts = rows.iter().map(put).collect::<Result<_, _>>()?;
-        let table = &self.tables.events;
-        let request = self.connection.client.batch_write_item().request_items(table, puts);
-        let answer = request.send().await.map_err(|error| sort(&error, &self.connection.place, table))?;
-        let mut left = HashSet::new();
-        for request in answer.unprocessed_items.and_then(|mut left| left.remove(table)).unwrap_or_default() {
-            if let Some(put) = request.put_request() {
-                left.insert(Attributes(put.item()).key()?);
-            }
-        }
-        Ok(rows.iter().map(|row| !left.contains(&row.key())).collect())
-    }
+/// The rejected occurrence that an item of this arrival day holds.
+pub(super) fn read(item: Attributes<'_>, arrival_date: NaiveDate) -> Result<RejectedItem, StoreError> {
+    let sk = item.text("SK")?;
+    let (arrived_ms, origin) = keys::parse_rejected(sk).ok_or_else(|| item.malformed("its key names no arrival"))?;
+    Ok(RejectedItem {
+        rejection: Rejection { problems: problems(item)?, payload: payload(item)?, count: item.number("Count")? },
+        origin,
+        arrival_date,
+        arrived_ms,
+        expires_s: item.number("TTL")?,
+    })
+}
 
-    async fn rejected_page(
-        &self,
-        arrival_date: NaiveDate,
-        shards: WriteShards,
-        shard: u32,
-        after: Option<&Cursor>,
-    ) -> Result<Page<RejectedCount>, StoreError> {
-        let table = &self.tables.events;
-        let partition = partition_of(&keys::rejections(arrival_date), shards, shard)?;
-        let query = self
-            .query(table, &partition, "", after)
-            .projection_expression("PK, SK, Origin, #count")
-            .expression_attribute_names("#count", "Count");
-        self.page(table, query, |item| {
-            Ok(RejectedCount { origin: item.parsed("Origin")?, count: item.number("Count")? })
-        })
-        .await
+fn problems(item: Attributes<'_>) -> Result<Vec<Problem>, StoreError> {
+    let one = |value: &AttributeValue| {
+        let map = Attributes(value.as_m().map_err(|_| item.malformed("one of its problems is no map"))?);
+        Ok(Problem::new(map.text("field")?, map.text("problem")?))
+    };
+    item.list("Problems")?.iter().map(one).collect()
+}
+
+fn payload(item: Attributes<'_>) -> Result<Payload, StoreError> {
+    if !item.has("Payload") {
+        return Ok(Payload::Withheld);
+    }
+    let truncated = item.flag("Truncated")?;
+    match item.text("Payload") {
+        Ok(text) => Ok(Payload::Text { text: text.to_owned(), truncated }),
+        Err(_) => Ok(Payload::Binary { bytes: item.bytes("Payload")?, truncated }),
     }
 }

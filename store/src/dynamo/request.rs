@@ -1,20 +1,20 @@
-//! The two reads that every listing and look-up is made of: a batch of keys, and a page of a partition.
+//! The requests that every method is made of: one key, a batch of keys, a page of a partition, a batch of puts.
 
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
 use headcount_core::keys::ItemKey;
 use tokio::task::JoinSet;
 
 use super::DynamoStore;
-use super::item::{Attributes, Item, key_item, s};
+use super::attributes::{Attributes, Item, key_item, s};
 use super::refusal::{cut, sort};
 use crate::batch;
 use crate::error::StoreError;
 use crate::rows::{Cursor, Lookup, Page};
-use crate::traits::MAX_BATCH_GETS;
+use crate::traits::{MAX_BATCH_GETS, MAX_BATCH_WRITES};
 
 /// Which attributes of the items are wanted, and how fresh.
 #[derive(Clone, Copy)]
@@ -26,7 +26,16 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl DynamoStore {
-    /// The items under these keys, in order.
+    /// The item under this key, read consistently: all writes before it are seen
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html>).
+    pub(crate) async fn get(&self, table: &str, key: &ItemKey) -> Result<Option<Item>, StoreError> {
+        let request = self.connection.client.get_item().table_name(table).set_key(Some(key_item(key)));
+        let answer = request.consistent_read(true).send().await;
+        Ok(answer.map_err(|error| sort(&error, &self.connection.endpoint, table))?.item)
+    }
+
+    /// The items under these keys, in order. A request answers with 16 MB at most and names the keys that it left out
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
     pub(crate) async fn get_batch(
         &self,
         table: &str,
@@ -46,8 +55,8 @@ impl DynamoStore {
         let request = request.build().map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })?;
         let request = self.connection.client.batch_get_item().request_items(table, request);
         // An answer may have megabytes: those of a year would be read one by one.
-        let (place, name) = (self.connection.place.clone(), table.to_owned());
-        let asking = async move { request.send().await.map_err(|error| sort(&error, &place, &name)) };
+        let (endpoint, name) = (self.connection.endpoint.clone(), table.to_owned());
+        let asking = async move { request.send().await.map_err(|error| sort(&error, &endpoint, &name)) };
         let answer = in_its_own_task(asking).await?;
 
         let mut found = HashMap::with_capacity(keys.len());
@@ -60,10 +69,15 @@ impl DynamoStore {
                 unprocessed.insert(Attributes(key).key()?);
             }
         }
-        Ok(in_order(keys, found, &unprocessed))
+        let look_up = |key| match found.remove(key) {
+            Some(item) => Lookup::Found(item),
+            None if unprocessed.contains(key) => Lookup::Unprocessed,
+            None => Lookup::Absent,
+        };
+        Ok(keys.iter().map(look_up).collect())
     }
 
-    /// A query of one partition; `extra` narrows it by sort key and adds what else it takes.
+    /// A query of one partition, read consistently; `sort_condition` narrows it by sort key.
     pub(crate) fn query(
         &self,
         table: &str,
@@ -81,26 +95,61 @@ impl DynamoStore {
             .set_exclusive_start_key(start_key(after))
     }
 
-    /// Sends a query and reads each item of its page.
+    /// Sends a query and reads each item of its page, which ends after 1 MB or the query's limit
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html>); what is read as `None` is left out.
     pub(crate) async fn page<T>(
         &self,
         table: &str,
         query: QueryFluentBuilder,
-        read: impl Fn(Attributes<'_>) -> Result<T, StoreError>,
+        read: impl Fn(Attributes<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<Page<T>, StoreError> {
         let answer = self.send(table, query).await?;
-        let items = answer.items().iter().map(|item| read(Attributes(item))).collect::<Result<_, _>>()?;
+        let items = answer.items().iter().filter_map(|item| read(Attributes(item)).transpose());
+        let items = items.collect::<Result<_, _>>()?;
         Ok(Page { items, next: cursor(answer.last_evaluated_key.as_ref())? })
     }
 
     /// Sends a query.
     pub(crate) async fn send(&self, table: &str, query: QueryFluentBuilder) -> Result<QueryOutput, StoreError> {
-        query.send().await.map_err(|error| sort(&error, &self.connection.place, table))
+        query.send().await.map_err(|error| sort(&error, &self.connection.endpoint, table))
+    }
+
+    /// Puts what `item` makes of each of `rows`, whatever is there. Whether each was written, in order. A request may
+    /// leave out some puts, for want of capacity, and names those
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>). One put that is not
+    /// valid fails all.
+    pub(crate) async fn put_batch<T>(
+        &self,
+        table: &str,
+        rows: &[T],
+        key: impl Fn(&T) -> ItemKey,
+        item: impl Fn(&T) -> Item,
+    ) -> Result<Vec<bool>, StoreError> {
+        let keys: Vec<ItemKey> = rows.iter().map(key).collect();
+        batch::check(&keys, MAX_BATCH_WRITES)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let put = |row| {
+            let put = PutRequest::builder().set_item(Some(item(row))).build();
+            put.map(|put| WriteRequest::builder().put_request(put).build())
+                .map_err(|error| StoreError::Invalid { detail: cut(&error.to_string()) })
+        };
+        let puts = rows.iter().map(put).collect::<Result<_, _>>()?;
+        let request = self.connection.client.batch_write_item().request_items(table, puts);
+        let answer = request.send().await.map_err(|error| sort(&error, &self.connection.endpoint, table))?;
+        let mut left = HashSet::new();
+        for request in answer.unprocessed_items.and_then(|mut left| left.remove(table)).unwrap_or_default() {
+            if let Some(put) = request.put_request() {
+                left.insert(Attributes(put.item()).key()?);
+            }
+        }
+        Ok(keys.iter().map(|key| !left.contains(key)).collect())
     }
 }
 
-/// Runs it as a task of its own, which ends with the caller's patience.
-pub(crate) async fn in_its_own_task<T: Send + 'static>(
+/// Runs it as a task of its own, which ends when the caller gives up.
+async fn in_its_own_task<T: Send + 'static>(
     asking: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     let mut tasks = JoinSet::new();
@@ -109,20 +158,6 @@ pub(crate) async fn in_its_own_task<T: Send + 'static>(
         Some(Ok(answer)) => answer,
         _ => Err(StoreError::Unknown { detail: "a request ended without an answer".to_owned() }),
     }
-}
-
-/// What was found under each of these keys, in their order.
-pub(crate) fn in_order<T>(
-    keys: &[ItemKey],
-    mut found: HashMap<ItemKey, T>,
-    unprocessed: &HashSet<ItemKey>,
-) -> Vec<Lookup<T>> {
-    let look_up = |key| match found.remove(key) {
-        Some(item) => Lookup::Found(item),
-        None if unprocessed.contains(key) => Lookup::Unprocessed,
-        None => Lookup::Absent,
-    };
-    keys.iter().map(look_up).collect()
 }
 
 /// The found items read, the rest as it is.

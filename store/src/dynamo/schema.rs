@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::connect::Connection;
 use super::refusal::{sort, sort_first};
 use crate::error::StoreError;
-use crate::retry::{Jitter, retry};
+use headcount_runtime::retry::{Jitter, retry};
 
 /// The index over users and new users.
 pub const INDEX: &str = "GSI1";
@@ -75,14 +75,14 @@ pub async fn create_tables(connection: &Connection, tables: &Tables, deadline: I
 /// Whether the table exists, is ready, and has the keys of ours.
 pub(crate) async fn check_table(connection: &Connection, tables: &Tables, table: &str) -> Result<(), StoreError> {
     let answer = connection.client.describe_table().table_name(table).send().await;
-    let described = answer.map_err(|error| sort_first(&error, &connection.place, table))?;
+    let described = answer.map_err(|error| sort_first(&error, &connection.endpoint, table))?;
     let description = described.table().cloned().unwrap_or_else(|| TableDescription::builder().build());
     check_keys(&description, table, table == tables.events)?;
     if is_ready(&description) {
         return Ok(());
     }
     Err(StoreError::Unusable {
-        detail: format!("the table {table} at {} is not ready yet: try again in a minute", connection.place),
+        detail: format!("the table {table} at {} is not ready yet: try again in a minute", connection.endpoint),
     })
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn create_table(connection: &Connection, table: &str) -> Result
         {
             Ok(false)
         }
-        Err(error) => Err(sort(&error, &connection.place, table)),
+        Err(error) => Err(sort(&error, &connection.endpoint, table)),
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn wait_until_active(
         }
         if Instant::now() + POLL >= deadline {
             return Err(StoreError::Unusable {
-                detail: format!("the table {table} at {} did not become ready in time: try again", connection.place),
+                detail: format!("the table {table} at {} did not become ready in time: try again", connection.endpoint),
             });
         }
         tokio::time::sleep(POLL).await;
@@ -153,7 +153,7 @@ async fn describe(connection: &Connection, table: &str) -> Result<Option<TableDe
         {
             Ok(None)
         }
-        Err(error) => Err(sort(&error, &connection.place, table)),
+        Err(error) => Err(sort(&error, &connection.endpoint, table)),
     }
 }
 
@@ -190,7 +190,7 @@ fn check_keys(description: &TableDescription, table: &str, needs_index: bool) ->
 /// Lets items expire, where they do not yet.
 pub(super) async fn enable_expiry(connection: &Connection, table: &str) -> Result<(), StoreError> {
     let answer = connection.client.describe_time_to_live().table_name(table).send().await;
-    let described = answer.map_err(|error| sort(&error, &connection.place, table))?;
+    let described = answer.map_err(|error| sort(&error, &connection.endpoint, table))?;
     let expiry = described.time_to_live_description();
     let is_on = expiry
         .and_then(|expiry| expiry.time_to_live_status())
@@ -207,5 +207,5 @@ pub(super) async fn enable_expiry(connection: &Connection, table: &str) -> Resul
     let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL_ATTRIBUTE).build();
     let specification = specification.map_err(|error| StoreError::Invalid { detail: error.to_string() })?;
     let request = connection.client.update_time_to_live().table_name(table).time_to_live_specification(specification);
-    request.send().await.map(|_| ()).map_err(|error| sort(&error, &connection.place, table))
+    request.send().await.map(|_| ()).map_err(|error| sort(&error, &connection.endpoint, table))
 }

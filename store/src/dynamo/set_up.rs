@@ -12,7 +12,7 @@ use super::connect::Connection;
 use super::refusal::{sort, sort_first};
 use super::schema::{INDEX, TTL_ATTRIBUTE, Tables, create_table, enable_expiry, wait_until_active};
 use crate::error::StoreError;
-use crate::retry::{Jitter, retry};
+use headcount_runtime::retry::{Jitter, retry};
 
 /// How to set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub async fn compare(
     for table in tables.distinct() {
         let described = retry(&work.jitter, deadline, || async {
             let answer = connection.client.describe_table().table_name(table).send().await;
-            answer.map_err(|error| sort(&error, &connection.place, table))
+            answer.map_err(|error| sort(&error, &connection.endpoint, table))
         });
         let description = described.await?.table.unwrap_or_else(|| TableDescription::builder().build());
         let report =
@@ -143,7 +143,7 @@ impl Work<'_> {
         match self.connection.client.describe_table().table_name(table).send().await {
             Ok(described) => Ok(described.table),
             Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
-            Err(error) => Err(sort_first(&error, &self.connection.place, table)),
+            Err(error) => Err(sort_first(&error, &self.connection.endpoint, table)),
         }
     }
 
@@ -175,7 +175,7 @@ impl Work<'_> {
     async fn expiry_of(&self, table: &str) -> Result<Option<String>, StoreError> {
         let described = retry(&self.jitter, self.deadline, || async {
             let answer = self.connection.client.describe_time_to_live().table_name(table).send().await;
-            answer.map_err(|error| sort(&error, &self.connection.place, table))
+            answer.map_err(|error| sort(&error, &self.connection.endpoint, table))
         });
         let described = described.await?.time_to_live_description;
         let is_on = |status: Option<&TimeToLiveStatus>| {
@@ -220,7 +220,7 @@ impl Work<'_> {
                 Ok(if is_on { Recovery::On } else { Recovery::Off })
             }
             Err(error) if is_not_known(error.code()) => Ok(Recovery::NotKnownHere),
-            Err(error) => Err(sort(&error, &self.connection.place, table)),
+            Err(error) => Err(sort(&error, &self.connection.endpoint, table)),
         }
     }
 
@@ -235,7 +235,7 @@ impl Work<'_> {
             Err(error) if error.code() == Some("ContinuousBackupsUnavailableException") => {
                 Err(StoreError::Throttled { detail: "backups of the new table are not ready yet".into() })
             }
-            Err(error) => Err(sort(&error, &self.connection.place, table)),
+            Err(error) => Err(sort(&error, &self.connection.endpoint, table)),
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use std::process::Command;
 
+use headcount_runtime::aws::ConnectOptions;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::Tables;
 
 use crate::scripted::{Answer, Scripted};
@@ -22,9 +23,9 @@ async fn child_asks_under_its_environment() {
     let Ok(endpoint) = std::env::var(ENDPOINT) else { return };
     let endpoint = (!endpoint.is_empty()).then_some(endpoint);
     let connection = connect(&ConnectOptions { endpoint, ..ConnectOptions::default() }).await;
-    let place = connection.place();
+    let endpoint = connection.endpoint();
     let outcome = DynamoStore::new(connection, Tables::one("t")).check().await;
-    println!("{MARK}{place}: {}", outcome.map_or_else(|error| error.to_string(), |()| "works".into()));
+    println!("{MARK}{endpoint}: {}", outcome.map_or_else(|error| error.to_string(), |()| "works".into()));
 }
 
 /// The outcome of a child under this environment, and nothing else of ours.

@@ -1,6 +1,5 @@
 //! What becomes of DynamoDB's answers: errors, half answers, none; and of tables that are not as they should be.
 
-mod claims;
 mod credentials;
 mod errors;
 mod leftovers;

@@ -1,10 +1,12 @@
 //! A server that answers every request as a script says, in DynamoDB's own words.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use headcount_runtime::aws::ConnectOptions;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::Tables;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,48 +40,30 @@ impl Answer {
     }
 }
 
-/// The heads of the requests that came, in lower case.
-type Heads = Arc<Mutex<Vec<String>>>;
-
-/// A server that gives one answer after the other, the last again and again, and what it was asked.
+/// A server that gives one answer again and again, and how often it was asked.
 pub(crate) struct Scripted {
     pub(crate) endpoint: String,
-    heads: Heads,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Scripted {
     /// It ends with the test's runtime.
     pub(crate) async fn new(answer: Answer) -> Self {
-        Self::of([answer]).await
-    }
-
-    /// The same with several answers.
-    pub(crate) async fn of(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let answers: Arc<[Answer]> = answers.into_iter().collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        let heads = Heads::default();
-        let asked = Arc::clone(&heads);
+        let (answer, asked) = (Arc::new(answer), Arc::<AtomicUsize>::default());
+        let server = Self { endpoint, asked: Arc::clone(&asked) };
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, Arc::clone(&answers), Arc::clone(&asked)));
+                tokio::spawn(serve(connection, Arc::clone(&answer), Arc::clone(&asked)));
             }
         });
-        Self { endpoint, heads }
+        server
     }
 
+    /// The requests that came.
     pub(crate) fn asked(&self) -> usize {
-        self.heads().len()
-    }
-
-    /// The connections that are open: each holds the heads, as we and the listener do.
-    pub(crate) fn connections(&self) -> usize {
-        Arc::strong_count(&self.heads) - 2
-    }
-
-    /// The heads of the requests that came, in lower case.
-    pub(crate) fn heads(&self) -> Vec<String> {
-        self.heads.lock().expect("nobody panicked").clone()
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// The store that asks this server, of the one table `t`.
@@ -94,14 +78,10 @@ pub(crate) async fn store(endpoint: &str) -> DynamoStore {
     DynamoStore::new(connect(&options).await, Tables::one("t"))
 }
 
-async fn serve(mut connection: TcpStream, answers: Arc<[Answer]>, heads: Heads) -> std::io::Result<()> {
-    while let Some(head) = read_request(&mut connection).await? {
-        let asked = {
-            let mut heads = heads.lock().expect("nobody panicked");
-            heads.push(head);
-            heads.len()
-        };
-        match &answers[asked.min(answers.len()) - 1] {
+async fn serve(mut connection: TcpStream, answer: Arc<Answer>, asked: Arc<AtomicUsize>) -> std::io::Result<()> {
+    while read_request(&mut connection).await?.is_some() {
+        asked.fetch_add(1, Ordering::SeqCst);
+        match &*answer {
             Answer::Says(status, body) => {
                 let head = format!(
                     "HTTP/1.1 {status} As-Scripted\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
@@ -117,8 +97,8 @@ async fn serve(mut connection: TcpStream, answers: Arc<[Answer]>, heads: Heads) 
     Ok(())
 }
 
-/// Takes one whole request; its head, or nothing where the client is gone.
-async fn read_request(connection: &mut TcpStream) -> std::io::Result<Option<String>> {
+/// Takes one whole request; nothing where the client is gone.
+async fn read_request(connection: &mut TcpStream) -> std::io::Result<Option<()>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -131,5 +111,5 @@ async fn read_request(connection: &mut TcpStream) -> std::io::Result<Option<Stri
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     connection.read_exact(&mut body).await?;
-    Ok(Some(head))
+    Ok(Some(()))
 }

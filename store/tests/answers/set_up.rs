@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
+use headcount_runtime::aws::ConnectOptions;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::Tables;
 use headcount_store::dynamo::set_up::{SetUp, TableReport, set_up};
 use serde_json::json;

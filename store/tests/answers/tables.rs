@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProjectionType, ScalarAttributeType, TimeToLiveStatus,
 };
+use headcount_runtime::aws::{ConnectOptions, sdk_config};
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, Connection, connect, sdk_config};
+use headcount_store::dynamo::connect::{Connection, connect};
 use headcount_store::dynamo::schema::{Tables, create_tables};
 use headcount_store::error::StoreError;
 use tokio::net::TcpListener;

@@ -2,10 +2,10 @@
 
 use headcount_store::error::StoreError;
 use headcount_store::rows::{DailyRow, Lookup, MadeOf, Put, SketchesRow, TotalRow};
-use headcount_store::traits::{AggregatorStore, MAX_BATCH_GETS};
+use headcount_store::traits::MAX_BATCH_GETS;
 use serde_json::json;
 
-use crate::rows::{START_MS, all_pages, date, object};
+use crate::rows::{START_MS, Store, all_pages, date, object};
 
 fn daily(day: u32, made_of: (u64, u64)) -> DailyRow {
     DailyRow {
@@ -37,14 +37,14 @@ const STEPS: [((u64, u64), Put); 7] = [
     ((5, 50), Put::Refused),
 ];
 
-pub(crate) async fn newer_figures_stay(store: impl AggregatorStore) {
+pub(crate) async fn newer_figures_stay(store: impl Store) {
     for (made_of, put) in STEPS {
         assert_eq!(store.put_daily(&daily(1, made_of)).await, Ok(put), "{made_of:?}");
     }
     assert_eq!(store.dailies(&[date(1)]).await, Ok(vec![Lookup::Found(daily(1, (6, 51)))]));
 }
 
-pub(crate) async fn newer_sketches_and_totals_stay(store: impl AggregatorStore) {
+pub(crate) async fn newer_sketches_and_totals_stay(store: impl Store) {
     for (made_of, put) in STEPS {
         assert_eq!(store.put_total(&total(1, made_of)).await, Ok(put), "{made_of:?}");
     }
@@ -56,14 +56,14 @@ pub(crate) async fn newer_sketches_and_totals_stay(store: impl AggregatorStore) 
     assert_eq!(store.sketches(&[date(1)]).await, Ok(vec![Lookup::Found(sketches(1, 4))]));
 }
 
-pub(crate) async fn the_first_creation_stays(store: impl AggregatorStore) {
+pub(crate) async fn the_first_creation_stays(store: impl Store) {
     assert_eq!(store.put_daily(&daily(1, (1, 1))).await, Ok(Put::Written));
     let later = DailyRow { created_ms: START_MS + 99, updated_ms: START_MS + 99, ..daily(1, (2, 2)) };
     assert_eq!(store.put_daily(&later).await, Ok(Put::Written));
     assert_eq!(store.dailies(&[date(1)]).await, Ok(vec![Lookup::Found(DailyRow { created_ms: START_MS, ..later })]));
 }
 
-pub(crate) async fn look_ups_answer_in_order(store: impl AggregatorStore) {
+pub(crate) async fn look_ups_answer_in_order(store: impl Store) {
     for day in [3, 1] {
         assert_eq!(store.put_daily(&daily(day, (1, 1))).await, Ok(Put::Written));
         assert_eq!(store.put_sketches(&sketches(day, 1)).await, Ok(Put::Written));
@@ -84,7 +84,7 @@ pub(crate) async fn look_ups_answer_in_order(store: impl AggregatorStore) {
     assert_eq!(store.dailies(&many[..MAX_BATCH_GETS]).await.expect("a full batch").len(), MAX_BATCH_GETS);
 }
 
-pub(crate) async fn totals_come_by_date_up_to_a_day(store: impl AggregatorStore) {
+pub(crate) async fn totals_come_by_date_up_to_a_day(store: impl Store) {
     let days = || date(1).iter_days().take(150);
     for day in days() {
         let row = TotalRow { date: day, new_users: 3, made_of: MadeOf { day: 1, month: 1 } };

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use headcount_core::keys::{self, ItemKey, WriteShards};
+use headcount_core::deployment::{Deployment, TableId, TableMeta};
+use headcount_core::keys::{self, Follower, ItemKey};
+use headcount_core::partial::PartialRecord;
 use headcount_store::error::StoreError;
-use headcount_store::rows::{DailyRow, EventRow, MadeOf, SketchesRow, TotalRow};
-use headcount_store::traits::{DailyStore as _, DeploymentStore as _, EventSpan, EventStore as _, PartialStore as _};
-use headcount_store::traits::{RejectedStore as _, UserStore as _};
+use headcount_store::rows::{Checkpoint, DailyRow, EventItem, MadeOf, Put, SketchesRow, TotalRow};
+use headcount_store::traits::{
+    BrowseStore as _, CheckpointStore as _, DailyStore as _, ItemStore as _, MetaStore as _,
+};
+use headcount_store::traits::{PartialStore as _, UserStore as _};
 
-use crate::rows::{STAMP, START_MS, date, event, first_day, object, partial, rejected, shards, source};
+use crate::rows::{STAMP, START_MS, TABLE, date, event, first_day, object, origin, partial, rejected, source};
 use crate::subjects::{Embedded, dynamo};
 
 type Item = HashMap<String, AttributeValue>;
@@ -43,30 +47,28 @@ const ORIGIN: &str = "events/shardId-000000000000#495903382714902566085596925383
 #[tokio::test]
 async fn an_event_is_stored_as_designed() {
     let embedded = dynamo().await;
-    let spread = EventRow { shards: shards(4), ..event("b", 1) };
-    embedded.store.claim(&[event("a", 0), spread.clone()]).await.expect("claimed");
+    let unlisted = EventItem { is_indexed: false, ..event("b", 1) };
+    embedded.store.put_events(&[event("a", 0), unlisted.clone()]).await.expect("put");
     let key = ItemKey { pk: "ANALYTICS#2026-03-01".into(), sk: "EVENT#1772323200000#a".into() };
-    let origin = format!("Origin S {ORIGIN}");
-    let expected = [
+    let mut expected = vec![
         "CreatedAt N 1772323200005",
         "Data M 7",
         "EntityType S AnalyticsEvent",
         "GSI1PK S USER#ann",
         "GSI1SK S EVENT#1772323200000",
-        &origin,
         "PK S ANALYTICS#2026-03-01",
         "SK S EVENT#1772323200000#a",
         "TTL N 1780000000",
         "UpdatedAt N 1772323200005",
     ];
     assert_eq!(shown(&item(&embedded, "events", &key).await), expected);
-    let spread_item = item(&embedded, "events", &spread.key()).await;
-    let suffix = &spread.key().pk["ANALYTICS#2026-03-01".len()..];
-    assert_eq!(spread_item["GSI1PK"], AttributeValue::S(format!("USER#ann{suffix}")), "spread as the event is");
+    expected.retain(|attribute| !attribute.starts_with("GSI1"));
+    expected[4] = "SK S EVENT#1772323200001#b";
+    assert_eq!(shown(&item(&embedded, "events", &unlisted.key()).await), expected);
 }
 
 #[tokio::test]
-async fn profiles_partials_and_rejections_are_stored_as_designed() {
+async fn profiles_partials_checkpoints_and_rejections_are_stored_as_designed() {
     let embedded = dynamo().await;
     embedded.store.put_first_day(&first_day("ann", 1)).await.expect("put");
     let profile = item(&embedded, "events", &keys::profile("ann")).await;
@@ -81,22 +83,42 @@ async fn profiles_partials_and_rejections_are_stored_as_designed() {
     ];
     assert_eq!(shown(&profile), expected);
 
-    embedded.store.write_partial(&partial(0, 1), WriteShards::ONE, 0, STAMP).await.expect("written");
-    let key = keys::partial(date(1), WriteShards::ONE, &source(0));
+    embedded.store.write_partial(TABLE, &partial(0, 1), 0, STAMP).await.expect("written");
     let expected = [
+        "AsOf N 7",
+        "Checksum N 18446744073709551615",
         "Counters B",
-        "Dirty BOOL false",
         "EntityType S Partial",
-        "LastSequence S 49590338271490256608559692538361571095921575989136588898",
+        "First N 3",
         "PK S SKETCH#2026-03-01",
         "SK S SOURCE#events/shardId-000000000000",
         "Sessions B",
         "TTL N 1800000000",
+        "Table N 18446744073709551614",
         "UpdatedAt N 1772323200000",
         "Users B",
         "Version N 1",
     ];
-    assert_eq!(shown(&item(&embedded, "events", &key).await), expected);
+    assert_eq!(shown(&item(&embedded, "events", &keys::partial(date(1), &source(0))).await), expected);
+
+    for follower in Follower::ALL {
+        let checkpoint = Checkpoint { entry: 12, last: origin(0).sequence };
+        embedded.store.write_checkpoint(TABLE, follower, &source(0), &checkpoint).await.expect("written");
+        let sk = format!("SK S {}events/shardId-000000000000", follower.prefix());
+        let mut expected = vec![
+            "EntityType S Checkpoint",
+            "Entry N 12",
+            "Last S 49590338271490256608559692538361571095921575989136588898",
+            "PK S CHECKPOINT",
+            &sk,
+            "Table N 18446744073709551614",
+        ];
+        let key = keys::checkpoint(follower, &source(0));
+        assert_eq!(shown(&item(&embedded, "events", &key).await), expected);
+        embedded.store.mark_finished(TABLE, follower, &source(0), 12).await.expect("marked");
+        expected.insert(2, "Finished BOOL true");
+        assert_eq!(shown(&item(&embedded, "events", &key).await), expected);
+    }
 
     embedded.store.put_rejected(&[rejected(0)]).await.expect("put");
     let key = ItemKey { pk: "REJECTED#2026-03-01".into(), sk: format!("REJECT#1772323200000#{ORIGIN}") };
@@ -126,8 +148,8 @@ async fn results_are_stored_as_designed() {
     let sketches = SketchesRow { date: date(1), users: vec![1], sessions: vec![2], made_of_day: 3, updated_ms };
     embedded.store.put_sketches(&sketches).await.expect("put");
     embedded.store.put_total(&TotalRow { date: date(1), new_users: 9, made_of }).await.expect("put");
-    let deployment = headcount_core::deployment::Deployment::new(chrono_tz::Europe::Berlin, "p");
-    embedded.store.create_deployment(&deployment).await.expect("created");
+    let deployment = Deployment::new("d-1".into(), chrono_tz::Europe::Berlin, "p");
+    embedded.store.create_meta(&TableMeta { deployment: deployment.clone(), table: TABLE }).await.expect("created");
     let precision = format!("Precision N {}", deployment.precision);
     let expected: [(ItemKey, Vec<&str>); 4] = [
         (
@@ -171,13 +193,15 @@ async fn results_are_stored_as_designed() {
             vec![
                 "EntityType S Deployment",
                 "HashVersion N 1",
+                "Id S d-1",
+                "LogRetentionDays N 90",
                 "PK S META",
                 &precision,
                 "Project S p",
                 "SK S DEPLOYMENT",
-                "SchemaVersion N 1",
+                "SchemaVersion N 2",
+                "Table N 18446744073709551614",
                 "TimeZone S Europe/Berlin",
-                "WriteShards M 0",
             ],
         ),
     ];
@@ -186,29 +210,99 @@ async fn results_are_stored_as_designed() {
     }
 }
 
+/// Puts an item with one attribute besides its key.
+async fn put(embedded: &Embedded, table: &str, key: &ItemKey, attributes: &[(&str, AttributeValue)]) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let mut item = Item::from([("PK".to_owned(), text(&key.pk)), ("SK".to_owned(), text(&key.sk))]);
+    item.extend(attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    embedded.client.put_item().table_name(table).set_item(Some(item)).send().await.expect("put");
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn ours() -> (&'static str, AttributeValue) {
+    ("Table", number(TABLE.0))
+}
+
 #[tokio::test]
 async fn foreign_items_are_named_without_anybodys_id() {
     let embedded = dynamo().await;
-    let put = |key: ItemKey, name: &str, value: &str| {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let request =
-            embedded.client.put_item().table_name("events").item("PK", text(&key.pk)).item("SK", text(&key.sk));
-        request.item(name, text(value)).send()
-    };
-    put(event("secret", 0).key(), "Origin", "nonsense").await.expect("put");
-    put(keys::profile("secret"), "FirstDay", "someday").await.expect("put");
-    put(keys::partial(date(1), WriteShards::ONE, &source(0)), "Version", "1").await.expect("put");
+    put(&embedded, "events", &event("secret", 0).key(), &[("Data", text("nonsense"))]).await;
+    put(&embedded, "events", &keys::profile("secret"), &[("FirstDay", text("someday"))]).await;
+    put(&embedded, "events", &keys::partial(date(1), &source(0)), &[ours(), ("Version", text("1"))]).await;
+    let checkpoint = keys::checkpoint(Follower::Figures, &source(0));
+    put(&embedded, "events", &checkpoint, &[ours(), ("Entry", number(1)), ("Last", text("x"))]).await;
+    put(&embedded, "metrics", &keys::deployment(), &[("SchemaVersion", number(2)), ("Id", text("d-1"))]).await;
 
     let store = &embedded.store;
-    let origins = store.origins(&[event("secret", 0).key()]).await.expect_err("no origin");
-    let first_days = store.first_days(&["secret"]).await.expect_err("no day");
-    let version = store.read_partial(date(1), WriteShards::ONE, &source(0)).await.expect_err("no number");
-    let span = EventSpan { date: date(1), shards: WriteShards::ONE, shard: 0, from_ms: 0, to_ms: i64::MAX };
-    let page = store.events_page(&span, None).await.expect_err("no event");
-    let cases = [(origins, "Origin"), (first_days, "FirstDay"), (version, "Version"), (page, "Data")];
+    let cases = [
+        (store.events(&[event("secret", 0).key()]).await.expect_err("no map"), "Data"),
+        (store.first_days(&["secret"]).await.expect_err("no day"), "FirstDay"),
+        (store.read_partial(TABLE, date(1), &source(0)).await.expect_err("no number"), "Version"),
+        (store.partials_page(TABLE, date(1), None).await.expect_err("no number"), "Version"),
+        (store.read_checkpoint(TABLE, Follower::Figures, &source(0)).await.expect_err("no digits"), "Last"),
+        (store.checkpoints_page(TABLE, None).await.expect_err("no digits"), "Last"),
+        (store.read_meta().await.expect_err("no zone"), "TimeZone"),
+    ];
     for (error, attribute) in cases {
         assert!(matches!(&error, StoreError::Malformed { .. }), "{error}");
         let text = error.to_string();
         assert!(text.contains(attribute) && !text.contains("secret"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_partial_that_lacks_a_part_is_read_and_can_be_replaced() {
+    let embedded = dynamo().await;
+    put(&embedded, "events", &keys::partial(date(1), &source(0)), &[ours(), ("Version", number(4))]).await;
+    let store = &embedded.store;
+    let read = store.read_partial(TABLE, date(1), &source(0)).await.expect("a reading").expect("a partial");
+    assert_eq!((read.version, read.bytes()), (4, 0));
+    assert!(headcount_core::partial::Partial::decode(&read).is_err(), "it is damaged");
+    let folded_again = PartialRecord { version: 5, ..partial(0, 5) };
+    assert_eq!(store.write_partial(TABLE, &folded_again, 4, STAMP).await, Ok(Put::Written));
+}
+
+#[tokio::test]
+async fn a_partial_and_a_checkpoint_without_a_tables_number_count_as_absent() {
+    let embedded = dynamo().await;
+    let (partial_key, checkpoint_key) =
+        (keys::partial(date(1), &source(0)), keys::checkpoint(Follower::Items, &source(0)));
+    put(&embedded, "events", &partial_key, &[("Version", number(4))]).await;
+    put(&embedded, "events", &checkpoint_key, &[("Entry", number(40)), ("Last", text("7"))]).await;
+    let store = &embedded.store;
+    assert_eq!(store.read_partial(TABLE, date(1), &source(0)).await, Ok(None));
+    assert_eq!(store.read_checkpoint(TABLE, Follower::Items, &source(0)).await, Ok(None));
+    assert_eq!(store.write_partial(TABLE, &partial(0, 5), 4, STAMP).await, Ok(Put::Refused));
+    assert_eq!(store.write_partial(TABLE, &partial(0, 1), 0, STAMP).await, Ok(Put::Written));
+    let checkpoint = Checkpoint { entry: 1, last: 1.into() };
+    assert_eq!(store.write_checkpoint(TABLE, Follower::Items, &source(0), &checkpoint).await, Ok(Put::Written));
+}
+
+#[tokio::test]
+async fn a_record_of_another_schema_version_is_refused_in_a_sentence() {
+    let embedded = dynamo().await;
+    let older = [
+        ("SchemaVersion", number(1)),
+        ("TimeZone", text("UTC")),
+        ("Project", text("p")),
+        ("Precision", number(14)),
+        ("HashVersion", number(1)),
+        ("WriteShards", AttributeValue::M(Item::new())),
+    ];
+    let says = ["schema version 1, which this build no longer reads: create a new table", "upgrade headcount"];
+    for (attributes, says) in [(&older[..], says[0]), (&[("SchemaVersion", number(3))][..], says[1])] {
+        put(&embedded, "metrics", &keys::deployment(), attributes).await;
+        let error = embedded.store.read_meta().await.expect_err("another version");
+        assert!(matches!(&error, StoreError::Unusable { .. }), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        let meta = TableMeta { deployment: Deployment::new("d-1".into(), chrono_tz::UTC, "p"), table: TableId(1) };
+        assert_eq!(embedded.store.create_meta(&meta).await, Ok(Put::Refused), "it is not replaced");
     }
 }

@@ -1,15 +1,26 @@
 //! Rows to store.
 
 use chrono::NaiveDate;
+use headcount_core::deployment::TableId;
 use headcount_core::event::{Event, EventType, Object};
-use headcount_core::keys::WriteShards;
 use headcount_core::origin::{Origin, Source};
 use headcount_core::partial::PartialRecord;
 use headcount_core::rejection::{Payload, Problem, Rejection};
 use headcount_store::error::StoreError;
-use headcount_store::rows::{Cursor, EventRow, FirstDay, Page, RejectedRow};
-use headcount_store::traits::Stamp;
+use headcount_store::rows::{Cursor, EventItem, FirstDay, Page, RejectedItem};
+use headcount_store::traits::{AggregatorStore, BrowseStore, MAX_BATCH_WRITES, Stamp};
 use serde_json::Value;
+
+/// All that a store can do.
+pub(crate) trait Store: AggregatorStore + BrowseStore + Clone + 'static {}
+
+impl<S: AggregatorStore + BrowseStore + Clone + 'static> Store for S {}
+
+/// The table's number in these tests.
+pub(crate) const TABLE: TableId = TableId(u64::MAX - 1);
+
+/// The number of a table that another one was restored from.
+pub(crate) const OTHER_TABLE: TableId = TableId(7);
 
 /// 2026-03-01T00:00:00Z.
 pub(crate) const START_MS: i64 = 1_772_323_200_000;
@@ -23,12 +34,8 @@ pub(crate) fn date(day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 3, day).expect("a day of March")
 }
 
-pub(crate) fn shards(count: u32) -> WriteShards {
-    WriteShards::new(count).expect("a number of shards")
-}
-
 pub(crate) fn source(number: u32) -> Source {
-    Source::new("events", &format!("shardId-{number:012}"))
+    Source::shard("events", None, &format!("shardId-{number:012}")).expect("a source")
 }
 
 /// An origin with a sequence number as long as Kinesis hands out.
@@ -45,46 +52,45 @@ pub(crate) fn object(json: Value) -> Object {
 }
 
 /// An event of 2026-03-01, this many milliseconds after its start.
-pub(crate) fn event(id: &str, after_ms: i64) -> EventRow<'static> {
+pub(crate) fn event(id: &str, after_ms: i64) -> EventItem<'static> {
     let metadata = serde_json::json!({"userAgent": "a", "ipAddress": "10.0.0.0", "platform": "web"});
-    EventRow {
+    EventItem {
         event: Event {
             id: id.to_owned().into(),
             user_id: "ann".into(),
             session_id: "s-1".into(),
             event_type: EventType::FeatureUse,
             timestamp_ms: START_MS + after_ms,
+            counted_ms: START_MS + after_ms,
             event_data: serde_json::json!({"feature": "search"}).into(),
             metadata: metadata.into(),
         },
-        origin: origin(0),
         date: date(1),
-        shards: WriteShards::ONE,
         created_ms: START_MS + 5,
         expires_s: 1_780_000_000,
+        is_indexed: true,
     }
 }
 
-pub(crate) fn event_with(id: &str, event_data: Value) -> EventRow<'static> {
+pub(crate) fn event_with(id: &str, event_data: Value) -> EventItem<'static> {
     let mut row = event(id, 0);
     row.event.event_data = event_data.into();
     row
 }
 
-pub(crate) fn rejected(index: u32) -> RejectedRow {
+pub(crate) fn rejected(index: u32) -> RejectedItem {
     let payload = Payload::Text { text: "{\"userId\":\"\"}".to_owned(), truncated: false };
-    RejectedRow {
+    RejectedItem {
         rejection: Rejection { problems: vec![Problem::new("userId", "must not be empty")], payload, count: 1 },
         origin: origin(index),
         arrival_date: date(1),
         arrived_ms: START_MS,
-        shards: WriteShards::ONE,
         expires_s: 1_780_000_000,
     }
 }
 
 pub(crate) fn first_day(user_id: &str, day: u32) -> FirstDay {
-    FirstDay { user_id: user_id.to_owned(), date: date(day), shards: WriteShards::ONE, seen_ms: START_MS }
+    FirstDay { user_id: user_id.to_owned(), date: date(day), seen_ms: START_MS }
 }
 
 pub(crate) fn partial(number: u32, version: u64) -> PartialRecord {
@@ -92,11 +98,19 @@ pub(crate) fn partial(number: u32, version: u64) -> PartialRecord {
         date: date(1),
         source: source(number),
         version,
-        last_sequence: Some(origin(0).sequence),
-        dirty: false,
+        as_of: 7,
+        first: 3,
         counters: vec![1, 2, 3],
         users: vec![0, 255],
         sessions: vec![9; 40],
+        checksum: u64::MAX,
+    }
+}
+
+/// Puts all, in batches.
+pub(crate) async fn put_all(store: &impl Store, rows: &[EventItem<'_>]) {
+    for chunk in rows.chunks(MAX_BATCH_WRITES) {
+        assert_eq!(store.put_events(chunk).await, Ok(vec![true; chunk.len()]));
     }
 }
 

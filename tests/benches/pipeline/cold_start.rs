@@ -14,7 +14,8 @@ use chrono::Utc;
 use clap::Args;
 use headcount_local::lambda::fleet::{Fleet, FleetOptions};
 use headcount_local::table::{Table, TableOptions};
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_runtime::aws::ConnectOptions;
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::{Tables, create_tables};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -47,7 +48,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let credentials = folder.path().join("credentials");
     std::fs::write(&credentials, "[default]\naws_access_key_id = test\naws_secret_access_key = test\n")?;
 
-    let mut starts = Starts { program: &arguments.program, endpoint: table.endpoint(), done: 0 };
+    let log = folder.path().join("log").to_string_lossy().into_owned();
+    let mut starts = Starts { program: &arguments.program, endpoint: table.endpoint(), log, done: 0 };
     // The first ones read the program from the disk.
     for _ in 0..3 {
         starts.one(&[]).await?;
@@ -74,6 +76,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 struct Starts<'a> {
     program: &'a Path,
     endpoint: String,
+    log: String,
     done: u64,
 }
 
@@ -93,7 +96,12 @@ impl Starts<'_> {
     async fn one(&mut self, variables: &[(&str, &str)]) -> Result<Duration> {
         self.done += 1;
         let mut options = FleetOptions { passes_output: false, ..FleetOptions::new("consumer", self.program) };
-        let own = [("EVENTS_TABLE", TABLE), ("AWS_ENDPOINT_URL_DYNAMODB", &self.endpoint), ("RUST_LOG", "info")];
+        let own = [
+            ("EVENTS_TABLE", TABLE),
+            ("LOG", &*self.log),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &*self.endpoint),
+            ("RUST_LOG", "info"),
+        ];
         options.environment =
             own.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let fleet = Fleet::new(options);

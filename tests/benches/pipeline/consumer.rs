@@ -1,6 +1,7 @@
 //! What the consumer's handler costs an event, in processor time of its process: from the JSON bytes of an invocation to
-//! its answer, against a table that answers at once, in a process of its own. Peers, whose programs are given, do the
-//! obvious part of the same job with the same bytes: decode, parse, write by batches of 25.
+//! its answer, with the log in memory and against a table that answers at once, in a process of its own. Measured with event
+//! items and without. Peers, whose programs are given, do the obvious part of the same job with the same bytes: decode,
+//! parse, write by batches of 25.
 //!
 //! One thread does everything, as in a function with one processor.
 
@@ -9,22 +10,28 @@ mod stub;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::Utc;
 use clap::Args;
 use fastrand::Rng;
-use headcount_consumer::delivery::Delivery;
-use headcount_consumer::deps::{Deps, Feed, Settings};
-use headcount_consumer::handler::handle;
+use headcount_consumer::deps::{Deps, Settings};
+use headcount_consumer::handler::respond;
+use headcount_consumer::invocation;
+use headcount_core::limits::DEFAULT_LOG_RETENTION_DAYS;
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
+use headcount_follow::ItemOptions;
+use headcount_log::Log;
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::Tables;
-use headcount_store::retry::Jitter;
 use headcount_tests::processor;
+use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -84,9 +91,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let bytes = plain[0].event_bytes / EVENTS;
 
     let until = arguments.invocations.map_or(Until::Seconds(arguments.seconds as f64), Until::Invocations);
-    let ours = |payloads: &[Payload]| runtime.block_on(measure(&stub.endpoint, payloads.to_vec(), until));
+    let ours = |payloads: &[Payload], event_items: bool| {
+        runtime.block_on(measure(&stub.endpoint, payloads.to_vec(), until, event_items))
+    };
     if arguments.invocations.is_some() {
-        return ours(&plain).map(drop);
+        return ours(&plain, true).map(drop);
     }
     let folder = tempfile::tempdir()?;
     let payload = folder.path().join("payload.json");
@@ -94,11 +103,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let peers: Vec<_> = arguments.peer.chunks(3).collect();
     let (mut least_plain, mut least_packed, mut least_of) =
         (f64::INFINITY, f64::INFINITY, vec![f64::INFINITY; peers.len()]);
+    let mut least_without_items = f64::INFINITY;
     for run in 1..=RUNS {
         eprintln!("consumer: run {run} of {RUNS}: one event of {bytes} bytes a record");
-        least_plain = least_plain.min(ours(&plain)?);
+        least_plain = least_plain.min(ours(&plain, true)?);
+        least_without_items = least_without_items.min(ours(&plain, false)?);
         eprintln!("consumer: run {run} of {RUNS}: {PACKED} events a record");
-        least_packed = least_packed.min(ours(&packed)?);
+        least_packed = least_packed.min(ours(&packed, false)?);
         for (peer, least) in peers.iter().zip(&mut least_of) {
             eprintln!("consumer: run {run} of {RUNS}: {}", peer[0]);
             *least = least.min(run_peer(peer, &stub.endpoint, &payload, arguments.seconds)?);
@@ -114,10 +125,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         println!("{line}");
     };
     let goal = json!({"atMost": GOAL});
-    line("plain", &format!("CPU, one event of {bytes} bytes a record"), least_plain, json!({"goal": goal}));
+    let one = format!("CPU, one event of {bytes} bytes a record");
+    line("items", &format!("{one}, with event items"), least_plain, json!({}));
+    line("log", &format!("{one}, without event items"), least_without_items, json!({"goal": goal}));
     line(
         "packed",
-        &format!("CPU, {PACKED} events of {bytes} bytes a record, zstd"),
+        &format!("CPU, {PACKED} events of {bytes} bytes a record, zstd, without event items"),
         least_packed,
         json!({"goal": goal}),
     );
@@ -139,10 +152,18 @@ enum Until {
 }
 
 /// Microseconds of processor time an event.
-async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until) -> Result<f64> {
+async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until, event_items: bool) -> Result<f64> {
     let store = DynamoStore::new(connect(&ConnectOptions::local(endpoint)).await, Tables::one(TABLE));
-    let settings = Settings { rules: Rules::default(), zone: None, project: "bench".to_owned(), feed: Feed::Mapping };
-    let deps = Deps::new(store, Clock::system(), Jitter::from_entropy(), settings);
+    let settings = Settings {
+        rules: Rules::default(),
+        zone: None,
+        project: "bench".to_owned(),
+        log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
+        stream_generation: None,
+        items: ItemOptions { event_items, user_index: true },
+    };
+    let log = Log::new(Arc::new(InMemory::new()), Jitter::from_entropy());
+    let deps = Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings);
     let (mut seconds, mut events, mut measured) = (0.0, 0, 0);
     // Not every profiler stands a look at the clock.
     let clock = || if matches!(until, Until::Seconds(_)) { processor::seconds() } else { 0.0 };
@@ -151,8 +172,8 @@ async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until) -> Re
         let payload = &mut payloads[n % PAYLOADS];
         payload.move_on(n as u64);
         let began = clock();
-        let delivery = Delivery::from_json(&payload.json);
-        let answer = handle(&deps, delivery, Instant::now() + Duration::from_mins(1)).await?;
+        let batch = invocation::read(&payload.json, None)?;
+        let answer = respond(&deps, batch, Instant::now() + Duration::from_mins(1)).await?;
         let took = clock() - began;
         ensure!(answer.batch_item_failures.is_empty(), "the handler failed: {answer:?}");
         if n < warm_up {

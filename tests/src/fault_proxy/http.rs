@@ -18,13 +18,32 @@ pub(super) struct Message {
     /// The headers but for the length.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
+    /// The length that an answer to `HEAD` announces, without a body.
+    pub(super) announced: Option<usize>,
 }
 
 impl Message {
     /// A JSON answer.
     pub(super) fn answer(status: u16, body: Vec<u8>) -> Self {
-        let headers = vec![("content-type".to_owned(), "application/x-amz-json-1.0".to_owned())];
-        Self { start: format!("HTTP/1.1 {status} Said"), headers, body }
+        Self::of_type(status, "application/x-amz-json-1.0", body)
+    }
+
+    /// An answer with a body of this type.
+    pub(super) fn of_type(status: u16, content_type: &str, body: Vec<u8>) -> Self {
+        let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        Self { start: format!("HTTP/1.1 {status} Said"), headers, body, announced: None }
+    }
+
+    /// The same without its body, as an answer to `HEAD`.
+    pub(super) fn without_body(mut self) -> Self {
+        self.announced = Some(self.body.len());
+        self.body.clear();
+        self
+    }
+
+    /// Whether it asks for the head of an answer alone.
+    pub(super) fn asks_for_head(&self) -> bool {
+        self.start.starts_with("HEAD ")
     }
 
     /// The first header of this name, in any case.
@@ -38,7 +57,8 @@ impl Message {
         for (name, value) in &self.headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", self.body.len()).as_bytes());
+        let length = self.announced.unwrap_or(self.body.len());
+        bytes.extend_from_slice(format!("content-length: {length}\r\n\r\n").as_bytes());
         bytes.extend_from_slice(&self.body);
         bytes
     }
@@ -46,13 +66,26 @@ impl Message {
 
 /// Reads the next message; `None` where the other side has ended before one.
 pub(super) async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Message>> {
+    read_message(from, true).await
+}
+
+/// Reads the answer to a request.
+pub(super) async fn read_answer(
+    from: &mut (impl AsyncBufRead + Unpin),
+    request: &Message,
+) -> io::Result<Option<Message>> {
+    read_message(from, !request.asks_for_head()).await
+}
+
+async fn read_message(from: &mut (impl AsyncBufRead + Unpin), has_body: bool) -> io::Result<Option<Message>> {
     let malformed = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut head = from.take(MAX_HEAD_BYTES);
     let mut start = String::new();
     if head.read_line(&mut start).await? == 0 {
         return Ok(None);
     }
-    let mut message = Message { start: start.trim_end().to_owned(), headers: Vec::new(), body: Vec::new() };
+    let start = start.trim_end().to_owned();
+    let mut message = Message { start, headers: Vec::new(), body: Vec::new(), announced: None };
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -76,6 +109,10 @@ pub(super) async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<O
     }
     if length > MAX_BODY_BYTES {
         return Err(malformed("a body that is too long"));
+    }
+    if !has_body {
+        message.announced = Some(length);
+        return Ok(Some(message));
     }
     message.body = vec![0; length];
     head.into_inner().read_exact(&mut message.body).await?;

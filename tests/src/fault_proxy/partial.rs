@@ -8,8 +8,6 @@ use super::http::Message;
 /// What was held back of a batch, to be put into its answer.
 #[derive(Debug)]
 pub(super) enum Split {
-    /// Statements, by their places.
-    Statements(Vec<Option<Refused>>),
     /// Records of a stream, by their places: whether each was held back; and what decides how it is said.
     Records(Vec<bool>, u64),
     /// Writes or keys, under the name that the answer has for them.
@@ -21,22 +19,12 @@ pub(super) enum Split {
     },
 }
 
-/// How one statement fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// It was throttled, and did nothing.
-    Throttled,
-    /// It took effect, and is said to have failed.
-    InternalError,
-}
-
 /// The part of a batch that goes on to the table, and what was held back; `None` for what is no batch of two items and
 /// more.
 pub(super) fn split(request: &Message, random: u64) -> Option<(Message, Split)> {
     let operation = request.header("x-amz-target")?.rsplit('.').next()?;
     let mut body: Value = serde_json::from_slice(&request.body).ok()?;
     let split = match operation {
-        "BatchExecuteStatement" => split_statements(&mut body, random)?,
         "PutRecords" => split_records(&mut body, random)?,
         "BatchWriteItem" => {
             Split::Unprocessed { field: "UnprocessedItems", items: hold_back(&mut body, |table| Some(table), random)? }
@@ -54,27 +42,6 @@ pub(super) fn split(request: &Message, random: u64) -> Option<(Message, Split)> 
 /// A number from 0 to `below`, drawn for the item at `place`.
 fn draw(random: u64, place: usize, below: u64) -> u64 {
     hash64(&[random, place as u64].map(u64::to_le_bytes).concat()) % below
-}
-
-fn split_statements(body: &mut Value, random: u64) -> Option<Split> {
-    let statements = body["Statements"].as_array_mut().filter(|statements| statements.len() > 1)?;
-    let mut places: Vec<_> = (0..statements.len())
-        .map(|place| match draw(random, place, 6) {
-            0 | 1 => Some(Refused::Throttled),
-            2 => Some(Refused::InternalError),
-            _ => None,
-        })
-        .collect();
-    // One at least fails, and one at least goes on.
-    places[0] = Some(Refused::Throttled);
-    let last = places.len() - 1;
-    places[last] = None;
-    let mut place = 0;
-    statements.retain(|_| {
-        place += 1;
-        places[place - 1] != Some(Refused::Throttled)
-    });
-    Some(Split::Statements(places))
 }
 
 /// Takes about half of the records away: one at least, and where there are several, not all.
@@ -118,21 +85,6 @@ impl Split {
     pub(super) fn complete(self, answer: Message) -> Message {
         let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
         match self {
-            Self::Statements(places) => {
-                let Some(responses) = body["Responses"].as_array_mut() else { return answer };
-                let mut answered = std::mem::take(responses).into_iter();
-                *responses = places
-                    .into_iter()
-                    .map(|refused| match refused {
-                        None => answered.next().unwrap_or_default(),
-                        Some(Refused::Throttled) => statement_error("ThrottlingError", "Throughput exceeds the limit"),
-                        Some(Refused::InternalError) => {
-                            answered.next();
-                            statement_error("InternalServerError", "Internal server error")
-                        }
-                    })
-                    .collect();
-            }
             Self::Records(places, random) => {
                 let Some(records) = body["Records"].as_array_mut() else { return answer };
                 let mut answered = std::mem::take(records).into_iter();
@@ -164,45 +116,17 @@ fn record_error(is_throttled: bool) -> Value {
     }
 }
 
-fn statement_error(code: &str, message: &str) -> Value {
-    json!({"Error": {"Code": code, "Message": message}})
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn request(operation: &str, body: &Value) -> Message {
         let headers = vec![("X-Amz-Target".to_owned(), format!("DynamoDB_20120810.{operation}"))];
-        Message { start: "POST / HTTP/1.1".to_owned(), headers, body: body.to_string().into_bytes() }
+        Message { start: "POST / HTTP/1.1".to_owned(), headers, body: body.to_string().into_bytes(), announced: None }
     }
 
     fn body(message: &Message) -> Value {
         serde_json::from_slice(&message.body).unwrap()
-    }
-
-    #[test]
-    fn every_statement_keeps_its_place() {
-        for random in 0..200 {
-            let statements: Vec<_> = (0..25).map(|n| json!({"Statement": n})).collect();
-            let whole = request("BatchExecuteStatement", &json!({"Statements": statements}));
-            let (rest, split) = split(&whole, random).unwrap();
-            let passed = body(&rest)["Statements"].as_array().unwrap().clone();
-            assert!(!passed.is_empty() && passed.len() < 25);
-            let responses: Vec<_> = passed.iter().map(|one| json!({"Item": one["Statement"]})).collect();
-            let answer = Message::answer(200, json!({"Responses": responses}).to_string().into_bytes());
-            let answer = body(&split.complete(answer));
-            let answers = answer["Responses"].as_array().unwrap();
-            assert_eq!(answers.len(), 25);
-            for (place, one) in answers.iter().enumerate() {
-                let reached = passed.contains(&statements[place]);
-                match one["Error"]["Code"].as_str() {
-                    None => assert_eq!(one["Item"], place),
-                    Some("ThrottlingError") => assert!(!reached),
-                    Some(code) => assert!(code == "InternalServerError" && reached),
-                }
-            }
-        }
     }
 
     #[test]

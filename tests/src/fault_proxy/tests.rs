@@ -1,13 +1,15 @@
 use std::time::Duration;
 
-use headcount_core::deployment::Deployment;
+use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_local::table::{Table, TableOptions};
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::retry::Retryable as _;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect};
+use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::{Tables, create_tables};
 use headcount_store::error::StoreError;
 use headcount_store::rows::Put;
-use headcount_store::traits::DeploymentStore as _;
+use headcount_store::traits::MetaStore as _;
 use tokio::time::Instant;
 
 use super::*;
@@ -33,12 +35,13 @@ impl World {
     }
 
     async fn create(&self) -> Result<Put, StoreError> {
-        self.proxied.create_deployment(&Deployment::new(chrono_tz::UTC, "test")).await
+        let deployment = Deployment::new("d".to_owned(), chrono_tz::UTC, "test");
+        self.proxied.create_meta(&TableMeta { deployment, table: TableId(1) }).await
     }
 
     /// Whether the record is there.
     async fn is_there(&self) -> bool {
-        self.direct.read_deployment().await.unwrap().is_some()
+        self.direct.read_meta().await.unwrap().is_some()
     }
 }
 
@@ -103,5 +106,5 @@ async fn a_request_goes_on_though_its_sender_has_gone() {
 async fn before_it_knows_the_table_the_service_is_away() {
     let proxy = FaultProxy::start(1, Rates::default(), None).await.unwrap();
     let store = DynamoStore::new(connect(&ConnectOptions::local(proxy.endpoint())).await, Tables::one("test"));
-    assert!(store.read_deployment().await.unwrap_err().is_retryable());
+    assert!(store.read_meta().await.unwrap_err().is_retryable());
 }

@@ -9,31 +9,93 @@ struct Room {
     may_use: &'static [&'static str],
 }
 
-/// core <- store <- {consumer, aggregator, query} <- {dashboard, local, cli}.
-const ROOMS: [Room; 11] = [
+/// core <- runtime <- {log, store} <- follow <- {consumer, aggregator}; query reads the table alone; {dashboard, local, cli}
+/// come last. The test kit is for tests of all of them.
+const ROOMS: [Room; 16] = [
     Room { folder: "core", package: "headcount-core", may_use: &[] },
-    Room { folder: "store", package: "headcount-store", may_use: &["core"] },
-    Room { folder: "producer", package: "headcount-producer", may_use: &["core"] },
-    Room { folder: "consumer", package: "headcount-consumer", may_use: &["core", "store"] },
-    Room { folder: "aggregator", package: "headcount-aggregator", may_use: &["core", "store"] },
-    Room { folder: "query", package: "headcount-query", may_use: &["core", "store"] },
-    Room { folder: "dashboard", package: "headcount-dashboard", may_use: &["core", "query"] },
+    Room { folder: "runtime", package: "headcount-runtime", may_use: &["core"] },
+    Room { folder: "log", package: "headcount-log", may_use: &["core", "runtime"] },
+    Room { folder: "store", package: "headcount-store", may_use: &["core", "runtime"] },
+    Room { folder: "follow", package: "headcount-follow", may_use: &["core", "runtime", "log", "store"] },
+    Room { folder: "testkit", package: "headcount-testkit", may_use: &["core", "runtime", "log", "store"] },
+    Room { folder: "producer", package: "headcount-producer", may_use: &["core", "runtime"] },
+    Room { folder: "consumer", package: "headcount-consumer", may_use: &["core", "runtime", "log", "store", "follow"] },
+    Room {
+        folder: "aggregator",
+        package: "headcount-aggregator",
+        may_use: &["core", "runtime", "log", "store", "follow"],
+    },
+    Room { folder: "query", package: "headcount-query", may_use: &["core", "runtime", "store"] },
+    Room { folder: "dashboard", package: "headcount-dashboard", may_use: &["core", "runtime", "query"] },
     Room {
         folder: "local",
         package: "headcount-local",
-        may_use: &["core", "store", "producer", "consumer", "aggregator", "query", "dashboard"],
+        may_use: &[
+            "core",
+            "runtime",
+            "log",
+            "store",
+            "follow",
+            "producer",
+            "consumer",
+            "aggregator",
+            "query",
+            "dashboard",
+        ],
     },
     Room {
         folder: "cli",
         package: "headcount",
-        may_use: &["core", "store", "producer", "consumer", "aggregator", "query", "dashboard", "local"],
+        may_use: &[
+            "core",
+            "runtime",
+            "log",
+            "store",
+            "follow",
+            "producer",
+            "consumer",
+            "aggregator",
+            "query",
+            "dashboard",
+            "local",
+        ],
+    },
+    Room {
+        folder: "simulation",
+        package: "headcount-simulation",
+        may_use: &["core", "runtime", "log", "store", "follow", "testkit", "consumer", "aggregator"],
     },
     Room {
         folder: "tests",
         package: "headcount-tests",
-        may_use: &["core", "store", "producer", "consumer", "aggregator", "query", "dashboard", "local", "cli"],
+        may_use: &[
+            "core",
+            "runtime",
+            "log",
+            "store",
+            "follow",
+            "testkit",
+            "producer",
+            "consumer",
+            "aggregator",
+            "query",
+            "dashboard",
+            "local",
+            "cli",
+        ],
     },
     Room { folder: "xtask", package: "xtask", may_use: &[] },
+];
+
+/// What a room may use beyond that in its tests, if it comes before: the room, and what its tests use.
+const TESTS_MAY_USE: [(&str, &[&str]); 7] = [
+    ("log", &["testkit"]),
+    ("store", &["testkit"]),
+    ("follow", &["testkit"]),
+    ("consumer", &["testkit"]),
+    ("aggregator", &["testkit", "consumer"]),
+    ("query", &["testkit"]),
+    ("cli", &["testkit"]),
 ];
 
 /// Crates that speak to AWS, by the beginning of their names, and the rooms that may use them.
@@ -42,9 +104,9 @@ const AWS: [(&str, &[&str]); 8] = [
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
     ("aws-sdk-cloudformation", &["cli"]),
     ("aws-sdk-lambda", &["cli"]),
-    ("aws-config", &["store", "producer", "local", "cli", "tests"]),
-    ("aws-credential-types", &["store", "producer", "local", "cli", "tests"]),
-    ("aws-smithy-", &["store", "producer", "local", "cli", "tests"]),
+    ("aws-config", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
+    ("aws-credential-types", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
+    ("aws-smithy-", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-sdk-", &[]),
 ];
 
@@ -59,34 +121,40 @@ pub(crate) fn complaints(folder: &str, manifest: &str) -> Vec<String> {
     if package != Some(room.package) {
         complaints.push(format!("{folder}: its package must be {}, not {package:?}", room.package));
     }
-    for name in dependencies(&manifest) {
-        complaints.extend(complaint(room, &name));
+    for (kind, name) in dependencies(&manifest) {
+        complaints.extend(complaint(room, kind, &name));
     }
     complaints
 }
 
-fn complaint(room: &Room, name: &str) -> Option<String> {
+fn complaint(room: &Room, kind: &str, name: &str) -> Option<String> {
     let folder = room.folder;
     if let Some(other) = ROOMS.iter().find(|other| other.package == name) {
-        return (!room.may_use.contains(&other.folder)).then(|| format!("{folder} may not use {}", other.folder));
+        let of_tests = TESTS_MAY_USE.iter().find(|(tested, _)| *tested == folder && kind == DEV_DEPENDENCIES);
+        let may_use =
+            room.may_use.contains(&other.folder) || of_tests.is_some_and(|(_, rooms)| rooms.contains(&other.folder));
+        return (!may_use).then(|| format!("{folder} may not use {}", other.folder));
     }
     let (_, rooms) = AWS.iter().find(|(beginning, _)| name.starts_with(beginning))?;
     (!rooms.contains(&folder)).then(|| format!("{folder} may not use {name}: only {rooms:?} may"))
 }
 
-/// The packages that a manifest names under any kind of dependencies, for any target.
-pub(crate) fn dependencies(manifest: &Table) -> Vec<String> {
+const DEV_DEPENDENCIES: &str = "dev-dependencies";
+
+/// The packages that a manifest names, each with the kind of dependency that it is, for any target.
+pub(crate) fn dependencies(manifest: &Table) -> Vec<(&'static str, String)> {
     let mut places = vec![manifest];
     let targets = manifest.get("target").and_then(Value::as_table);
     places.extend(targets.into_iter().flat_map(Table::values).filter_map(Value::as_table));
     let mut names = Vec::new();
     for place in places {
-        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        for kind in ["dependencies", DEV_DEPENDENCIES, "build-dependencies"] {
             let listed = place.get(kind).and_then(Value::as_table).into_iter().flatten();
             // `store = { package = "headcount-store" }` is headcount-store under another name.
-            names.extend(
-                listed.map(|(name, what)| what.get("package").and_then(Value::as_str).unwrap_or(name).to_owned()),
-            );
+            names
+                .extend(listed.map(|(name, what)| {
+                    (kind, what.get("package").and_then(Value::as_str).unwrap_or(name).to_owned())
+                }));
         }
     }
     names
@@ -101,6 +169,9 @@ fn arrows_against_the_rules_are_found_wherever_they_hide() {
         ("store", "headcount-store", "[dependencies]\nheadcount-core = { workspace = true }", ""),
         ("core", "headcount-core", "[dependencies]\nheadcount-store = \"1\"", "core may not use store"),
         ("core", "headcount-core", "[dev-dependencies]\nheadcount-tests = \"1\"", "core may not use tests"),
+        ("query", "headcount-query", "[dev-dependencies]\nheadcount-testkit = \"1\"", ""),
+        ("query", "headcount-query", "[dependencies]\nheadcount-testkit = \"1\"", "query may not use testkit"),
+        ("query", "headcount-query", "[dev-dependencies]\nheadcount-consumer = \"1\"", "query may not use consumer"),
         ("query", "headcount-query", "[build-dependencies]\nheadcount = \"1\"", "query may not use cli"),
         (
             "producer",

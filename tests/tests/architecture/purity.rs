@@ -67,7 +67,7 @@ pub(crate) fn dependency_complaints(manifest: &str) -> Vec<String> {
     let Ok(manifest) = manifest.parse::<Table>() else { return vec!["core: its Cargo.toml is no TOML".to_owned()] };
     let mut manifest = manifest;
     manifest.remove("dev-dependencies");
-    let names = dependencies::dependencies(&manifest).into_iter();
+    let names = dependencies::dependencies(&manifest).into_iter().map(|(_, name)| name);
     let impure = names.filter(|name| CRATES.contains(&name.split('-').next().unwrap_or(name)));
     impure.map(|name| format!("core may not use {name}: it is pure")).collect()
 }

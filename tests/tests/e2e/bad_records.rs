@@ -51,12 +51,13 @@ fn bad_records_pass_and_the_shard_goes_on() {
     let counted = wait_for(
         "the good event is counted",
         || serve.metrics(&day, &arrival),
-        |metrics| metrics["total"]["eventsByType"]["page_view"] == 1 && rejected(metrics) >= 10,
+        // Four are mended: the deep, the huge, the digits, the nameless.
+        |metrics| metrics["total"]["eventsByType"]["page_view"] == 5 && rejected(metrics) >= 6,
     );
     // Every bad event for itself; the 350,000 empty objects as many, or as one record that holds too many.
     let rejected = rejected(&counted);
-    assert!(rejected == 10 || rejected == 9 + 350_000, "{counted:#}");
-    expect(0, &["verify", "--date", &arrival, "--dynamodb-endpoint", &serve.dynamodb], b"");
+    assert!(rejected == 6 || rejected == 5 + 350_000, "{counted:#}");
+    expect(0, &[&["verify", "--date", &arrival][..], &serve.places()].concat(), b"");
     assert!(serve.stop().success());
 }
 

@@ -58,7 +58,7 @@ fn what_is_accepted_is_counted_once_in_every_form() {
         (&json!(8), &json!(5), &json!(0))
     );
     let today = Utc::now().date_naive().to_string();
-    expect(0, &["verify", "--date", &today, "--dynamodb-endpoint", &serve.dynamodb], b"");
+    expect(0, &[&["verify", "--date", &today][..], &serve.places()].concat(), b"");
     assert!(serve.stop().success());
 }
 

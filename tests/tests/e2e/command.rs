@@ -24,7 +24,9 @@ pub(crate) fn binary() -> PathBuf {
 pub(crate) fn headcount(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(arguments);
-    for name in ["AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL_DYNAMODB"] {
+    for name in
+        ["AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL_DYNAMODB", "HEADCOUNT_LOG"]
+    {
         command.env_remove(name);
     }
     command
@@ -108,6 +110,8 @@ pub(crate) struct Serve {
     pub(crate) http: String,
     /// Where the collector takes events.
     pub(crate) collector: String,
+    /// The folder of the event log.
+    pub(crate) log: String,
 }
 
 impl Serve {
@@ -145,7 +149,22 @@ impl Serve {
             said.push('\n');
         }
         let [kinesis, dynamodb, http, collector] = endpoints.map(Option::unwrap_or_default);
-        Self { child, kinesis, dynamodb, http, collector }
+        let mut serve = Self { child, kinesis, dynamodb, http, collector, log: String::new() };
+        let health = serve.health();
+        health["log"].as_str().expect("serve tells where its log is").clone_into(&mut serve.log);
+        serve
+    }
+
+    /// What `/healthz` says.
+    pub(crate) fn health(&self) -> Value {
+        let answer = self.get("/healthz");
+        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+
+    /// Log and table, for a command that needs both.
+    pub(crate) fn places(&self) -> [&str; 4] {
+        ["--dynamodb-endpoint", &self.dynamodb, "--log", &self.log]
     }
 
     /// Stops it as Ctrl-C would, and waits for its end.
@@ -192,7 +211,7 @@ impl Serve {
     pub(crate) fn metrics(&self, from: &str, to: &str) -> Value {
         let range = ["metrics", "--from", from, "--to", to, "--json", "--dynamodb-endpoint", &self.dynamodb];
         let roll_up = || {
-            expect(0, &["rollup", "--dynamodb-endpoint", &self.dynamodb], b"");
+            expect(0, &[&["rollup"][..], &self.places()].concat(), b"");
             json(0, &range, b"")
         };
         let is_stored = |day: &Value| day["state"] != "live";

@@ -165,8 +165,8 @@ fn import(serve: &Serve) -> u64 {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), generate(&plan)).expect("it can be written");
     let path = file.path().to_str().expect("the name is text");
-    let done = ask(0, &["import", path, "--json", "--dynamodb-endpoint", &serve.dynamodb], b"");
-    done["inserted"].as_u64().expect("a count")
+    let done = ask(0, &[&["import", path, "--json"][..], &serve.places()].concat(), b"");
+    done["appended"].as_u64().expect("a count")
 }
 
 /// Events that the figures know of, whatever became of them.

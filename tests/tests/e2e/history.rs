@@ -13,7 +13,7 @@ use crate::sample::{days, event, lines, noon};
 
 fn import(serve: &Serve, code: i32, path: &Path) -> Value {
     let path = path.to_str().expect("the name is text");
-    json(code, &["import", path, "--json", "--dynamodb-endpoint", &serve.dynamodb], b"")
+    json(code, &[&["import", path, "--json"][..], &serve.places()].concat(), b"")
 }
 
 fn metrics(serve: &Serve, date: &str) -> Value {
@@ -49,19 +49,21 @@ fn a_file_counts_once_however_often_it_comes() {
 
     // Line 8 is event old-3.
     let first = import(&serve, 1, &plain);
-    assert_eq!(counts(&first), [59, 0, 1, 1], "{first:#}");
+    assert_eq!(counts(&first), [60, 0, 0, 1], "{first:#}");
     assert_eq!((&first["lines"], &first["rejectedLines"][0]["line"]), (&json!(61), &json!(8)));
     assert_eq!(first["rejectedLines"][0]["problems"], json!(["sessionId is required"]));
     let (old, old_figures) = (old.to_string(), metrics(&serve, &old.to_string()));
     assert_eq!(old_figures["activeUsers"], 29, "{old_figures:#}");
     assert_eq!((&old_figures["featureUsage"]["search"], &old_figures["final"]), (&json!(29), &json!(true)));
     let recent_figures = metrics(&serve, &recent);
-    assert_eq!(recent_figures["eventsByType"]["page_view"], 31);
-    assert_eq!((&recent_figures["rejected"], &recent_figures["duplicates"]), (&json!(1), &json!(1)));
+    // The one that the stream had brought is in the log twice, and is told apart.
+    assert_eq!(recent_figures["eventsByType"]["page_view"], 32);
+    assert_eq!((repeated(&serve, &recent), repeated(&serve, &old)), (1, 0));
+    assert_eq!(recent_figures["rejected"], 1);
     // Who was seen 200 days ago is new there, and no longer yesterday.
     assert_eq!((&old_figures["newSignups24h"], &recent_figures["newSignups24h"]), (&json!(29), &json!(1)));
     assert_eq!(recent_figures["totalUsers"], 30);
-    expect(0, &["verify", "--date", &recent, "--dynamodb-endpoint", &serve.dynamodb], b"");
+    expect(0, &[&["verify", "--date", &recent][..], &serve.places()].concat(), b"");
 
     // The very same, and the same compressed: known, line by line.
     let gzipped = folder.path().join("history.gz");
@@ -70,26 +72,33 @@ fn a_file_counts_once_however_often_it_comes() {
     std::fs::write(&gzipped, encoder.finish().expect("memory takes all")).expect("it can be written");
     for path in [&plain, &gzipped] {
         let again = import(&serve, 1, path);
-        assert_eq!(counts(&again), [0, 59, 1, 1], "{again:#}");
+        assert_eq!(counts(&again), [0, 61, 0, 1], "{again:#}");
         assert_eq!(again["source"], first["source"]);
         assert_eq!((metrics(&serve, &old), metrics(&serve, &recent)), (old_figures.clone(), recent_figures.clone()));
     }
 
-    // Corrected, it is another file: what is new of it counts, and the others are known by their ids.
+    // Corrected, it is another file: all of it is in the log, and what was there before is told apart by its ids.
     std::fs::write(&plain, &corrected).expect("it can be written");
     let repaired = import(&serve, 0, &plain);
-    assert_eq!(counts(&repaired), [1, 0, 60, 0], "{repaired:#}");
+    assert_eq!(counts(&repaired), [61, 0, 0, 0], "{repaired:#}");
     assert_ne!(repaired["source"], first["source"]);
     let old_figures = metrics(&serve, &old);
-    assert_eq!((&old_figures["activeUsers"], &old_figures["featureUsage"]["search"]), (&json!(30), &json!(30)));
-    let said = expect(0, &["import", plain.to_str().expect("text"), "--dynamodb-endpoint", &serve.dynamodb], b"");
-    assert!(said.contains("already there      1"), "{said}");
+    assert_eq!((&old_figures["activeUsers"], &old_figures["featureUsage"]["search"]), (&json!(30), &json!(59)));
+    assert_eq!((repeated(&serve, &old), repeated(&serve, &recent)), (29, 32));
+    let said = expect(0, &[&["import", plain.to_str().expect("text")][..], &serve.places()].concat(), b"");
+    assert!(said.contains("already there     61"), "{said}");
     assert!(serve.stop().success());
 }
 
-/// Inserted, already there, duplicates, rejected.
+/// Events of the day that are in the log more than once.
+fn repeated(serve: &Serve, date: &str) -> u64 {
+    let proven = json(0, &[&["verify", "--date", date, "--json"][..], &serve.places()].concat(), b"");
+    proven["repeated"].as_u64().expect("a count")
+}
+
+/// Appended, already there, duplicates, rejected.
 fn counts(answer: &Value) -> [u64; 4] {
-    ["inserted", "alreadyThere", "duplicates", "rejected"].map(|name| answer[name].as_u64().expect("a count"))
+    ["appended", "alreadyThere", "duplicates", "rejected"].map(|name| answer[name].as_u64().expect("a count"))
 }
 
 #[test]
@@ -100,7 +109,7 @@ fn what_tells_no_time_or_is_no_file_is_refused() {
     std::fs::write(&path, "{\"userId\":\"u\"}\nno JSON\n").expect("it can be written");
     for (path, code) in [(path.as_path(), 1), (folder.path(), 1), (Path::new("/no/such/file"), 1)] {
         let path = path.to_str().expect("the name is text");
-        let said = expect(code, &["import", path, "--dynamodb-endpoint", &serve.dynamodb], b"");
+        let said = expect(code, &[&["import", path][..], &serve.places()].concat(), b"");
         assert_eq!(said, "", "nothing was done");
     }
     assert!(serve.stop().success());

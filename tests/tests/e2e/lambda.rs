@@ -5,16 +5,9 @@ use serde_json::{Value, json};
 use crate::command::{Serve, expect, headcount, json as ask, run, runs, signal, wait_for};
 use crate::sample::{days, event, lines, noon};
 
-/// What `/healthz` says.
-fn health(serve: &Serve) -> Value {
-    let answer = serve.get("/healthz");
-    let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
-}
-
 /// The consumer's processes.
 fn processes(serve: &Serve) -> Vec<u32> {
-    let health = health(serve);
+    let health = serve.health();
     let ids = health["functionProcesses"].as_array().unwrap_or_else(|| panic!("no processes: {health:#}"));
     ids.iter().filter_map(Value::as_u64).filter_map(|id| id.try_into().ok()).collect()
 }
@@ -27,7 +20,7 @@ fn send(serve: &Serve, from: u64, to: u64) {
 
 /// Waits until so many records were handled.
 fn handled(serve: &Serve, records: u64) {
-    wait_for("all is handled", || health(serve), |health| health["records"] == records);
+    wait_for("all is handled", || serve.health(), |health| health["records"] == records);
 }
 
 #[test]
@@ -45,15 +38,15 @@ fn the_functions_run_as_processes_and_end_with_serve() {
     handled(&serve, 80);
     let second = processes(&serve);
     assert!(!second.is_empty() && second != first);
-    expect(0, &["rollup", "--dynamodb-endpoint", &serve.dynamodb], b"");
-    expect(0, &["verify", "--date", &day, "--dynamodb-endpoint", &serve.dynamodb], b"");
+    expect(0, &[&["rollup"][..], &serve.places()].concat(), b"");
+    expect(0, &[&["verify", "--date", &day][..], &serve.places()].concat(), b"");
     send(&serve, 80, 100);
     assert!(serve.stop().success());
     assert!(!second.into_iter().any(runs), "they end with it");
 
     // The last events were counted, and rolled up by the aggregator's own program.
     let serve = Serve::start(Some(folder.path()));
-    assert_eq!(health(&serve)["functionProcesses"], Value::Null);
+    assert_eq!(serve.health()["functionProcesses"], Value::Null);
     let range = ["metrics", "--from", &day, "--to", &day, "--json", "--dynamodb-endpoint", &serve.dynamodb];
     let metrics = ask(0, &range, b"");
     assert_eq!(metrics["days"][0]["eventsByType"]["page_view"], 100, "{metrics:#}");

@@ -78,7 +78,7 @@ fn figures_are_right_and_outlive_a_restart() {
     let rejected = serve.metrics(&today, &today);
     assert_eq!(rejected["total"]["rejected"], 2, "{rejected:#}");
     for date in [&first, &second] {
-        expect(0, &["verify", "--date", date, "--dynamodb-endpoint", &serve.dynamodb], b"");
+        expect(0, &[&["verify", "--date", date][..], &serve.places()].concat(), b"");
     }
     assert!(serve.stop().success());
 
@@ -100,7 +100,7 @@ fn figures_are_right_and_outlive_a_restart() {
         |metrics| metrics["total"]["featureUsage"]["search"] == 1,
     );
     for date in [&first, &second] {
-        expect(0, &["verify", "--date", date, "--dynamodb-endpoint", &serve.dynamodb], b"");
+        expect(0, &[&["verify", "--date", date][..], &serve.places()].concat(), b"");
     }
     assert!(serve.stop().success());
 }

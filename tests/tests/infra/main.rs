@@ -2,12 +2,17 @@
 //! deployed to a stand-in that nobody here wrote.
 
 mod addresses;
+mod alarms;
 mod deployed;
 mod events;
+mod iam;
 mod independent;
 mod lint;
+mod log;
+mod names;
 mod policies;
 mod roles;
+mod sam;
 mod scripts;
 mod stand_in;
 mod template;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use headcount_store::telemetry;
 use serde_json::{Value, json};
 
 use crate::scripts::root;
@@ -25,7 +24,14 @@ fn tables_are_encrypted_recoverable_on_demand_and_protected() {
     for name in TABLES {
         let table = template.properties(name);
         assert_eq!(table["SSESpecification"]["SSEEnabled"], true, "{name}");
-        assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true, "{name}");
+        let recovery = &table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]["Fn::If"];
+        let (condition, parameter) = match name {
+            "EventsTable" => ("RecoversEvents", "EventsRecovery"),
+            _ => ("RecoversMetrics", "MetricsRecovery"),
+        };
+        assert_eq!(*recovery, json!([condition, true, false]), "{name}");
+        assert_eq!(template.part("Conditions")[condition], json!({"Fn::Equals": [{"Ref": parameter}, "true"]}));
+        assert_eq!(template.default_of(parameter), "true");
         assert_eq!(table["DeletionProtectionEnabled"], true, "{name}");
         assert_eq!(table["BillingMode"], "PAY_PER_REQUEST", "{name}");
     }
@@ -74,7 +80,8 @@ fn a_record_that_never_passes_reaches_the_failure_destination_whole() {
     let template = Expanded::new();
     let mapping = template.properties("ConsumerStream");
     assert_eq!(mapping["BisectBatchOnFunctionError"], true);
-    assert_eq!(mapping["MaximumRetryAttempts"], 100);
+    // Only age ends the retries.
+    assert_eq!(mapping["MaximumRetryAttempts"], -1);
     let destination = json!({"Fn::GetAtt": ["FailureBucket", "Arn"]});
     assert_eq!(mapping["DestinationConfig"]["OnFailure"]["Destination"], destination);
 }
@@ -142,7 +149,8 @@ fn functions_have_the_size_time_and_runtime_that_the_documents_promise() {
         assert_eq!(function["Architectures"], json!([{"Ref": "Architecture"}]));
     }
     let reserved = &template.properties("Aggregator")["ReservedConcurrentExecutions"];
-    assert_eq!(reserved["Fn::If"][1], 1);
+    // The hourly run, and the light one of every minute.
+    assert_eq!(reserved["Fn::If"][1], 2);
 }
 
 #[test]
@@ -159,41 +167,11 @@ fn the_aggregator_is_started_every_hour_and_what_fails_is_kept() {
 }
 
 #[test]
-fn every_alarm_is_heard() {
+fn a_new_table_is_warmed_by_at_least_what_any_new_table_takes() {
     let template = Expanded::new();
-    for (name, alarm) in template.all("AWS::CloudWatch::Alarm") {
-        assert_eq!(alarm["AlarmActions"], json!([{"Ref": "AlarmTopic"}]), "{name}");
-        assert!(alarm["TreatMissingData"].is_string(), "{name} does not say what silence means");
-    }
-}
-
-#[test]
-fn what_watches_our_own_metrics_names_those_that_exist() {
-    let template = Expanded::new();
-    let known = telemetry::METRICS.map(|(name, _)| name);
-    let alarm = template.properties("RejectedShare")["Metrics"].as_array().expect("metrics");
-    let metrics: Vec<_> = alarm.iter().filter_map(|one| one["MetricStat"].get("Metric")).collect();
-    assert_eq!(metrics.len(), 3);
-    for metric in metrics {
-        assert_eq!(metric["Namespace"], telemetry::NAMESPACE);
-        assert!(known.contains(&metric["MetricName"].as_str().expect("a name")), "{metric}");
-        assert_eq!(metric["Dimensions"], json!([{"Name": telemetry::PROJECT, "Value": {"Ref": "ProjectName"}}]));
-    }
-    let body = template.properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().expect("a text");
-    let body: Value = serde_json::from_str(body).expect("the dashboard is JSON");
-    let mut shown = 0;
-    let widgets = body["widgets"].as_array().expect("widgets").iter();
-    for metric in widgets.flat_map(|widget| widget["properties"]["metrics"].as_array().expect("metrics")) {
-        if metric[0] == telemetry::NAMESPACE {
-            assert!(known.contains(&metric[1].as_str().expect("a name")), "{metric}");
-            shown += 1;
-        }
-    }
-    assert!(shown > 10, "{shown} of our metrics are shown");
-    let document = std::fs::read_to_string(root().join("docs/aws.md")).expect("the document is there");
-    for name in known {
-        assert!(document.contains(&format!("`{name}`")), "docs/aws.md does not explain the metric {name}");
-    }
+    let pattern = &template.part("Parameters")["WarmWriteUnits"]["AllowedPattern"];
+    assert_eq!(*pattern, "0|[4-9][0-9]{3}|[1-9][0-9]{4,5}|1000000");
+    assert_eq!(template.default_of("WarmWriteUnits"), "0");
 }
 
 #[test]
@@ -214,14 +192,14 @@ fn the_document_explains_every_alarm_and_parameter() {
 fn each_function_is_told_exactly_what_its_configuration_reads() {
     let template = Expanded::new();
     let configurations = [
-        ("Consumer", "consumer/src/config.rs"),
-        ("Aggregator", "aggregator/src/config.rs"),
-        ("Collector", "producer/src/collector/config.rs"),
-        ("Api", "dashboard/src/config.rs"),
+        ("Consumer", &["consumer/src/config.rs", "follow/src/config.rs"][..]),
+        ("Aggregator", &["aggregator/src/config.rs", "follow/src/config.rs"]),
+        ("Collector", &["producer/src/collector/config.rs"]),
+        ("Api", &["dashboard/src/config.rs"]),
     ];
-    for (name, path) in configurations {
-        let path = root().join(path);
-        let source = std::fs::read_to_string(path).expect("a room has a configuration");
+    for (name, paths) in configurations {
+        let read = |path: &&str| std::fs::read_to_string(root().join(path)).expect("a room has a configuration");
+        let source: String = paths.iter().map(read).collect();
         let told = template.properties(name)["Environment"]["Variables"].as_object().expect("variables").keys();
         assert_eq!(told.cloned().collect::<BTreeSet<_>>(), variables(&source), "{name}");
     }
@@ -252,7 +230,8 @@ fn nothing_is_open_to_the_internet_unless_somebody_decides_so() {
             assert_eq!(resource["Condition"], "HasCollector", "{name}");
             let function =
                 &resource["Properties"][if kind.ends_with("Url") { "TargetFunctionArn" } else { "FunctionName" }];
-            assert_eq!(function["Ref"], "Collector", "{name} opens {function}");
+            let opened = if function["Ref"].is_null() { &function["Fn::GetAtt"][0] } else { &function["Ref"] };
+            assert_eq!(*opened, "Collector", "{name} opens {function}");
         }
     }
 }
@@ -270,7 +249,10 @@ fn nobody_reads_figures_at_an_address_unless_somebody_decides_who() {
     let variables = &template.properties("Api")["Environment"]["Variables"];
     assert_eq!(variables["READ_ACCESS"], json!({"Fn::If": ["IsReadByToken", "", "iam"]}));
     let token = variables["READ_TOKEN"]["Fn::If"][1]["Fn::Sub"].as_str().expect("a text");
-    assert_eq!(token, "{{resolve:secretsmanager:${ReadToken}}}", "the token itself is in no template");
+    assert_eq!(
+        token, "{{resolve:secretsmanager:${ReadToken}:SecretString:::${ReadTokenVersion}}}",
+        "the token itself is in no template"
+    );
 }
 
 #[test]

@@ -50,3 +50,20 @@ pub(crate) fn answer(mut command: Command, input: &[u8]) -> Value {
     assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
     serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{command:?}: {error}\n{stdout}\n{stderr}"))
 }
+
+const CREATE_BUCKET: &str = "
+import boto3, sys
+boto3.client('s3', endpoint_url=sys.argv[1]).create_bucket(Bucket=sys.argv[2])
+print('null')
+";
+
+/// Creates a bucket at a stand-in.
+pub(crate) fn create_bucket(endpoint: &str, bucket: &str) {
+    let mut command = python();
+    command.args(["-c", CREATE_BUCKET, endpoint, bucket]);
+    command
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_DEFAULT_REGION", "us-east-1");
+    assert_eq!(answer(command, b""), Value::Null);
+}

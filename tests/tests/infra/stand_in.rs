@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::scripts::python;
 
+/// What it lacks, each left out there and nowhere else: alarms over an expression of metrics. `alarms` evaluates these.
+pub(crate) const LACKING: [&str; 3] = ["IndexThrottles", "RejectedShare", "TableThrottles"];
+
 /// Longest wait for its start or its end.
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
-use chrono::DateTime;
+use headcount_consumer::batch::{self, Batch};
 use headcount_consumer::deps::Deps;
 use headcount_consumer::handler::{HandleError, consume};
 use headcount_consumer::outcome::Outcome;
+use headcount_core::origin::Source;
 use headcount_store::dynamo::DynamoStore;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -45,43 +45,28 @@ impl Done {
     }
 }
 
-/// The ARN of the sources' stream.
-const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/events";
-
-/// The name of the stream, as it is in a source's.
-pub(crate) const STREAM: &str = "events";
-
-/// The id of a source's shard.
-pub(crate) fn shard(source: u32) -> String {
-    format!("shardId-{source:012}")
+/// The source of a shard.
+pub(crate) fn source(shard: u32) -> Source {
+    Source::shard("events", None, &format!("shardId-{shard:012}")).expect("a shard's name")
 }
 
-fn invocation(source: u32, records: &[Record], arrived_ms: i64) -> KinesisEvent {
-    let mut event = KinesisEvent::default();
-    for (sequence, data) in records {
-        let mut record = KinesisEventRecord::default();
-        record.event_id = Some(format!("{}:{sequence}", shard(source)));
-        record.event_source_arn = Some(ARN.to_owned());
-        record.kinesis.sequence_number = sequence.to_string();
-        record.kinesis.data.0.clone_from(data);
-        record.kinesis.approximate_arrival_timestamp.0 =
-            DateTime::from_timestamp_millis(arrived_ms).unwrap_or_default();
-        event.records.push(record);
-    }
-    event
+fn batch(shard: u32, records: &[Record], arrived_ms: i64) -> Batch {
+    let record =
+        |(sequence, data): &Record| batch::Record { sequence: (*sequence).into(), arrived_ms, data: data.clone() };
+    Batch::of_shard(source(shard), records.iter().map(record).collect())
 }
 
 type Handled = Pin<Box<dyn Future<Output = Result<Outcome, HandleError>> + Send>>;
 
 /// Delivers a source's records until all are processed. `cold` makes a consumer that remembers nothing.
 pub(crate) async fn drive(
-    source: u32,
+    shard: u32,
     records: Vec<Record>,
     arrived_ms: i64,
     seed: u64,
     cold: impl Fn(u64) -> Deps<DynamoStore>,
 ) -> Done {
-    let mut random = fastrand::Rng::with_seed(seed ^ u64::from(source + 1));
+    let mut random = fastrand::Rng::with_seed(seed ^ u64::from(shard + 1));
     let mut done = Done::default();
     let mut consumer = Arc::new(cold(random.u64(..)));
     let mut zombies = JoinSet::new();
@@ -90,10 +75,10 @@ pub(crate) async fn drive(
         done.invocations += 1;
         assert!(done.invocations < 20_000, "it does not come to an end");
         let end = (next + random.usize(1..=BATCH)).min(records.len());
-        let event = invocation(source, &records[next..end], arrived_ms);
+        let batch = batch(shard, &records[next..end], arrived_ms);
         let limit = Duration::from_millis(random.u64(1_500..8_000));
         let deps = consumer.clone();
-        let handled: Handled = Box::pin(async move { consume(&deps, event, Instant::now() + limit).await });
+        let handled: Handled = Box::pin(async move { consume(&deps, &batch, Instant::now() + limit).await });
         let patience = Duration::from_millis(random.u64(1..120));
         let answer = match random.u64(0..12) {
             // It dies at a random moment.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate};
 use headcount_core::limits::DAY_MS;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use serde_json::{Value, json};
 
 /// A record's sequence number and data.

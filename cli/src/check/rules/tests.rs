@@ -6,12 +6,13 @@ fn good() -> Seen {
     let set = |variables: &[(&str, &str)]| {
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
-    let shared = [("EVENTS_TABLE", "shop"), ("METRICS_TABLE", "shop"), ("REPORTING_ZONE", "UTC")];
+    let shared =
+        [("EVENTS_TABLE", "shop"), ("METRICS_TABLE", "shop"), ("REPORTING_ZONE", "UTC"), ("LOG", "s3://shop-log")];
     let mapping = Mapping {
         id: "m".into(),
         state: "Enabled".into(),
         parallelization: 1,
-        max_retries: Some(100),
+        max_retries: None,
         max_age_s: Some(46 * 3_600),
         destination: Some("arn:aws:s3:::shop-failures".into()),
         reports_failures: true,
@@ -32,7 +33,7 @@ fn good() -> Seen {
         table: "shop".into(),
         mappings: Some(vec![mapping]),
         aggregator: Some(Function { name: "shop-aggregator".into(), timeout_s: 900, variables: set(&aggregator) }),
-        load: Some(Load { peak_rate: 20.0, write_shards: 1 }),
+        load: Some(Load { peak_rate: 20.0 }),
     }
 }
 
@@ -53,9 +54,9 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
     fn aggregator(seen: &mut Seen, name: &str, value: &str) {
         seen.aggregator.as_mut().unwrap().variables.insert(name.into(), value.into());
     }
-    let cases: [(Severity, &str, Spoil); 27] = [
+    let cases: [(Severity, &str, Spoil); 28] = [
         (BreaksPromise, "ParallelizationFactor is 2", |seen| mapping(seen).parallelization = 2),
-        (BreaksPromise, "MaximumRetryAttempts has no bound", |seen| mapping(seen).max_retries = None),
+        (Note, "MaximumRetryAttempts is 100", |seen| mapping(seen).max_retries = Some(100)),
         (BreaksPromise, "is without a bound", |seen| mapping(seen).max_age_s = None),
         (BreaksPromise, "is 172800 s, the stream keeps records for 172800 s", |seen| {
             mapping(seen).max_age_s = Some(48 * 3_600);
@@ -83,10 +84,12 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
         (BreaksPromise, "RETENTION_HOURS of the aggregator", |seen| aggregator(seen, "RETENTION_HOURS", "24")),
         (Note, "not encrypted", |seen| seen.stream.is_encrypted = false),
         (Note, "400 events/s in the busiest hour", |seen| seen.load.as_mut().unwrap().peak_rate = 400.0),
-        (BreaksPromise, "600 events/s in the busiest hour", |seen| {
+        (Note, "written at 1000", |seen| {
+            consumer(seen, "USER_INDEX", "false");
             seen.stream.open_shards = 2;
-            seen.load.as_mut().unwrap().peak_rate = 600.0;
+            seen.load.as_mut().unwrap().peak_rate = 800.0;
         }),
+        (BreaksPromise, "LOG of the aggregator", |seen| aggregator(seen, "LOG", "s3://other")),
         (WastesMoney, "on demand", |seen| seen.stream.is_on_demand = true),
         (WastesMoney, "has 8 shards, 1 would do", |seen| seen.stream.open_shards = 8),
     ];
@@ -104,11 +107,31 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
 }
 
 #[test]
-fn a_day_may_not_stay_open_longer_than_its_events_live() {
+fn events_must_come_well_before_the_log_expires() {
+    let says = |seen: &Seen, text: &str| {
+        let found = findings(seen);
+        let named = found.iter().any(|finding| finding.what.contains(text));
+        assert!(named == found.iter().any(|finding| finding.what.contains("may come")), "{found:#?}");
+        named
+    };
     let mut seen = good();
     seen.stream.retention_hours = 8_760;
-    let found = findings(&seen);
-    assert!(found.iter().any(|finding| finding.what.contains("stays open for 373 days")), "{found:#?}");
+    assert!(says(&seen, "may come 372 days after their day"));
+    let mut seen = good();
+    let variables = &mut seen.mappings.as_mut().unwrap()[0].function.variables;
+    variables.insert("EVENT_RETENTION_DAYS".into(), "22".into());
+    assert!(!says(&seen, "may come"));
+    seen.mappings.as_mut().unwrap()[0].function.variables.insert("EVENT_RETENTION_DAYS".into(), "21".into());
+    assert!(says(&seen, "keeps them 21 days"));
+}
+
+#[test]
+fn without_event_items_no_key_is_hot() {
+    let mut seen = good();
+    seen.stream.open_shards = 2;
+    seen.load.as_mut().unwrap().peak_rate = 900.0;
+    seen.mappings.as_mut().unwrap()[0].function.variables.insert("EVENT_ITEMS".into(), "false".into());
+    assert_eq!(findings(&seen), []);
 }
 
 #[test]

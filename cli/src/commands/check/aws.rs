@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::types::{EncryptionType, StreamMode};
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
-use headcount_store::dynamo::connect::{ConnectOptions, sdk_config};
+use headcount_runtime::aws::{ConnectOptions, sdk_config};
 use headcount_store::dynamo::schema::Tables;
 
 use super::Names;

@@ -43,12 +43,13 @@ impl<'a> Report<'a> {
                 "eventsPerDay": load.events_per_day, "eventsPerSecond": load.rate(),
                 "bytes": load.event_bytes, "users": load.users, "newUsers": load.new_users, "invalid": load.invalid,
                 "windowSeconds": load.window_s, "shards": usual.sources, "shardsNeeded": load.shards_needed(),
-                "writeShardsNeeded": load.write_shards_needed(), "eventsPerBatch": load.events_per_batch(),
+                "eventsPerBatch": load.events_per_batch(),
+                "eventItems": load.items.event_items, "userIndex": load.items.user_index,
                 "unitsPerEvent": {
                     "writes": units.writes(), "eventItem": units.event_item, "indexCopy": units.index_copy,
-                    "partial": units.partial, "newUsers": units.new_users, "rejected": units.rejected,
-                    "reads": units.reads(), "firstSight": units.first_sight, "rollUp": units.roll_up,
-                    "verify": units.verify, "ofOnePartial": usual.partial_units,
+                    "partial": units.partial, "checkpoint": units.checkpoint, "newUsers": units.new_users,
+                    "rejected": units.rejected, "reads": units.reads(), "firstSight": units.first_sight,
+                    "rollUp": units.roll_up, "ofOnePartial": usual.partials.units,
                 },
                 "lines": usual.lines,
                 "monthly": usual.total(),
@@ -68,7 +69,7 @@ impl<'a> Report<'a> {
         parts.extend(self.columns.first().filter(|_| self.columns.len() == 1).map(where_it_goes));
         parts.push(format!(
             "US dollars a month at list prices of {region}, {date} ({source}).\nAssumed, not measured on AWS: how long the \
-             functions run, and what they log. Not counted: transfer, your own queries, taxes."
+             functions run, what they log, and how well events compress. Not counted: transfer, your own queries, taxes."
         ));
         parts.join("\n\n")
     }
@@ -80,19 +81,18 @@ impl<'a> Report<'a> {
             table.row(std::iter::once(what.to_owned()).chain(self.columns.iter().map(cell)));
         };
         row("shards", &|column| whole(u64::from(column.usual.sources)));
-        row("write shards", &|column| whole(u64::from(column.load.write_shards_needed())));
         row("events a batch", &|column| decimal(column.load.events_per_batch(), 1));
         row("write units an event", &|column| decimal(column.usual.units.writes(), 3));
         row("  event item", &|column| decimal(column.usual.units.event_item, 3));
         row("  copy in the index", &|column| decimal(column.usual.units.index_copy, 3));
-        row("  partial, once a batch", &|column| decimal(column.usual.units.partial, 3));
+        row("  partials", &|column| decimal(column.usual.units.partial, 3));
+        row("  checkpoints", &|column| decimal(column.usual.units.checkpoint, 3));
         row("  new users", &|column| decimal(column.usual.units.new_users, 3));
         row("  rejected", &|column| decimal(column.usual.units.rejected, 3));
         row("read units an event", &|column| decimal(column.usual.units.reads(), 3));
         row("  known users", &|column| decimal(column.usual.units.first_sight, 3));
         row("  roll-up", &|column| decimal(column.usual.units.roll_up, 3));
-        row("  proof at a day's close", &|column| decimal(column.usual.units.verify, 3));
-        for service in ["Kinesis", "Lambda", "DynamoDB", "CloudWatch"] {
+        for service in ["Kinesis", "Lambda", "S3", "DynamoDB", "CloudWatch"] {
             row(service, &|column| dollars(column.usual.of_service(service)));
         }
         row("a month", &|column| dollars(column.usual.total()));

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use headcount_core::calendar::{day_of, days};
 use headcount_local::machine::Machine;
 use headcount_query::{Deps, PlatformMetrics, Range, get_platform_metrics};
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 
 use super::compare::Bounds;
 use super::feed::{Known, feed};

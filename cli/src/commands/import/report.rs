@@ -25,12 +25,13 @@ pub(crate) struct Summary {
     source: String,
     lines: u64,
     blank: u64,
-    /// Events that are new.
-    inserted: u64,
-    /// Events that an earlier import of this very file had brought in.
+    /// Events that were appended to the event log.
+    appended: u64,
+    /// Lines that an earlier import of this very file had appended.
     already_there: u64,
-    /// Events that are stored from elsewhere: the stream, another file, another line.
+    /// Events that other lines of the file hold as well.
     duplicates: u64,
+    /// Events of the file that break a rule, also where an earlier import had appended them.
     rejected: u64,
     /// The day on which the rejected ones count.
     rejected_on: Option<NaiveDate>,
@@ -45,8 +46,6 @@ pub(crate) struct Summary {
     last_line: u64,
     /// The days that the file touches, as they were aggregated.
     days: Vec<DayRollUp>,
-    /// Days among them that can neither be verified nor rebuilt.
-    days_beyond_proof: Vec<NaiveDate>,
     #[serde(skip)]
     aggregation: Option<Ending>,
 }
@@ -58,10 +57,10 @@ impl Summary {
             source: seen.source().to_string(),
             lines: seen.lines,
             blank: seen.blank,
-            inserted: 0,
+            appended: 0,
             already_there: 0,
             duplicates: 0,
-            rejected: 0,
+            rejected: seen.rejected,
             rejected_on: day_of(zone, arrived_ms).filter(|_| seen.rejected > 0),
             rejected_lines: seen.listed.clone(),
             unknown_fields: 0,
@@ -71,16 +70,14 @@ impl Summary {
             interrupted: false,
             last_line: 0,
             days: Vec::new(),
-            days_beyond_proof: Vec::new(),
             aggregation: None,
         }
     }
 
     pub(super) fn take(&mut self, imported: &Imported) {
         let consumed = &imported.consumed;
-        (self.inserted, self.already_there) = (consumed.inserted, consumed.redelivered);
-        (self.duplicates, self.rejected) = (consumed.duplicates, consumed.rejected);
-        self.unknown_fields = consumed.unknown_fields;
+        (self.appended, self.already_there) = (consumed.appended, consumed.redelivered);
+        (self.duplicates, self.unknown_fields) = (consumed.duplicates, consumed.unknown_fields);
         (self.interrupted, self.last_line) = (imported.interrupted, imported.last_line);
     }
 
@@ -92,15 +89,10 @@ impl Summary {
             rolled_up.days.into_iter().filter(|day| touched.contains(&day.date) && seen.insert(day.date)).collect();
     }
 
-    pub(super) fn beyond_proof(&mut self, days: impl Iterator<Item = NaiveDate>) {
-        self.days_beyond_proof = days.collect();
-    }
-
     pub(super) fn ending(&self) -> Ending {
-        let waits = self.days.iter().any(|day| !day.sources_waiting.is_empty());
         match (self.interrupted, self.aggregation) {
             (true, _) => Ending::Interrupted,
-            (false, Some(Ending::Fine)) if self.rejected == 0 && !waits => Ending::Fine,
+            (false, Some(Ending::Fine)) if self.rejected == 0 => Ending::Fine,
             (false, _) => Ending::Differences,
         }
     }
@@ -124,7 +116,7 @@ fn table(summary: &Summary) -> Table {
     if summary.blank > 0 {
         count("  blank", summary.blank);
     }
-    count("inserted", summary.inserted);
+    count("appended", summary.appended);
     count("already there", summary.already_there);
     count("duplicates", summary.duplicates);
     count("rejected", summary.rejected);
@@ -151,7 +143,7 @@ fn notes(summary: &Summary) -> Vec<String> {
     };
     notes.extend(marked(
         &summary.without_event_id,
-        "have no eventId: they are known again in this very file only, and count twice if lines before them change",
+        "have no eventId: they are recognized only in an identical file, and count twice if lines before them change",
     ));
     notes.extend(marked(&summary.without_time, "tell no time: they take that of the newest event"));
     notes.extend(marked(
@@ -165,22 +157,11 @@ fn notes(summary: &Summary) -> Vec<String> {
         ));
         return notes;
     }
-    if summary.inserted == 0 && summary.already_there > 0 {
+    if summary.appended == 0 && summary.already_there > 0 {
         notes.push("nothing is new: this file was imported before".to_owned());
     }
-    if let (Some(first), Some(last)) = (summary.days_beyond_proof.first(), summary.days_beyond_proof.last()) {
-        notes.push(format!(
-            "{} days ({first} to {last}) are too old to be verified or rebuilt: their figures are what was counted now",
-            whole(summary.days_beyond_proof.len() as u64)
-        ));
-    }
     for day in &summary.days {
-        notes.extend(
-            rollup::notes(day)
-                .into_iter()
-                .filter(|note| note != "closed" && note != "verified")
-                .map(|note| format!("{}: {note}", day.date)),
-        );
+        notes.extend(rollup::problems(day).map(|note| format!("{}: {note}", day.date)));
     }
     notes
 }

@@ -6,7 +6,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus};
-use headcount_store::dynamo::connect::{ConnectOptions, sdk_config};
+use headcount_runtime::aws::{ConnectOptions, sdk_config};
 use headcount_store::dynamo::set_up::Difference;
 use tokio::time::Instant;
 

@@ -5,11 +5,10 @@ use std::collections::VecDeque;
 use chrono::{DateTime, NaiveDate};
 use headcount_core::calendar::day_of;
 use headcount_core::counters::Counters;
-use headcount_core::deployment::Deployment;
-use headcount_core::keys::WriteShards;
-use headcount_store::clock::Clock;
+use headcount_core::deployment::TableMeta;
+use headcount_runtime::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::traits::{DeploymentStore as _, PartialStore as _};
+use headcount_store::traits::{MetaStore as _, PartialStore as _};
 use tokio::time::Instant;
 
 use super::latency::Latencies;
@@ -18,7 +17,8 @@ use crate::failure::Failure;
 /// The events that were sent, and how many of them are counted. Which are is not asked: the earliest, it is taken.
 pub(super) struct Counted {
     store: DynamoStore,
-    deployment: Option<Deployment>,
+    /// None where the table was never used.
+    meta: Option<TableMeta>,
     /// The days that are looked at: that of the beginning, and the next.
     days: [NaiveDate; 2],
     before: u64,
@@ -30,16 +30,16 @@ pub(super) struct Counted {
 impl Counted {
     /// What is counted from now on.
     pub(super) async fn begin(store: DynamoStore) -> Result<Self, Failure> {
-        let deployment = store.read_deployment().await.map_err(Failure::said)?;
+        let meta = store.read_meta().await.map_err(Failure::said)?;
         let now_ms = Clock::system().now_ms();
-        let today = match &deployment {
-            Some(deployment) => day_of(deployment.zone, now_ms),
+        let today = match &meta {
+            Some(meta) => day_of(meta.deployment.zone, now_ms),
             None => DateTime::from_timestamp_millis(now_ms).map(|now| now.date_naive()),
         };
         let today = today.ok_or_else(|| Failure::new("the clock tells no day", "set this machine's clock"))?;
         let days = [today, today.succ_opt().unwrap_or(today)];
         let (waiting, latencies) = (VecDeque::new(), Latencies::default());
-        let mut this = Self { store, deployment, days, before: 0, found: 0, waiting, latencies };
+        let mut this = Self { store, meta, days, before: 0, found: 0, waiting, latencies };
         this.before = this.sum().await?;
         Ok(this)
     }
@@ -78,21 +78,21 @@ impl Counted {
         Ok(())
     }
 
-    async fn sum(&self) -> Result<u64, Failure> {
+    async fn sum(&mut self) -> Result<u64, Failure> {
+        if self.meta.is_none() {
+            self.meta = self.store.read_meta().await.map_err(Failure::said)?;
+        }
+        let Some(meta) = &self.meta else { return Ok(0) };
         let mut sum = 0;
         for date in self.days {
-            let shards = self.deployment.as_ref().map_or(WriteShards::ONE, |known| known.write_shards.on(date));
-            for shard in 0..shards.count() {
-                let mut after = None;
-                loop {
-                    let page = self.store.partials_page(date, shards, shard, after.as_ref()).await;
-                    let page = page.map_err(Failure::said)?;
-                    let counters = page.items.iter().filter_map(|partial| Counters::decode(&partial.counters).ok());
-                    sum += counters.map(|counters| counters.events).sum::<u64>();
-                    after = page.next;
-                    if after.is_none() {
-                        break;
-                    }
+            let mut after = None;
+            loop {
+                let page = self.store.partials_page(meta.table, date, after.as_ref()).await.map_err(Failure::said)?;
+                let counters = page.items.iter().filter_map(|partial| Counters::decode(&partial.counters).ok());
+                sum += counters.map(|counters| counters.events).sum::<u64>();
+                after = page.next;
+                if after.is_none() {
+                    break;
                 }
             }
         }

@@ -16,12 +16,22 @@ use crate::output::{self, numbers::whole, table::Table};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "camelCase")]
 pub(super) enum Fate {
-    /// All of it is counted.
+    /// All of it is in the event log and in the table.
     Counted,
-    /// The table did not take all of it.
+    /// All of it is in the event log, but the table is not up to date with it.
+    Behind {
+        /// Why.
+        problem: String,
+    },
+    /// Not all of it could be appended to the event log.
     Stuck {
-        /// The sequence number of the first record that is not counted for certain.
+        /// The sequence number of the first record that is not in the log for certain.
         record: String,
+    },
+    /// A day that it touches takes no more events.
+    Refused {
+        /// Which, and why.
+        problem: String,
     },
     /// Nothing of it could be handled.
     Unreadable {
@@ -37,7 +47,8 @@ pub(super) struct Handled {
     pub(super) key: String,
     #[serde(flatten)]
     pub(super) fate: Fate,
-    pub(super) source: Option<String>,
+    /// The shard that the records are from.
+    pub(super) origin: Option<String>,
     pub(super) records: u64,
     #[serde(flatten)]
     pub(super) consumed: Consumed,
@@ -53,7 +64,7 @@ impl Handled {
         Self {
             key,
             fate,
-            source: None,
+            origin: None,
             records: 0,
             consumed: Consumed::default(),
             days: BTreeSet::new(),
@@ -92,7 +103,7 @@ impl Summary {
 
     /// Whether all of an invocation is counted, and in the figures of its days.
     pub(super) fn is_done(&self, one: &Handled) -> bool {
-        let is_in = |day: &DayRollUp| !matches!(day.outcome, Outcome::Failed { .. }) && day.sources_waiting.is_empty();
+        let is_in = |day: &DayRollUp| !matches!(day.outcome, Outcome::Failed { .. });
         let of_date = |date: &NaiveDate| self.aggregated.iter().find(|day| day.date == *date);
         one.fate == Fate::Counted && one.days.iter().all(|date| of_date(date).is_some_and(is_in))
     }
@@ -102,8 +113,7 @@ impl Summary {
             return Ending::Interrupted;
         }
         let is_good = |one: &Handled| self.is_done(one) && one.not_removed.is_none();
-        let rolled_up = RollUp { days: self.aggregated.clone() };
-        if self.handled.iter().all(is_good) { rollup::ending(&rolled_up) } else { Ending::Differences }
+        if self.handled.iter().all(is_good) { rollup::ending_of(&self.aggregated) } else { Ending::Differences }
     }
 }
 
@@ -122,17 +132,19 @@ pub(super) fn print(summary: &Summary, as_json: bool) -> Result<(), Failure> {
 }
 
 fn table(summary: &Summary) -> Table {
-    let header = ["invocation", "outcome", "records", "inserted", "there already", "duplicates", "rejected"];
+    let header = ["invocation", "outcome", "records", "events", "there already", "duplicates", "rejected"];
     let mut table = Table::new(header).left(1);
     for one in &summary.handled {
         let outcome = match (&one.fate, one.removed) {
             (Fate::Counted, true) => "counted, removed",
             (Fate::Counted, false) => "counted",
-            (Fate::Stuck { .. }, _) => "NOT ALL COUNTED",
+            (Fate::Behind { .. }, _) => "in the log, table behind",
+            (Fate::Stuck { .. }, _) => "NOT ALL APPENDED",
+            (Fate::Refused { .. }, _) => "REFUSED",
             (Fate::Unreadable { .. }, _) => "NOT READ",
         };
-        let Consumed { inserted, redelivered, duplicates, rejected, .. } = one.consumed;
-        let counts = [one.records, inserted, redelivered, duplicates, rejected].map(whole);
+        let Consumed { appended, redelivered, duplicates, rejected, .. } = one.consumed;
+        let counts = [one.records, appended, redelivered, duplicates, rejected].map(whole);
         table.row([one.key.clone(), outcome.to_owned()].into_iter().chain(counts));
     }
     table
@@ -144,11 +156,15 @@ fn notes(summary: &Summary) -> Vec<String> {
         match &one.fate {
             Fate::Counted => {}
             Fate::Stuck { record } => notes.push(format!(
-                "{}: the table takes neither record {record} nor those after it: see whether it is throttled, then run \
+                "{}: record {record} and those after it cannot be appended: check that the log's storage answers, then run \
                  this again",
                 one.key
             )),
-            Fate::Unreadable { problem } => notes.push(format!("{}: {problem}", one.key)),
+            Fate::Behind { problem } => notes.push(format!(
+                "{}: in the event log, but not in the table yet ({problem}): run this again, or wait for the aggregator",
+                one.key
+            )),
+            Fate::Refused { problem } | Fate::Unreadable { problem } => notes.push(format!("{}: {problem}", one.key)),
         }
         notes.extend(one.not_removed.iter().map(|error| format!("{}: counted, but not removed: {error}", one.key)));
     }
@@ -161,9 +177,7 @@ fn notes(summary: &Summary) -> Vec<String> {
         ));
     }
     for day in &summary.aggregated {
-        let ordinary = |note: &String| note == "closed" || note == "verified";
-        let told = rollup::notes(day).into_iter().filter(|note| !ordinary(note));
-        notes.extend(told.map(|note| format!("{}: {note}", day.date)));
+        notes.extend(rollup::problems(day).map(|note| format!("{}: {note}", day.date)));
     }
     notes
 }
@@ -173,23 +187,20 @@ mod tests {
     use super::*;
 
     fn handled(key: &str, fate: Fate, day: &str) -> Handled {
-        let consumed = Consumed { inserted: 2, redelivered: 1, ..Consumed::default() };
+        let consumed = Consumed { appended: 2, redelivered: 1, ..Consumed::default() };
         let days = BTreeSet::from([day.parse().unwrap()]);
-        Handled { source: Some("events/s-0".into()), records: 3, consumed, days, ..Handled::new(key.into(), fate) }
+        Handled { origin: Some("events/s-0".into()), records: 3, consumed, days, ..Handled::new(key.into(), fate) }
     }
 
-    fn day(text: &str, outcome: Outcome, waiting: &[&str]) -> DayRollUp {
+    fn day(text: &str, outcome: Outcome) -> DayRollUp {
         DayRollUp {
             date: text.parse().unwrap(),
             outcome,
-            closed: false,
+            became_final: false,
             sources: 1,
+            sources_refolded: vec![],
             sources_set_aside: vec![],
-            sources_recounted: vec![],
-            sources_waiting: waiting.iter().map(|source| (*source).to_owned()).collect(),
             sketches_set_aside: vec![],
-            verification: None,
-            verification_error: None,
         }
     }
 
@@ -201,37 +212,43 @@ mod tests {
     fn an_invocation_is_done_when_it_is_in_the_figures() {
         let counted = handled("a", Fate::Counted, "2026-03-01");
         for (days, done) in [
-            (vec![day("2026-03-01", Outcome::Written, &[])], true),
-            (vec![day("2026-03-01", Outcome::Unchanged, &[])], true),
-            (vec![day("2026-03-01", Outcome::Written, &["events/s-0"])], false),
-            (vec![day("2026-03-01", Outcome::Failed { error: "no".into() }, &[])], false),
+            (vec![day("2026-03-01", Outcome::Written)], true),
+            (vec![day("2026-03-01", Outcome::Unchanged)], true),
+            (vec![day("2026-03-01", Outcome::Failed { error: "no".into() })], false),
             (vec![], false),
         ] {
             let summary = summary(vec![counted.clone()], days);
             assert_eq!(summary.is_done(&counted), done, "{summary:?}");
             assert_eq!(summary.ending() == Ending::Fine, done, "{summary:?}");
         }
-        let stuck = handled("a", Fate::Stuck { record: "9".into() }, "2026-03-01");
-        let stuck = summary(vec![stuck], vec![day("2026-03-01", Outcome::Written, &[])]);
-        assert_eq!(stuck.ending(), Ending::Differences);
+        for fate in [
+            Fate::Stuck { record: "9".into() },
+            Fate::Behind { problem: "throttled".into() },
+            Fate::Refused { problem: "too old".into() },
+        ] {
+            let bad = handled("a", fate, "2026-03-01");
+            let bad = summary(vec![bad], vec![day("2026-03-01", Outcome::Written)]);
+            assert_eq!(bad.ending(), Ending::Differences);
+            assert_eq!(notes(&bad).len(), 1);
+        }
     }
 
     #[test]
     fn what_could_not_be_read_is_named_and_the_others_are_told() {
         let unreadable = Handled::new("b".into(), Fate::Unreadable { problem: "no JSON".into() });
         let both = vec![handled("a", Fate::Counted, "2026-03-01"), unreadable];
-        let summary = summary(both, vec![day("2026-03-01", Outcome::Written, &[])]);
+        let summary = summary(both, vec![day("2026-03-01", Outcome::Written)]);
         let wanted = "\
-invocation  outcome   records  inserted  there already  duplicates  rejected
-----------  --------  -------  --------  -------------  ----------  --------
-a           counted         3         2              1           0         0
-b           NOT READ        0         0              0           0         0";
+invocation  outcome   records  events  there already  duplicates  rejected
+----------  --------  -------  ------  -------------  ----------  --------
+a           counted         3       2              1           0         0
+b           NOT READ        0       0              0           0         0";
         assert_eq!(table(&summary).to_string(), wanted);
         assert_eq!(notes(&summary), ["b: no JSON"]);
         assert_eq!(summary.ending(), Ending::Differences);
         let json = serde_json::to_value(&summary).unwrap();
         assert_eq!(
-            (&json["invocations"][0]["outcome"], &json["invocations"][0]["inserted"]),
+            (&json["invocations"][0]["outcome"], &json["invocations"][0]["appended"]),
             (&"counted".into(), &2.into())
         );
         assert_eq!(json["invocations"][1]["problem"], "no JSON");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use headcount_core::hash::Hasher128;
-use headcount_store::clock::Clock;
+use headcount_runtime::clock::Clock;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 

@@ -1,32 +1,37 @@
 //! The formulas against what the embedded table says that the real consumer consumed.
 //!
 //! Batches as they would come at a rate and a window, at the end of a day, when the partial is largest. The consumer is
-//! warm: it knows the source's partial and most users, but not those who come back after a pause.
+//! warm: it knows the source's partial and most users, but not those who come back after a pause. What is written once a
+//! minute is measured by itself, and shared among the events of a minute.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_consumer::batch::{Batch, Record};
-use headcount_consumer::caches::UserHash;
-use headcount_consumer::deps::{Deps, Feed, Settings};
-use headcount_consumer::handler::consume_batch;
-use headcount_core::deployment::Deployment;
-use headcount_core::keys::WriteShards;
-use headcount_core::limits::{DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
+use headcount_consumer::deps::{Deps, Settings};
+use headcount_consumer::handler::consume;
+use headcount_core::limits::{DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS, MAX_EARLINESS_MS};
 use headcount_core::origin::Source;
 use headcount_core::validate::Rules;
+use headcount_follow::figures::Write;
+use headcount_follow::{ItemOptions, Setup};
 use headcount_local::table::{Table, TableOptions};
-use headcount_store::clock::Clock;
+use headcount_log::Log;
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::{ConnectOptions, connect_metered};
+use headcount_store::dynamo::connect::connect_metered;
 use headcount_store::dynamo::meter::{Meter, UnitsUsed};
 use headcount_store::dynamo::schema::{Tables, create_tables};
-use headcount_store::retry::Jitter;
 use headcount_store::rows::{FirstDay, Put};
-use headcount_store::traits::{DeploymentStore as _, PartialStore as _, Stamp, UserStore as _};
+use headcount_store::traits::{PartialStore as _, Stamp, UserStore as _};
+use object_store::memory::InMemory;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::super::units::{Growing, Load, SESSIONS_PER_USER, START_MS, Units, write_units};
+use super::super::estimate::COMPRESSED;
+use super::super::units::{Growing, Load, Partials, SESSIONS_PER_USER, START_MS, Units};
 use super::load;
 
 /// Users whom the consumer remembers.
@@ -42,6 +47,25 @@ const NOW_MS: i64 = START_MS + 20 * 3_600_000;
 struct Bench {
     deps: Deps<DynamoStore>,
     meter: Meter,
+}
+
+/// What an event consumed.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    /// Event items and rejected items.
+    items: f64,
+    copies: f64,
+    partials_and_checkpoints: f64,
+    users: f64,
+    reads: f64,
+    /// Bytes of the log, of each byte of an event's JSON.
+    compressed: f64,
+}
+
+impl Measured {
+    fn writes(self) -> f64 {
+        self.items + self.copies + self.partials_and_checkpoints + self.users
+    }
 }
 
 /// An event of exactly so many bytes, or one that breaks a rule.
@@ -62,68 +86,117 @@ fn event(bytes: f64, id: u64, user: &str, is_valid: bool) -> Vec<u8> {
 }
 
 impl Bench {
-    async fn new(table: &Table) -> Self {
+    async fn new(table: &Table, items: ItemOptions) -> Self {
         let (connection, meter) = connect_metered(&ConnectOptions::local(table.endpoint())).await;
         create_tables(&connection, &Tables::one("headcount"), soon()).await.unwrap();
         let store = DynamoStore::new(connection, Tables::one("headcount"));
-        store.create_deployment(&Deployment::new(chrono_tz::Tz::UTC, "tests")).await.unwrap();
         let rules = Rules::new(Vec::new(), Some(DEFAULT_LATENESS_MS), MAX_EARLINESS_MS, "keep".parse().unwrap());
-        let settings = Settings { rules: rules.unwrap(), zone: None, project: "tests".into(), feed: Feed::Mapping };
-        let deps = Deps::new(store, Clock::from_fn(|| NOW_MS), Jitter::from_seed(4), settings);
-        deps.deployment(soon()).await.unwrap();
-        Self { deps, meter }
+        let settings = Settings {
+            rules: rules.unwrap(),
+            zone: None,
+            project: "tests".into(),
+            log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
+            stream_generation: None,
+            items,
+        };
+        let log = Log::new(Arc::new(InMemory::new()), Jitter::from_seed(3));
+        Self { deps: Deps::new(log, store, Clock::from_fn(|| NOW_MS), Jitter::from_seed(4), settings), meter }
     }
 
     /// Makes the users' profiles, as an earlier day left them.
     async fn meet(&self, user: &str) {
         let date = headcount_core::calendar::day_of(chrono_tz::Tz::UTC, START_MS).unwrap();
-        let first = FirstDay { user_id: user.to_owned(), date, shards: one_shard(), seen_ms: START_MS };
+        let first = FirstDay { user_id: user.to_owned(), date, seen_ms: START_MS };
         assert_eq!(self.deps.store.put_first_day(&first).await, Ok(Put::Written));
     }
 
-    /// Handles batches of this load in a source of its own. What an event consumed, and what the formula says.
-    async fn measure(&self, case: u64, load: &Load) -> (UnitsUsed, f64, Units) {
-        let source = Source::new("headcount-events", &format!("shardId-{case:012}"));
+    /// Handles batches of this load in a source of its own, whose partial has this many users. What an event consumed, and
+    /// what the formula says.
+    async fn measure(&self, case: u64, load: &Load, users: u64) -> (Measured, Units) {
+        let deployment = self.deps.deployment(soon()).await.unwrap();
+        let table = self.deps.table(&deployment, soon()).await.unwrap();
+        let source = Source::shard("headcount-events", None, &format!("shardId-{case:012}")).unwrap();
         let mut growing = Growing::new(load.precision);
-        growing.grow_to(load.users as u64);
-        let formula = Units::of(load, write_units(growing.bytes() as f64));
+        growing.grow_to(users);
+        let partials = Partials::of_bytes(load, growing.bytes());
+        let formula = Units::of(load, partials);
         let mut partial = growing.into_partial();
         (partial.source, partial.version) = (source.clone(), 1);
         let stamp = Stamp { now_ms: NOW_MS, expires_s: NOW_MS / 1_000 };
-        let written = self.deps.store.write_partial(&partial.encode(), one_shard(), 0, stamp).await;
+        let written = self.deps.store.write_partial(table.id, &partial.encode(), 0, stamp).await;
         assert_eq!(written, Ok(Put::Written));
-        let date = partial.date;
-        self.deps.partials.confirm(partial);
 
         let of_batch = load.events_per_batch() as u64;
         let batches = 400u64.div_ceil(of_batch);
+        let events = of_batch * batches;
         let back_every = (load.events_per_day / (SESSIONS_PER_USER * load.users)).round() as u64;
-        for n in 0..of_batch * batches {
-            if n % back_every == 0 {
-                self.meet(&format!("back-{case}-{n}")).await;
-            }
+        for n in (0..events).filter(|n| n.is_multiple_of(back_every)) {
+            self.meet(&format!("back-{case}-{n}")).await;
         }
-        for user in 0..KNOWN {
-            self.deps.users.confirm(UserHash::of(&format!("user-{user}")), date);
-        }
+        let record = |n: u64, user: &str, is_valid| {
+            let id = case * 1_000_000 + n;
+            let data = event(load.event_bytes, id, user, is_valid);
+            Record { sequence: format!("5{id:055}").parse().unwrap(), arrived_ms: NOW_MS, data }
+        };
+        let warm = (0..KNOWN).map(|n| record(n, &format!("user-{n}"), true)).collect();
+        self.consume(&source, warm).await;
+        let setup = Setup {
+            log: &self.deps.log,
+            store: &self.deps.store,
+            table: &table,
+            clock: &self.deps.clock,
+            jitter: &self.deps.jitter,
+        };
+        let follow = || self.deps.figures.follow(setup, &source, &[], None, Write::Always, soon());
+        follow().await.unwrap();
         self.meter.take();
         for batch in 0..batches {
             let record = |n: u64| {
                 let n = batch * of_batch + n;
-                let user = match n {
-                    n if n % 100 == 51 => format!("new-{case}-{n}"),
-                    n if n.is_multiple_of(back_every) => format!("back-{case}-{n}"),
-                    n => format!("user-{}", n % KNOWN),
-                };
-                let id = case * 1_000_000 + n;
-                let data = event(load.event_bytes, id, &user, n % 100 != 52);
-                Record { sequence: format!("5{id:055}").parse().unwrap(), arrived_ms: NOW_MS, data }
+                match n {
+                    n if n % 100 == 51 => record(KNOWN + n, &format!("new-{case}-{n}"), true),
+                    n if n.is_multiple_of(back_every) => record(KNOWN + n, &format!("back-{case}-{n}"), n % 100 != 52),
+                    n => record(KNOWN + n, &format!("user-{}", n % KNOWN), n % 100 != 52),
+                }
             };
-            let batch = Batch { source: source.clone(), records: (0..of_batch).map(record).collect() };
-            let outcome = consume_batch(&self.deps, &batch, Instant::now() + Duration::from_mins(5)).await.unwrap();
-            assert_eq!(outcome.failed_from, None);
+            self.consume(&source, (0..of_batch).map(record).collect()).await;
         }
-        (self.meter.take(), (of_batch * batches) as f64, formula)
+        let used = self.meter.take();
+        // Of a large partial nothing was written so far: a minute has not passed.
+        follow().await.unwrap();
+        let snapshot = self.meter.take();
+        assert!(snapshot.batched_puts + snapshot.reads < 1e-9, "{snapshot:?}");
+        (self.measured(&source, &used, &snapshot, events, load, batches).await, formula)
+    }
+
+    async fn consume(&self, source: &Source, records: Vec<Record>) {
+        let batch = Batch::of_shard(source.clone(), records);
+        let outcome = consume(&self.deps, &batch, Instant::now() + Duration::from_mins(5)).await.unwrap();
+        assert_eq!(outcome.failed_from, None);
+        assert_eq!(outcome.entries, 1, "a batch is one put to the log");
+    }
+
+    async fn measured(
+        &self,
+        source: &Source,
+        used: &UnitsUsed,
+        snapshot: &UnitsUsed,
+        events: u64,
+        load: &Load,
+        batches: u64,
+    ) -> Measured {
+        let listed = self.deps.log.list_after(source, 1, 10_000, soon()).await.unwrap();
+        assert_eq!(listed.len() as u64, batches);
+        let bytes: u64 = listed.iter().map(|entry| entry.bytes).sum();
+        let events = events as f64;
+        Measured {
+            items: used.batched_puts / events,
+            copies: used.batched_copies / events,
+            partials_and_checkpoints: used.puts / events + snapshot.puts / load.events_per_snapshot(),
+            users: used.indexed_puts / events,
+            reads: used.reads / events,
+            compressed: bytes as f64 / (events * load.event_bytes),
+        }
     }
 }
 
@@ -131,63 +204,84 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_mins(1)
 }
 
+/// Of a day long past: nothing may be swept meanwhile.
+async fn table() -> Table {
+    Table::start(TableOptions { ttl_interval: Duration::from_hours(24), ..TableOptions::default() }).await.unwrap()
+}
+
+fn compare(what: &str, measured: Measured, formula: Units) {
+    let (writes, reads) = (measured.writes(), measured.reads);
+    println!(
+        "{what}: {writes:.3} writes ({:.3}), {reads:.3} reads ({:.3}): {measured:.3?}",
+        formula.writes(),
+        formula.first_sight
+    );
+    let off = (writes / formula.writes() - 1.0).abs();
+    assert!(
+        off < WRITE_TOLERANCE,
+        "{what}: {writes} writes, {} by formula: {measured:?} {formula:?}",
+        formula.writes()
+    );
+    let off = (reads - formula.first_sight).abs();
+    assert!(off < READ_TOLERANCE, "{what}: {reads} reads, {} by formula", formula.first_sight);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn units_an_event_are_as_the_formula_says_and_within_bounds() {
-    // Of a day long past: nothing may be swept meanwhile.
-    let options = TableOptions { ttl_interval: Duration::from_hours(24), ..TableOptions::default() };
-    let table = Table::start(options).await.unwrap();
-    let bench = Bench::new(&table).await;
-    println!("  rate window   writes (formula)   item  copy  partial  users  rejected   reads (formula)");
+    let table = table().await;
+    let bench = Bench::new(&table, ItemOptions::default()).await;
     let mut case = 0;
     for rate in [10.0, 100.0, 1_000.0] {
         for window in [1.0, 10.0, 60.0] {
             case += 1;
             let load = load(rate, window);
-            let (used, events, formula) = bench.measure(case, &load).await;
-            let (writes, reads) = (used.writes() / events, used.reads / events);
-            println!(
-                "{rate:>6}/s {window:>4} s   {writes:.3} ({:.3})   {:.3} {:.3} {:.3} {:.3} {:.3}   {reads:.3} ({:.3})",
-                formula.writes(),
-                used.inserts / events,
-                used.insert_copies / events,
-                used.puts / events,
-                used.indexed_puts / events,
-                used.batched_puts / events,
-                formula.first_sight,
-            );
-            let off = (writes / formula.writes() - 1.0).abs();
-            assert!(off < WRITE_TOLERANCE, "{rate}/s {window} s: {writes} writes, {} by formula", formula.writes());
-            let off = (reads - formula.first_sight).abs();
-            assert!(off < READ_TOLERANCE, "{rate}/s {window} s: {reads} reads, {} by formula", formula.first_sight);
-            assert!(reads <= 0.1, "{rate}/s {window} s: {reads} reads");
-            // With a window of 1 s, a source of less than 1,000 events a second rewrites its partial for few of them.
-            let bound = match (rate, window) {
-                (10.0, 1.0) => 5.5,
-                (100.0, 1.0) | (10.0, _) => 2.5,
-                _ => 2.1,
-            };
-            assert!(writes <= bound, "{rate}/s {window} s: {writes} writes, wanted {bound}");
+            let (measured, formula) = bench.measure(case, &load, load.users as u64).await;
+            compare(&format!("{rate}/s {window} s"), measured, formula);
+            assert!(measured.writes() <= 2.4, "{rate}/s {window} s: {} writes", measured.writes());
         }
     }
     table.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_unit_begins_where_the_formula_has_it() {
-    let options = TableOptions { ttl_interval: Duration::from_hours(24), ..TableOptions::default() };
-    let table = Table::start(options).await.unwrap();
-    let bench = Bench::new(&table).await;
-    // Of 1,024 bytes the keys and names take about 263, a little more or less as ids are longer or shorter.
-    for (case, event_bytes, units) in [(1, 740.0, 0.99), (2, 790.0, 1.98)] {
-        let load = Load { event_bytes, ..load(10.0, 10.0) };
-        let (used, events, formula) = bench.measure(case, &load).await;
-        assert!((formula.event_item - units).abs() < 1e-9, "{event_bytes}");
-        assert!((used.inserts / events - units).abs() < 1e-9, "{event_bytes}: {} units", used.inserts / events);
-        assert!((used.insert_copies / events - 0.99).abs() < 1e-9, "{event_bytes}: the copy has keys only");
+async fn without_event_items_an_event_costs_a_tenth_of_a_unit() {
+    let table = table().await;
+    let items = ItemOptions { event_items: false, user_index: false };
+    let bench = Bench::new(&table, items).await;
+    for (case, rate) in [(1, 10.0), (2, 100.0)] {
+        let load = Load { items, ..load(rate, 10.0) };
+        let (measured, formula) = bench.measure(case, &load, load.users as u64).await;
+        compare(&format!("{rate}/s without items"), measured, formula);
+        assert!(measured.writes() < 0.15 && measured.copies < 1e-9, "{rate}/s: {measured:?}");
     }
     table.stop().await;
 }
 
-fn one_shard() -> WriteShards {
-    WriteShards::new(1).unwrap()
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_partial_is_written_for_every_batch() {
+    let table = table().await;
+    let bench = Bench::new(&table, ItemOptions::default()).await;
+    let load = load(10.0, 10.0);
+    let (measured, formula) = bench.measure(1, &load, 1).await;
+    // The users of the warm-up are in it as well, and those of each batch.
+    assert!((measured.writes() / formula.writes() - 1.0).abs() < 0.1, "{measured:?} {formula:?}");
+    table.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_unit_begins_where_the_formula_has_it() {
+    let table = table().await;
+    let bench = Bench::new(&table, ItemOptions::default()).await;
+    // Of 1,024 bytes the keys and names take about 157, a little more or less as ids are longer or shorter.
+    for (case, event_bytes, units) in [(1, 850.0, 0.99), (2, 885.0, 1.98)] {
+        let load = Load { event_bytes, ..load(10.0, 10.0) };
+        let (measured, formula) = bench.measure(case, &load, load.users as u64).await;
+        assert!((formula.event_item - units).abs() < 1e-9, "{event_bytes}");
+        let items = measured.items - formula.rejected;
+        println!("{event_bytes}: {measured:?}");
+        assert!((items - units).abs() < 1e-9, "{event_bytes}: {items} units");
+        assert!((measured.copies - 0.99).abs() < 1e-9, "{event_bytes}: the copy has keys only");
+        assert!(measured.compressed < COMPRESSED, "{event_bytes}: {measured:?}");
+    }
+    table.stop().await;
 }

@@ -16,7 +16,11 @@ fn widest_rules() -> Rules {
 }
 
 fn arrival() -> Arrival {
-    Arrival { source: Source::new("events", "shardId-000000000000"), sequence: 1.into(), arrived_ms: END_MS }
+    Arrival {
+        source: Source::shard("events", None, "shardId-000000000000").unwrap(),
+        sequence: 1.into(),
+        arrived_ms: END_MS,
+    }
 }
 
 #[test]

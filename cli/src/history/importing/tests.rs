@@ -1,14 +1,19 @@
 use std::io::Write as _;
+use std::sync::Arc;
 
 use chrono_tz::Tz;
-use headcount_consumer::deps::{Feed, Settings};
+use headcount_consumer::deps::Settings;
+use headcount_core::limits::DEFAULT_LOG_RETENTION_DAYS;
 use headcount_core::partial::Partial;
 use headcount_core::validate::Rules;
-use headcount_store::clock::Clock;
-use headcount_store::faulty::Faulty;
-use headcount_store::faulty::seeded::{Rates, SeededFaults};
-use headcount_store::memory::MemoryStore;
-use headcount_store::retry::Jitter;
+use headcount_follow::ItemOptions;
+use headcount_log::Log;
+use headcount_runtime::clock::Clock;
+use headcount_runtime::retry::Jitter;
+use headcount_testkit::faulty::Faulty;
+use headcount_testkit::faulty::seeded::{Rates, SeededFaults};
+use headcount_testkit::memory::MemoryStore;
+use object_store::memory::InMemory;
 use serde_json::json;
 
 use super::*;
@@ -37,13 +42,23 @@ fn file(lines: i64) -> tempfile::NamedTempFile {
     file
 }
 
-fn deps<S>(store: S, seed: u64) -> Deps<S> {
-    let rules = Rules::default().without_lateness_limit();
-    let settings = Settings { rules, zone: None, project: "test".into(), feed: Feed::Import };
-    Deps::new(store, Clock::from_fn(|| NOW), Jitter::from_seed(seed), settings)
+fn log(seed: u64) -> Log {
+    Log::new(Arc::new(InMemory::new()), Jitter::from_seed(seed))
 }
 
-async fn run<S: ConsumerStore>(deps: &Deps<S>, file: &tempfile::NamedTempFile) -> Result<Imported, Failure> {
+fn deps<S>(log: &Log, store: S, seed: u64) -> Deps<S> {
+    let settings = Settings {
+        rules: Rules::default().without_lateness_limit(),
+        zone: None,
+        project: "test".into(),
+        log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
+        stream_generation: None,
+        items: ItemOptions::default(),
+    };
+    Deps::new(log.clone(), store, Clock::from_fn(|| NOW), Jitter::from_seed(seed), settings)
+}
+
+async fn run<S: FollowStore>(deps: &Deps<S>, file: &tempfile::NamedTempFile) -> Result<Imported, Failure> {
     let (_asked, interrupt) = Interrupt::manual();
     let seen = survey(file.path(), &deps.settings.rules, Tz::UTC, NOW, &interrupt)?.unwrap();
     import(deps, file.path(), &seen, seen.newest_ms.unwrap(), &interrupt).await
@@ -60,16 +75,16 @@ fn counted(store: &MemoryStore) -> (u64, u64) {
 async fn a_file_counts_once_through_a_storm_and_again() {
     let file = file(100);
     for seed in 0..20 {
-        let store = MemoryStore::new();
+        let (log, store) = (log(seed), MemoryStore::new());
         let storm = Faulty::new(store.clone(), SeededFaults::new(seed, Rates::stormy()));
-        let first = run(&deps(storm, seed), &file).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let first = run(&deps(&log, storm, seed), &file).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         assert_eq!((first.consumed.failed_from, first.last_line), (None, 100), "seed {seed}");
         assert_eq!(store.all_events().len() as u64 + 13, 90, "seed {seed}: 10 blank and 13 broken lines");
         assert_eq!(counted(&store), (77, 13), "seed {seed}");
         let events = store.all_events();
-        let again = run(&deps(store.clone(), seed), &file).await.unwrap();
-        let Consumed { inserted, redelivered, duplicates, rejected, .. } = again.consumed;
-        assert_eq!((inserted, redelivered, duplicates, rejected), (0, 77, 0, 13), "seed {seed}");
+        let again = run(&deps(&log, store.clone(), seed), &file).await.unwrap();
+        let Consumed { appended, redelivered, duplicates, rejected, .. } = again.consumed;
+        assert_eq!((appended, redelivered, duplicates, rejected), (0, 90, 0, 0), "seed {seed}: lines that are there");
         assert_eq!((store.all_events(), counted(&store)), (events, (77, 13)), "seed {seed}");
     }
 }
@@ -79,11 +94,11 @@ async fn an_import_that_died_goes_on() {
     let file = file(60);
     let mut deaths = 0;
     for seed in 0..20 {
-        let store = MemoryStore::new();
+        let (log, store) = (log(seed), MemoryStore::new());
         let rates = Rates { crash_before: 0.05, crash_after: 0.05, ..Rates::default() };
         let mut faulty = Faulty::new(store.clone(), SeededFaults::new(seed, rates));
         let mut rounds = 0;
-        while faulty.until_crash(run(&deps(faulty.clone(), seed), &file)).await.is_err() {
+        while faulty.until_crash(run(&deps(&log, faulty.clone(), seed), &file)).await.is_err() {
             (faulty, rounds) = (faulty.process(), rounds + 1);
             assert!(rounds < 500, "seed {seed}: it dies every time");
         }
@@ -98,7 +113,7 @@ async fn an_import_that_died_goes_on() {
 async fn a_file_that_changes_meanwhile_is_refused() {
     let file = file(20);
     let (_asked, interrupt) = Interrupt::manual();
-    let deps = deps(MemoryStore::new(), 1);
+    let deps = deps(&log(1), MemoryStore::new(), 1);
     let seen = survey(file.path(), &deps.settings.rules, Tz::UTC, NOW, &interrupt).unwrap().unwrap();
     std::fs::OpenOptions::new().append(true).open(file.path()).unwrap().write_all(b"{}\n").unwrap();
     let failure = import(&deps, file.path(), &seen, NOW, &interrupt).await.unwrap_err().to_string();
@@ -109,7 +124,7 @@ async fn a_file_that_changes_meanwhile_is_refused() {
 async fn who_asks_to_stop_is_heard_before_the_next_lines() {
     let file = file(20);
     let (asked, interrupt) = Interrupt::manual();
-    let deps = deps(MemoryStore::new(), 1);
+    let deps = deps(&log(1), MemoryStore::new(), 1);
     let seen = survey(file.path(), &deps.settings.rules, Tz::UTC, NOW, &interrupt).unwrap().unwrap();
     asked.send(true).unwrap();
     let imported = import(&deps, file.path(), &seen, NOW, &interrupt).await.unwrap();

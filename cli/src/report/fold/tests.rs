@@ -55,7 +55,10 @@ fn each_event_counts_once_whatever_the_file_and_the_number_of_threads() {
         let folded = read(threads, &[plain.clone(), again.clone()]);
         assert_eq!((folded.lines, folded.events), (2 * 3_003, 3_000), "{threads} threads");
         assert_eq!((folded.rejected, folded.duplicates), (4, 3_002));
-        assert_eq!(folded.examples.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3_002, 3_004, 6_006, 6_008]);
+        assert_eq!(
+            folded.examples.iter().map(|example| example.line).collect::<Vec<_>>(),
+            [3_002, 3_004, 6_006, 6_008]
+        );
         let metrics = figures(&folded, chrono_tz::UTC, NOON).unwrap();
         let total = &metrics.total;
         assert_eq!((metrics.days.len(), total.active_users, total.total_users), (3, 500, 500));
@@ -85,4 +88,14 @@ fn nothing_is_all_zero_and_what_is_no_file_is_named() {
     file.write_all(b"x\n").unwrap();
     let stopped = fold(&Reading { files: vec![file.path().to_owned()], ..reading }, &interrupt).unwrap();
     assert!(stopped.is_none());
+}
+
+#[test]
+fn an_entry_of_the_event_log_is_read_for_its_events() {
+    let event = line("e-1", "u-1", NOON - 1);
+    let logged = event.replacen('{', "{\"index\":0,", 1);
+    let entry = [r#"{"headcount":{"version":1}}"#, &logged, r#"{"rejected":{"count":1}}"#]
+        .map(|line| zstd::stream::encode_all(format!("{line}\n").as_bytes(), 1).unwrap());
+    let folded = read(1, &[entry.concat()]);
+    assert_eq!((folded.lines, folded.events, folded.rejected), (1, 1, 0), "{:?}", folded.examples);
 }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::limits::{MAX_ARRAY_ITEMS, MAX_FIELD_NAME_BYTES, MAX_STRING_CHARS};
+use crate::validate::trimmed_id;
 
 /// Names of the open objects that are remembered, to find one that comes twice.
 const MAX_NAMES: usize = 64;
@@ -291,7 +292,8 @@ impl<'a> Cursor<'a> {
         (token.len() <= MAX_STRING_CHARS && self.is_trimmed(token)).then_some(token)
     }
 
-    /// Whether the string neither begins nor ends with a blank. An escape there may be one.
+    /// Whether the string neither begins nor ends with a blank, or with an invisible character, which ids are trimmed of. An escape
+    /// there may be one.
     #[inline]
     fn is_trimmed(&self, token: Token) -> bool {
         let bytes = &self.text.as_bytes()[token.range()];
@@ -299,7 +301,7 @@ impl<'a> Cursor<'a> {
         let may_be_blank = |byte: &u8| *byte == b' ' || *byte >= 0x80;
         if token.kind == Kind::Escaped || may_be_blank(first) || may_be_blank(last) {
             let ends_in_escape = token.kind == Kind::Escaped && (*first == b'\\' || matches!(bytes, [.., b'\\', _]));
-            return !ends_in_escape && token.of(self.text).trim().len() == bytes.len();
+            return !ends_in_escape && trimmed_id(token.of(self.text)).len() == bytes.len();
         }
         true
     }

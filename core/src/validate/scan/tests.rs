@@ -72,6 +72,12 @@ fn an_ordinary_event_goes_the_short_way_under_every_policy() {
 fn what_is_out_of_the_ordinary_goes_the_long_way() {
     let cases = [
         json!({"userId": " u"}),
+        json!({"userId": "u\u{200b}"}),
+        json!({"sessionId": "\u{feff}s"}),
+        json!({"userId": "undefined"}),
+        json!({"userId": "NULL"}),
+        json!({"sentAt": ARRIVED_MS}),
+        json!({"countedAt": ARRIVED_MS}),
         json!({"userId": ""}),
         json!({"userId": "u".repeat(257)}),
         json!({"eventType": "click"}),
@@ -89,6 +95,7 @@ fn what_is_out_of_the_ordinary_goes_the_long_way() {
         json!({"eventData": {"long": "x".repeat(1_001)}}),
         json!({"eventData": {"list": vec![1; 101]}}),
         json!({"eventData": []}),
+        json!({"timestamp": ARRIVED_MS / 1_000}),
         json!({"metadata": {"userAgent": "a", "platform": "b"}}),
         json!({"metadata": {"userAgent": "a", "platform": "b", "ipAddress": 7}}),
         json!({"metadata": {"userAgent": "a", "platform": "", "ipAddress": "c"}}),

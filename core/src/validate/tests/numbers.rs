@@ -1,10 +1,17 @@
 use super::*;
-use crate::sanitize::{TOO_LARGE, TOO_SMALL};
 
-/// The problems of an event whose `eventData` is this text.
-fn problems_of_data(data: &str) -> Vec<String> {
-    let text = event_with(json!({ "eventData": "DATA" })).to_string().replace("\"DATA\"", data);
-    problems_of(&text, &Rules::default())
+/// An event of this type, whose `eventData` is this text.
+fn text_with(event_type: &str, data: &str) -> String {
+    let event = event_with(json!({ "eventType": event_type, "eventData": "DATA" }));
+    event.to_string().replace("\"DATA\"", data)
+}
+
+/// What is stored of an `eventData` with this text, and how much of it was mended.
+#[track_caller]
+fn check_data(data: &str, stored: Value, mended: u64) {
+    let text = text_with("page_view", data);
+    let taken = validate(&text, &arrival(), 0, &Rules::default()).unwrap_or_else(|error| panic!("{data}: {error:?}"));
+    assert_eq!((Value::from(taken.event.event_data.to_object()), taken.mended), (stored, mended), "{data}");
 }
 
 #[test]
@@ -29,89 +36,67 @@ fn cost_and_tokens_have_ranges() {
 }
 
 #[test]
-fn digits_are_those_of_the_text() {
-    for (number, digits) in [
-        ("1".repeat(MAX_NUMBER_DIGITS), None),
-        ("1".repeat(MAX_NUMBER_DIGITS + 1), Some(39)),
-        (format!("-0.{}1", "0".repeat(60)), None),
-        (format!("0.{}", "1".repeat(38)), None),
-        (format!("-0.{}", "1".repeat(39)), Some(39)),
-        (format!("12{}.{}", "0".repeat(50), "0".repeat(50)), None),
-        (format!("1.{}e5", "1".repeat(38)), Some(39)),
-        (format!("1.{}1e-50", "0".repeat(38)), Some(40)),
-        (format!("1{}1", "0".repeat(38)), Some(40)),
-    ] {
-        let expected: Vec<_> = digits
-            .map(|digits| format!("eventData.a[1].b is a number of {digits} digits: at most 38 can be stored"))
-            .into_iter()
-            .collect();
-        assert_eq!(problems_of_data(&format!("{{\"a\":[null,0,{{\"b\":{number}}}]}}")), expected, "{number}");
-    }
-    assert!(problems_of_data(&format!("{{\"a\":\"\\\"{}\"}}", "1".repeat(50))).is_empty(), "text is no number");
+fn digits_beyond_those_of_a_double_are_rounded() {
+    check_data(r#"{"n":0.1000000000000000055511151231257827021181583404541015625}"#, json!({ "n": 0.1 }), 0);
+    check_data(&format!(r#"{{"n":{}}}"#, "1".repeat(60)), json!({ "n": 1.111_111_111_111_111_2e59 }), 0);
 }
 
 #[test]
-fn magnitudes_are_those_of_the_table() {
-    for (number, problem) in [
-        ("9.99e125", None),
-        ("1e-130", None),
-        ("0e-999", None),
-        ("-0.000e999", None),
-        ("1e126", Some(TOO_LARGE)),
-        ("-1E+308", Some(TOO_LARGE)),
-        ("1e309", Some(TOO_LARGE)),
-        ("-1e999999", Some(TOO_LARGE)),
-        ("9e-131", Some(TOO_SMALL)),
-        ("1e-400", Some(TOO_SMALL)),
-        ("-1E-999999", Some(TOO_SMALL)),
+fn what_the_table_cannot_hold_is_mended_or_dropped_and_the_event_stays() {
+    for (data, stored, mended) in [
+        (r#"{"a":1e126,"b":2}"#, json!({ "b": 2 }), 1),
+        (r#"{"a":-1E+308,"b":2}"#, json!({ "b": 2 }), 1),
+        (r#"{"a":1e309,"b":2}"#, json!({ "b": 2 }), 2),
+        (r#"{"a":[-1e999999]}"#, json!({ "a": [] }), 2),
+        (r#"{"a":9e-131}"#, json!({ "a": 0 }), 1),
+        (r#"{"a":1e-400,"b":0e-999}"#, json!({ "a": 0.0, "b": 0.0 }), 0),
+        (r#"{"":1,"b":2}"#, json!({ "b": 2 }), 1),
+        (r#"{"a":"half \ud83d","b":"\ud83d\ude00"}"#, json!({ "a": "half \u{fffd}", "b": "\u{1f600}" }), 1),
+        (r#"{"\ud800":1,"a":"\\ud800 \udc00x"}"#, json!({ "\u{fffd}": 1, "a": "\\ud800 \u{fffd}x" }), 2),
+        ("[]", json!({}), 1),
     ] {
-        let expected: Vec<_> = problem.map(|problem| format!("eventData.a {problem}")).into_iter().collect();
-        assert_eq!(problems_of_data(&format!("{{\"a\":{number}}}")), expected, "{number}");
+        check_data(data, stored, mended);
     }
-    let zeros = format!("0.{}1", "0".repeat(400));
-    assert_eq!(problems_of_data(&format!("{{\"a\":{zeros}}}")), [format!("eventData.a {TOO_SMALL}")]);
+}
+
+#[test]
+fn what_is_counted_is_never_mended() {
+    let cost = "eventData.cost must be US dollars as a number from 0 to 1000000";
+    for data in [r#"{"cost":1e999}"#, r#"{"cost":1e300}"#] {
+        assert_eq!(problems_of(&text_with("ai_request", data), &Rules::default()), [cost]);
+        check_data(data, json!({}), if data.contains("999") { 2 } else { 1 });
+    }
+    let text = event_with(json!({ "timestamp": 7 })).to_string().replace("\"timestamp\":7", "\"timestamp\":1e999");
+    let range = "timestamp must be a time from the year 2000 to 2286, in milliseconds since 1970";
+    assert_eq!(problems_of(&text, &Rules::default()), [range]);
 }
 
 #[test]
 fn an_unreadable_field_does_not_hide_other_problems() {
     let text = r#"{"userId":"","sessionId":"s","eventType":"page_view","timestamp":1e999,"eventData":{"a":[1e999]}}"#;
-    let too_large = |field: &str| format!("{field} {TOO_LARGE}");
     assert_eq!(
         problems_of(text, &Rules::default()),
         [
-            too_large("eventData.a[0]"),
-            too_large("timestamp"),
-            "userId must not be empty".to_owned(),
-            "metadata is required".to_owned(),
+            "userId must not be empty",
+            "timestamp must be a time from the year 2000 to 2286, in milliseconds since 1970",
+            "metadata is required",
         ]
     );
 }
 
 #[test]
-fn half_a_surrogate_pair_is_a_problem_of_its_field() {
-    let problems = problems_of_data(r#"{"a":"\ud83d"}"#);
-    assert_eq!(problems, ["eventData cannot be read as JSON: unexpected end of hex escape at line 1 column 13"]);
-    assert_eq!(accepted(json!({ "userId": "\u{1f600}" })).user_id, "\u{1f600}");
-}
-
-#[test]
-fn what_is_dropped_is_not_judged() {
+fn what_nobody_knows_is_not_judged() {
     let unknown = r#"{"extra":1e999,"v":1e999,"#;
     let text = event_with(json!({})).to_string().replacen('{', unknown, 1);
     assert_eq!(validate(&text, &arrival(), 0, &Rules::default()).unwrap().unknown_fields, 1);
-    let digits = "1".repeat(40);
-    let text = event_with(json!({})).to_string().replacen('{', &format!("{{\"extra\":{digits},"), 1);
-    assert!(problems_of(&text, &Rules::default()).is_empty());
 }
 
 #[test]
-fn nesting_beyond_the_parser_is_a_problem_of_its_field() {
-    let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
-    assert!(problems_of_data(&nested(MAX_NESTING)).is_empty());
-    for levels in [MAX_NESTING + 1, 120, 200, 100_000] {
-        let problems = problems_of_data(&nested(levels));
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].starts_with("eventData"), "{problems:?}");
-        assert!(problems[0].ends_with("is nested too deeply: at most 20 levels are allowed"), "{problems:?}");
+fn nesting_beyond_every_bound_costs_its_property() {
+    let nested = |levels: usize| format!("{{\"b\":1,\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+    let kept = |levels: usize| serde_json::from_str::<Value>(&nested(levels)).unwrap();
+    check_data(&nested(MAX_NESTING), kept(MAX_NESTING), 0);
+    for levels in [MAX_NESTING + 1, 100, 120, 200, 100_000] {
+        check_data(&nested(levels), kept(MAX_NESTING), 1);
     }
 }

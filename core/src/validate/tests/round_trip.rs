@@ -17,7 +17,9 @@ proptest! {
         if let Ok(first) = validate(&event.to_string(), &arrival(), 0, &rules) {
             let line = to_json(&first.event);
             let again = validate(&line, &arrival(), 9, &rules);
-            prop_assert_eq!(again, Ok(Accepted { event: first.event, unknown_fields: 0 }));
+            let wanted =
+                Accepted { event: first.event, unknown_fields: 0, mended: 0, is_placeholder: false, tells_time: true };
+            prop_assert_eq!(again, Ok(wanted));
         }
     }
 

@@ -21,8 +21,7 @@ fn headers_say_what_may_come() {
     check(&[("content-type", "application/json; charset=utf-8")], Ok(Encoding::Plain));
     check(&[("content-type", "Text/Plain"), ("content-encoding", "GZIP")], Ok(Encoding::Gzip));
     check(&[("content-encoding", "zstd"), ("content-length", "1048576")], Ok(Encoding::Zstd));
-    check(&[("content-type", "application/xml")], Err(Refusal::MediaType));
-    check(&[("content-type", "multipart/form-data; boundary=x")], Err(Refusal::MediaType));
+    check(&[("content-type", "application/xml")], Ok(Encoding::Plain));
     check(&[("content-encoding", "br")], Err(Refusal::Encoding));
     check(&[("content-encoding", "gzip, gzip")], Err(Refusal::Encoding));
     check(&[("content-encoding", "gzip"), ("content-encoding", "gzip")], Err(Refusal::Encoding));
@@ -33,6 +32,19 @@ fn gzip(plain: &[u8]) -> Bytes {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     packed.write_all(plain).unwrap();
     packed.finish().unwrap().into()
+}
+
+#[test]
+fn a_form_is_no_event_and_json_is_one_whatever_it_is_called() {
+    let form = |media_type: &str, body: &str| is_form(&headers(&[("content-type", media_type)]), body.as_bytes());
+    assert!(form("application/x-www-form-urlencoded", "userId=u&eventType=page_view"));
+    assert!(form("Multipart/Form-Data; boundary=x", "--x\r\n"));
+    for media_type in
+        ["application/x-www-form-urlencoded", "image/png", "text/plain", "application/json; charset=utf-8"]
+    {
+        assert!(!form(media_type, " {\"userId\":\"u\"}") && !form(media_type, "\u{feff}[]"), "{media_type}");
+    }
+    assert!(!form("text/xml", "<event/>"), "it is for the rules to refuse");
 }
 
 #[test]

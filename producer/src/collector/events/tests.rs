@@ -29,10 +29,21 @@ fn what_is_absent_is_the_requests() {
     for (given, address, agent) in [
         (json!({"platform": "web"}), "203.0.113.77", "Browser \"7\""),
         (json!({"platform": "web", "ipAddress": null, "userAgent": null}), "203.0.113.77", "Browser \"7\""),
+        (json!({"platform": "web", "userAgent": " "}), "203.0.113.77", "Browser \"7\""),
         (json!({"platform": "web", "ipAddress": "192.0.2.1", "userAgent": "own"}), "192.0.2.1", "own"),
     ] {
         let filled = metadata(&event(given), IpPolicy::Keep);
         assert_eq!(filled, json!({"platform": "web", "ipAddress": address, "userAgent": agent}));
+    }
+}
+
+#[test]
+fn clients_without_a_name_are_taken() {
+    for agent in [None, Some(""), Some(" \u{7}")] {
+        let sender = Sender { user_agent: agent, ..BROWSER };
+        let text = event(json!({"platform": "web"})).to_string();
+        let one = judge(text.as_bytes(), &sender, &Rules::default(), IpPolicy::Keep).unwrap().remove(0).unwrap();
+        assert_eq!(one.metadata.text("userAgent").as_deref(), Some("(none)"), "{agent:?}");
     }
 }
 
@@ -75,8 +86,11 @@ fn every_event_is_judged_by_itself_with_all_its_problems() {
 fn filling_in_changes_nothing_else() {
     let text = r#"{"userId":"u","sessionId":"s","eventType":"page_view","eventData":{"n":12345678901234567890123456789012345678901},
         "metadata":{"platform":"web"}}"#;
-    let problems = judged(text).remove(0).unwrap_err().into_vec();
-    assert_eq!(problems[0].to_string(), "eventData.n is a number of 41 digits: at most 38 can be stored");
+    let one = judged(text).remove(0).unwrap();
+    assert_eq!(one.event_data.as_str(), r#"{"n":1.2345678901234568e+40}"#);
+    // Not even half a pair in a name keeps the address of the request out.
+    let odd = r#"{"userId":"u","sessionId":"s","eventType":"page_view","eventData":{"\ud83d":1e999},"metadata":{"platform":"web"}}"#;
+    assert_eq!(judged(odd).remove(0).unwrap().metadata.text("ipAddress").as_deref(), Some("203.0.113.77"));
     for (body, field) in [(r#"{"metadata":[]}"#, "metadata"), (r#"{"metadata":{"ipAddress":7}}"#, "metadata.ipAddress")]
     {
         let problems = judged(body).remove(0).unwrap_err().into_vec();

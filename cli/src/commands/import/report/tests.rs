@@ -1,3 +1,4 @@
+use headcount_aggregator::Following;
 use headcount_aggregator::roll_up::Outcome;
 
 use super::*;
@@ -19,39 +20,39 @@ fn day(text: &str, outcome: Outcome) -> DayRollUp {
     DayRollUp {
         date: text.parse().unwrap(),
         outcome,
-        closed: true,
+        became_final: true,
         sources: 1,
+        sources_refolded: vec![],
         sources_set_aside: vec![],
-        sources_recounted: vec![],
-        sources_waiting: vec![],
         sketches_set_aside: vec![],
-        verification: None,
-        verification_error: None,
     }
 }
 
 #[test]
 fn a_good_import_is_fine_and_a_repeated_one_says_so() {
     let touched = BTreeSet::from(["2026-03-01".parse().unwrap()]);
-    let mut first = summary(Consumed { inserted: 9, ..Consumed::default() }, false);
+    let mut first = summary(Consumed { appended: 9, ..Consumed::default() }, false);
     let days = vec![
         day("2026-03-01", Outcome::Written),
         day("2026-03-02", Outcome::Written),
         day("2026-03-01", Outcome::Unchanged),
     ];
-    first.aggregated(RollUp { days }, &touched);
+    first.aggregated(RollUp { following: Following::default(), days }, &touched);
     assert_eq!((first.ending(), notes(&first)), (Ending::Fine, vec![]));
     assert_eq!(first.days.len(), 1, "the days that follow are nobody's concern");
     let json = serde_json::to_value(&first).unwrap();
     assert_eq!(
-        (&json["inserted"], &json["alreadyThere"], &json["days"][0]["outcome"]),
+        (&json["appended"], &json["alreadyThere"], &json["days"][0]["outcome"]),
         (&9.into(), &0.into(), &"written".into())
     );
     let shown = table(&first).to_string();
-    assert!(shown.contains("inserted           9") && shown.contains("days               1"), "{shown}");
+    assert!(shown.contains("appended           9") && shown.contains("days               1"), "{shown}");
 
     let mut again = summary(Consumed { redelivered: 9, ..Consumed::default() }, false);
-    again.aggregated(RollUp { days: vec![day("2026-03-01", Outcome::Unchanged)] }, &touched);
+    again.aggregated(
+        RollUp { following: Following::default(), days: vec![day("2026-03-01", Outcome::Unchanged)] },
+        &touched,
+    );
     assert_eq!(again.ending(), Ending::Fine);
     assert_eq!(notes(&again), ["nothing is new: this file was imported before"]);
 }
@@ -60,16 +61,17 @@ fn a_good_import_is_fine_and_a_repeated_one_says_so() {
 fn what_is_not_as_it_should_be_decides_the_ending() {
     let touched = BTreeSet::from(["2026-03-01".parse().unwrap()]);
     let mut rejected = summary(Consumed { rejected: 1, ..Consumed::default() }, false);
-    rejected.aggregated(RollUp { days: vec![] }, &touched);
+    rejected.rejected = 1;
+    rejected.aggregated(RollUp { following: Following::default(), days: vec![] }, &touched);
     assert_eq!(rejected.ending(), Ending::Differences);
 
-    let mut waiting = summary(Consumed::default(), false);
-    let waits = DayRollUp { sources_waiting: vec!["import/7".into()], ..day("2026-03-01", Outcome::Written) };
-    waiting.aggregated(RollUp { days: vec![waits] }, &touched);
-    assert_eq!(waiting.ending(), Ending::Differences);
-    assert_eq!(notes(&waiting), ["2026-03-01: import/7 waits for a recount"]);
+    let mut again = summary(Consumed::default(), false);
+    let refolded = DayRollUp { sources_refolded: vec!["import/7".into()], ..day("2026-03-01", Outcome::Written) };
+    again.aggregated(RollUp { following: Following::default(), days: vec![refolded] }, &touched);
+    assert_eq!(again.ending(), Ending::Fine);
+    assert_eq!(notes(&again), ["2026-03-01: import/7 was damaged and is counted again"]);
 
-    let interrupted = summary(Consumed { inserted: 3, ..Consumed::default() }, true);
+    let interrupted = summary(Consumed { appended: 3, ..Consumed::default() }, true);
     assert_eq!(interrupted.ending(), Ending::Interrupted);
     assert!(notes(&interrupted)[0].starts_with("interrupted after line 10"), "{:?}", notes(&interrupted));
     assert_eq!(summary(Consumed::default(), false).ending(), Ending::Differences, "its days were not aggregated");

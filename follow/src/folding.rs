@@ -1,0 +1,216 @@
+//! One source's partials in memory: folded ahead of the table, written together with the checkpoint.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use headcount_core::deployment::TableId;
+use headcount_core::keys::Follower;
+use headcount_core::limits::PARTIAL_TTL_DAYS;
+use headcount_core::origin::{SequenceNumber, Source};
+use headcount_core::partial::{Partial, PartialRecord};
+use headcount_log::Day;
+use headcount_runtime::retry::retry;
+use headcount_store::rows::{Checkpoint, Put};
+use headcount_store::traits::{CheckpointStore, PartialStore, Stamp};
+use tokio::time::{Duration, Instant};
+
+use crate::answer::answer_by;
+use crate::appended::Appended;
+use crate::days::expiry_s;
+use crate::error::FollowError;
+use crate::setup::Setup;
+
+/// Partials of one source that are written at once.
+const WRITES_IN_FLIGHT: usize = 8;
+
+/// Partials of one source that are kept in memory: its open days, and some more. Beyond that all are written and forgotten.
+const MAX_PARTIALS: usize = 32;
+
+/// Bytes of the partials that one write would change, up to which they are written for every entry: 4 write units. DynamoDB
+/// charges a unit for each started KB of an item
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>).
+const SMALL_BYTES: usize = 4 << 10;
+
+/// How often larger partials are written.
+pub const SNAPSHOT_INTERVAL: Duration = Duration::from_mins(1);
+
+/// One source's partials, as folded up to an entry.
+#[derive(Debug)]
+pub(crate) struct Folding {
+    source: Source,
+    table: TableId,
+    /// What the table's checkpoint says.
+    stored: u64,
+    /// The last entry that is folded in memory.
+    folded: Option<Checkpoint>,
+    partials: BTreeMap<NaiveDate, Folded>,
+    written_at: Instant,
+}
+
+#[derive(Debug)]
+struct Folded {
+    partial: Partial,
+    /// Whether it differs from what is in the table.
+    is_dirty: bool,
+    /// Bytes when it was last read or written.
+    bytes: usize,
+}
+
+impl Folding {
+    /// Begins at the table's checkpoint.
+    pub(crate) async fn load<S: CheckpointStore>(
+        setup: Setup<'_, S>,
+        source: &Source,
+        deadline: Instant,
+    ) -> Result<Self, FollowError> {
+        let table = setup.table.id;
+        let read = || answer_by(deadline, setup.store.read_checkpoint(table, Follower::Figures, source));
+        let folded = retry(setup.jitter, deadline, read).await?;
+        let stored = folded.as_ref().map_or(0, |checkpoint| checkpoint.entry);
+        let partials = BTreeMap::new();
+        Ok(Self { source: source.clone(), table, stored, folded, partials, written_at: Instant::now() })
+    }
+
+    /// The table that it was read from.
+    pub(crate) fn table(&self) -> TableId {
+        self.table
+    }
+
+    /// The last entry that is folded.
+    pub(crate) fn entry(&self) -> u64 {
+        self.folded.as_ref().map_or(0, |folded| folded.entry)
+    }
+
+    /// The last entry that the table has.
+    pub(crate) fn stored(&self) -> u64 {
+        self.stored
+    }
+
+    /// Folds an entry into the partial of each of its dates, unless that has it already.
+    pub(crate) async fn fold<S: PartialStore>(
+        &mut self,
+        setup: Setup<'_, S>,
+        entry: &Appended<'_>,
+        deadline: Instant,
+    ) -> Result<(), FollowError> {
+        for date in entry.content.days.keys() {
+            self.read(setup, *date, deadline).await?;
+        }
+        // Nothing waits from here on: an entry is folded into all of its dates or into none.
+        for (date, day) in &entry.content.days {
+            let Some(folded) = self.partials.get_mut(date) else { continue };
+            folded.is_dirty |= fold_day(&mut folded.partial, entry.entry, day, setup.table.deployment.zone);
+        }
+        self.pass(entry.entry, &entry.last);
+        Ok(())
+    }
+
+    /// Steps over an entry.
+    pub(crate) fn pass(&mut self, entry: u64, last: &SequenceNumber) {
+        self.folded = Some(Checkpoint { entry, last: last.clone() });
+    }
+
+    /// The newest sequence number that is folded.
+    pub(crate) fn last(&self) -> Option<&SequenceNumber> {
+        self.folded.as_ref().map(|folded| &folded.last)
+    }
+
+    /// Whether the partials should be written now: they are small, it is a while since the last time, or they are many.
+    pub(crate) fn is_due(&self) -> bool {
+        let dirty = self.partials.values().filter(|folded| folded.is_dirty);
+        let bytes: usize = dirty.map(|folded| folded.bytes).sum();
+        bytes <= SMALL_BYTES || self.written_at.elapsed() >= SNAPSHOT_INTERVAL || self.partials.len() > MAX_PARTIALS
+    }
+
+    /// Writes the changed partials, each on condition of the version that was read, and then the checkpoint. How many.
+    pub(crate) async fn write<S: PartialStore + CheckpointStore>(
+        &mut self,
+        setup: Setup<'_, S>,
+        deadline: Instant,
+    ) -> Result<u64, FollowError> {
+        let Some(checkpoint) = self.folded.clone().filter(|folded| folded.entry > self.stored) else { return Ok(0) };
+        let mut writes = Vec::new();
+        for folded in self.partials.values_mut().filter(|folded| folded.is_dirty) {
+            writes.push(write_partial(setup, &self.source, folded, deadline));
+        }
+        let written = writes.len() as u64;
+        stream::iter(writes).buffered(WRITES_IN_FLIGHT).try_collect::<()>().await?;
+        let table = setup.table.id;
+        let put = || {
+            let write = setup.store.write_checkpoint(table, Follower::Figures, &self.source, &checkpoint);
+            answer_by(deadline, write)
+        };
+        // Refused: an earlier try of ours, or another follower that is as far. Partials of ours would have been refused first.
+        retry(setup.jitter, deadline, put).await?;
+        self.stored = checkpoint.entry;
+        self.written_at = Instant::now();
+        if self.partials.len() > MAX_PARTIALS {
+            self.partials.clear();
+        }
+        Ok(written)
+    }
+
+    async fn read<S: PartialStore>(
+        &mut self,
+        setup: Setup<'_, S>,
+        date: NaiveDate,
+        deadline: Instant,
+    ) -> Result<(), FollowError> {
+        if self.partials.contains_key(&date) {
+            return Ok(());
+        }
+        let read = || answer_by(deadline, setup.store.read_partial(setup.table.id, date, &self.source));
+        let (partial, bytes) = match retry(setup.jitter, deadline, read).await? {
+            Some(record) => (self.decode(&record)?, record.bytes()),
+            None => (Partial::new(date, self.source.clone(), setup.table.deployment.precision)?, 0),
+        };
+        self.partials.insert(date, Folded { partial, is_dirty: false, bytes });
+        Ok(())
+    }
+
+    fn decode(&self, record: &PartialRecord) -> Result<Partial, FollowError> {
+        Partial::decode(record).map_err(|damage| FollowError::DamagedPartial {
+            date: record.date,
+            source_name: self.source.clone(),
+            damage,
+        })
+    }
+}
+
+/// Folds what an entry has of one date; whether the partial changed.
+pub fn fold_day(partial: &mut Partial, entry: u64, day: &Day<'_>, zone: Tz) -> bool {
+    if entry <= partial.as_of {
+        return false;
+    }
+    for (_, event) in &day.events {
+        partial.fold(event, zone);
+    }
+    partial.counters.add_duplicates(day.duplicates);
+    partial.counters.add_rejected(day.rejected);
+    partial.advance(entry);
+    true
+}
+
+async fn write_partial<S: PartialStore>(
+    setup: Setup<'_, S>,
+    source: &Source,
+    folded: &mut Folded,
+    deadline: Instant,
+) -> Result<(), FollowError> {
+    let read = folded.partial.version;
+    folded.partial.version = read + 1;
+    let record = folded.partial.encode();
+    let now_ms = setup.clock.now_ms();
+    let expires_s = expiry_s(&setup.table.deployment, record.date, now_ms, PARTIAL_TTL_DAYS);
+    let write = setup.store.write_partial(setup.table.id, &record, read, Stamp { now_ms, expires_s });
+    match answer_by(deadline, write).await? {
+        Put::Written => {
+            folded.is_dirty = false;
+            folded.bytes = record.bytes();
+            Ok(())
+        }
+        Put::Refused => Err(FollowError::Conflict { source_name: source.clone() }),
+    }
+}

@@ -1,0 +1,86 @@
+//! The consumer as code of this process.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use headcount_consumer::batch::Batch;
+use headcount_consumer::deps::Deps;
+use headcount_consumer::handler::{HandleError, respond};
+use headcount_core::origin::Source;
+use headcount_follow::Setup;
+use headcount_follow::figures::Write;
+use headcount_store::dynamo::DynamoStore;
+use tokio::sync::RwLock;
+use tokio::time::Instant;
+
+/// The consumer and all it remembers. Unlike a function of Lambda it also works between two batches: see
+/// [`Self::settle`].
+#[derive(Debug)]
+pub struct InProcess {
+    deps: Deps<DynamoStore>,
+    /// Sources that were appended to since they were last settled.
+    unsettled: Mutex<BTreeSet<Source>>,
+    /// Held for reading by batches, and for writing by [`Self::settle`]: two followers of one source would only make each
+    /// other begin again.
+    working: RwLock<()>,
+}
+
+impl InProcess {
+    /// With these.
+    pub fn new(deps: Deps<DynamoStore>) -> Self {
+        Self { deps, unsettled: Mutex::default(), working: RwLock::default() }
+    }
+
+    /// The newest entry of a source's log, as far as this consumer knows.
+    fn tail(&self, source: &Source) -> Option<u64> {
+        Some(self.deps.tails.get(source, self.deps.clock.now_ms())?.entry)
+    }
+
+    pub(super) async fn handle(
+        &self,
+        event: KinesisEvent,
+        deadline: Instant,
+    ) -> Result<KinesisEventResponse, HandleError> {
+        let _working = self.working.read().await;
+        let batch = Batch::parse(event, self.deps.settings.stream_generation.as_deref())?;
+        self.unsettled().extend(batch.as_ref().map(|batch| batch.source.clone()));
+        // Without its type, which is too deep for the compiler to look through again.
+        let handled: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(respond(&self.deps, batch, deadline));
+        handled.await
+    }
+
+    /// Writes what was folded in memory and waits for more, unless a batch is under way: after the last batch of a burst
+    /// figures would otherwise wait for the aggregator.
+    ///
+    /// # Errors
+    ///
+    /// Why a follower stopped; the aggregator goes on from there.
+    pub async fn settle(&self, deadline: Instant) -> Result<(), String> {
+        let deps = &self.deps;
+        // Batches must not wait for a table that does not answer.
+        let Some(_working) = self.working.try_write().ok().filter(|_| !deps.table.is_failing()) else { return Ok(()) };
+        let sources = std::mem::take(&mut *self.unsettled());
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let deployment = deps.deployment(deadline).await.map_err(|error| error.to_string())?;
+        let table = deps.table(&deployment, deadline).await.map_err(|error| error.to_string())?;
+        for source in sources {
+            let setup =
+                Setup { log: &deps.log, store: &deps.store, table: &table, clock: &deps.clock, jitter: &deps.jitter };
+            let tail = self.tail(&source);
+            let figures = deps.figures.follow(setup, &source, &[], tail, Write::Always, deadline);
+            figures.await.map_err(|error| format!("the figures of {source}: {error}"))?;
+            let items = deps.items.follow(setup, &source, &[], tail, deadline);
+            items.await.map_err(|error| format!("the items of {source}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    fn unsettled(&self) -> std::sync::MutexGuard<'_, BTreeSet<Source>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

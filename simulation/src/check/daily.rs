@@ -1,0 +1,171 @@
+//! The figures of each day are the content of all logs, counted the plain way; and the product's own proof agrees.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use headcount_aggregator::verify;
+use headcount_core::calendar::days_before;
+use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+use headcount_core::metrics::{DailyMetrics, Figures};
+use headcount_core::user_sketch::UserSketch;
+use tokio::time::{Duration, Instant};
+
+use super::entries::Entries;
+use crate::aggregators::{is_idle_harmless, quiet};
+use crate::truth::{Day, Key, Truth};
+use crate::world::World;
+
+/// All days of the log, and how many events of each are there more than once.
+struct Days {
+    days: BTreeMap<NaiveDate, Day>,
+    repeated: BTreeMap<NaiveDate, u64>,
+}
+
+impl Days {
+    fn of(world: &World, truth: &Truth, entries: &Entries) -> Self {
+        let (mut days, mut repeated): (BTreeMap<_, Day>, BTreeMap<_, u64>) = Default::default();
+        let mut seen = BTreeSet::new();
+        for (_, logged, _) in entries.all() {
+            for (date, content) in &logged.content.days {
+                let day = days.entry(*date).or_default();
+                day.by_hour.resize(24, 0);
+                day.duplicates += content.duplicates;
+                day.rejected += content.rejected;
+                for (_, event) in &content.events {
+                    let key = Key::of(event);
+                    if let Some(said) = truth.events.get(&key) {
+                        day.add(key.timestamp_ms, said, world.rules.zone);
+                    }
+                    *repeated.entry(*date).or_default() += u64::from(!seen.insert(key));
+                }
+            }
+        }
+        Self { days, repeated }
+    }
+}
+
+/// Compares all of it, in a world whose table has followed all that was ever appended.
+pub(crate) async fn differences(world: &Arc<World>, entries: &Entries) -> Vec<String> {
+    let (days, first) = world.with_truth(|truth| {
+        let first = truth.first_days(&world.rules);
+        let first: Vec<NaiveDate> = first.into_values().collect();
+        (Days::of(world, truth, entries), first)
+    });
+    let mut found = Vec::new();
+    let rows: BTreeMap<NaiveDate, _> =
+        world.table().store.all_dailies().into_iter().map(|row| (row.date, row)).collect();
+    for date in days.days.keys() {
+        let Some(row) = rows.get(date) else {
+            found.push(format!("{date} has no figures"));
+            continue;
+        };
+        match DailyMetrics::from_object(&row.data) {
+            Ok(metrics) => OneDay { date: *date, days: &days, first: &first }.compare(&metrics.figures, &mut found),
+            Err(error) => found.push(format!("{date}: {error}")),
+        }
+    }
+    if entries.all().all(|(_, _, fate)| fate == super::entries::Fate::Sound) {
+        verified(world, &days, &mut found).await;
+    }
+    if found.is_empty() && !is_idle_harmless(world).await {
+        found.push("a roll-up changes something though nothing happened".to_owned());
+    }
+    found
+}
+
+struct OneDay<'a> {
+    date: NaiveDate,
+    days: &'a Days,
+    first: &'a [NaiveDate],
+}
+
+impl OneDay<'_> {
+    fn compare(&self, figures: &Figures, found: &mut Vec<String>) {
+        let day = &self.days.days[&self.date];
+        let mut differences = Vec::new();
+        counters(figures, day, &mut differences);
+        sessions(figures, day, &mut differences);
+        equal(&mut differences, "active users", &figures.active_users, &self.users(1));
+        equal(&mut differences, "weekly users", &figures.weekly_active_users, &self.users(7));
+        equal(&mut differences, "monthly users", &figures.monthly_active_users, &self.users(30));
+        let new = self.first.iter().filter(|first| **first == self.date).count() as u64;
+        let total = self.first.iter().filter(|first| **first <= self.date).count() as u64;
+        equal(&mut differences, "new users", &figures.new_signups_24h, &new);
+        equal(&mut differences, "total users", &figures.total_users, &total);
+        if figures.estimate.sources_set_aside > 0 {
+            differences.push(format!("{} sources are set aside", figures.estimate.sources_set_aside));
+        }
+        found.extend(differences.into_iter().map(|difference| format!("{}: {difference}", self.date)));
+    }
+
+    /// What a sketch of exactly the right users says.
+    fn users(&self, days: u64) -> u64 {
+        let mut sketch = UserSketch::new(DEFAULT_SKETCH_PRECISION).expect("a usual precision");
+        for (_, day) in self.days.days.range(days_before(self.date, days - 1)..=self.date) {
+            day.users.iter().for_each(|user| sketch.insert(user));
+        }
+        sketch.estimate().round() as u64
+    }
+}
+
+fn counters(figures: &Figures, day: &Day, found: &mut Vec<String>) {
+    // Built-in types are shown even where there is none of them.
+    let by_type = figures.events_by_type.iter().filter(|(_, count)| **count > 0);
+    let by_type: BTreeMap<String, u64> = by_type.map(|(name, count)| (name.clone(), *count)).collect();
+    equal(found, "events by type", &by_type, &day.by_type);
+    equal(found, "events by hour", &figures.events_by_hour, &day.by_hour);
+    equal(found, "features", &figures.feature_usage, &day.features);
+    equal(found, "content", &figures.content_created.by_type, &day.content);
+    equal(found, "errors", &figures.errors.by_type, &day.errors);
+    equal(found, "platforms", &figures.platforms, &day.platforms);
+    let models = figures.ai_usage.by_model.iter();
+    let models: BTreeMap<String, (u64, u64, u64)> =
+        models.map(|(name, model)| (name.clone(), (model.requests, model.tokens, model.cost_nanos))).collect();
+    equal(found, "models", &models, &day.models);
+    equal(found, "rejected", &figures.rejected, &day.rejected);
+    equal(found, "duplicates", &figures.duplicates, &day.duplicates);
+}
+
+fn sessions(figures: &Figures, day: &Day, found: &mut Vec<String>) {
+    let mut durations: Vec<u64> = day.sessions.values().map(|(first, last)| last.abs_diff(*first)).collect();
+    durations.sort_unstable();
+    let rank = |share: f64| {
+        let place = ((share * durations.len() as f64).ceil() as usize).max(1) - 1;
+        durations.get(place).copied().unwrap_or(0)
+    };
+    equal(found, "sessions", &figures.sessions.count, &(durations.len() as u64));
+    equal(found, "median of sessions", &figures.sessions.p50, &rank(0.50));
+    equal(found, "95th percentile of sessions", &figures.sessions.p95, &rank(0.95));
+    let sum: u64 = durations.iter().sum();
+    let average = if durations.is_empty() { 0.0 } else { sum as f64 / durations.len() as f64 };
+    if (figures.average_session_duration - average).abs() > 1e-6 * average.max(1.0) {
+        found.push(format!("the average session is {}, not {average}", figures.average_session_duration));
+    }
+}
+
+/// The product's own proof must come to the same, and name how many events are there more than once.
+async fn verified(world: &Arc<World>, days: &Days, found: &mut Vec<String>) {
+    let deps = quiet(world, world.table().store);
+    for (date, day) in &days.days {
+        match verify(&deps, *date, Instant::now() + Duration::from_mins(15)).await {
+            Ok(verification) => {
+                equal(found, "verified events", &verification.events(), &day.events);
+                equal(found, "events in flight", &verification.in_flight(), &0);
+                let repeated = days.repeated.get(date).copied().unwrap_or(0);
+                equal(found, "repeated events", &verification.repeated, &Some(repeated));
+                if !verification.passed() {
+                    found.push(format!("{date} does not verify: {:?}", verification.sources));
+                }
+            }
+            Err(error) => found.push(format!("{date} cannot be verified: {error}")),
+        }
+    }
+}
+
+fn equal<T: PartialEq + Debug>(found: &mut Vec<String>, what: &str, is: &T, should_be: &T) {
+    if is != should_be {
+        found.push(format!("{what}: {is:?}, not {should_be:?}"));
+    }
+}

@@ -1,0 +1,61 @@
+//! The table's own record: `META` / `DEPLOYMENT`.
+
+use headcount_core::deployment::{Deployment, DeploymentError, SCHEMA_VERSION, TableId, TableMeta};
+use headcount_core::keys;
+
+use super::DynamoStore;
+use super::attributes::{Attributes, key_item, n, s};
+use super::refusal::put_outcome;
+use crate::error::StoreError;
+use crate::rows::Put;
+use crate::traits::MetaStore;
+
+/// The schema version comes first: of a record of another one nothing else can be expected.
+fn read(item: Attributes<'_>) -> Result<TableMeta, StoreError> {
+    let found: u32 = item.number("SchemaVersion")?;
+    let other = match found {
+        SCHEMA_VERSION => None,
+        found if found < SCHEMA_VERSION => Some(DeploymentError::OlderSchema { found }),
+        found => Some(DeploymentError::NewerSchema { found }),
+    };
+    if let Some(error) = other {
+        return Err(StoreError::Unusable { detail: error.to_string() });
+    }
+    Ok(TableMeta {
+        deployment: Deployment {
+            id: item.text("Id")?.to_owned(),
+            schema_version: found,
+            zone: item.parsed("TimeZone")?,
+            project: item.text("Project")?.to_owned(),
+            precision: item.number("Precision")?,
+            hash_version: item.number("HashVersion")?,
+            log_retention_days: item.number("LogRetentionDays")?,
+        },
+        table: TableId(item.number("Table")?),
+    })
+}
+
+impl MetaStore for DynamoStore {
+    async fn read_meta(&self) -> Result<Option<TableMeta>, StoreError> {
+        let item = self.get(&self.tables.metrics, &keys::deployment()).await?;
+        item.as_ref().map(Attributes).map(read).transpose()
+    }
+
+    async fn create_meta(&self, TableMeta { deployment, table }: &TableMeta) -> Result<Put, StoreError> {
+        let mut item = key_item(&keys::deployment());
+        item.extend([
+            ("EntityType".to_owned(), s("Deployment")),
+            ("Id".to_owned(), s(&deployment.id)),
+            ("SchemaVersion".to_owned(), n(deployment.schema_version)),
+            ("TimeZone".to_owned(), s(deployment.zone.name())),
+            ("Project".to_owned(), s(&deployment.project)),
+            ("Precision".to_owned(), n(deployment.precision)),
+            ("HashVersion".to_owned(), n(deployment.hash_version)),
+            ("LogRetentionDays".to_owned(), n(deployment.log_retention_days)),
+            ("Table".to_owned(), n(table.0)),
+        ]);
+        let request = self.connection.client.put_item().table_name(&self.tables.metrics).set_item(Some(item));
+        let request = request.condition_expression("attribute_not_exists(PK)");
+        put_outcome(request.send().await, &self.connection.endpoint, &self.tables.metrics)
+    }
+}
