@@ -43,7 +43,7 @@ struct Line<'a> {
     metadata: &'a RawValue,
 }
 
-/// Reads a line that [`write`] wrote; without its line break. The event was validated before it was stored, so only its form
+/// Reads a line that [`write()`] wrote; without its line break. The event was validated before it was stored, so only its form
 /// is checked.
 ///
 /// # Errors
