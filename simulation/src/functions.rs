@@ -24,7 +24,7 @@ use crate::faults::FaultyStore;
 use crate::scenario::Cause;
 use crate::stream::Record;
 use crate::tally::Kind;
-use crate::time::MINUTE_MS;
+use crate::time::{HOUR_MS, MINUTE_MS};
 use crate::world::World;
 
 /// One process of the function, for as long as it lives.
@@ -78,6 +78,8 @@ pub(crate) struct Fleet {
 #[derive(Default)]
 struct State {
     idle: Vec<Arc<Sandbox>>,
+    /// Processes that nobody needs for most of a day, each with the source that it handled last and when it is needed again.
+    asleep: Vec<(i64, Source, Arc<Sandbox>)>,
     /// The one process of a world that has only one.
     only: Option<Arc<Sandbox>>,
     started: u64,
@@ -110,6 +112,7 @@ impl Fleet {
     pub(crate) fn restart(&self) {
         let mut state = self.state();
         state.idle.clear();
+        state.asleep.clear();
         state.only = None;
     }
 
@@ -281,7 +284,7 @@ impl Run {
                 }
                 // A person's process ends with its command.
                 if random.u8(0..8) > 0 && caller != Caller::Person {
-                    rest(&world, sandbox);
+                    rest(&world, sandbox, source, &mut random);
                 }
                 Some(handled)
             }
@@ -318,10 +321,17 @@ fn ending(handled: &Result<Result<Outcome, HandleError>, Crashed>) -> String {
 }
 
 /// Puts a process aside until it is needed again, unless its table is gone.
-fn rest(world: &World, sandbox: Arc<Sandbox>) {
-    *sandbox.rested_ms.lock().unwrap_or_else(PoisonError::into_inner) = world.time.now_ms();
-    if sandbox.table == world.table().number && !world.params.is_one_process {
-        world.fleet.state().idle.push(sandbox);
+fn rest(world: &World, sandbox: Arc<Sandbox>, source: Source, random: &mut fastrand::Rng) {
+    let now_ms = world.time.now_ms();
+    *sandbox.rested_ms.lock().unwrap_or_else(PoisonError::into_inner) = now_ms;
+    if sandbox.table != world.table().number || world.params.is_one_process {
+        return;
+    }
+    let mut state = world.fleet.state();
+    if random.u8(0..8) == 0 {
+        state.asleep.push((now_ms + random.i64(8..16) * HOUR_MS, source, sandbox));
+    } else {
+        state.idle.push(sandbox);
     }
 }
 
@@ -330,9 +340,13 @@ fn sandbox(world: &World, caller: Caller, work: &Work, random: &mut fastrand::Rn
     let now_ms = world.time.now_ms();
     let mut state = world.fleet.state();
     state.only.take_if(|only| only.process.is_dead());
+    let is_needed = |(at_ms, source, _): &(i64, Source, _)| *at_ms <= now_ms && *source == work.source;
     if matches!(caller, Caller::Mapping(_)) {
         let warm = if world.params.is_one_process {
             state.only.clone()
+        } else if let Some(index) = state.asleep.iter().position(is_needed) {
+            world.count(Kind::StaleStart, 1);
+            Some(state.asleep.swap_remove(index).2)
         } else if state.idle.is_empty() {
             None
         } else {
