@@ -19,6 +19,9 @@ const LEFT_OUT: [&str; 3] = ["target", ".git", "docs"];
 /// The program of the copy, which must not take the place of the real one.
 const PROGRAM: &str = "simulate-mutant";
 
+/// The same program with all rules in place, in the copy's folder.
+const WHOLE: &str = "simulate-whole";
+
 /// How the copy's package names it.
 const MANIFEST: &str = "\n[[bin]]\nname = \"simulate-mutant\"\npath = \"src/bin/simulate/main.rs\"\n";
 
@@ -55,6 +58,8 @@ pub(crate) fn find(
     copy_folder(root, &copy).context("cannot copy the sources")?;
     let manifest = copy.join("simulation/Cargo.toml");
     write(&manifest, &(fs::read_to_string(root.join("simulation/Cargo.toml"))? + MANIFEST))?;
+    // A world that fails must not fail with all rules in place.
+    fs::copy(build(&copy, target, &cargo).context("the sources do not compile")?, copy.join(WHOLE))?;
     println!("{} rules are left out, each in at most {seeds} worlds from seed {first} on\n", mutants.len());
     println!("{:<26}{:>8}{:>10}{:>10}  what is wrong first", "left out", "worlds", "build, s", "run, s");
     let began = Instant::now();
@@ -111,37 +116,61 @@ impl Mutant {
             write(&copy.join(&file.path), &patched(root, file)?)?;
         }
         let began = Instant::now();
-        let mut build = cargo(copy);
-        // All packages, as the project's own build: features are the same, and what is built already stays.
-        build.args(["build", "--quiet", "--workspace", "--bin", PROGRAM]).env("CARGO_TARGET_DIR", target);
-        // What it warns of is of no interest: a rule is missing.
-        let build = build.output().context("cargo cannot be started")?;
-        let built = began.elapsed().as_secs_f64();
+        let built =
+            build(copy, target, cargo).with_context(|| format!("{PATCHES}/{}.patch does not compile", self.name));
+        let build_seconds = began.elapsed().as_secs_f64();
         for file in &self.patch.files {
             write(&copy.join(&file.path), &fs::read_to_string(root.join(&file.path))?)?;
         }
-        if !build.status.success() {
-            let said = String::from_utf8_lossy(&build.stderr);
-            bail!("{PATCHES}/{}.patch does not compile: write it anew\n{said}", self.name);
-        }
         let began = Instant::now();
-        let program = target.join("debug").join(PROGRAM);
-        let arguments = ["--seed", &first.to_string(), "--seeds", &seeds.to_string(), "--first"].map(str::to_owned);
-        let output = Command::new(program).args(arguments).output().context("the mutant cannot be started")?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let (worlds, mismatch) = said.trim().split_once(": ").unwrap_or(("-", "NOT FOUND OUT"));
+        let found = first_failing(&built?, first, seeds)?;
+        let run_seconds = began.elapsed().as_secs_f64();
+        let (worlds, mismatch) =
+            found.as_ref().map_or(("-", "NOT FOUND OUT"), |found| (found.worlds.as_str(), found.mismatch.as_str()));
         let mismatch: String = mismatch.chars().take(MISMATCH_CHARS).collect();
-        println!("{:<26}{worlds:>8}{built:>10.1}{:>10.1}  {mismatch}", self.name, began.elapsed().as_secs_f64());
-        match output.status.code() {
-            Some(0) => Ok(false),
-            Some(1) if worlds != "-" => Ok(true),
-            _ => bail!(
-                "the mutant {} ended with {}: {}",
-                self.name,
-                output.status,
-                String::from_utf8_lossy(&output.stderr)
-            ),
+        println!("{:<26}{worlds:>8}{build_seconds:>10.1}{run_seconds:>10.1}  {mismatch}", self.name);
+        let Some(Found { seed, .. }) = found else { return Ok(false) };
+        if first_failing(&copy.join(WHOLE), seed, 1)?.is_some() {
+            bail!(
+                "seed {seed} fails without a rule left out, so that it proves nothing: cargo xtask simulate --seed {seed}"
+            );
         }
+        Ok(true)
+    }
+}
+
+/// A world that fails.
+struct Found {
+    worlds: String,
+    seed: u64,
+    mismatch: String,
+}
+
+/// Builds the copy's program: where it lies.
+fn build(copy: &Path, target: &Path, cargo: &impl Fn(&Path) -> Command) -> Result<PathBuf> {
+    let mut build = cargo(copy);
+    // All packages, as the project's own build: features are the same, and what is built already stays.
+    build.args(["build", "--quiet", "--workspace", "--bin", PROGRAM]).env("CARGO_TARGET_DIR", target);
+    // What it warns of is of no interest: a rule is missing.
+    let built = build.output().context("cargo cannot be started")?;
+    if !built.status.success() {
+        bail!("{}", String::from_utf8_lossy(&built.stderr));
+    }
+    Ok(target.join("debug").join(PROGRAM))
+}
+
+/// The first world that fails of so many.
+fn first_failing(program: &Path, first: u64, seeds: u64) -> Result<Option<Found>> {
+    let arguments = ["--seed", &first.to_string(), "--seeds", &seeds.to_string(), "--first"].map(str::to_owned);
+    let output = Command::new(program).args(arguments).output().context("the simulation cannot be started")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = said.trim().splitn(3, ' ');
+    match (output.status.code(), words.next(), words.next().and_then(|seed| seed.parse().ok()), words.next()) {
+        (Some(0), ..) => Ok(None),
+        (Some(1), Some(worlds), Some(seed), Some(mismatch)) => {
+            Ok(Some(Found { worlds: worlds.to_owned(), seed, mismatch: mismatch.to_owned() }))
+        }
+        _ => bail!("the simulation ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)),
     }
 }
 

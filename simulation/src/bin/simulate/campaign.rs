@@ -68,9 +68,9 @@ pub(crate) fn run(first: u64, seeds: u64, limit: Option<Duration>, scenario: imp
 impl Ended {
     /// Prints what went wrong first, if anything did; whether all came out as it must.
     pub(crate) fn tell_first(&self) -> bool {
-        let Some((_, report)) = &self.done.failed else { return true };
+        let Some((scenario, report)) = &self.done.failed else { return true };
         let mismatch = report.mismatches.first().map_or("", String::as_str);
-        println!("{}: {}", self.done.worlds, mismatch.replace('\n', " "));
+        println!("{} {} {}", self.done.worlds, scenario.seed, mismatch.replace('\n', " "));
         false
     }
 

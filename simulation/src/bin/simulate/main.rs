@@ -44,7 +44,7 @@ struct Arguments {
     /// Print all that happens in --seed's world
     #[arg(long, requires = "seed")]
     history: bool,
-    /// Stop at the first world that fails and say in one line what is wrong, without looking for a shorter history
+    /// Print of the first world that fails one line: how many worlds it took, its seed, and what is wrong
     #[arg(long, conflicts_with = "history")]
     first: bool,
 }
