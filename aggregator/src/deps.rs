@@ -5,6 +5,7 @@ use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
 use headcount_follow::{Figures, ItemOptions, Items};
 use headcount_log::Log;
 use headcount_runtime::clock::Clock;
+use headcount_runtime::compute::Compute;
 use headcount_runtime::retry::Jitter;
 
 /// Milliseconds that a stream keeps its records, unless configured otherwise: 24 hours.
@@ -15,6 +16,12 @@ pub const DEFAULT_PARALLEL_REQUESTS: usize = 8;
 
 /// Most requests that may be made at the same time.
 pub const MAX_PARALLEL_REQUESTS: usize = 64;
+
+/// Events that the hourly proofs may have, unless configured otherwise: at 10 events a second the six days before today would fit.
+pub const DEFAULT_PROOF_BUDGET: u64 = 5_000_000;
+
+/// Bytes of memory that a proof may use, unless configured otherwise.
+pub const DEFAULT_PROOF_MEMORY: u64 = 600 << 20;
 
 /// Log, table, clock, pauses and settings.
 #[derive(Debug)]
@@ -57,6 +64,10 @@ pub struct Settings {
     pub zone: Option<Tz>,
     /// Which items are written.
     pub items: ItemOptions,
+    /// Events that are proven together, and that the hourly proofs of today and yesterday may have.
+    pub proof_budget: u64,
+    /// Bytes of memory that a proof may use.
+    pub proof_memory: u64,
 }
 
 impl Default for Settings {
@@ -68,6 +79,8 @@ impl Default for Settings {
             compute: Compute::Pool,
             zone: None,
             items: ItemOptions::default(),
+            proof_budget: DEFAULT_PROOF_BUDGET,
+            proof_memory: DEFAULT_PROOF_MEMORY,
         }
     }
 }
@@ -77,14 +90,4 @@ impl Settings {
     pub(crate) fn at_once(&self) -> usize {
         self.parallel_requests.clamp(1, MAX_PARALLEL_REQUESTS)
     }
-}
-
-/// Where merging runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compute {
-    /// On threads of their own, so that requests go on meanwhile.
-    #[default]
-    Pool,
-    /// In the task itself: a simulation whose order of steps must not depend on threads.
-    InPlace,
 }

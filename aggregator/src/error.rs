@@ -4,6 +4,8 @@ use chrono::NaiveDate;
 use headcount_core::deployment::DeploymentError;
 use headcount_core::user_sketch::SketchError;
 use headcount_log::LogError;
+use headcount_proof::ProveError;
+use headcount_runtime::compute::ComputeError;
 use headcount_store::error::StoreError;
 use headcount_store::meta::OpenError;
 use lambda_runtime::Diagnostic;
@@ -36,8 +38,8 @@ pub enum AggregateError {
     },
     /// The function's event is not understood.
     #[error(
-        "the event's {field} {problem}: send {{\"task\":\"follow\"}}, {{\"dates\":[\"2026-03-01\"]}}, or nothing for the \
-         open days"
+        "the event's {field} {problem}: send {{\"task\":\"follow\"}}, {{\"task\":\"prove\"}}, {{\"dates\":[\"2026-03-01\"]}}, or \
+         nothing for the open days"
     )]
     Event {
         /// The field.
@@ -85,12 +87,12 @@ pub enum AggregateError {
     /// The deployment's sketch precision is none.
     #[error("the deployment's sketch precision cannot be used: {0}")]
     Precision(SketchError),
-    /// Merging failed although every part was readable.
-    #[error("merging failed, which is a defect of Headcount: {detail}")]
-    Merge {
-        /// What happened.
-        detail: String,
-    },
+    /// A day could not be counted from the log.
+    #[error(transparent)]
+    Prove(ProveError),
+    /// A computation failed.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
     /// Some dates failed; the others were aggregated.
     #[error("{failed} of {dates} dates were not aggregated, the first {date}: {error}")]
     Incomplete {
@@ -114,6 +116,15 @@ impl From<OpenError> for AggregateError {
     }
 }
 
+impl From<ProveError> for AggregateError {
+    fn from(error: ProveError) -> Self {
+        match error {
+            ProveError::Log(error) => Self::Log(error),
+            other => Self::Prove(other),
+        }
+    }
+}
+
 impl AggregateError {
     /// The name under which the Lambda service reports it.
     pub fn name(&self) -> &'static str {
@@ -130,7 +141,8 @@ impl AggregateError {
             Self::Deadline { .. } => "Deadline",
             Self::Stuck { .. } => "Stuck",
             Self::Precision(_) => "Precision",
-            Self::Merge { .. } => "Merge",
+            Self::Prove(_) => "Prove",
+            Self::Compute(_) => "Compute",
             Self::Incomplete { .. } => "Incomplete",
         }
     }

@@ -1,10 +1,11 @@
 //! A day's figures out of what was merged, and out of what was known.
 
+use headcount_core::exact::ProvenDay;
+use headcount_core::merged::Merged;
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::user_sketch::UserSketch;
 
 use crate::ledger::Reach;
-use headcount_core::merged::Merged;
 
 /// What of a day's figures other days decide.
 #[derive(Debug)]
@@ -15,16 +16,17 @@ pub(crate) struct Surroundings {
     pub(crate) total_users: u64,
 }
 
-/// The figures of a day whose partials were merged.
+/// The figures of a day whose partials were merged, exact where there is a proof.
 pub(crate) fn of_merged(
     date: chrono::NaiveDate,
     merged: &Merged,
+    proof: Option<&ProvenDay>,
     users: &mut UserSketch,
     is_final: bool,
     around: &Surroundings,
 ) -> DailyMetrics {
     let (weekly_users, monthly_users) = around.reach.as_ref().map_or((0, 0), |reach| (reach.weekly, reach.monthly));
-    DailyMetrics::of_day(&DayInput {
+    let live = DailyMetrics::of_day(&DayInput {
         date,
         counters: &merged.counters,
         users: users.estimate().round() as u64,
@@ -36,9 +38,11 @@ pub(crate) fn of_merged(
         total_users: around.total_users,
         sources_set_aside: merged.set_aside.len() as u32,
         is_final,
-        // Only a proof of the whole day can tell.
-        verified: false,
-    })
+    });
+    match proof {
+        Some(proof) => live.with_proof(proof, &merged.since_proof),
+        None => live,
+    }
 }
 
 /// The figures of a day of which only the surroundings may have changed.

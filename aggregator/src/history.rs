@@ -88,9 +88,9 @@ async fn closed_day<S: AggregatorStore>(run: &Run<'_, S>, date: NaiveDate) -> Re
         return Ok(None);
     }
     let records = run.partials(date).await?;
-    let versions: u64 = records.iter().map(|record| record.version).sum();
+    let as_of_sum: u64 = records.iter().map(|record| record.as_of).sum();
     let daily = run.dailies(&BTreeSet::from([date])).await?.pop();
-    if daily.is_some_and(|row| row.made_of.day > versions) {
+    if daily.is_some_and(|row| row.made_of.day > as_of_sum) {
         return Ok(Some(Closed::PartialsExpired));
     }
     let retention_ms = i64::from(run.deployment().log_retention_days) * DAY_MS;

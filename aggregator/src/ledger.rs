@@ -12,7 +12,6 @@ use headcount_store::traits::AggregatorStore;
 use rayon::prelude::*;
 
 use crate::calendar_window::{MONTH_DAYS, WEEK_DAYS};
-use crate::compute;
 use crate::error::AggregateError;
 use crate::run::Run;
 
@@ -130,7 +129,7 @@ impl Ledger {
     ) -> Result<Reach, AggregateError> {
         let rows: Vec<SketchesRow> = month_of(date).filter_map(|day| self.sketches.get(&day)).cloned().collect();
         let week = days_before(date, WEEK_DAYS - 1);
-        compute::run(run.deps.settings.compute, move || unite(&rows, week)).await
+        Ok(run.deps.settings.compute.run(move || unite(&rows, week)).await?)
     }
 }
 

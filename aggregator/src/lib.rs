@@ -12,25 +12,26 @@ pub mod handler;
 
 pub mod follow;
 pub mod history;
+pub mod prove;
 pub mod rebuild;
 pub mod roll_up;
 pub mod scan;
 pub mod verify;
 
 mod calendar_window;
-mod compute;
 mod figures;
 mod ledger;
 mod merge;
 mod reading;
-mod replay;
 mod run;
 mod survey;
 
 pub use calendar_window::MAX_DATES;
-pub use deps::{Compute, Deps, Settings};
+pub use deps::{Deps, Settings};
+pub use headcount_runtime::compute::Compute;
 pub use error::AggregateError;
 pub use follow::{Following, follow_behind};
+pub use prove::{ProofRun, prove_days};
 pub use rebuild::{Rebuild, rebuild};
 pub use roll_up::{RollUp, roll_up};
 pub use scan::scan_user;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::NaiveDate;
+use headcount_core::exact::ProvenDay;
 use headcount_core::partial::PartialRecord;
 use headcount_runtime::retry::retry;
 use headcount_store::error::StoreError;
@@ -37,6 +38,22 @@ impl<S: AggregatorStore> Run<'_, S> {
             if after.is_none() {
                 records.sort_by(|a: &PartialRecord, b| a.source.cmp(&b.source));
                 return Ok(records);
+            }
+        }
+    }
+
+    /// The proof of a day that the table has, with its sources.
+    pub(crate) async fn proof(&self, date: NaiveDate) -> Result<Option<ProvenDay>, AggregateError> {
+        let request = || self.deps.store.read_proof(self.table.id, date);
+        let Some(proven) = retry(&self.deps.jitter, self.deadline, request).await? else { return Ok(None) };
+        let (mut sources, mut after) = (BTreeMap::new(), None);
+        loop {
+            let request = || self.deps.store.proven_sources_page(date, proven.number, after.as_ref());
+            let page = retry(&self.deps.jitter, self.deadline, request).await?;
+            sources.extend(page.items);
+            after = self.next_page(after.as_ref(), page.next, of_date("proven sources", date))?;
+            if after.is_none() {
+                return Ok(Some(ProvenDay { proven, sources }));
             }
         }
     }

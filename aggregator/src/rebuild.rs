@@ -11,6 +11,7 @@ use headcount_core::partial::{Partial, PartialRecord};
 use headcount_follow::days::expiry_s;
 use headcount_follow::figures::fold_day;
 use headcount_log::error::EntryError;
+use headcount_proof::replay::{Replay, Span};
 use headcount_runtime::retry::retry;
 use headcount_store::rows::Put;
 use headcount_store::traits::{AggregatorStore, Stamp};
@@ -22,7 +23,6 @@ use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::follow::{Care, DamagedEntry, follow};
 use crate::history::check_complete;
-use crate::replay::{Replay, Span};
 use crate::roll_up::{RollUp, roll_up_in};
 use crate::run::Run;
 use crate::survey::{self, Survey};
@@ -159,14 +159,20 @@ pub(crate) async fn fold<S: AggregatorStore>(
     }
     let zone = run.zone();
     let Some(replay) = replay(run, source, newest, dates) else { return Ok(folded) };
-    replay
-        .walk(must, |read| {
+    let mut walk = replay.walk(must).await?;
+    loop {
+        let window = walk.next().await?;
+        if window.is_empty() {
+            return Ok(folded);
+        }
+        for read in window {
             let entry = read.entry;
+            let is_within = |date: &NaiveDate| limits.get(date).is_some_and(|limit| entry <= *limit);
             let fold = |partials: &mut BTreeMap<NaiveDate, Partial>| -> Result<(), EntryError> {
-                let is_within = |date: &NaiveDate| limits.get(date).is_some_and(|limit| entry <= *limit);
-                for lines in read.days?.iter().filter(|lines| is_within(&lines.date)) {
-                    let day = lines.day()?;
-                    if let Some(partial) = partials.get_mut(&lines.date) {
+                for bytes in read.days?.iter().filter(|bytes| is_within(&bytes.date)) {
+                    let lines = bytes.lines()?;
+                    let day = bytes.day(&lines)?;
+                    if let Some(partial) = partials.get_mut(&bytes.date) {
                         fold_day(partial, entry, &day, zone);
                     }
                 }
@@ -175,9 +181,8 @@ pub(crate) async fn fold<S: AggregatorStore>(
             if let Err(damage) = fold(&mut folded.partials) {
                 folded.damaged.push(DamagedEntry::new(entry, &damage));
             }
-        })
-        .await?;
-    Ok(folded)
+        }
+    }
 }
 
 /// How a source's log is read again for these dates; `None` where there are none.

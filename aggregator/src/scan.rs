@@ -6,11 +6,11 @@ use chrono::NaiveDate;
 use headcount_core::deployment::Deployment;
 use headcount_core::event::Event;
 use headcount_log::{Log, LogError};
+use headcount_proof::replay::{Replay, Replayed, Span};
 use tokio::time::Instant;
 
 use crate::calendar_window::late_ms;
 use crate::deps::Settings;
-use crate::replay::{Replay, Replayed, Span};
 use crate::survey::newest_behind;
 
 /// Events that one scan finds at most: the newest ones.
@@ -64,21 +64,27 @@ pub async fn scan_user(
         let head = log.head(source, deadline).await?.map_or(0, |head| head.entry);
         let newest = newest_behind(log, source, head, deadline).await?;
         let replay = Replay { log, source, newest, dates, span, at_once: settings.at_once(), deadline };
-        let visit = |read: Replayed| {
-            progress.entries += 1;
-            match events_of(&read, user_id) {
-                Some(events) => found.extend(events.into_iter().map(|event| (key(&event), event))),
-                None => scanned.damaged.push((source.to_string(), read.entry)),
-            }
-            while found.len() > MAX_FOUND {
-                found.pop_first();
-                scanned.is_cut = true;
-            }
-            progress.found = found.len() as u64;
-            on_progress(progress);
-        };
         // Whatever was appended later has no event of these dates.
-        replay.walk(0, visit).await?;
+        let mut walk = replay.walk(0).await?;
+        loop {
+            let window = walk.next().await?;
+            if window.is_empty() {
+                break;
+            }
+            for read in &window {
+                progress.entries += 1;
+                match events_of(read, user_id) {
+                    Some(events) => found.extend(events.into_iter().map(|event| (key(&event), event))),
+                    None => scanned.damaged.push((source.to_string(), read.entry)),
+                }
+                while found.len() > MAX_FOUND {
+                    found.pop_first();
+                    scanned.is_cut = true;
+                }
+                progress.found = found.len() as u64;
+                on_progress(progress);
+            }
+        }
         progress.sources += 1;
         on_progress(progress);
     }
@@ -94,8 +100,9 @@ fn key(event: &Event<'_>) -> (i64, String) {
 /// The user's events of an entry; `None` where it cannot be read.
 fn events_of(read: &Replayed, user_id: &str) -> Option<Vec<Event<'static>>> {
     let mut events = Vec::new();
-    for lines in read.days.as_ref().ok()? {
-        let day = lines.day().ok()?;
+    for bytes in read.days.as_ref().ok()? {
+        let lines = bytes.lines().ok()?;
+        let day = bytes.day(&lines).ok()?;
         let of_user = day.events.into_iter().map(|(_, event)| event).filter(|event| event.user_id == user_id);
         events.extend(of_user.map(Event::into_owned));
     }

@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod load;
 mod metrics;
+mod prove;
 mod rebuild;
 mod redrive;
 mod rejected;
@@ -52,6 +53,7 @@ pub(crate) use items::ItemArgs;
 pub(crate) use load::Load;
 pub(crate) use metrics::Metrics;
 pub(crate) use range::{FormatArgs, PageArgs, RangeArgs};
+pub(crate) use prove::Prove;
 pub(crate) use rebuild::Rebuild;
 pub(crate) use redrive::Redrive;
 pub(crate) use rejected::Rejected;
@@ -116,6 +118,8 @@ pub(crate) enum Command {
     Redrive(Redrive),
     /// Aggregate days now instead of waiting for the schedule
     Rollup(Rollup),
+    /// Count days exactly, from the event log
+    Prove(Prove),
     /// Compare a day's counters with the event log
     Verify(Verify),
     /// Count days again from the event log

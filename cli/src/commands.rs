@@ -19,6 +19,7 @@ mod import;
 mod init;
 mod load;
 mod metrics;
+mod prove;
 mod rebuild;
 mod redrive;
 mod rejected;
@@ -42,6 +43,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Consume(args) => consume::run(args, interrupt).await,
         Command::Redrive(args) => redrive::run(args, interrupt).await,
         Command::Rollup(args) => rollup::run(args, interrupt).await,
+        Command::Prove(args) => prove::run(args, interrupt).await,
         Command::Verify(args) => verify::run(args, interrupt).await,
         Command::Rebuild(args) => rebuild::run(args, interrupt).await,
         Command::Demo(args) => demo::run(args, interrupt).await,

@@ -4,6 +4,4 @@ pub(crate) mod chunks;
 pub(crate) mod counting;
 pub(crate) mod figures;
 pub(crate) mod fold;
-pub(crate) mod hashes;
 pub(crate) mod input;
-pub(crate) mod seen;

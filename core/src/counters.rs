@@ -2,6 +2,7 @@
 
 mod capped;
 mod difference;
+mod later;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::calendar::hour_of;
 use crate::event::{Event, EventType};
 use crate::frame::{self, FrameError, Kind};
 
-pub use capped::{CappedMap, NONE, OTHER, Weigh};
+pub use capped::{CappedMap, NONE, OTHER, Weigh, cut};
 pub use difference::{Compare, Difference};
 
 /// The version of the stored form that this build writes.

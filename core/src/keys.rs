@@ -139,6 +139,26 @@ pub fn parse_total(sk: &str) -> Option<NaiveDate> {
     sk.strip_prefix("DAY#")?.parse().ok()
 }
 
+/// The key of a date's proof.
+pub fn proof(date: NaiveDate) -> ItemKey {
+    ItemKey { pk: format!("PROOF#{date}"), sk: "FIGURES".to_owned() }
+}
+
+/// What the sort keys of the sources of a date's proof of this number begin with.
+pub fn proven_sources(number: u64) -> String {
+    format!("SOURCE#{number}#")
+}
+
+/// The key of one source of a date's proof.
+pub fn proven_source(date: NaiveDate, number: u64, source: &Source) -> ItemKey {
+    ItemKey { pk: proof(date).pk, sk: format!("{}{source}", proven_sources(number)) }
+}
+
+/// The source in such a sort key.
+pub fn parse_proven_source(sk: &str, number: u64) -> Option<Source> {
+    Source::parse(sk.strip_prefix(&*proven_sources(number))?).ok()
+}
+
 /// The key of the deployment's own record.
 pub fn deployment() -> ItemKey {
     ItemKey { pk: "META".to_owned(), sk: "DEPLOYMENT".to_owned() }

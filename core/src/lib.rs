@@ -32,6 +32,7 @@ pub mod session_sample;
 pub mod user_sketch;
 
 pub mod deployment;
+pub mod exact;
 pub mod keys;
 pub mod merged;
 pub mod metrics;

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::counters::Counters;
+use crate::exact::ProvenDay;
+use crate::origin::Source;
 use crate::partial::{Damaged, Partial, PartialRecord};
 use crate::session_sample::SessionSample;
 use crate::user_sketch::UserSketch;
@@ -32,21 +34,27 @@ pub struct Merged {
     pub users: Option<UserSketch>,
     /// The sessions of all sources.
     pub sessions: SessionSample,
+    /// The counters of the sources that have counted more than a proof of the day has of them.
+    pub since_proof: Vec<(Source, Counters)>,
     /// The partials that could not be read.
     pub set_aside: Vec<SetAside>,
 }
 
 impl Merged {
-    /// What one partial says; a damaged one is named.
-    pub fn of(record: &PartialRecord) -> Self {
+    /// What one partial says, where there may be a proof of its day; a damaged one is named.
+    pub fn of(record: &PartialRecord, proof: Option<&ProvenDay>) -> Self {
         match Partial::decode(record) {
-            Ok(partial) => partial.into(),
+            Ok(partial) => {
+                let is_beyond = proof.is_some_and(|proof| partial.as_of > proof.position(&partial.source));
+                let since_proof = is_beyond.then(|| (partial.source.clone(), partial.counters.clone()));
+                Self { since_proof: since_proof.into_iter().collect(), ..partial.into() }
+            }
             Err(why) => Self { set_aside: vec![SetAside::new(record, &why)], ..Self::default() },
         }
     }
 
     /// What both say together. Joining is associative and commutative, so however the partials are split, the same
-    /// comes out.
+    /// comes out, but for the order of lists.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
         self.counters.merge(&other.counters);
@@ -58,6 +66,7 @@ impl Merged {
             }
             (users, others) => users.or(others),
         };
+        self.since_proof.extend(other.since_proof);
         self.set_aside.extend(other.set_aside);
         self
     }
@@ -66,6 +75,6 @@ impl Merged {
 impl From<Partial> for Merged {
     fn from(partial: Partial) -> Self {
         let Partial { counters, users, sessions, .. } = partial;
-        Self { counters, users: Some(users), sessions, set_aside: Vec::new() }
+        Self { counters, users: Some(users), sessions, ..Self::default() }
     }
 }

@@ -1,6 +1,7 @@
 //! A day's figures, as the item `DAILY` carries them, and the same over a range of days.
 
 mod build;
+mod proven;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use crate::event::Object;
 
 pub use build::{DayInput, total};
+pub use proven::ProofNote;
 
 /// The figures of one day: the `Data` of its `DAILY` item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,8 +71,11 @@ pub struct Figures {
     /// Whether the day, or every day of the range, takes no more events.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// Whether the day, or every day of the range, was verified against its raw events when it closed.
+    /// Whether the day, or every day of the range, is exact: proven from the log, and nothing was counted since.
     pub verified: bool,
+    /// What a proof says of the day; none where there is none yet, and of a range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofNote>,
 }
 
 /// Sessions of a day or a range.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_aggregator::AggregateError;
+use headcount_aggregator::prove::{Asked, ProofRun, prove_days};
 use headcount_aggregator::roll_up::{RollUp, roll_up};
 use headcount_aggregator::verify::{Verification, verify};
 use headcount_core::deployment::Deployment;
@@ -47,7 +48,9 @@ pub use log_folder::LOG_FOLDER;
 pub use options::MachineOptions;
 
 use log_folder::LogFolder;
-use upkeep::{aggregate_regularly, expire_regularly, follow_regularly, forget, settle_regularly, trim_regularly};
+use upkeep::{
+    aggregate_regularly, expire_regularly, follow_regularly, forget, prove_regularly, settle_regularly, trim_regularly,
+};
 
 /// How long making the table and reading its record may take.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -165,6 +168,7 @@ impl Machine {
         let mut upkeep = vec![
             trim_regularly(&stream, mapping.progress())?,
             follow_regularly(&aggregator, fleets.as_ref(), seen)?,
+            prove_regularly(&aggregator, fleets.as_ref(), options.roll_up_interval)?,
             expire_regularly(&log, &deployment)?,
         ];
         if let Some(consumer) = in_process {
@@ -232,6 +236,14 @@ impl Machine {
     /// [`AggregateError`], where the run as a whole could not begin.
     pub async fn roll_up(&self) -> Result<RollUp, AggregateError> {
         roll_up(&self.aggregator, None, Instant::now() + ROLL_UP_TIMEOUT).await
+    }
+
+    /// Proves these days now, as code of this process.
+    ///
+    /// # Errors
+    /// [`AggregateError`], where the run as a whole could not begin.
+    pub async fn prove(&self, dates: Vec<chrono::NaiveDate>) -> Result<ProofRun, AggregateError> {
+        prove_days(&self.aggregator, &Asked::Dates(dates), Instant::now() + ROLL_UP_TIMEOUT).await
     }
 
     /// Compares a day's counters with its raw events.

@@ -5,8 +5,9 @@ mod frame;
 pub(crate) mod header;
 mod rejected;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -17,8 +18,6 @@ use serde::{Deserialize, Serialize};
 use crate::content::{Content, Day, LoggedRejection};
 use crate::error::EntryError;
 use crate::line;
-
-pub(crate) use frame::Reader as FrameReader;
 
 /// The version of the entry format.
 pub const VERSION: u32 = 1;
@@ -88,9 +87,16 @@ impl Header {
         self.header_bytes + ends.max().unwrap_or(0)
     }
 
-    /// The frame of one date's event lines, if it has any.
-    pub fn day_frame(&self, date: NaiveDate) -> Option<&Frame> {
-        self.dates.get(&date)?.frame.as_ref()
+    /// What the entry has of these dates, in their order.
+    pub(crate) fn of_dates(&self, dates: &BTreeSet<NaiveDate>) -> impl Iterator<Item = (NaiveDate, DateCounts)> {
+        let found = |date: &NaiveDate| Some((*date, self.dates.get(date)?.clone()));
+        dates.iter().filter_map(found)
+    }
+
+    /// Where a frame lies in the whole entry, which [`Entry::decode`] has found to be long enough.
+    fn place(&self, frame: &Frame) -> Range<usize> {
+        let start = self.header_bytes + frame.offset;
+        start as usize..(start + frame.length) as usize
     }
 
     /// All frames behind the header, in their order.
@@ -161,6 +167,17 @@ impl Entry {
         Ok(Self { header, bytes })
     }
 
+    /// What it has of these dates.
+    pub(crate) fn days(self, dates: &BTreeSet<NaiveDate>) -> EntryDays {
+        let Self { header, bytes } = self;
+        let of_date = |(date, counts): (NaiveDate, DateCounts)| {
+            let bytes = counts.frame.as_ref().map_or_else(Bytes::new, |frame| bytes.slice(header.place(frame)));
+            DayBytes { date, counts, bytes }
+        };
+        let days = header.of_dates(dates).map(of_date).collect();
+        EntryDays { header, days }
+    }
+
     /// Decompresses and checks all of it.
     ///
     /// # Errors
@@ -170,10 +187,7 @@ impl Entry {
         let mut reader = frame::Reader::new();
         let (mut days, mut rejections) = (BTreeMap::new(), Vec::new());
         for (name, frame) in self.header.frames() {
-            let start = self.header.header_bytes + frame.offset;
-            // `decode` has made sure that every frame ends within the bytes.
-            let bytes = &self.bytes[start as usize..(start + frame.length) as usize];
-            let lines = reader.open(name, frame, bytes)?;
+            let lines = reader.open(name, frame, &self.bytes[self.header.place(frame)])?;
             match name {
                 FrameName::Day(date) => drop(days.insert(date, lines)),
                 FrameName::Rejections => rejections = lines.lines().map(rejected::read).collect::<Result<_, _>>()?,
@@ -199,23 +213,68 @@ impl OpenedEntry {
     /// [`EntryError`], where a line is no event.
     pub fn content(&self) -> Result<Content<'_>, EntryError> {
         let day = |(date, counts): (&NaiveDate, &DateCounts)| {
-            let events = self.days.get(date).map_or(Ok(Vec::new()), |lines| events_of(lines))?;
-            if events.len() as u64 != counts.events {
-                let (found, expected) = (format!("{} events on {date}", counts.events), events.len().to_string());
-                return Err(EntryError::Other { found, expected });
-            }
-            Ok((*date, Day { events, duplicates: counts.duplicates, rejected: counts.rejected }))
+            let lines = self.days.get(date).map_or("", String::as_str);
+            day_of(*date, counts, lines).map(|day| (*date, day))
         };
         let days = self.header.dates.iter().map(day).collect::<Result<_, _>>()?;
         Ok(Content { days, rejections: self.rejections.clone() })
     }
 }
 
-/// The events of one decompressed frame of a date.
-///
-/// # Errors
-///
-/// [`EntryError`], where a line is no event.
-pub fn events_of(lines: &str) -> Result<Vec<(u32, Event<'_>)>, EntryError> {
+/// What an entry has of some dates, as it was read.
+#[derive(Clone, Debug)]
+pub struct EntryDays {
+    /// The header.
+    pub header: Header,
+    /// The dates that the entry has something of.
+    pub days: Vec<DayBytes>,
+}
+
+/// What an entry has of one date, still compressed.
+#[derive(Clone, Debug)]
+pub struct DayBytes {
+    /// The date.
+    pub date: NaiveDate,
+    /// Its counts.
+    pub counts: DateCounts,
+    bytes: Bytes,
+}
+
+impl DayBytes {
+    /// With these compressed bytes of the date's frame.
+    pub(crate) fn new(date: NaiveDate, counts: DateCounts, bytes: Bytes) -> Self {
+        Self { date, counts, bytes }
+    }
+
+    /// The event lines, checked and decompressed.
+    ///
+    /// # Errors
+    ///
+    /// [`EntryError`], where the frame is not what the header says.
+    pub fn lines(&self) -> Result<String, EntryError> {
+        let Some(frame) = &self.counts.frame else { return Ok(String::new()) };
+        frame::Reader::new().open(FrameName::Day(self.date), frame, &self.bytes)
+    }
+
+    /// Its events in these `lines`, which are its own, with its counts.
+    ///
+    /// # Errors
+    ///
+    /// [`EntryError`], where a line is no event, or there are not as many as the header says.
+    pub fn day<'l>(&self, lines: &'l str) -> Result<Day<'l>, EntryError> {
+        day_of(self.date, &self.counts, lines)
+    }
+}
+
+fn day_of<'l>(date: NaiveDate, counts: &DateCounts, lines: &'l str) -> Result<Day<'l>, EntryError> {
+    let events = events_of(lines)?;
+    if events.len() as u64 != counts.events {
+        let (found, expected) = (format!("{} events on {date}", counts.events), events.len().to_string());
+        return Err(EntryError::Other { found, expected });
+    }
+    Ok(Day { events, duplicates: counts.duplicates, rejected: counts.rejected })
+}
+
+fn events_of(lines: &str) -> Result<Vec<(u32, Event<'_>)>, EntryError> {
     Ok(lines.lines().map(line::read).collect::<Result<_, _>>()?)
 }

@@ -14,11 +14,12 @@ pub mod head;
 pub mod identity;
 pub mod line;
 pub mod open;
+pub mod proofs;
 pub mod s3;
 pub mod storage;
 
 pub use content::{Content, Day, LoggedRejection};
-pub use entry::{DateCounts, Entry, EntryFacts, Frame, Header};
+pub use entry::{DateCounts, DayBytes, Entry, EntryDays, EntryFacts, Frame, Header};
 pub use error::LogError;
 pub use head::Head;
 pub use storage::{Append, EntryRef, Log};

@@ -10,6 +10,7 @@
 mod naming;
 mod request;
 
+use std::collections::BTreeSet;
 use std::future::ready;
 use std::sync::{Arc, OnceLock};
 
@@ -23,7 +24,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 use tokio::time::Instant;
 
-use crate::entry::{Entry, FrameName, FrameReader, HEADER_READ_BYTES, Header, header};
+use crate::entry::{DayBytes, Entry, EntryDays, HEADER_READ_BYTES, Header, header};
 use crate::error::{EntryError, LogError};
 use crate::head::Head;
 use request::Action;
@@ -33,6 +34,9 @@ const CONCURRENT_DELETES: usize = 16;
 
 /// How much longer the next read of a header is than one that ended within it.
 const HEADER_GROWTH: u64 = 16;
+
+/// Bytes of an entry up to which it is read whole, whatever is wanted of it.
+const WHOLE_BYTES: u64 = 1 << 20;
 
 /// The log of all sources.
 #[derive(Clone, Debug)]
@@ -168,27 +172,39 @@ impl Log {
         }
     }
 
-    /// The decompressed event lines of one date of an entry; empty where it has none.
+    /// What an entry has of some dates, still compressed: one request where the entry is small or all of it is wanted, else one for
+    /// the header and one for each date. S3 charges for requests and not for bytes within a region
+    /// (<https://aws.amazon.com/s3/pricing/>).
     ///
     /// # Errors
     ///
     /// As [`Self::read`].
-    pub async fn read_day(
+    pub async fn read_days(
         &self,
         source: &Source,
-        header: &Header,
-        date: NaiveDate,
+        listed: EntryRef,
+        dates: &BTreeSet<NaiveDate>,
         deadline: Instant,
-    ) -> Result<String, LogError> {
-        let entry = header.facts.entry;
-        let Some(frame) = header.day_frame(date) else { return Ok(String::new()) };
-        let start = header.header_bytes + frame.offset;
-        let path = naming::entry(source, entry);
-        let found = self.range(&path, start..start + frame.length, deadline).await?;
-        let opened = found
-            .ok_or(EntryError::Missing)
-            .and_then(|range| FrameReader::new().open(FrameName::Day(date), frame, &range.bytes));
-        opened.map_err(|detail| damaged(source, entry, detail))
+    ) -> Result<EntryDays, LogError> {
+        if listed.bytes <= WHOLE_BYTES {
+            let entry = self.read(source, listed.entry, deadline).await?;
+            return Ok(entry.days(dates));
+        }
+        let header = self.read_header(source, listed.entry, deadline).await?;
+        let path = naming::entry(source, listed.entry);
+        let mut days = Vec::new();
+        for (date, counts) in header.of_dates(dates) {
+            let bytes = match &counts.frame {
+                None => Bytes::new(),
+                Some(frame) => {
+                    let start = header.header_bytes + frame.offset;
+                    let found = self.range(&path, start..start + frame.length, deadline).await?;
+                    found.ok_or_else(|| damaged(source, listed.entry, EntryError::Missing))?.bytes
+                }
+            };
+            days.push(DayBytes::new(date, counts, bytes));
+        }
+        Ok(EntryDays { header, days })
     }
 
     /// All sources that have entries.
@@ -310,14 +326,14 @@ impl Log {
         }
     }
 
-    async fn folders(&self, folder: &Path, deadline: Instant) -> Result<Vec<Path>, LogError> {
+    pub(crate) async fn folders(&self, folder: &Path, deadline: Instant) -> Result<Vec<Path>, LogError> {
         self.request(Action::List, folder, deadline, || async {
             Ok(self.store.list_with_delimiter(Some(folder)).await?.common_prefixes)
         })
         .await
     }
 
-    async fn delete(&self, path: &Path, deadline: Instant) -> Result<u64, LogError> {
+    pub(crate) async fn delete(&self, path: &Path, deadline: Instant) -> Result<u64, LogError> {
         self.request(Action::Delete, path, deadline, || async {
             match self.store.delete(path).await {
                 Ok(()) => Ok(1),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::days_before;
+use headcount_core::exact::ProvenDay;
 use headcount_core::merged::Merged;
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::partial::PartialRecord;
@@ -28,11 +29,18 @@ pub(crate) struct Read {
     pub(crate) dates: BTreeSet<NaiveDate>,
     pub(crate) dailies: BTreeMap<NaiveDate, Arc<Option<DailyRow>>>,
     pub(crate) sketches: BTreeMap<NaiveDate, Arc<Option<SketchesRow>>>,
+    pub(crate) proofs: BTreeMap<NaiveDate, Arc<Option<ProvenDay>>>,
     pub(crate) partials: BTreeMap<NaiveDate, Arc<Vec<PartialRecord>>>,
     pub(crate) totals: Vec<TotalRow>,
     /// The new users of the days that are counted live.
     pub(crate) new_users: BTreeMap<NaiveDate, u64>,
     pub(crate) depth: Depth,
+}
+
+impl Read {
+    fn proof(&self, date: NaiveDate) -> Option<&ProvenDay> {
+        self.proofs.get(&date).and_then(|proof| proof.as_ref().as_ref())
+    }
 }
 
 /// The days, and the sketches of all that may be united.
@@ -42,7 +50,10 @@ pub(crate) fn assemble(read: Read) -> Result<Gathered, QueryError> {
         .partials
         .par_iter()
         .filter(|(date, records)| is_newer(records, read.dailies.get(date).and_then(|row| row.as_ref().as_ref())))
-        .filter_map(|(date, records)| Some((*date, records.par_iter().map(Merged::of).reduce_with(Merged::join)?)))
+        .filter_map(|(date, records)| {
+            let proof = read.proof(*date);
+            Some((*date, records.par_iter().map(|record| Merged::of(record, proof)).reduce_with(Merged::join)?))
+        })
         .collect();
     let decoded = decode(&read, &mut live)?;
     let totals = totals(&read);
@@ -72,7 +83,7 @@ fn stored_days(read: &Read) -> Result<BTreeMap<NaiveDate, Day>, QueryError> {
 pub(crate) fn is_newer(records: &[PartialRecord], row: Option<&DailyRow>) -> bool {
     let made_of = row.map_or(MadeOf::default(), |row| row.made_of);
     let is_final = row.is_some_and(|row| row.data.get("final").and_then(Value::as_bool).unwrap_or_default());
-    !is_final && !records.is_empty() && records.iter().map(|record| record.version).sum::<u64>() != made_of.day
+    !is_final && !records.is_empty() && records.iter().map(|record| record.as_of).sum::<u64>() != made_of.day
 }
 
 fn decode(read: &Read, live: &mut BTreeMap<NaiveDate, Merged>) -> Result<BTreeMap<NaiveDate, Decoded>, QueryError> {
@@ -113,7 +124,7 @@ fn live_day(gathered: &Gathered, read: &Read, date: NaiveDate, merged: &Merged) 
     let known = gathered.days.get(&date).map(|day| &day.metrics.figures);
     let mut users = merged.users.clone().map_or_else(|| empty_sketch(read.precision), Ok)?;
     let counted = read.new_users.get(&date).copied();
-    let metrics = DailyMetrics::of_day(&DayInput {
+    let live = DailyMetrics::of_day(&DayInput {
         date,
         counters: &merged.counters,
         users: users.estimate().round() as u64,
@@ -125,8 +136,11 @@ fn live_day(gathered: &Gathered, read: &Read, date: NaiveDate, merged: &Merged) 
         total_users: 0,
         sources_set_aside: merged.set_aside.len() as u32,
         is_final: false,
-        verified: false,
     });
+    let metrics = match read.proof(date) {
+        Some(proof) => live.with_proof(proof, &merged.since_proof),
+        None => live,
+    };
     Ok(Day { state: DayState::Live, metrics })
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use headcount_core::deployment::TableMeta;
+use headcount_core::exact::ProvenDay;
 use headcount_core::partial::PartialRecord;
 use headcount_store::rows::{DailyRow, SketchesRow, TotalRow};
 use tokio::time::Instant;
@@ -25,6 +26,7 @@ pub(crate) struct Cache {
     pub(crate) dailies: Shelf<Option<DailyRow>>,
     pub(crate) sketches: Shelf<Option<SketchesRow>>,
     pub(crate) partials: Shelf<Vec<PartialRecord>>,
+    pub(crate) proofs: Shelf<Option<ProvenDay>>,
     pub(crate) new_users: Shelf<u64>,
     /// The totals up to a day.
     pub(crate) totals: Shelf<Vec<TotalRow>>,

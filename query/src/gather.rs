@@ -104,6 +104,8 @@ async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> 
             None => Ok(Vec::new()),
         }
     };
+    // Before the partials: what these have beyond the proof is added to it.
+    let proofs = Box::pin(reading.proofs(&live)).await?;
     let rows = try_join4(reading.dailies(&listed), reading.sketches(&united), reading.partials(&live), totals);
     let (dailies, sketches, partials, totals) = Box::pin(rows).await?;
     let counted = partials.iter().filter(|(date, records)| {
@@ -112,7 +114,7 @@ async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> 
     let counts = counted.map(|(date, _)| async { Ok::<_, QueryError>((*date, reading.new_users(*date).await?)) });
     let new_users = Box::pin(try_join_all(counts)).await?.into_iter().collect();
     let precision = meta.deployment.precision;
-    Ok(Read { zone, today, precision, dates, dailies, sketches, partials, totals, new_users, depth })
+    Ok(Read { zone, today, precision, dates, dailies, sketches, proofs, partials, totals, new_users, depth })
 }
 
 impl Gathered {

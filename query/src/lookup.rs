@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use futures_util::future::try_join_all;
 use headcount_core::deployment::TableId;
+use headcount_core::exact::ProvenDay;
 use headcount_core::partial::PartialRecord;
 use headcount_runtime::retry::retry;
 use headcount_store::error::StoreError;
@@ -128,6 +129,34 @@ impl<S: QueryStore> Reading<'_, S> {
             let page = retry(&self.deps.jitter, self.deadline, request).await?;
             records.extend(page.items);
             let Some(next) = self.next(page.next)? else { return Ok(records) };
+            after = Some(next);
+        }
+    }
+
+    /// The proofs of these dates.
+    pub(crate) async fn proofs(
+        &self,
+        dates: &[NaiveDate],
+    ) -> Result<BTreeMap<NaiveDate, Arc<Option<ProvenDay>>>, StoreError> {
+        let shelf = &self.deps.cache.proofs;
+        let mut found: BTreeMap<_, _> = dates.iter().filter_map(|date| Some((*date, shelf.get(*date)?))).collect();
+        let missing: Vec<_> = dates.iter().copied().filter(|date| !found.contains_key(date)).collect();
+        let read = try_join_all(missing.iter().map(|date| self.proof_of(*date))).await?;
+        for (date, proof) in missing.into_iter().zip(read) {
+            found.insert(date, shelf.keep(date, proof, OPEN_TIME));
+        }
+        Ok(found)
+    }
+
+    async fn proof_of(&self, date: NaiveDate) -> Result<Option<ProvenDay>, StoreError> {
+        let request = || self.deps.store.read_proof(self.table, date);
+        let Some(proven) = retry(&self.deps.jitter, self.deadline, request).await? else { return Ok(None) };
+        let (mut sources, mut after) = (BTreeMap::new(), None);
+        loop {
+            let request = || self.deps.store.proven_sources_page(date, proven.number, after.as_ref());
+            let page = retry(&self.deps.jitter, self.deadline, request).await?;
+            sources.extend(page.items);
+            let Some(next) = self.next(page.next)? else { return Ok(Some(ProvenDay { proven, sources })) };
             after = Some(next);
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod clock;
+pub mod compute;
 pub mod environment;
 pub mod retry;
 pub mod telemetry;

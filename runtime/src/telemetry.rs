@@ -62,8 +62,15 @@ pub const FAILED_DAYS: &str = "FailedDays";
 /// How long a run of the aggregator took.
 pub const RUN_TIME: &str = "RunTime";
 
+/// Nightly runs of proofs that began. CloudWatch charges a metric for the hours in which it has data, so this one costs little.
+pub const NIGHTLY_PROOFS: &str = "NightlyProofs";
+/// Days that could not be proven.
+pub const FAILED_PROOFS: &str = "FailedProofs";
+/// Sources whose partial of a day is not what the log says.
+pub const PROOF_DIFFERENCES: &str = "ProofDifferences";
+
 /// Every metric and its unit.
-pub const METRICS: [(&str, Unit); 20] = [
+pub const METRICS: [(&str, Unit); 23] = [
     (EVENTS, Unit::Count),
     (REDELIVERED, Unit::Count),
     (DUPLICATES, Unit::Count),
@@ -84,6 +91,9 @@ pub const METRICS: [(&str, Unit); 20] = [
     (DAYS, Unit::Count),
     (FAILED_DAYS, Unit::Count),
     (RUN_TIME, Unit::Seconds),
+    (NIGHTLY_PROOFS, Unit::Count),
+    (FAILED_PROOFS, Unit::Count),
+    (PROOF_DIFFERENCES, Unit::Count),
 ];
 
 /// The metrics of this process.

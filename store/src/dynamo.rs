@@ -18,6 +18,7 @@ mod dailies;
 mod events;
 mod meta;
 mod partials;
+mod proofs;
 mod rejected;
 mod users;
 

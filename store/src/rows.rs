@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use headcount_core::event::{Event, Object};
+use headcount_core::exact::ProvenSource;
 use headcount_core::keys::{self, Follower, ItemKey};
 use headcount_core::origin::{Origin, SequenceNumber, Source};
 use headcount_core::rejection::Rejection;
@@ -131,20 +132,15 @@ pub struct DailyRow {
     pub updated_ms: i64,
 }
 
-/// From which partials a day's figures were made. Both only grow, so a larger sum was made of newer partials.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a day's figures were made of, in the order in which it is compared: what is larger is newer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MadeOf {
-    /// The sum of the versions of the day's own partials.
+    /// The sum of the entries up to which the day's own partials are folded.
     pub day: u64,
+    /// The number of the day's proof; 0 where there is none.
+    pub proof: u64,
     /// The sum of the `day` sums of the 30 days that end with this one, whose sketches its monthly figure unites.
     pub month: u64,
-}
-
-impl MadeOf {
-    /// Whether figures made of this may replace figures made of `other`.
-    pub fn may_replace(self, other: Self) -> bool {
-        self.day >= other.day && self.month >= other.month
-    }
 }
 
 /// A date's merged sketches as stored.
@@ -156,10 +152,32 @@ pub struct SketchesRow {
     pub users: Vec<u8>,
     /// The session sample's bytes.
     pub sessions: Vec<u8>,
-    /// The sum of the versions of the day's partials.
+    /// The sum of the entries up to which the day's partials are folded.
     pub made_of_day: u64,
     /// `UpdatedAt`, milliseconds since the epoch.
     pub updated_ms: i64,
+}
+
+/// One source of a proof as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProvenSourceRow {
+    /// The date that is proven.
+    pub date: NaiveDate,
+    /// The proof's number.
+    pub number: u64,
+    /// The source.
+    pub source: Source,
+    /// How far it is counted.
+    pub proven: ProvenSource,
+    /// `TTL`, seconds since the epoch.
+    pub expires_s: i64,
+}
+
+impl ProvenSourceRow {
+    /// The item's key.
+    pub fn key(&self) -> ItemKey {
+        keys::proven_source(self.date, self.number, &self.source)
+    }
 }
 
 /// A date's number of new users as stored.

@@ -9,14 +9,15 @@ use std::future::Future;
 use chrono::NaiveDate;
 use headcount_core::deployment::{TableId, TableMeta};
 use headcount_core::event::Event;
+use headcount_core::exact::{ProvenFigures, ProvenSource};
 use headcount_core::keys::{self, Follower, ItemKey};
 use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
 
 use crate::error::StoreError;
 use crate::rows::{
-    Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, Page, Put, RejectedItem, SketchesRow,
-    TotalRow,
+    Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, Page, ProvenSourceRow, Put, RejectedItem,
+    SketchesRow, TotalRow,
 };
 
 /// Puts in one `BatchWriteItem`
@@ -141,14 +142,14 @@ pub trait DailyStore: Send + Sync {
         dates: &[NaiveDate],
     ) -> impl Future<Output = Result<Vec<Lookup<SketchesRow>>, StoreError>> + Send;
 
-    /// Writes the metrics unless what is there was made of newer partials ([`crate::rows::MadeOf::may_replace`]).
+    /// Writes the metrics unless what is there was made of something newer: a larger [`crate::rows::MadeOf`].
     /// `CreatedAt` of what is there stays.
     fn put_daily(&self, row: &DailyRow) -> impl Future<Output = Result<Put, StoreError>> + Send;
 
-    /// Writes the sketches unless what is there was made of newer partials.
+    /// Writes the sketches unless what is there was made of something newer.
     fn put_sketches(&self, row: &SketchesRow) -> impl Future<Output = Result<Put, StoreError>> + Send;
 
-    /// Writes the number of new users unless what is there was made of newer partials.
+    /// Writes the number of new users unless what is there was made of something newer.
     fn put_total(&self, row: &TotalRow) -> impl Future<Output = Result<Put, StoreError>> + Send;
 
     /// One page of the numbers of new users, read consistently, in order of their dates, up to `to`.
@@ -157,6 +158,38 @@ pub trait DailyStore: Send + Sync {
         to: NaiveDate,
         after: Option<&Cursor>,
     ) -> impl Future<Output = Result<Page<TotalRow>, StoreError>> + Send;
+}
+
+/// Proofs of days. A proof that carries another [`TableId`] than `table` was restored from elsewhere and counts as absent.
+pub trait ProofStore: Send + Sync {
+    /// The figures of a date's proof, read consistently.
+    fn read_proof(
+        &self,
+        table: TableId,
+        date: NaiveDate,
+    ) -> impl Future<Output = Result<Option<ProvenFigures>, StoreError>> + Send;
+
+    /// One page of the sources of a date's proof of this number, read consistently.
+    fn proven_sources_page(
+        &self,
+        date: NaiveDate,
+        number: u64,
+        after: Option<&Cursor>,
+    ) -> impl Future<Output = Result<Page<(Source, ProvenSource)>, StoreError>> + Send;
+
+    /// Puts the sources of a proof, whatever is there. At most [`MAX_BATCH_WRITES`], no key twice. Whether each was written.
+    fn put_proven_sources(
+        &self,
+        rows: &[ProvenSourceRow],
+    ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
+
+    /// Puts the figures of a proof, whose sources are put. [`Put::Refused`] where what is there has the same number or a larger
+    /// one.
+    fn put_proof(
+        &self,
+        table: TableId,
+        proof: &ProvenFigures,
+    ) -> impl Future<Output = Result<Put, StoreError>> + Send;
 }
 
 /// Single items for people to look at.
@@ -221,11 +254,11 @@ pub trait FollowStore: ItemStore + UserStore + PartialStore + CheckpointStore + 
 impl<S: ItemStore + UserStore + PartialStore + CheckpointStore + MetaStore> FollowStore for S {}
 
 /// All that questions need.
-pub trait QueryStore: DailyStore + MetaStore + BrowseStore + UserStore + PartialStore {}
+pub trait QueryStore: DailyStore + ProofStore + MetaStore + BrowseStore + UserStore + PartialStore {}
 
-impl<S: DailyStore + MetaStore + BrowseStore + UserStore + PartialStore> QueryStore for S {}
+impl<S: DailyStore + ProofStore + MetaStore + BrowseStore + UserStore + PartialStore> QueryStore for S {}
 
 /// All that the aggregator needs.
-pub trait AggregatorStore: FollowStore + DailyStore {}
+pub trait AggregatorStore: FollowStore + DailyStore + ProofStore {}
 
-impl<S: FollowStore + DailyStore> AggregatorStore for S {}
+impl<S: FollowStore + DailyStore + ProofStore> AggregatorStore for S {}

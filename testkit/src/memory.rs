@@ -27,12 +27,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::NaiveDate;
 use headcount_core::deployment::{TableId, TableMeta};
+use headcount_core::exact::ProvenFigures;
 use headcount_core::keys::{self, ItemKey};
 use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{
-    CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Page, RejectedItem, SketchesRow, TotalRow,
+    CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Page, ProvenSourceRow, RejectedItem, SketchesRow, TotalRow,
 };
 
 pub use snapshot::Snapshot;
@@ -63,6 +64,8 @@ struct Items {
     dailies: BTreeMap<NaiveDate, DailyRow>,
     sketches: BTreeMap<NaiveDate, SketchesRow>,
     totals: BTreeMap<NaiveDate, TotalRow>,
+    proofs: BTreeMap<NaiveDate, StoredProof>,
+    proven_sources: BTreeMap<ItemKey, ProvenSourceRow>,
     meta: Option<TableMeta>,
 }
 
@@ -77,6 +80,12 @@ struct StoredPartial {
 struct StoredCheckpoint {
     table: TableId,
     row: CheckpointRow,
+}
+
+#[derive(Clone, Debug)]
+struct StoredProof {
+    table: TableId,
+    proof: ProvenFigures,
 }
 
 /// A part of a partial's item.

@@ -1,6 +1,9 @@
 //! One date of a roll-up, from its partials to its metrics.
 
+use std::sync::Arc;
+
 use chrono::NaiveDate;
+use headcount_core::exact::ProvenDay;
 use headcount_core::merged::{Merged, SetAside};
 use headcount_core::metrics::DailyMetrics;
 use headcount_core::origin::Source;
@@ -36,10 +39,17 @@ pub(crate) enum Task {
 struct OwnDay {
     merged: Merged,
     users: UserSketch,
-    /// The sum of the partials' versions.
-    version_sum: u64,
+    /// The sum of the entries that the partials are folded up to.
+    as_of_sum: u64,
+    proof: Option<Arc<ProvenDay>>,
     /// Whether the day takes no more events.
     is_final: bool,
+}
+
+impl OwnDay {
+    fn proof_number(&self) -> u64 {
+        self.proof.as_ref().map_or(0, |proof| proof.proven.number)
+    }
 }
 
 /// What is stored of a date, in both forms.
@@ -115,7 +125,8 @@ async fn attempt<S: AggregatorStore>(
         return Ok(Some(Outcome::Empty));
     }
     let stored = known.as_ref().map(|known| known.made_of);
-    let day = own.as_ref().map_or(stored.unwrap_or_default().day, |own| own.version_sum);
+    let proof = own.as_ref().map_or(stored.unwrap_or_default().proof, OwnDay::proof_number);
+    let day = own.as_ref().map_or(stored.unwrap_or_default().day, |own| own.as_of_sum);
     if let Some(own) = &mut own {
         let row = SketchesRow {
             date,
@@ -130,7 +141,7 @@ async fn attempt<S: AggregatorStore>(
     }
     let reach_changed = own.is_some() || stored.is_none_or(|stored| stored.month != ledger.month_sum(date));
     let reach = if reach_changed { Some(reach(run, ledger, report).await?) } else { None };
-    let made_of = MadeOf { day, month: ledger.month_sum(date) };
+    let made_of = MadeOf { day, proof, month: ledger.month_sum(date) };
 
     // Also of a day that only follows: who was seen on an earlier day now is no longer new on this one.
     let row = TotalRow { date, new_users: run.new_users(date).await?, made_of };
@@ -143,7 +154,7 @@ async fn attempt<S: AggregatorStore>(
         (Some(mut own), _) => {
             let was_final = known.as_ref().is_some_and(|known| known.figures.is_final);
             report.became_final = own.is_final && !was_final;
-            of_merged(date, &own.merged, &mut own.users, own.is_final, &around)
+            of_merged(date, &own.merged, own.proof.as_deref(), &mut own.users, own.is_final, &around)
         }
         (None, Some(known)) => of_known(known, &around),
         (None, None) => return Err(AggregateError::MalformedDaily { date }),
@@ -178,12 +189,13 @@ async fn own_day<S: AggregatorStore>(
         day = run.merged(date).await?;
     }
     report.sources = day.sources;
-    let MergedDay { merged, version_sum, sources } = day;
+    let MergedDay { merged, as_of_sum, sources, proof } = day;
     report.sources_set_aside.clone_from(&merged.set_aside);
     let is_final = is_final(run.zone(), date, &run.deps.settings, followed_ms);
+    let number = proof.as_ref().map_or(0, |proof| proof.proven.number);
     let is_open = matches!(task, Task::Named { .. })
         || is_final
-        || known.is_none_or(|known| known.metrics.is_none() || known.made_of.day != version_sum);
+        || known.is_none_or(|known| known.metrics.is_none() || (known.made_of.day, known.made_of.proof) != (as_of_sum, number));
     if sources == 0 || !is_open {
         return Ok(None);
     }
@@ -191,7 +203,7 @@ async fn own_day<S: AggregatorStore>(
         Some(users) => users.clone(),
         None => run.new_user_sketch()?,
     };
-    Ok(Some(OwnDay { merged, users, version_sum, is_final }))
+    Ok(Some(OwnDay { merged, users, as_of_sum, proof, is_final }))
 }
 
 /// Folds damaged partials anew from the log. What fails stays set aside, and says why.
@@ -231,7 +243,7 @@ async fn make_sketches_again<S: AggregatorStore>(
     ledger: &mut Ledger,
     date: NaiveDate,
 ) -> Result<(), AggregateError> {
-    let MergedDay { merged, version_sum: made_of_day, .. } = run.merged(date).await?;
+    let MergedDay { merged, as_of_sum: made_of_day, .. } = run.merged(date).await?;
     let Some(mut users) = merged.users else { return Ok(()) };
     let sessions = merged.sessions.encode();
     let row = SketchesRow { date, users: users.encode(), sessions, made_of_day, updated_ms: run.now_ms };

@@ -85,7 +85,7 @@ async fn malformed_metrics_are_made_again_where_they_can_be() {
     let broken = |text: &str| DailyRow {
         date: date(text),
         data: Object::from_iter([("activeUsers".to_owned(), json!("many"))]),
-        made_of: MadeOf { day: 1, month: 1 },
+        made_of: MadeOf { day: 1, proof: 0, month: 1 },
         created_ms: 1,
         updated_ms: 1,
     };

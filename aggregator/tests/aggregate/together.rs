@@ -22,7 +22,7 @@ async fn what_is_newer_stays() {
     world.deliver(&source(0), &[page_view("e1", "ann", world.at("2026-03-10", 1))]).await;
     world.roll_up().await;
     let mut newer = world.store.all_dailies().pop().unwrap();
-    newer.made_of = MadeOf { day: 9, month: 9 };
+    newer.made_of = MadeOf { day: 9, proof: 0, month: 9 };
     assert_eq!(world.store.put_daily(&newer).await.unwrap(), Put::Written);
     let rolled_up = world.roll_up_named(&["2026-03-10"]).await;
     assert_eq!(day(&rolled_up, "2026-03-10").outcome, Outcome::Superseded);

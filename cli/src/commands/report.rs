@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use headcount_consumer::config::EVENT_TYPES;
 use headcount_core::calendar::day_of;
-use headcount_core::counters::OTHER;
 use headcount_core::ip_policy::IpPolicy;
-use headcount_core::limits::{DAY_MS, MAX_COUNTER_NAMES, MAX_EARLINESS_MS};
+use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
 use headcount_runtime::clock::Clock;
 
@@ -98,10 +97,10 @@ fn notes(folded: &Folded, arrival: &str) -> Vec<String> {
     if let Some(properties) = count(folded.mended, "property was", "properties were") {
         notes.push(format!("{properties} mended or dropped, because no table can hold them as they are"));
     }
-    if folded.days.values().any(|day| day.counters.is_approximate()) {
+    if let Some(ids) = count(folded.ids_with_several_times, "id comes", "ids come") {
         notes.push(format!(
-            "a day has more than {MAX_COUNTER_NAMES} names of a kind: the most used are listed, their counts are lower bounds, \
-             and {OTHER} holds the rest"
+            "{ids} with more than one timestamp: each counts as that many events; does a producer stamp an event anew when it sends \
+             it again?"
         ));
     }
     notes

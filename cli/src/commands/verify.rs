@@ -1,6 +1,7 @@
 //! `headcount verify`: compare a day's counters with the event log.
 
 use chrono::NaiveDate;
+use headcount_aggregator::verify::{SourceVerification, StoredProof};
 use headcount_aggregator::{AggregateError, Deps, Verification};
 use headcount_core::calendar::day_of;
 use headcount_store::dynamo::DynamoStore;
@@ -98,7 +99,7 @@ fn in_flight(verification: &Verification) -> Table {
 }
 
 fn outcome(verification: &Verification) -> String {
-    let Verification { date, sources, repeated } = verification;
+    let Verification { date, sources, repeated, proof } = verification;
     let mut text = if verification.passed() {
         let events = whole(verification.events());
         format!("{date}: verified: every counter equals its {events} events in {} sources", sources.len())
@@ -109,10 +110,14 @@ fn outcome(verification: &Verification) -> String {
     if verification.in_flight() > 0 {
         text += &format!("; {} more are in flight", whole(verification.in_flight()));
     }
-    match repeated {
-        Some(0) => {}
-        Some(repeated) => text += &format!("; {} of them were sent more than once and count again", whole(*repeated)),
-        None => text += "; too many to tell whether some were sent more than once",
+    if *repeated > 0 {
+        text += &format!("; {} of them are repetitions, which only proven figures leave out", whole(*repeated));
+    }
+    match proof {
+        StoredProof::None => {}
+        StoredProof::Earlier => text += "; more was counted since its proof: headcount prove",
+        StoredProof::Same => text += "; its proof says the same",
+        StoredProof::Differs => text += "; its stored PROOF DIFFERS from the log",
     }
     if !verification.passed() {
         text += &format!("; {}", remedy(verification));
@@ -123,6 +128,9 @@ fn outcome(verification: &Verification) -> String {
 /// What to do about a day that differs. What the log itself has lost cannot be counted again.
 fn remedy(verification: &Verification) -> String {
     let date = verification.date;
+    if verification.sources.iter().all(SourceVerification::passed) {
+        return format!("prove it again: headcount prove --date {date}");
+    }
     if verification.sources.iter().all(|source| source.damaged.is_none() && source.differences.is_empty()) {
         return "restore the damaged entries from a backup or an earlier version of the object, then run headcount rebuild"
             .to_owned();
@@ -133,7 +141,6 @@ fn remedy(verification: &Verification) -> String {
 #[cfg(test)]
 mod tests {
     use headcount_aggregator::follow::DamagedEntry;
-    use headcount_aggregator::verify::SourceVerification;
     use headcount_core::counters::Difference;
 
     use super::*;
@@ -151,7 +158,7 @@ mod tests {
     }
 
     fn day(sources: Vec<SourceVerification>) -> Verification {
-        Verification { date: "2026-03-01".parse().unwrap(), sources, repeated: Some(0) }
+        Verification { date: "2026-03-01".parse().unwrap(), sources, repeated: 0, proof: StoredProof::None }
     }
 
     #[test]
@@ -160,10 +167,13 @@ mod tests {
         assert!(differences(&day).is_empty());
         let wanted = "2026-03-01: verified: every counter equals its 24,000 events in 2 sources; 6 more are in flight";
         assert_eq!(outcome(&day), wanted);
-        day.repeated = Some(2);
-        assert!(outcome(&day).ends_with("2 of them were sent more than once and count again"), "{}", outcome(&day));
-        day.repeated = None;
-        assert!(outcome(&day).contains("too many to tell"), "{}", outcome(&day));
+        day.repeated = 2;
+        day.proof = StoredProof::Same;
+        let said = outcome(&day);
+        assert!(said.ends_with("2 of them are repetitions, which only proven figures leave out; its proof says the same"), "{said}");
+        day.proof = StoredProof::Differs;
+        let said = outcome(&day);
+        assert!(!day.passed() && said.ends_with("headcount prove --date 2026-03-01"), "{said}");
     }
 
     #[test]

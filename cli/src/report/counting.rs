@@ -4,16 +4,16 @@ use chrono::NaiveDate;
 use headcount_core::calendar::Hours;
 use headcount_core::event::Event;
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
-use headcount_core::merged::Merged;
-use headcount_core::partial::Partial;
 use headcount_core::record::OpenedRecord;
 use headcount_core::rejection::Problem;
+use headcount_core::user_sketch::UserSketch;
 use headcount_core::validate::{Accepted, Arrival, unknown_fields, validate_new};
+use headcount_proof::hashes::Order;
+use headcount_proof::seen::{id_key, user_key};
+use headcount_proof::tally::Tally;
 
 use super::chunks::Chunk;
-use super::fold::{Example, Folded, MAX_EXAMPLES, MAX_UNKNOWN_NAMES, Shared};
-use super::hashes::Order;
-use super::seen::{event_key, user_key};
+use super::fold::{CountedDay, Example, Folded, MAX_EXAMPLES, MAX_UNKNOWN_NAMES, Shared};
 use crate::content::Unit;
 use crate::history::file::is_of_the_log;
 
@@ -27,8 +27,8 @@ pub(super) struct Counting<'s> {
     hours: Hours,
     counted: Folded,
     /// In the order of their dates.
-    partials: Vec<Partial>,
-    /// The partial that was counted in last.
+    days: Vec<(NaiveDate, CountedDay)>,
+    /// The day that was counted in last.
     last: usize,
     recent: RecentUsers,
     batch: Batch,
@@ -40,7 +40,8 @@ pub(super) struct Counting<'s> {
 #[derive(Default)]
 struct Batch {
     order: Order,
-    keys: Vec<u128>,
+    ids: Vec<u128>,
+    timestamps_ms: Vec<i64>,
     are_first: Vec<bool>,
     users: Vec<u128>,
     days: Vec<NaiveDate>,
@@ -56,9 +57,9 @@ struct Dated<'a> {
 impl<'s> Counting<'s> {
     /// The `thread`-th from 0.
     pub(super) fn new(shared: &'s Shared, thread: usize) -> Self {
-        let (counted, partials, batch) = (Folded::default(), Vec::new(), Batch::default());
+        let (counted, days, batch) = (Folded::default(), Vec::new(), Batch::default());
         let (hours, recent) = (Hours::of(shared.zone), RecentUsers::new());
-        Self { shared, thread, hours, counted, partials, last: 0, recent, batch, unit: Unit::Line }
+        Self { shared, thread, hours, counted, days, last: 0, recent, batch, unit: Unit::Line }
     }
 
     /// Counts a chunk's lines, each as the consumer counts a record. Entries of the event log are read for their events.
@@ -135,7 +136,7 @@ impl<'s> Counting<'s> {
 
     fn reject(&mut self, line: u64, count: u64, problems: &[Problem]) {
         self.counted.rejected += count;
-        self.partial(self.shared.arrival_date).counters.add_rejected(count);
+        self.day(self.shared.arrival_date).tally.add_rejected(count);
         if self.counted.examples.len() < MAX_EXAMPLES {
             let reasons: Vec<_> = problems.iter().map(ToString::to_string).collect();
             let unit = self.unit.name();
@@ -145,30 +146,31 @@ impl<'s> Counting<'s> {
 
     fn fold(&mut self, events: &[Dated<'_>]) {
         let mut batch = std::mem::take(&mut self.batch);
-        batch.keys.clear();
-        batch.keys.extend(events.iter().map(|dated| event_key(dated.event.timestamp_ms, &dated.event.id)));
+        batch.ids.clear();
+        batch.ids.extend(events.iter().map(|dated| id_key(dated.date, &dated.event.id)));
+        batch.timestamps_ms.clear();
+        batch.timestamps_ms.extend(events.iter().map(|dated| dated.event.timestamp_ms));
         batch.are_first.clear();
         batch.are_first.resize(events.len(), false);
-        let are_first = &mut batch.are_first;
-        self.shared.seen.see(&batch.keys, &mut batch.order, self.thread, |index, is_first| are_first[index] = is_first);
+        let Batch { ids, timestamps_ms, order, are_first, .. } = &mut batch;
+        let tell = |index: usize, is_first| are_first[index] = is_first;
+        self.shared.seen.see(ids, timestamps_ms, order, self.thread, tell);
         batch.users.clear();
         batch.days.clear();
         for (Dated { event, date, hour }, is_first) in events.iter().zip(&batch.are_first) {
             if !is_first {
                 self.counted.duplicates += 1;
-                self.partial(*date).counters.add_duplicates(1);
+                self.day(*date).tally.add_duplicates(1);
                 continue;
             }
             self.counted.events += 1;
-            let partial = self.partial(*date);
-            partial.counters.add_at(event, *hour);
-            partial.sessions.insert_key(event.session_key(), event.counted_ms);
+            self.day(*date).tally.add(event, *hour);
             let Some(user) = event.user() else { continue };
             let key = user_key(user);
             if self.recent.is_there(key, *date) {
                 continue;
             }
-            self.partial(*date).users.insert(user);
+            self.day(*date).users.insert(user);
             batch.users.push(key);
             batch.days.push(*date);
         }
@@ -176,22 +178,20 @@ impl<'s> Counting<'s> {
         self.batch = batch;
     }
 
-    /// The partial of a date.
-    fn partial(&mut self, date: NaiveDate) -> &mut Partial {
-        if self.partials.get(self.last).is_none_or(|partial| partial.date != date) {
-            self.last = self.partials.binary_search_by_key(&date, |partial| partial.date).unwrap_or_else(|place| {
-                let partial = Partial::new(date, self.shared.source.clone(), DEFAULT_SKETCH_PRECISION);
-                self.partials.insert(place, partial.expect("the default precision is one"));
+    fn day(&mut self, date: NaiveDate) -> &mut CountedDay {
+        if self.days.get(self.last).is_none_or(|(known, _)| *known != date) {
+            self.last = self.days.binary_search_by_key(&date, |(known, _)| *known).unwrap_or_else(|place| {
+                let users = UserSketch::new(DEFAULT_SKETCH_PRECISION).expect("the default precision is one");
+                self.days.insert(place, (date, CountedDay { tally: Tally::default(), users }));
                 place
             });
         }
-        &mut self.partials[self.last]
+        &mut self.days[self.last].1
     }
 
     /// What was counted.
     pub(super) fn finish(self) -> Folded {
-        let days = self.partials.into_iter().map(|partial| (partial.date, Merged::from(partial))).collect();
-        Folded { days, ..self.counted }
+        Folded { days: self.days.into_iter().collect(), ..self.counted }
     }
 }
 

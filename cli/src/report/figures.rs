@@ -1,13 +1,14 @@
-//! Figures out of what was counted: the very ones that a table would give.
+//! Figures out of what was counted: the very ones that a table gives of proven days.
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::{day_of, days, days_before};
+use headcount_core::exact::{ProvenDay, ProvenFigures};
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
-use headcount_core::merged::Merged;
-use headcount_core::metrics::{DailyMetrics, DayInput, total};
+use headcount_core::metrics::{DailyMetrics, Estimate, SessionFigures, total};
 use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
+use headcount_proof::tally::Tally;
 use headcount_query::PlatformMetrics;
 use headcount_query::day::{Day, DayState};
 use headcount_query::estimate::UsersError;
@@ -33,49 +34,42 @@ pub(crate) fn figures(folded: &Folded, zone: Tz, now_ms: i64) -> Result<Platform
         let what = format!("the events lie between {from} and {to}, more than {MAX_DAYS} days");
         return Err(Failure::new(what, "look for wrong timestamps among the earliest ones"));
     }
-    let days: Vec<Day> = days(from, to).map(|date| day(folded, date)).collect();
+    let days: Vec<Day> = days(from, to).map(|date| day(folded, date, now_ms)).collect();
     let metrics: Vec<DailyMetrics> = days.iter().map(|day| day.metrics.clone()).collect();
-    let mut users = union(folded, from, to);
-    let mut sessions = SessionSample::default();
-    for merged in folded.days.values() {
-        sessions.merge(&merged.sessions);
-    }
-    let total = total(&metrics, &mut users, &sessions);
+    let mut total = total(&metrics, &mut union(folded, from, to), &SessionSample::default());
+    let mut united = Tally::default();
+    folded.days.values().for_each(|counted| united.unite(&counted.tally));
+    let sessions = united.sessions();
+    total.active_users = united.users();
+    total.average_session_duration = sessions.average_ms();
+    total.sessions = SessionFigures { count: sessions.count, p50: sessions.p50_ms, p95: sessions.p95_ms };
+    total.estimate = Estimate::default();
     let (users_error, time_zone) = (UsersError::of(&total), zone.name().to_owned());
     Ok(PlatformMetrics { from, to, today, time_zone, total, users_error, days, previous: None })
 }
 
-fn day(folded: &Folded, date: NaiveDate) -> Day {
+fn day(folded: &Folded, date: NaiveDate, now_ms: i64) -> Day {
     let total_users = folded.new_users.range(..=date).map(|(_, count)| count).sum();
-    let Some(merged) = folded.days.get(&date) else {
+    let Some(counted) = folded.days.get(&date) else {
         let mut metrics = DailyMetrics::empty(date);
         metrics.figures.total_users = total_users;
         return Day { state: DayState::Missing, metrics };
     };
-    let Merged { counters, sessions, .. } = merged;
-    let mut users = union(folded, date, date);
     let reach = |count| union(folded, days_before(date, count - 1), date).estimate().round() as u64;
-    let metrics = DailyMetrics::of_day(&DayInput {
-        date,
-        counters,
-        users: users.estimate().round() as u64,
-        users_relative_standard_error: users.relative_standard_error(),
-        sessions,
-        weekly_users: reach(WEEK_DAYS),
-        monthly_users: reach(MONTH_DAYS),
-        new_users: folded.new_users.get(&date).copied().unwrap_or(0),
-        total_users,
-        sources_set_aside: 0,
-        is_final: false,
-        verified: false,
-    });
+    let mut metrics = DailyMetrics::empty(date);
+    metrics.figures.weekly_active_users = reach(WEEK_DAYS);
+    metrics.figures.monthly_active_users = reach(MONTH_DAYS);
+    metrics.figures.new_signups_24h = folded.new_users.get(&date).copied().unwrap_or(0);
+    metrics.figures.total_users = total_users;
+    let proven = ProvenFigures { date, proven_ms: now_ms, figures: counted.tally.figures(), ..ProvenFigures::default() };
+    let metrics = metrics.with_proof(&ProvenDay { proven, ..ProvenDay::default() }, &[]);
     Day { state: DayState::Live, metrics }
 }
 
 fn union(folded: &Folded, from: NaiveDate, to: NaiveDate) -> UserSketch {
     let mut union = UserSketch::new(DEFAULT_SKETCH_PRECISION).expect("the default precision is one");
-    for users in folded.days.range(from..=to).filter_map(|(_, merged)| merged.users.as_ref()) {
-        union.merge(users);
+    for (_, counted) in folded.days.range(from..=to) {
+        union.merge(&counted.users);
     }
     union
 }

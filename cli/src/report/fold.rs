@@ -1,4 +1,4 @@
-//! Chunks into what a table's sources would have counted, on all cores.
+//! Chunks into exact counts of each day, on all cores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,14 +7,15 @@ use std::sync::{Mutex, PoisonError};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::day_of;
-use headcount_core::merged::Merged;
 use headcount_core::origin::Source;
+use headcount_core::user_sketch::UserSketch;
 use headcount_core::validate::Rules;
+use headcount_proof::seen::{FirstDays, SeenEvents};
+use headcount_proof::tally::Tally;
 
 use super::chunks::Chunk;
 use super::counting::Counting;
 use super::input::{Input, Stopped};
-use super::seen::{FirstDays, SeenEvents};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 
@@ -32,7 +33,7 @@ pub(crate) struct Reading {
 /// What was counted.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
-    pub(crate) days: BTreeMap<NaiveDate, Merged>,
+    pub(crate) days: BTreeMap<NaiveDate, CountedDay>,
     pub(crate) new_users: BTreeMap<NaiveDate, u64>,
     /// Lines with something on them.
     pub(crate) lines: u64,
@@ -47,8 +48,25 @@ pub(crate) struct Folded {
     pub(crate) placeholders: u64,
     /// Properties that were mended or dropped.
     pub(crate) mended: u64,
+    /// Ids that came with more than one timestamp.
+    pub(crate) ids_with_several_times: u64,
     /// The first rejected lines with their reasons.
     pub(crate) examples: Vec<Example>,
+}
+
+/// What was counted of a day.
+#[derive(Debug)]
+pub(crate) struct CountedDay {
+    pub(crate) tally: Tally,
+    /// For weeks and months.
+    pub(crate) users: UserSketch,
+}
+
+impl CountedDay {
+    fn join(&mut self, other: Self) {
+        self.tally.merge(other.tally);
+        self.users.merge(&other.users);
+    }
 }
 
 /// A rejected line.
@@ -112,6 +130,7 @@ pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Fo
     folded.examples.sort();
     folded.examples.truncate(MAX_EXAMPLES);
     folded.new_users = shared.first_days.counts();
+    folded.ids_with_several_times = shared.seen.ids_with_several_times();
     Ok(Some(folded))
 }
 
@@ -129,12 +148,11 @@ fn work(shared: &Shared, source: &Mutex<Input>, thread: usize) -> Folded {
 }
 
 fn join(mut all: Folded, part: Folded) -> Folded {
-    for (date, merged) in part.days {
-        let joined = match all.days.remove(&date) {
-            Some(there) => there.join(merged),
-            None => merged,
-        };
-        all.days.insert(date, joined);
+    for (date, counted) in part.days {
+        match all.days.get_mut(&date) {
+            Some(there) => there.join(counted),
+            None => drop(all.days.insert(date, counted)),
+        }
     }
     all.lines += part.lines;
     all.events += part.events;

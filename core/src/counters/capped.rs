@@ -48,9 +48,9 @@ pub struct CappedMap<V> {
 
 /// A name and its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Count<V> {
+pub(super) struct Count<V> {
     name: Box<str>,
-    value: V,
+    pub(super) value: V,
     /// How much more it can have had, before it had this count.
     slack: u64,
 }
@@ -97,7 +97,7 @@ impl<V: Weigh> CappedMap<V> {
     }
 
     /// The count of a name, which is new with this slack.
-    fn count_of(&mut self, name: &str, slack: u64) -> &mut Count<V> {
+    pub(super) fn count_of(&mut self, name: &str, slack: u64) -> &mut Count<V> {
         let place = self.place(name).unwrap_or_else(|place| {
             self.counts.insert(place, Count { name: name.into(), value: V::default(), slack });
             place
@@ -115,7 +115,7 @@ impl<V: Weigh> CappedMap<V> {
     }
 
     /// Names that have a count of their own.
-    fn names(&self) -> usize {
+    pub(super) fn names(&self) -> usize {
         self.counts.len() - usize::from(self.place(OTHER).is_ok())
     }
 
@@ -158,6 +158,23 @@ impl<V: Weigh> CappedMap<V> {
     /// Whether stored names are as [`Self::add`] makes them.
     pub(super) fn is_sound(&self) -> bool {
         self.names() <= MAX_COUNTER_NAMES && self.counts.iter().all(|count| cut(&count.name) == &*count.name)
+    }
+
+    /// A map in which every name has its exact count: the `most` names of most weight, equal ones by name; the rest is [`OTHER`].
+    pub fn exact(counts: impl IntoIterator<Item = (Box<str>, V)>, most: usize) -> Self {
+        let mut other: Option<V> = None;
+        let mut ranked: Vec<(Box<str>, V)> = Vec::new();
+        for (name, value) in counts {
+            if *name == *OTHER { other.get_or_insert_default().add(&value) } else { ranked.push((name, value)) }
+        }
+        ranked.sort_unstable_by(|a, b| b.1.weight().cmp(&a.1.weight()).then_with(|| a.0.cmp(&b.0)));
+        for (_, value) in ranked.drain(ranked.len().min(most)..) {
+            other.get_or_insert_default().add(&value);
+        }
+        ranked.extend(other.map(|value| (OTHER.into(), value)));
+        ranked.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let counts = ranked.into_iter().map(|(name, value)| Count { name, value, slack: 0 }).collect();
+        Self { counts, floor: 0, likely: [0; GUESSES] }
     }
 
     /// How much the counts of names can be too low at most: 0 where every name has an exact count.
@@ -222,7 +239,8 @@ impl<V: fmt::Debug> fmt::Debug for CappedMap<V> {
     }
 }
 
-/// The names with their counts, the floor, and the slacks that are not 0: an exact map costs one byte more than its counts.
+/// The stored form: the names with their counts, the floor, and the slacks that are not 0: an exact map costs one byte more than
+/// its counts.
 #[derive(Serialize, Deserialize)]
 struct Stored<C, S> {
     counts: C,
@@ -230,8 +248,12 @@ struct Stored<C, S> {
     slacks: S,
 }
 
+/// In text, which only exact maps are written as, the counts by name; in bytes [`Stored`].
 impl<V: Serialize> Serialize for CappedMap<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.collect_map(self.counts.iter().map(|count| (&*count.name, &count.value)));
+        }
         let counts: Vec<(&str, &V)> = self.counts.iter().map(|count| (&*count.name, &count.value)).collect();
         let mut slacks: Vec<u64> = self.counts.iter().map(|count| count.slack).collect();
         if slacks.iter().all(|slack| *slack == 0) {
@@ -243,6 +265,11 @@ impl<V: Serialize> Serialize for CappedMap<V> {
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for CappedMap<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let counts: BTreeMap<Box<str>, V> = BTreeMap::deserialize(deserializer)?;
+            let counts = counts.into_iter().map(|(name, value)| Count { name, value, slack: 0 }).collect();
+            return Ok(Self { counts, floor: 0, likely: [0; GUESSES] });
+        }
         let stored: Stored<Vec<(Box<str>, V)>, Vec<u64>> = Stored::deserialize(deserializer)?;
         let slacks = stored.slacks.into_iter().chain(std::iter::repeat(0));
         // Of equal names the last one stands.
@@ -260,7 +287,8 @@ fn guess(name: &str) -> usize {
     (bytes.len() + end(bytes.first()) + 3 * end(bytes.last())) % GUESSES
 }
 
-pub(super) fn cut(name: &str) -> &str {
+/// The name under which a name is counted: long ones are cut, empty ones are [`NONE`].
+pub fn cut(name: &str) -> &str {
     if name.is_empty() { NONE } else { &name[..name.floor_char_boundary(MAX_COUNTER_NAME_BYTES)] }
 }
 

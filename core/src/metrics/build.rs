@@ -36,19 +36,12 @@ pub struct DayInput<'a> {
     pub sources_set_aside: u32,
     /// Whether the day takes no more events.
     pub is_final: bool,
-    /// Whether the day was verified against its raw events.
-    pub verified: bool,
 }
 
 impl DailyMetrics {
     /// The figures of a day.
     pub fn of_day(input: &DayInput<'_>) -> Self {
-        let counters = input.counters.capped();
-        let mut events_by_type = built_in_types();
-        events_by_type.extend(named(&counters.by_type));
-        let models: BTreeMap<String, ModelFigures> =
-            counters.models.iter().map(|(name, used)| (name.to_string(), model(used))).collect();
-        let figures = Figures {
+        let mut figures = Figures {
             active_users: input.users,
             total_users: input.total_users,
             new_signups_24h: input.new_users,
@@ -57,15 +50,6 @@ impl DailyMetrics {
             monthly_active_users: input.monthly_users,
             average_session_duration: input.sessions.average_duration_ms(),
             sessions: sessions(input.sessions),
-            feature_usage: named(&counters.features),
-            content_created: Breakdown { total: counters.content.total(), by_type: named(&counters.content) },
-            ai_usage: ai(&counters.models.total(), models),
-            errors: Breakdown { total: counters.errors.total(), by_type: named(&counters.errors) },
-            events_by_type,
-            events_by_hour: counters.by_hour.to_vec(),
-            platforms: named(&counters.platforms),
-            rejected: counters.rejected,
-            duplicates: counters.duplicates,
             estimate: Estimate {
                 // JSON has no other numbers, and the day could not be read again.
                 users_relative_standard_error: Some(input.users_relative_standard_error)
@@ -75,10 +59,27 @@ impl DailyMetrics {
                 sources_set_aside: input.sources_set_aside,
             },
             is_final: input.is_final,
-            verified: input.verified,
+            ..Figures::default()
         };
+        count(&mut figures, input.counters);
         Self { date: input.date, figures }
     }
+}
+
+/// Sets the figures that are counters.
+pub(super) fn count(figures: &mut Figures, counters: &Counters) {
+    let counters = counters.capped();
+    figures.events_by_type = built_in_types();
+    figures.events_by_type.extend(named(&counters.by_type));
+    figures.events_by_hour = counters.by_hour.to_vec();
+    figures.feature_usage = named(&counters.features);
+    figures.content_created = Breakdown { total: counters.content.total(), by_type: named(&counters.content) };
+    let models = counters.models.iter().map(|(name, used)| (name.to_string(), model(used))).collect();
+    figures.ai_usage = ai(&counters.models.total(), models);
+    figures.errors = Breakdown { total: counters.errors.total(), by_type: named(&counters.errors) };
+    figures.platforms = named(&counters.platforms);
+    figures.rejected = counters.rejected;
+    figures.duplicates = counters.duplicates;
 }
 
 /// The figures of a range of days, in their order: `users` is the union of the days' sketches, `sessions` of their

@@ -110,7 +110,6 @@ fn every_figure_is_a_finite_number() {
         total_users: 0,
         sources_set_aside: 0,
         is_final: false,
-        verified: false,
     });
     assert_eq!(metrics, DailyMetrics::empty(metrics.date));
     assert_eq!(DailyMetrics::from_object(&metrics.to_object()), Ok(metrics));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use headcount_aggregator::Following;
-use headcount_aggregator::handler::FOLLOW;
+use headcount_aggregator::handler::{FOLLOW, PROVE};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -58,6 +58,15 @@ fn read_answer(answer: &[u8]) -> Result<KinesisEventResponse, String> {
 pub async fn roll_up(aggregator: &Fleet, deadline: Instant) -> Result<(), String> {
     let answer = aggregator.invoke("{}", deadline).await.map_err(|error: InvokeError| error.to_string())?;
     failed_date(&answer).map_or(Ok(()), Err)
+}
+
+/// Has the aggregator prove the days that changed.
+///
+/// # Errors
+/// Why the run failed, or the first date that did.
+pub async fn prove(aggregator: &Fleet, deadline: Instant) -> Result<(), String> {
+    let event = json!({ "task": PROVE }).to_string();
+    aggregator.invoke(event, deadline).await.map(drop).map_err(|error: InvokeError| error.to_string())
 }
 
 /// Has the aggregator follow what nobody followed.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use headcount_aggregator::follow::{Following, follow_behind};
+use headcount_aggregator::prove::{Asked, prove_days};
 use headcount_aggregator::roll_up::roll_up;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
@@ -146,6 +147,20 @@ pub(super) async fn aggregate(aggregator: Arc<Aggregator>, fleet: Option<Arc<Fle
         Box::pin(async move { roll_up(&aggregator, None, deadline).await });
     let rolled_up = run.await.map_err(|error| error.to_string())?;
     match rolled_up.failed().next() {
+        Some((date, error)) => Err(format!("{date}: {error}")),
+        None => Ok(()),
+    }
+}
+
+/// One run of proofs; why the first day failed, if one did.
+pub(super) async fn prove(aggregator: &Aggregator, fleet: Option<&Fleet>, deadline: Instant) -> Result<(), String> {
+    if let Some(fleet) = fleet {
+        return functions::prove(fleet, deadline).await;
+    }
+    let asked = Asked::scheduled(aggregator);
+    let run: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(prove_days(aggregator, &asked, deadline));
+    let proved = run.await.map_err(|error| error.to_string())?;
+    match proved.days.iter().find_map(|day| Some((day.date, day.error.as_ref()?))) {
         Some((date, error)) => Err(format!("{date}: {error}")),
         None => Ok(()),
     }

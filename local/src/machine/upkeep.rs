@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Aggregator;
 use super::following::TableLag;
-use super::functions::{aggregate, follow};
+use super::functions::{aggregate, follow, prove};
 use super::in_process::InProcess;
 use crate::error::LocalError;
 use crate::lambda::fleet::Fleet;
@@ -37,6 +37,9 @@ const FOLLOW_TIMEOUT: Duration = Duration::from_mins(6);
 
 /// When expired entries are deleted after a start.
 const FIRST_EXPIRY: Duration = Duration::from_mins(1);
+
+/// How long one run of proofs may take.
+const PROVE_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// How often they are deleted from then on.
 const EXPIRE_INTERVAL: Duration = Duration::from_hours(24);
@@ -86,6 +89,22 @@ pub(super) fn follow_regularly(
             seen.send_replace(lag.map_err(|error| error.to_string())?);
             Ok::<(), String>(())
         }
+    })
+}
+
+/// Proves the days that changed: every hour today and yesterday, in the night all that are open.
+pub(super) fn prove_regularly(
+    aggregator: &Arc<Aggregator>,
+    fleets: Option<&[Arc<Fleet>; 2]>,
+    interval: Duration,
+) -> Result<Schedule, LocalError> {
+    let (aggregator, fleet) = (aggregator.clone(), fleets.map(|[_, aggregator]| aggregator.clone()));
+    // Half way between two roll-ups: these need not wait for a proof.
+    let first_after = Some(interval / 2);
+    let options = ScheduleOptions { interval, first_after, ..ScheduleOptions::hourly("proofs") };
+    Schedule::start(options, move || {
+        let (aggregator, fleet) = (aggregator.clone(), fleet.clone());
+        async move { prove(&aggregator, fleet.as_deref(), Instant::now() + PROVE_TIMEOUT).await }
     })
 }
 

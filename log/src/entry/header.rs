@@ -7,7 +7,8 @@ use chrono::NaiveDate;
 use headcount_core::origin::{SequenceNumber, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{DateCounts, EntryFacts, Frame, FrameReader, Header, VERSION};
+use super::frame;
+use crate::entry::{DateCounts, EntryFacts, Frame, Header, VERSION};
 use crate::error::EntryError;
 use crate::head::digits;
 
@@ -63,7 +64,7 @@ pub(super) fn line(facts: &EntryFacts, dates: &BTreeMap<NaiveDate, DateCounts>, 
 /// [`EntryError::Header`] where the bytes end within the header's frame, or it is damaged; [`EntryError::Other`].
 pub(crate) fn read(bytes: &[u8], source: &Source, entry: u64) -> Result<Header, EntryError> {
     let cut = || EntryError::Header("its frame does not match its checksum, or is cut off".to_owned());
-    let (line, header_bytes) = FrameReader::new().header(bytes).ok_or_else(cut)?;
+    let (line, header_bytes) = frame::Reader::new().header(bytes).ok_or_else(cut)?;
     let bad = |error: serde_json::Error| EntryError::Header(error.to_string());
     let Versioned { version } = serde_json::from_str::<Line<_>>(&line).map_err(bad)?.headcount;
     if version != VERSION {

@@ -11,14 +11,19 @@ use crate::error::StoreError;
 use crate::rows::{Cursor, DailyRow, Lookup, MadeOf, Page, Put, SketchesRow, TotalRow};
 use crate::traits::DailyStore;
 
-/// [`MadeOf::may_replace`], as the table decides it.
-const NOT_OLDER: &str = "attribute_not_exists(PK) OR (MadeOfDay <= :day AND MadeOfMonth <= :month)";
+/// The order of [`MadeOf`], as the table decides it.
+const NOT_OLDER: &str = "attribute_not_exists(PK) OR MadeOfDay < :day OR (MadeOfDay = :day AND (MadeOfProof < :proof OR \
+                         (MadeOfProof = :proof AND MadeOfMonth <= :month)))";
 
 /// All of an item, read consistently.
 const ALL: Wanted<'_> = Wanted { attribute: None, consistent: true };
 
 fn read_made_of(item: Attributes<'_>) -> Result<MadeOf, StoreError> {
-    Ok(MadeOf { day: item.number("MadeOfDay")?, month: item.number("MadeOfMonth")? })
+    Ok(MadeOf {
+        day: item.number("MadeOfDay")?,
+        proof: item.number("MadeOfProof")?,
+        month: item.number("MadeOfMonth")?,
+    })
 }
 
 fn read_date(item: Attributes<'_>) -> Result<NaiveDate, StoreError> {
@@ -76,13 +81,14 @@ impl DailyStore for DynamoStore {
             .set_key(Some(key_item(&keys::daily(row.date))))
             .condition_expression(NOT_OLDER)
             .update_expression(
-                "SET EntityType = :kind, #data = :data, MadeOfDay = :day, MadeOfMonth = :month, UpdatedAt = :updated, \
-                 CreatedAt = if_not_exists(CreatedAt, :created)",
+                "SET EntityType = :kind, #data = :data, MadeOfDay = :day, MadeOfProof = :proof, MadeOfMonth = :month, \
+                 UpdatedAt = :updated, CreatedAt = if_not_exists(CreatedAt, :created)",
             )
             .expression_attribute_names("#data", "Data")
             .expression_attribute_values(":kind", s("AggregatedMetrics"))
             .expression_attribute_values(":data", from_object(&row.data))
             .expression_attribute_values(":day", n(row.made_of.day))
+            .expression_attribute_values(":proof", n(row.made_of.proof))
             .expression_attribute_values(":month", n(row.made_of.month))
             .expression_attribute_values(":updated", n(row.updated_ms))
             .expression_attribute_values(":created", n(row.created_ms));
@@ -116,6 +122,7 @@ impl DailyStore for DynamoStore {
             ("EntityType".to_owned(), s("DayTotal")),
             ("NewUsers".to_owned(), n(row.new_users)),
             ("MadeOfDay".to_owned(), n(row.made_of.day)),
+            ("MadeOfProof".to_owned(), n(row.made_of.proof)),
             ("MadeOfMonth".to_owned(), n(row.made_of.month)),
         ]);
         let table = &self.tables.metrics;
@@ -127,6 +134,7 @@ impl DailyStore for DynamoStore {
             .set_item(Some(item))
             .condition_expression(NOT_OLDER)
             .expression_attribute_values(":day", n(row.made_of.day))
+            .expression_attribute_values(":proof", n(row.made_of.proof))
             .expression_attribute_values(":month", n(row.made_of.month));
         put_outcome(request.send().await, &self.connection.endpoint, table)
     }

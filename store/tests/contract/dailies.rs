@@ -11,7 +11,7 @@ fn daily(day: u32, made_of: (u64, u64)) -> DailyRow {
     DailyRow {
         date: date(day),
         data: object(json!({"date": date(day).to_string(), "activeUsers": made_of.0, "hours": [0, 1.5], "none": {}})),
-        made_of: MadeOf { day: made_of.0, month: made_of.1 },
+        made_of: MadeOf { day: made_of.0, proof: 0, month: made_of.1 },
         created_ms: START_MS,
         updated_ms: START_MS + 1,
     }
@@ -23,7 +23,7 @@ fn sketches(day: u32, made_of_day: u64) -> SketchesRow {
 }
 
 fn total(day: u32, made_of: (u64, u64)) -> TotalRow {
-    TotalRow { date: date(day), new_users: 7 * u64::from(day), made_of: MadeOf { day: made_of.0, month: made_of.1 } }
+    TotalRow { date: date(day), new_users: 7 * u64::from(day), made_of: MadeOf { day: made_of.0, proof: 0, month: made_of.1 } }
 }
 
 /// What was made of, and whether it may replace what the steps before it left.
@@ -87,7 +87,7 @@ pub(crate) async fn look_ups_answer_in_order(store: impl Store) {
 pub(crate) async fn totals_come_by_date_up_to_a_day(store: impl Store) {
     let days = || date(1).iter_days().take(150);
     for day in days() {
-        let row = TotalRow { date: day, new_users: 3, made_of: MadeOf { day: 1, month: 1 } };
+        let row = TotalRow { date: day, new_users: 3, made_of: MadeOf { day: 1, proof: 0, month: 1 } };
         assert_eq!(store.put_total(&row).await, Ok(Put::Written));
     }
     let last = days().nth(139).expect("a day");

@@ -141,7 +141,7 @@ async fn profiles_partials_checkpoints_and_rejections_are_stored_as_designed() {
 #[tokio::test]
 async fn results_are_stored_as_designed() {
     let embedded = dynamo().await;
-    let made_of = MadeOf { day: 3, month: 4 };
+    let made_of = MadeOf { day: 3, proof: 0, month: 4 };
     let data = object(serde_json::json!({"activeUsers": 2}));
     let (created_ms, updated_ms) = (START_MS, START_MS + 1);
     embedded.store.put_daily(&DailyRow { date: date(1), data, made_of, created_ms, updated_ms }).await.expect("put");

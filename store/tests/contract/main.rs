@@ -12,6 +12,7 @@ mod events;
 mod items;
 mod meta;
 mod partials;
+mod proofs;
 mod rejected;
 mod users;
 mod values;
@@ -58,6 +59,9 @@ contract! {
     checkpoints::a_checkpoint_of_another_table_counts_as_absent,
     checkpoints::a_mark_lasts_until_the_next_entry,
     checkpoints::a_listing_holds_those_of_both_followers,
+    proofs::the_largest_number_stands,
+    proofs::a_proof_comes_back_with_its_sources,
+    proofs::a_proof_of_another_table_counts_as_absent,
     dailies::newer_figures_stay,
     dailies::newer_sketches_and_totals_stay,
     dailies::the_first_creation_stays,

@@ -2,15 +2,18 @@
 
 use chrono::NaiveDate;
 use headcount_core::deployment::{TableId, TableMeta};
+use headcount_core::exact::{ProvenFigures, ProvenSource};
 use headcount_core::keys::{self, Follower, ItemKey};
 use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{
-    Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, Page, Put, RejectedItem, SketchesRow,
-    TotalRow,
+    Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, Page, ProvenSourceRow, Put, RejectedItem,
+    SketchesRow, TotalRow,
 };
-use headcount_store::traits::{CheckpointStore, DailyStore, ItemStore, MetaStore, PartialStore, Stamp, UserStore};
+use headcount_store::traits::{
+    CheckpointStore, DailyStore, ItemStore, MetaStore, PartialStore, ProofStore, Stamp, UserStore,
+};
 
 use super::Faulty;
 use super::plan::{ItemFault, Operation};
@@ -215,6 +218,38 @@ impl<S: DailyStore + Clone + 'static> DailyStore for Faulty<S> {
         let after = after.cloned();
         let act = move |inner: S, _| async move { inner.totals_page(to, after.as_ref()).await };
         self.request(Operation::TotalsPage, listing(keys::TOTALS), act).await
+    }
+}
+
+impl<S: ProofStore + Clone + 'static> ProofStore for Faulty<S> {
+    async fn read_proof(&self, table: TableId, date: NaiveDate) -> Result<Option<ProvenFigures>, StoreError> {
+        let act = move |inner: S, _| async move { inner.read_proof(table, date).await };
+        self.request(Operation::ReadProof, vec![keys::proof(date)], act).await
+    }
+
+    async fn proven_sources_page(
+        &self,
+        date: NaiveDate,
+        number: u64,
+        after: Option<&Cursor>,
+    ) -> Result<Page<(Source, ProvenSource)>, StoreError> {
+        let after = after.cloned();
+        let act = move |inner: S, _| async move { inner.proven_sources_page(date, number, after.as_ref()).await };
+        self.request(Operation::ProvenSourcesPage, listing(keys::proof(date).pk), act).await
+    }
+
+    async fn put_proven_sources(&self, rows: &[ProvenSourceRow]) -> Result<Vec<bool>, StoreError> {
+        let (keys, rows) = (rows.iter().map(ProvenSourceRow::key).collect(), rows.to_vec());
+        self.request(Operation::PutProvenSources, keys, |inner, faults| async move {
+            Ok(weave(inner.put_proven_sources(&reached(&rows, &faults)).await?, &faults, || false))
+        })
+        .await
+    }
+
+    async fn put_proof(&self, table: TableId, proof: &ProvenFigures) -> Result<Put, StoreError> {
+        let (keys, proof) = (vec![keys::proof(proof.date)], proof.clone());
+        let act = move |inner: S, _| async move { inner.put_proof(table, &proof).await };
+        self.request(Operation::PutProof, keys, act).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use chrono::NaiveDate;
 use headcount_core::deployment::{TableId, TableMeta};
+use headcount_core::exact::{ProvenFigures, ProvenSource};
 use headcount_core::keys::{self, Follower, ItemKey};
 use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
@@ -11,14 +12,15 @@ use headcount_store::batch;
 use headcount_store::error::StoreError;
 use headcount_store::numbers;
 use headcount_store::rows::{
-    Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, MadeOf, Page, Put, RejectedItem,
-    SketchesRow, TotalRow,
+    Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, MadeOf, Page, ProvenSourceRow, Put,
+    RejectedItem, SketchesRow, TotalRow,
 };
 use headcount_store::traits::{
-    CheckpointStore, DailyStore, ItemStore, MAX_BATCH_GETS, MAX_BATCH_WRITES, MetaStore, PartialStore, Stamp, UserStore,
+    CheckpointStore, DailyStore, ItemStore, MAX_BATCH_GETS, MAX_BATCH_WRITES, MetaStore, PartialStore, ProofStore, Stamp,
+    UserStore,
 };
 
-use super::{MemoryStore, StoredCheckpoint, StoredPartial, refused};
+use super::{MemoryStore, StoredCheckpoint, StoredPartial, StoredProof, refused};
 
 pub(super) fn lookup<T>(found: Option<T>) -> Lookup<T> {
     found.map_or(Lookup::Absent, Lookup::Found)
@@ -228,7 +230,7 @@ impl DailyStore for MemoryStore {
     async fn put_daily(&self, row: &DailyRow) -> Result<Put, StoreError> {
         let dailies = &mut self.ask()?.dailies;
         let there = dailies.get(&row.date);
-        let is_newer = there.is_none_or(|there| row.made_of.may_replace(there.made_of));
+        let is_newer = there.is_none_or(|there| row.made_of >= there.made_of);
         let created_ms = there.map_or(row.created_ms, |there| there.created_ms);
         Ok(put_if(is_newer, || {
             let data = numbers::object_as_stored(&row.data);
@@ -247,7 +249,7 @@ impl DailyStore for MemoryStore {
     async fn put_total(&self, row: &TotalRow) -> Result<Put, StoreError> {
         let totals = &mut self.ask()?.totals;
         let there = totals.get(&row.date).map_or(MadeOf::default(), |there| there.made_of);
-        Ok(put_if(row.made_of.may_replace(there), || {
+        Ok(put_if(row.made_of >= there, || {
             totals.insert(row.date, *row);
         }))
     }
@@ -258,6 +260,41 @@ impl DailyStore for MemoryStore {
         let items = self.ask()?;
         let rest = items.totals.range((begin, Bound::Unbounded)).take_while(|(date, _)| **date <= to);
         Ok(self.page(rest.map(|(date, row)| (date, *row)), |date| cursor(&keys::total(*date))))
+    }
+}
+
+impl ProofStore for MemoryStore {
+    async fn read_proof(&self, table: TableId, date: NaiveDate) -> Result<Option<ProvenFigures>, StoreError> {
+        let items = self.ask()?;
+        let ours = items.proofs.get(&date).filter(|stored| stored.table == table);
+        Ok(ours.map(|stored| stored.proof.clone()))
+    }
+
+    async fn proven_sources_page(
+        &self,
+        date: NaiveDate,
+        number: u64,
+        after: Option<&Cursor>,
+    ) -> Result<Page<(Source, ProvenSource)>, StoreError> {
+        let partition = keys::proof(date).pk;
+        let items = self.ask()?;
+        let rest = items.proven_sources.range(begin(&partition, after)).take_while(|(key, _)| key.pk == partition);
+        let ours = rest.filter(|(_, row)| row.number == number);
+        Ok(self.page(ours.map(|(key, row)| (key, (row.source.clone(), row.proven.clone()))), cursor))
+    }
+
+    async fn put_proven_sources(&self, rows: &[ProvenSourceRow]) -> Result<Vec<bool>, StoreError> {
+        batch::check(rows.iter().map(ProvenSourceRow::key), MAX_BATCH_WRITES)?;
+        self.ask()?.proven_sources.extend(rows.iter().map(|row| (row.key(), row.clone())));
+        Ok(vec![true; rows.len()])
+    }
+
+    async fn put_proof(&self, table: TableId, proof: &ProvenFigures) -> Result<Put, StoreError> {
+        let proofs = &mut self.ask()?.proofs;
+        let there = proofs.get(&proof.date).filter(|stored| stored.table == table);
+        Ok(put_if(there.is_none_or(|stored| stored.proof.number < proof.number), || {
+            proofs.insert(proof.date, StoredProof { table, proof: proof.clone() });
+        }))
     }
 }
 

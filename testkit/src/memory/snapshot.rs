@@ -32,6 +32,8 @@ impl MemoryStore {
             dailies: draw.of(|items| &items.dailies),
             sketches: draw.of(|items| &items.sketches),
             totals: draw.of(|items| &items.totals),
+            proofs: draw.of(|items| &items.proofs),
+            proven_sources: draw.of(|items| &items.proven_sources),
             meta: moments.iter().rev().find_map(|Snapshot(items)| items.meta.clone()),
         };
         *self.items() = restored;

@@ -79,7 +79,7 @@ pub(crate) async fn run() -> Result<()> {
         let counters = counters(MANY_NAMES, &mut random);
         store
             .inner()
-            .put_daily(&daily(date, &counters, &SessionSample::default(), MadeOf { day: 2, month: 2 }))
+            .put_daily(&daily(date, &counters, &SessionSample::default(), MadeOf { day: 2, proof: 0, month: 2 }))
             .await?;
     }
     let many = counters_ms().await?;
@@ -146,7 +146,6 @@ fn daily(date: NaiveDate, counters: &Counters, sessions: &SessionSample, made_of
         total_users: USERS,
         sources_set_aside: 0,
         is_final: false,
-        verified: false,
     });
     DailyRow { date, data: day.to_object(), made_of, created_ms: 1, updated_ms: 1 }
 }
@@ -165,7 +164,7 @@ async fn fill(store: &DynamoStore, date: NaiveDate, random: &mut fastrand::Rng) 
         sessions.insert(&format!("{date}-{n}"), start);
         sessions.insert(&format!("{date}-{n}"), start + random.i64(0..3_600_000));
     }
-    let made_of = MadeOf { day: 1, month: 1 };
+    let made_of = MadeOf { day: 1, proof: 0, month: 1 };
     store.put_daily(&daily(date, &counters(AS_GENERATED, random), &sessions, made_of)).await?;
     let (users, sessions) = (users.encode(), sessions.encode());
     store.put_sketches(&SketchesRow { date, users, sessions, made_of_day: 1, updated_ms: 1 }).await?;

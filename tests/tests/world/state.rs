@@ -74,7 +74,7 @@ impl State {
         for date in &dates {
             let found = Box::pin(verify(&deps, *date, soon())).await.unwrap();
             assert!(found.passed() && found.in_flight() == 0, "{date}: {found:#?}");
-            repeated += found.repeated.unwrap();
+            repeated += found.repeated;
         }
         assert_eq!(repeated, (state.logged.len() - state.distinct().len()) as u64, "what verify says is there twice");
         state.read_table(&deps.store, model, &dates).await;

@@ -14,11 +14,11 @@ const MOST_EXPECTED: usize = 1 << 24;
 
 /// Hashes of 128 bits, of which the last `NOTED` bits are no hash: they hold a note on it.
 #[derive(Debug)]
-pub(crate) struct Hashes<const NOTED: u32>(Vec<Mutex<Shard<NOTED>>>);
+pub struct Hashes<const NOTED: u32>(Vec<Mutex<Shard<NOTED>>>);
 
 /// In which order a batch is looked up; made once and used for many.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
+pub struct Order {
     /// Where each shard's part of `indexes` ends.
     ends: Vec<usize>,
     indexes: Vec<u32>,
@@ -26,14 +26,14 @@ pub(crate) struct Order {
 
 impl<const NOTED: u32> Hashes<NOTED> {
     /// None, and room for about so many: to make room later, what is there must be put elsewhere.
-    pub(crate) fn with_room(expected: usize) -> Self {
+    pub fn with_room(expected: usize) -> Self {
         let slots = FEWEST_SLOTS.max(slots_for(expected.min(MOST_EXPECTED) / SHARDS));
         Self((0..SHARDS).map(|_| Mutex::new(Shard { slots: vec![0; slots], used: 0 })).collect())
     }
 
     /// Looks each of the hashes up, equal ones in their order, and adds those that are not there. `see` is told the index of
     /// the hash, whether it was added, and may change the note.
-    pub(crate) fn look_up(
+    pub fn look_up(
         &self,
         hashes: &[u128],
         order: &mut Order,
@@ -57,7 +57,7 @@ impl<const NOTED: u32> Hashes<NOTED> {
     }
 
     /// Shows each hash with its note.
-    pub(crate) fn for_each(&self, mut see: impl FnMut(u128)) {
+    pub fn for_each(&self, mut see: impl FnMut(u128)) {
         for shard in &self.0 {
             lock(shard).slots.iter().filter(|slot| **slot != 0).for_each(|slot| see(*slot));
         }

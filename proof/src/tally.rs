@@ -1,0 +1,259 @@
+//! Exact counts of one day: what [`headcount_core::partial::Partial`] bounds, a tally keeps whole while it counts.
+//!
+//! Users and sessions are told apart by 64 bits of their hash. That two of n are taken for one has a chance of about n^2 / 2^65: of
+//! ten million, three in a million.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
+
+use headcount_core::counters::{CappedMap, Counters, ModelUse, NONE, OTHER, Weigh, cut};
+use headcount_core::event::{Event, EventType};
+use headcount_core::exact::{ExactFigures, ExactSessions, MAX_EXACT_NAMES, UsersBy};
+use headcount_core::hash::{PassedThrough, hash64};
+
+type Hashes = HashSet<u64, BuildHasherDefault<PassedThrough>>;
+
+/// Uses of a name by a user that were counted a moment ago: most events repeat one of these, and change nothing more.
+const RECENT: usize = 1 << 12;
+
+/// Odd: different names of one user lie in different places.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The exact counts of one day, or of a part of its events: parts merge.
+#[derive(Debug)]
+pub struct Tally {
+    events: u64,
+    rejected: u64,
+    duplicates: u64,
+    without_user: u64,
+    by_hour: [u64; 24],
+    types: Names<u64>,
+    features: Names<u64>,
+    content: Names<u64>,
+    models: Names<ModelUse>,
+    errors: Names<u64>,
+    platforms: Names<u64>,
+    users: Hashes,
+    sessions: HashMap<u64, Span, BuildHasherDefault<PassedThrough>>,
+    recent: Vec<u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            events: 0,
+            rejected: 0,
+            duplicates: 0,
+            without_user: 0,
+            by_hour: [0; 24],
+            types: Names::of_kind(1),
+            features: Names::of_kind(2),
+            content: Names::of_kind(3),
+            models: Names::of_kind(4),
+            errors: Names::of_kind(5),
+            platforms: Names::of_kind(6),
+            users: Hashes::default(),
+            sessions: HashMap::default(),
+            recent: vec![0; RECENT],
+        }
+    }
+}
+
+/// A session's first and last millisecond.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    first_ms: i64,
+    last_ms: i64,
+}
+
+impl Tally {
+    /// Counts an event in an hour of the reporting zone's clock, 0 to 23. The caller has made sure that it counts.
+    pub fn add(&mut self, event: &Event<'_>, hour: usize) {
+        self.events += 1;
+        self.by_hour[hour] += 1;
+        let span = Span { first_ms: event.counted_ms, last_ms: event.counted_ms };
+        self.sessions.entry(event.session_key()).and_modify(|known| known.extend(span)).or_insert(span);
+        let user = event.user().map(|user| hash64(user.as_bytes()));
+        match user {
+            Some(user) => {
+                if !is_recent(&mut self.recent, user) {
+                    self.users.insert(user);
+                }
+            }
+            None => self.without_user += 1,
+        }
+        let Self { types, features, content, models, errors, platforms, recent, .. } = self;
+        types.add(event.event_type.as_str(), &1, None, recent);
+        platforms.add(event.platform().as_deref().unwrap_or(NONE), &1, user, recent);
+        match &event.event_type {
+            EventType::FeatureUse => features.add(event.feature().as_deref().unwrap_or(NONE), &1, user, recent),
+            EventType::ContentCreate => content.add(event.content_type().as_deref().unwrap_or(NONE), &1, user, recent),
+            EventType::Error => errors.add(event.error_type().as_deref().unwrap_or(NONE), &1, None, recent),
+            EventType::AiRequest => {
+                let ai = event.ai_use();
+                let one = ModelUse { requests: 1, tokens: ai.tokens, cost_nanos: u128::from(ai.cost_nanos) };
+                models.add(event.model().as_deref().unwrap_or(NONE), &one, user, recent);
+            }
+            EventType::PageView | EventType::Custom(_) => {}
+        }
+    }
+
+    /// Counts occurrences that broke a rule.
+    pub fn add_rejected(&mut self, occurrences: u64) {
+        self.rejected = self.rejected.saturating_add(occurrences);
+    }
+
+    /// Counts occurrences of events that were counted already.
+    pub fn add_duplicates(&mut self, occurrences: u64) {
+        self.duplicates = self.duplicates.saturating_add(occurrences);
+    }
+
+    /// Valid events.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Adds the counts of other events of the day.
+    pub fn merge(&mut self, other: Self) {
+        self.events += other.events;
+        self.add_rejected(other.rejected);
+        self.add_duplicates(other.duplicates);
+        self.without_user += other.without_user;
+        self.by_hour.iter_mut().zip(other.by_hour).for_each(|(hour, other)| *hour += other);
+        self.types.merge(other.types);
+        self.features.merge(other.features);
+        self.content.merge(other.content);
+        self.models.merge(other.models);
+        self.errors.merge(other.errors);
+        self.platforms.merge(other.platforms);
+        self.users.extend(other.users);
+        self.merge_sessions(other.sessions);
+    }
+
+    fn merge_sessions(&mut self, sessions: impl IntoIterator<Item = (u64, Span)>) {
+        for (session, span) in sessions {
+            self.sessions.entry(session).and_modify(|known| known.extend(span)).or_insert(span);
+        }
+    }
+
+    /// Adds the users and the sessions of another day, which a range of days unites, and nothing else.
+    pub fn unite(&mut self, other: &Self) {
+        self.users.extend(&other.users);
+        self.merge_sessions(other.sessions.iter().map(|(session, span)| (*session, *span)));
+    }
+
+    /// The counters: of each kind the [`MAX_EXACT_NAMES`] most used names, each with its exact count.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            events: self.events,
+            rejected: self.rejected,
+            duplicates: self.duplicates,
+            without_user: self.without_user,
+            by_type: self.types.counts(),
+            by_hour: self.by_hour,
+            features: self.features.counts(),
+            content: self.content.counts(),
+            models: self.models.counts(),
+            errors: self.errors.counts(),
+            platforms: self.platforms.counts(),
+        }
+    }
+
+    /// Different users.
+    pub fn users(&self) -> u64 {
+        self.users.len() as u64
+    }
+
+    /// The sessions.
+    pub fn sessions(&self) -> ExactSessions {
+        let mut durations: Vec<u64> = self.sessions.values().map(|span| span.last_ms.abs_diff(span.first_ms)).collect();
+        ExactSessions::of(&mut durations)
+    }
+
+    /// All figures; of ids that came with several times a tally knows nothing.
+    pub fn figures(&self) -> ExactFigures {
+        let counters = self.counters();
+        let users_by = UsersBy {
+            features: self.features.users(&counters.features),
+            content: self.content.users(&counters.content),
+            models: self.models.users(&counters.models),
+            platforms: self.platforms.users(&counters.platforms),
+        };
+        let sessions = self.sessions();
+        ExactFigures { counters, users: self.users(), users_by, sessions, ids_with_several_times: 0 }
+    }
+}
+
+impl Span {
+    fn extend(&mut self, other: Self) {
+        (self.first_ms, self.last_ms) = (self.first_ms.min(other.first_ms), self.last_ms.max(other.last_ms));
+    }
+}
+
+/// Whether this was there a moment ago; from now on it was.
+fn is_recent(recent: &mut [u64], key: u64) -> bool {
+    let place = &mut recent[key as usize % RECENT];
+    std::mem::replace(place, key) == key
+}
+
+/// The names of one kind, as many as there are.
+#[derive(Debug)]
+struct Names<V> {
+    /// Tells the same name of different kinds apart.
+    kind: u64,
+    /// The number that the next name gets.
+    next: u64,
+    names: HashMap<Box<str>, Name<V>>,
+}
+
+#[derive(Debug)]
+struct Name<V> {
+    number: u64,
+    value: V,
+    users: Hashes,
+}
+
+impl<V: Weigh> Names<V> {
+    fn of_kind(kind: u64) -> Self {
+        Self { kind, next: 0, names: HashMap::new() }
+    }
+
+    fn add(&mut self, name: &str, value: &V, user: Option<u64>, recent: &mut [u64]) {
+        let name = self.name(cut(name));
+        name.value.add(value);
+        if let Some(user) = user
+            && !is_recent(recent, user ^ name.number.wrapping_mul(MIX))
+        {
+            name.users.insert(user);
+        }
+    }
+
+    fn name(&mut self, name: &str) -> &mut Name<V> {
+        if !self.names.contains_key(name) {
+            self.next += 1;
+            let number = self.next << 3 | self.kind;
+            self.names.insert(name.into(), Name { number, value: V::default(), users: Hashes::default() });
+        }
+        self.names.get_mut(name).expect("it is there now")
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (name, theirs) in other.names {
+            let ours = self.name(&name);
+            ours.value.add(&theirs.value);
+            ours.users.extend(theirs.users);
+        }
+    }
+
+    fn counts(&self) -> CappedMap<V> {
+        let counts = self.names.iter().map(|(name, counted)| (name.clone(), counted.value.clone()));
+        CappedMap::exact(counts, MAX_EXACT_NAMES)
+    }
+
+    /// The users of each name that is listed.
+    fn users(&self, listed: &CappedMap<V>) -> std::collections::BTreeMap<String, u64> {
+        let names = listed.iter().map(|(name, _)| name).filter(|name| *name != OTHER);
+        let users = |name: &str| Some((name.to_owned(), self.names.get(name)?.users.len() as u64));
+        names.filter_map(users).collect()
+    }
+}
