@@ -153,15 +153,17 @@ async fn two_processes_that_follow_one_source_count_once() {
     check_followed(&world, 6);
 }
 
+/// A record of so many users that the partial is large.
+fn crowd(sequence: u64) -> headcount_consumer::batch::Record {
+    let events: Vec<_> =
+        (0..2_000).map(|n| event(&format!("{sequence}-{n}"), &format!("u{sequence}-{n}"), NOON)).collect();
+    record(sequence, &events)
+}
+
 #[tokio::test(start_paused = true)]
 async fn large_partials_are_written_once_a_minute_and_never_lost() {
     let world = World::new();
     let deps = world.cold();
-    let crowd = |sequence: u64| {
-        let events: Vec<_> =
-            (0..2_000).map(|n| event(&format!("{sequence}-{n}"), &format!("u{sequence}-{n}"), NOON)).collect();
-        record(sequence, &events)
-    };
     for n in 1..=6 {
         run(&deps, 0, &[crowd(n)]).await;
     }
@@ -183,4 +185,26 @@ async fn large_partials_are_written_once_a_minute_and_never_lost() {
     run(&cold, 0, &[crowd(11)]).await;
     let written = world.partial(day(0), &source(0));
     assert_eq!((written.as_of, written.counters.events), (11, 22_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_write_of_a_large_partial_is_not_put_off_for_another_minute() {
+    let world = World::new();
+    run(&world.cold(), 0, &[crowd(1)]).await;
+    run(&world.cold(), 0, &[crowd(2)]).await;
+    tokio::time::advance(headcount_follow::figures::SNAPSHOT_INTERVAL).await;
+    let deps = world.cold_with(failing(&world, Operation::WritePartial, Fault::Throttle));
+    run(&deps, 0, &[crowd(3)]).await;
+    assert_eq!(world.partial(day(0), &source(0)).as_of, 1);
+    // Whatever process comes next finds an entry that is a minute old.
+    run(&world.cold(), 0, &[crowd(4)]).await;
+    assert_eq!(world.partial(day(0), &source(0)).as_of, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_write_of_a_partial_is_tried_again() {
+    let world = World::new();
+    let deps = world.cold_with(failing_once(&world, Operation::WritePartial, Fault::Throttle));
+    run(&deps, 0, &[one(1)]).await;
+    check_followed(&world, 1);
 }
