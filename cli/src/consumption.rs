@@ -11,7 +11,7 @@ use headcount_consumer::deps::{Deps, Settings};
 use headcount_consumer::handler::HandleError;
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_follow::figures::Write;
-use headcount_follow::{ItemOptions, Setup};
+use headcount_follow::{Backlog, ItemOptions, Setup};
 use headcount_log::Log;
 use headcount_runtime::clock::Clock;
 use headcount_runtime::retry::{Jitter, retry};
@@ -142,7 +142,7 @@ pub(crate) async fn follow<S: FollowStore>(deps: &Deps<S>, source: &Source, dead
         let until = deadline.min(Instant::now() + TRY_TIMEOUT);
         let figures = || deps.figures.follow(setup, source, &[], None, Write::Always, until);
         let figures = retry(jitter, deadline, figures).await.map_err(|error| error.to_string())?;
-        let items = || deps.items.follow(setup, source, &[], None, until);
+        let items = || deps.items.follow(setup, source, &[], None, Backlog::Follow, until);
         let items = retry(jitter, deadline, items).await.map_err(|error| error.to_string())?;
         if !figures.is_behind && !items.is_behind {
             return Ok(());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use headcount_core::deployment::Deployment;
 use headcount_core::origin::Source;
 use headcount_follow::figures::Write;
-use headcount_follow::{Appended, FollowError, Followed, Setup, Table};
+use headcount_follow::{Appended, Backlog, FollowError, Followed, Setup, Table};
 use headcount_runtime::telemetry;
 use headcount_store::error::StoreError;
 use headcount_store::meta::{OpenError, bind};
@@ -139,7 +139,7 @@ impl<S: FollowStore> Deps<S> {
         let until = probe(time.figures);
         let figures = self.figures.follow(setup, source, fresh, tail, Write::WhenDue, until).await;
         self.note(source, "figures", figures);
-        let items = self.items.follow(setup, source, fresh, tail, probe(time.items)).await;
+        let items = self.items.follow(setup, source, fresh, tail, Backlog::Leave, probe(time.items)).await;
         self.note(source, "items", items);
         metrics::histogram!(telemetry::FOLLOW_TIME).record(began.elapsed().as_secs_f64() * 1_000.0);
     }

@@ -208,3 +208,28 @@ async fn a_throttled_write_of_a_partial_is_tried_again() {
     run(&deps, 0, &[one(1)]).await;
     check_followed(&world, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn items_that_another_process_wrote_are_not_written_again() {
+    let world = World::new();
+    let table = Faulty::new(world.table.clone(), |_: &Request<'_>| Decision::default());
+    let processes = [0; 3].map(|_| world.cold_with(table.process()));
+    for n in 1..=9 {
+        run(&processes[n as usize % 3], 0, &[one(n)]).await;
+    }
+    check_followed(&world, 9);
+    assert_eq!(table.requests()[&Operation::PutEvents], 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_an_old_backlog_are_left_to_the_aggregator() {
+    let world = World::new();
+    run(&world.cold_with(failing(&world, Operation::PutEvents, Fault::Throttle)), 0, &[one(1)]).await;
+    run(&world.cold(), 0, &[one(2)]).await;
+    check_followed(&world, 2);
+    run(&world.cold_with(failing(&world, Operation::PutEvents, Fault::Throttle)), 0, &[one(3)]).await;
+    tokio::time::advance(std::time::Duration::from_mins(3)).await;
+    run(&world.cold(), 0, &[one(4)]).await;
+    assert_eq!(world.table.all_events().len(), 4, "entries 3 and 4 wait for the aggregator");
+    assert_eq!(world.partial(day(0), &source(0)).as_of, 4, "their figures do not");
+}
