@@ -1,5 +1,6 @@
 //! A table that fails: the log goes on, and the table catches up.
 
+use headcount_core::keys::Follower;
 use headcount_core::limits::DAY_MS;
 use headcount_core::rejection::Payload;
 use headcount_testkit::faulty::Faulty;
@@ -219,6 +220,28 @@ async fn items_that_another_process_wrote_are_not_written_again() {
     }
     check_followed(&world, 9);
     assert_eq!(table.requests()[&Operation::PutEvents], 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_short_of_units_for_items_leaves_figures_their_time() {
+    let world = World::new();
+    let slow = Faulty::new(world.table.clone(), |request: &Request<'_>| match request.operation {
+        Operation::PutEvents => Decision::fault(Fault::Throttle),
+        // Longer than a table is probed that does not answer.
+        Operation::WriteCheckpoint => {
+            Decision { before: 2 * headcount_consumer::follow::PROBE_TIME, ..Decision::default() }
+        }
+        _ => Decision::default(),
+    });
+    let deps = world.cold_with(slow);
+    for n in 1..=3 {
+        let began = Instant::now();
+        run(&deps, 0, &[one(n)]).await;
+        assert_eq!(world.partial(day(0), &source(0)).as_of, n);
+        assert!(n == 1 || began.elapsed().as_secs() < 2, "items are only probed: {:?}", began.elapsed());
+    }
+    let figures = world.table.all_checkpoints().into_iter().find(|row| row.follower == Follower::Figures);
+    assert_eq!(figures.map(|row| row.checkpoint.entry), Some(3));
 }
 
 #[tokio::test(start_paused = true)]
