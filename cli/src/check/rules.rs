@@ -3,6 +3,7 @@
 use headcount_aggregator::config as aggregator;
 use headcount_consumer::config as consumer;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
+use headcount_core::validate::PLACEHOLDER_IDS;
 
 use super::finding::Finding;
 use super::finding::Severity::{BreaksPromise, Note, WastesMoney};
@@ -210,9 +211,13 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
         (consumer::EVENT_TYPES, "--event-types"),
         (consumer::LATENESS_DAYS, "--lateness-days"),
         (consumer::STREAM_GENERATION, "--stream-generation"),
+        (consumer::PLACEHOLDER_IDS, "--placeholder-ids"),
     ]
     .into_iter()
-    .filter_map(|(name, option)| Some(format!("{option} {}", function.variable(name)?)))
+    .filter_map(|(name, option)| Some((option, function.variable(name)?)))
+    // The template always sets them; the command knows the same.
+    .filter(|(_, value)| *value != PLACEHOLDER_IDS.join(","))
+    .map(|(option, value)| format!("{option} {}", quoted(value)))
     .collect();
     if !kept.is_empty() {
         findings.push(Finding::new(
@@ -249,6 +254,12 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
     let told = of(other, aggregator::RETENTION_HOURS).unwrap_or_else(|| "24".to_owned());
     differ(aggregator::RETENTION_HOURS, Some(seen.stream.retention_hours.to_string()), Some(told), too_early);
     findings
+}
+
+/// A value as a shell takes it.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@".contains(c);
+    if value.chars().all(is_plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
 }
 
 fn of_load(load: Load, stream: &Stream, consumer: Option<&Function>) -> Vec<Finding> {
