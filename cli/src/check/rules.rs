@@ -7,7 +7,8 @@ use headcount_core::validate::PLACEHOLDER_IDS;
 
 use super::finding::Finding;
 use super::finding::Severity::{BreaksPromise, Note, WastesMoney};
-use super::seen::{Function, Load, Mapping, Seen, Stream};
+use super::seen::{DayEvents, Function, Load, Mapping, Seen, Stream};
+use crate::output::numbers::whole;
 
 /// Write units a second that one key of a table takes, and so the event items of a day
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>).
@@ -27,6 +28,9 @@ const PATIENT_TIMEOUT_S: i64 = 300;
 const SMALL_BATCH: i64 = 1_000;
 const SHORT_WINDOW_S: i64 = 5;
 
+/// The share of a day's events from which it is worth knowing that they count for no user.
+const MANY_WITHOUT_USER: f64 = 0.1;
+
 /// Everything that is wrong, what matters most first.
 pub(crate) fn findings(seen: &Seen) -> Vec<Finding> {
     let mut findings = of_stream(&seen.stream);
@@ -37,6 +41,7 @@ pub(crate) fn findings(seen: &Seen) -> Vec<Finding> {
         let consumer = seen.mappings.iter().flatten().map(|mapping| &mapping.function).find(|one| seen.writes(one));
         findings.extend(of_load(*load, &seen.stream, consumer));
     }
+    findings.extend(of_users(&seen.days));
     findings.sort_by_key(|finding| finding.severity);
     findings
 }
@@ -260,6 +265,26 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
 fn quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@".contains(c);
     if value.chars().all(is_plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
+}
+
+/// Many events without a user are usual on public pages, and elsewhere a producer that does not know whom it serves.
+fn of_users(days: &[DayEvents]) -> Option<Finding> {
+    let share = |day: &DayEvents| if day.events == 0 { 0.0 } else { day.without_user as f64 / day.events as f64 };
+    if days.iter().all(|day| share(day) <= MANY_WITHOUT_USER) {
+        return None;
+    }
+    let told = |day: &DayEvents| {
+        let percent = share(day) * 100.0;
+        format!("{} of {} on {} ({percent:.1} %)", whole(day.without_user), whole(day.events), day.date)
+    };
+    let told: Vec<String> = days.iter().filter(|day| day.without_user > 0).map(told).collect();
+    Some(Finding::new(
+        Note,
+        format!("many events count for no user: {}", told.join(", ")),
+        "they have only an anonymousId, or a userId that is a placeholder such as undefined: they are in every figure but those of \
+         users",
+        "if they belong to users, correct the userId that the producer sends; PlaceholderIds (PLACEHOLDER_IDS) lists the placeholders",
+    ))
 }
 
 fn of_load(load: Load, stream: &Stream, consumer: Option<&Function>) -> Vec<Finding> {
