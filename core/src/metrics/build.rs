@@ -66,6 +66,7 @@ impl DailyMetrics {
             platforms: named(&counters.platforms),
             rejected: counters.rejected,
             duplicates: counters.duplicates,
+            events_without_user: counters.without_user,
             estimate: Estimate {
                 // JSON has no other numbers, and the day could not be read again.
                 users_relative_standard_error: Some(input.users_relative_standard_error)
@@ -73,6 +74,7 @@ impl DailyMetrics {
                     .unwrap_or_default(),
                 sessions_exact: input.sessions.is_exact(),
                 sources_set_aside: input.sources_set_aside,
+                names_approximate: counters.is_approximate(),
             },
             is_final: input.is_final,
             verified: input.verified,
@@ -106,6 +108,7 @@ pub fn total<'a>(
             users_relative_standard_error: users.relative_standard_error(),
             sessions_exact: sessions.is_exact(),
             sources_set_aside: 0,
+            names_approximate: false,
         },
         is_final: true,
         verified: true,
@@ -136,6 +139,7 @@ fn add_day(sum: &mut Figures, day: &Figures) {
     add(&mut sum.new_signups_24h, day.new_signups_24h);
     add(&mut sum.rejected, day.rejected);
     add(&mut sum.duplicates, day.duplicates);
+    add(&mut sum.events_without_user, day.events_without_user);
     add(&mut sum.content_created.total, day.content_created.total);
     add(&mut sum.errors.total, day.errors.total);
     add(&mut sum.ai_usage.total_requests, day.ai_usage.total_requests);
@@ -159,6 +163,7 @@ fn add_day(sum: &mut Figures, day: &Figures) {
         add_model(sum.ai_usage.by_model.entry(name.clone()).or_default(), used);
     }
     sum.estimate.sources_set_aside = sum.estimate.sources_set_aside.saturating_add(day.estimate.sources_set_aside);
+    sum.estimate.names_approximate |= day.estimate.names_approximate;
     sum.is_final &= day.is_final;
     sum.verified &= day.verified;
 }
