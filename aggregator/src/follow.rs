@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use headcount_core::keys::Follower;
 use headcount_core::origin::Source;
 use headcount_follow::figures::Write;
-use headcount_follow::{FollowError, Followed};
+use headcount_follow::{Backlog, FollowError, Followed};
 use headcount_log::{Head, LogError};
 use headcount_runtime::retry::{Retryable as _, retry};
 use headcount_runtime::telemetry;
@@ -28,9 +28,11 @@ pub use report::{DamagedEntry, Following, Position, SourceFollowing};
 /// How long one run may follow.
 pub const FOLLOW_TIME: Duration = Duration::from_mins(5);
 
-/// How old the oldest entry that is not followed must be before the light run takes the source over: until then the
-/// consumer is expected to do it.
-pub const BEHIND_AFTER_MS: i64 = 2 * 60 * 1_000;
+/// How long a light run may follow. The next one begins a minute after it: two at once would write the same items, and spend
+/// twice the write units.
+pub const LIGHT_TIME: Duration = Duration::from_secs(55);
+
+pub use headcount_follow::items::TAKEN_OVER_AFTER_MS as BEHIND_AFTER_MS;
 
 /// Damaged partials of one source that one run folds anew.
 const MAX_REFOLDS: usize = 64;
@@ -42,6 +44,15 @@ pub(crate) enum Care {
     Light,
     /// All. Heads are written, and sources that can deliver no more are marked as finished.
     Full,
+}
+
+impl Care {
+    fn time(self) -> Duration {
+        match self {
+            Self::Light => LIGHT_TIME,
+            Self::Full => FOLLOW_TIME,
+        }
+    }
 }
 
 /// The light run: follows the sources whose oldest entry that is not followed is over two minutes old, the most behind
@@ -58,14 +69,14 @@ pub async fn follow_behind<S: AggregatorStore>(deps: &Deps<S>, deadline: Instant
     Box::pin(follow(&run, Care::Light, deadline)).await
 }
 
-/// Follows until `until` at the longest, [`FOLLOW_TIME`] at most.
+/// Follows until `until` at the longest, [`FOLLOW_TIME`] or [`LIGHT_TIME`] at most.
 pub(crate) async fn follow<S: AggregatorStore>(
     run: &Run<'_, S>,
     care: Care,
     until: Instant,
 ) -> Result<Following, AggregateError> {
     let began = Instant::now();
-    let until = until.min(began + FOLLOW_TIME);
+    let until = until.min(began + care.time());
     let mut survey = Survey::take(run, care).await?;
     survey.sort_by_age();
     let mut following = Following::default();
@@ -138,7 +149,8 @@ async fn follow_figures<S: AggregatorStore>(run: &Run<'_, S>, looked: &Looked, u
 async fn follow_items<S: AggregatorStore>(run: &Run<'_, S>, looked: &Looked, until: Instant) -> Done {
     let (items, source) = (&run.deps.items, &looked.source);
     items.forget(source);
-    let followed = retry(&run.deps.jitter, until, || items.follow(run.setup(), source, &[], None, until)).await;
+    let followed =
+        retry(&run.deps.jitter, until, || items.follow(run.setup(), source, &[], None, Backlog::Follow, until)).await;
     items.forget(source);
     Done { source: source.clone(), followed, refolded: Vec::new() }
 }

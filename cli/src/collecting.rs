@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_producer::collector::config::{
-    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, LATENESS_DAYS, TRUSTED_PROXIES, WRITE_KEYS,
+    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, LATENESS_DAYS, PLACEHOLDER_IDS, TRUSTED_PROXIES, WRITE_KEYS,
 };
 use headcount_producer::collector::{Collector, Listener, RETRY_FOR, Settings};
 use headcount_producer::{KinesisStream, Producer};
@@ -34,6 +34,7 @@ pub(crate) fn settings(
         TRUSTED_PROXIES => list(&posting.trusted_proxies),
         EVENT_TYPES => rules.event_types.clone(),
         IP_POLICY => rules.ip_policy.map(|policy| policy.to_string()),
+        PLACEHOLDER_IDS => rules.placeholder_ids.clone(),
         LATENESS_DAYS => lateness_days.map(|days| days.to_string()),
         _ => None,
     };

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use headcount_consumer::batch::Batch;
 use headcount_consumer::config::{
-    Config, EVENT_ITEMS, EVENT_TYPES, EVENTS_TABLE, IP_POLICY, LATENESS_DAYS, LOG, METRICS_TABLE, STREAM_GENERATION,
-    USER_INDEX,
+    Config, EVENT_ITEMS, EVENT_TYPES, EVENTS_TABLE, IP_POLICY, LATENESS_DAYS, LOG, METRICS_TABLE, PLACEHOLDER_IDS,
+    STREAM_GENERATION, USER_INDEX,
 };
-use headcount_consumer::deps::{Deps, Settings};
+use headcount_consumer::deps::Deps;
 use headcount_consumer::handler::HandleError;
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_follow::figures::Write;
-use headcount_follow::{ItemOptions, Setup};
+use headcount_follow::{Backlog, ItemOptions, Setup};
 use headcount_log::Log;
 use headcount_runtime::clock::Clock;
 use headcount_runtime::retry::{Jitter, retry};
@@ -82,6 +82,7 @@ pub(crate) async fn deps(asked: Asked<'_>) -> Result<Deps<DynamoStore>, Failure>
         LOG => Some(place.clone()),
         EVENT_TYPES => rules.event_types.clone(),
         IP_POLICY => rules.ip_policy.map(|policy| policy.to_string()),
+        PLACEHOLDER_IDS => rules.placeholder_ids.clone(),
         LATENESS_DAYS => asked.lateness_days.map(|days| days.to_string()),
         STREAM_GENERATION => asked.stream_generation.map(str::to_owned),
         EVENT_ITEMS => off(asked.items.event_items),
@@ -91,9 +92,7 @@ pub(crate) async fn deps(asked: Asked<'_>) -> Result<Deps<DynamoStore>, Failure>
     let config = Config::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)?;
     let log = Log::open(&place, Jitter::from_entropy()).await.map_err(Failure::said)?;
     let store = connect::table(table).await?;
-    let rules = rules.with_placeholder_ids(config.settings.rules.clone())?;
-    let settings = Settings { rules, ..config.settings };
-    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings))
+    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings))
 }
 
 /// Appends the batch, again and again from the first record that failed, as an event source mapping would, until all of it
@@ -142,7 +141,7 @@ pub(crate) async fn follow<S: FollowStore>(deps: &Deps<S>, source: &Source, dead
         let until = deadline.min(Instant::now() + TRY_TIMEOUT);
         let figures = || deps.figures.follow(setup, source, &[], None, Write::Always, until);
         let figures = retry(jitter, deadline, figures).await.map_err(|error| error.to_string())?;
-        let items = || deps.items.follow(setup, source, &[], None, until);
+        let items = || deps.items.follow(setup, source, &[], None, Backlog::Follow, until);
         let items = retry(jitter, deadline, items).await.map_err(|error| error.to_string())?;
         if !figures.is_behind && !items.is_behind {
             return Ok(());

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use headcount_core::limits::MAX_RECORD_BYTES;
 use headcount_core::wire::{Form, Gunzip};
+use serde::Serialize;
 
 use crate::failure::Failure;
 use elements::ElementLines;
@@ -38,7 +39,8 @@ pub(crate) struct Content {
 }
 
 /// What a line of the content is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Unit {
     /// A line of the file.
     #[default]

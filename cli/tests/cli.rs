@@ -11,6 +11,8 @@ mod check;
 mod cost;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/send.rs"]
 mod send;
 #[path = "cli/table.rs"]

@@ -21,6 +21,8 @@ pub const STREAM_GENERATION: &str = "STREAM_GENERATION";
 pub const IP_POLICY: &str = "IP_POLICY";
 /// Further event types, by commas.
 pub const EVENT_TYPES: &str = "EVENT_TYPES";
+/// User ids that name nobody, comma-separated, in place of [`headcount_core::validate::PLACEHOLDER_IDS`]. A lone comma is none.
+pub const PLACEHOLDER_IDS: &str = "PLACEHOLDER_IDS";
 /// Days before its arrival that an event may lie, 0 to 80.
 pub const LATENESS_DAYS: &str = "LATENESS_DAYS";
 
@@ -85,6 +87,12 @@ impl Config {
         let types = types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let rules = Rules::new(types, Some(lateness_ms), MAX_EARLINESS_MS, ip_policy)
             .map_err(|problem| ConfigError { name: EVENT_TYPES, problem: format!("is wrong: {problem}") })?;
+        let rules = match environment.text(PLACEHOLDER_IDS) {
+            Some(ids) => rules
+                .with_placeholder_ids(ids.split(','))
+                .map_err(|problem| ConfigError { name: PLACEHOLDER_IDS, problem: format!("is wrong: {problem}") })?,
+            None => rules,
+        };
         let log_retention_days = environment
             .number(EVENT_RETENTION_DAYS, MIN_RETENTION_DAYS.into()..=MAX_RETENTION_DAYS.into())?
             .map_or(DEFAULT_LOG_RETENTION_DAYS, |days| days as u32);
@@ -120,6 +128,9 @@ mod tests {
         assert_eq!(config.settings.rules.lateness_ms(), Some(DEFAULT_LATENESS_MS));
         assert_eq!(config.settings.rules.ip_policy(), IpPolicy::Keep);
         assert_eq!(config.settings.zone, None);
+        assert!(config.settings.rules.is_placeholder("undefined"));
+        let none = read(&[(EVENTS_TABLE, "headcount"), (LOG, "s3://log"), (PLACEHOLDER_IDS, ",")]).unwrap();
+        assert_eq!(none.settings.rules.placeholder_ids().count(), 0, "a lone comma");
     }
 
     #[test]
@@ -133,10 +144,12 @@ mod tests {
             (LATENESS_DAYS, "3"),
             (REPORTING_ZONE, "Europe/Berlin"),
             (EVENT_TYPES, "signup, purchase"),
+            (PLACEHOLDER_IDS, "test, -"),
         ];
         let config = read(&set).unwrap();
         assert_eq!(config.settings.rules.lateness_ms(), Some(3 * DAY_MS));
         assert_eq!(config.settings.rules.ip_policy(), IpPolicy::Truncate);
+        assert_eq!(config.settings.rules.placeholder_ids().collect::<Vec<_>>(), ["test", "-"]);
         assert_eq!(config.settings.zone, Some(Tz::Europe__Berlin));
         assert_eq!((&*config.log, config.settings.stream_generation.as_deref()), ("s3://log/prefix", Some("2")));
         assert_eq!(config.settings.items, ItemOptions { event_items: false, user_index: true });
@@ -154,6 +167,7 @@ mod tests {
         check(LATENESS_DAYS, "week", "whole number");
         check(REPORTING_ZONE, "Berlin", "IANA");
         check(EVENT_TYPES, &"x".repeat(65), "EVENT_TYPES");
+        check(PLACEHOLDER_IDS, &"x".repeat(300), "PLACEHOLDER_IDS");
         check(EVENT_ITEMS, "no", "true or false");
         check(EVENT_RETENTION_DAYS, "7", "14 to 3650");
         assert_eq!(read(&[]).unwrap_err().name, EVENTS_TABLE);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use headcount_core::deployment::Deployment;
 use headcount_core::origin::Source;
 use headcount_follow::figures::Write;
-use headcount_follow::{Appended, FollowError, Followed, Setup, Table};
+use headcount_follow::{Appended, Backlog, FollowError, Followed, Setup, Table};
 use headcount_runtime::telemetry;
 use headcount_store::error::StoreError;
 use headcount_store::meta::{OpenError, bind};
@@ -42,12 +42,23 @@ pub struct TableState(Mutex<State>);
 struct State {
     table: Option<Arc<Table>>,
     is_failing: bool,
+    is_short: bool,
 }
 
 impl TableState {
-    /// Whether the last request failed.
+    /// Whether the last request failed, other than for want of write units.
     pub fn is_failing(&self) -> bool {
         self.0.lock().expect("no holder of the lock panics").is_failing
+    }
+
+    /// Whether the table did not take all items when it was given some last. Figures need few units: they do not give up
+    /// their time for that.
+    fn is_short(&self) -> bool {
+        self.0.lock().expect("no holder of the lock panics").is_short
+    }
+
+    fn note_items(&self, is_short: bool) {
+        self.0.lock().expect("no holder of the lock panics").is_short = is_short;
     }
 
     fn table(&self) -> Option<Arc<Table>> {
@@ -63,7 +74,7 @@ impl TableState {
     }
 
     fn set(&self, table: Arc<Table>) {
-        *self.0.lock().expect("no holder of the lock panics") = State { table: Some(table), is_failing: false };
+        *self.0.lock().expect("no holder of the lock panics") = State { table: Some(table), ..State::default() };
     }
 }
 
@@ -139,8 +150,11 @@ impl<S: FollowStore> Deps<S> {
         let until = probe(time.figures);
         let figures = self.figures.follow(setup, source, fresh, tail, Write::WhenDue, until).await;
         self.note(source, "figures", figures);
-        let items = self.items.follow(setup, source, fresh, tail, probe(time.items)).await;
+        let until = if self.table.is_short() { time.items.min(Instant::now() + PROBE_TIME) } else { probe(time.items) };
+        let items = self.items.follow(setup, source, fresh, tail, Backlog::Leave, until).await;
+        let is_short = items.as_ref().is_err_and(FollowError::is_of_table);
         self.note(source, "items", items);
+        self.table.note_items(is_short);
         metrics::histogram!(telemetry::FOLLOW_TIME).record(began.elapsed().as_secs_f64() * 1_000.0);
     }
 
@@ -157,6 +171,7 @@ impl<S: FollowStore> Deps<S> {
                 metrics::counter!(telemetry::FAILED_FOLLOWS).increment(1);
                 match error {
                     FollowError::OtherTable => self.table.forget(),
+                    FollowError::Store(StoreError::Throttled { .. }) => self.table.note(false),
                     error => self.table.note(error.is_of_table()),
                 }
             }

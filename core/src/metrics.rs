@@ -66,6 +66,9 @@ pub struct Figures {
     pub rejected: u64,
     /// Valid occurrences of events that another occurrence had stored.
     pub duplicates: u64,
+    /// Valid events that count for no user: anonymous ones, and those whose `userId` is a placeholder such as `undefined`.
+    #[serde(default)]
+    pub events_without_user: u64,
     /// How exact the figures are.
     pub estimate: Estimate,
     /// Whether the day, or every day of the range, takes no more events.
@@ -144,11 +147,20 @@ pub struct Estimate {
     pub sessions_exact: bool,
     /// Sources that are not in the figures, because their partials are damaged.
     pub sources_set_aside: u32,
+    /// Whether a day has more names of a kind (features, models, errors and so on) than are counted exactly: the most used
+    /// are listed, and their counts are lower bounds.
+    #[serde(default)]
+    pub names_approximate: bool,
 }
 
 impl Default for Estimate {
     fn default() -> Self {
-        Self { users_relative_standard_error: 0.0, sessions_exact: true, sources_set_aside: 0 }
+        Self {
+            users_relative_standard_error: 0.0,
+            sessions_exact: true,
+            sources_set_aside: 0,
+            names_approximate: false,
+        }
     }
 }
 

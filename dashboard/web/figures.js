@@ -22,7 +22,12 @@ const FIGURES = [
     show: format.duration,
     note: ({ total }) => `median ${format.duration(total.sessions.p50)}, p95 ${format.duration(total.sessions.p95)}`,
   },
-  { name: "events", title: "Events", of: (total) => sum(total.eventsByType) },
+  {
+    name: "events",
+    title: "Events",
+    of: (total) => sum(total.eventsByType),
+    note: ({ total }) => (total.eventsWithoutUser > 0 ? `${format.number(total.eventsWithoutUser)} without a user` : null),
+  },
   { name: "aiCost", title: "AI cost", of: (total) => total.aiUsage.totalCost, show: format.money },
   { name: "errors", title: "Errors", of: (total) => total.errors.total, bad: true },
   { name: "rejected", title: "Rejected", of: (total) => total.rejected, bad: true },

@@ -22,8 +22,8 @@ export function engagement(answer) {
 }
 
 export function features(answer) {
-  lists.draw(byId("features"), answer.features, "No feature was used in these days.");
-  lists.draw(byId("content"), answer.content, "Nothing was created in these days.");
+  lists.draw(byId("features"), answer.features, "No feature was used in these days.", answer.namesApproximate);
+  lists.draw(byId("content"), answer.content, "Nothing was created in these days.", answer.namesApproximate);
 }
 
 export function ai(answer) {
@@ -49,14 +49,18 @@ export function ai(answer) {
     { title: "Cost", of: (model) => format.money(model.cost), number: true },
     { title: "Share", of: (model) => format.share(model.costShare), number: true },
   ];
-  byId("models").replaceChildren(...(answer.models.length > 0 ? [table("AI use by model", columns, answer.models)] : []));
+  byId("models").replaceChildren(
+    ...(answer.models.length > 0 ? [table("AI use by model", columns, answer.models)] : []),
+    ...lists.approximate(answer.models, answer.namesApproximate),
+  );
 }
 
 export function metrics(answer) {
   const { total } = answer;
-  lists.draw(byId("errors"), lists.ranked(total.errors.byType), "No errors in these days.");
-  lists.draw(byId("platforms"), lists.ranked(total.platforms), "No events in these days.");
-  lists.draw(byId("types"), lists.ranked(total.eventsByType), "No events in these days.");
+  const isApproximate = total.estimate.namesApproximate;
+  lists.draw(byId("errors"), lists.ranked(total.errors.byType), "No errors in these days.", isApproximate);
+  lists.draw(byId("platforms"), lists.ranked(total.platforms), "No events in these days.", isApproximate);
+  lists.draw(byId("types"), lists.ranked(total.eventsByType), "No events in these days.", isApproximate);
   const hours = [...Array(24).keys()].map((hour) => `${String(hour).padStart(2, "0")}:00`);
   charts.draw(byId("hours"), {
     title: `Events by hour, ${answer.timeZone}`,

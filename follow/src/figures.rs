@@ -118,6 +118,7 @@ impl<S: FollowStore> Run<'_, S> {
         write: Write,
     ) -> Result<Followed, FollowError> {
         let mut followed = Followed::default();
+        let now_ms = || self.setup.clock.now_ms();
         loop {
             if Instant::now() >= self.fold_until {
                 followed.is_behind = true;
@@ -135,11 +136,11 @@ impl<S: FollowStore> Run<'_, S> {
                 }
             }
             followed.entries += 1;
-            if folding.entry() - folding.stored() >= MAX_UNWRITTEN_ENTRIES && folding.is_due() {
+            if folding.entry() - folding.stored() >= MAX_UNWRITTEN_ENTRIES && folding.is_due(now_ms()) {
                 followed.writes += folding.write(self.setup, self.deadline).await?;
             }
         }
-        if write == Write::Always || folding.is_due() {
+        if write == Write::Always || folding.is_due(now_ms()) {
             followed.writes += folding.write(self.setup, self.deadline).await?;
         }
         followed.entry = folding.entry();

@@ -33,7 +33,7 @@ const MAX_PARTIALS: usize = 32;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>).
 const SMALL_BYTES: usize = 4 << 10;
 
-/// How often larger partials are written.
+/// How old an entry may get before the larger partials that it changed are written.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// One source's partials, as folded up to an entry.
@@ -46,7 +46,8 @@ pub(crate) struct Folding {
     /// The last entry that is folded in memory.
     folded: Option<Checkpoint>,
     partials: BTreeMap<NaiveDate, Folded>,
-    written_at: Instant,
+    /// When the oldest entry was appended that is folded here and not in the table, milliseconds since the epoch.
+    unwritten_since_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Folding {
         let folded = retry(setup.jitter, deadline, read).await?;
         let stored = folded.as_ref().map_or(0, |checkpoint| checkpoint.entry);
         let partials = BTreeMap::new();
-        Ok(Self { source: source.clone(), table, stored, folded, partials, written_at: Instant::now() })
+        Ok(Self { source: source.clone(), table, stored, folded, partials, unwritten_since_ms: None })
     }
 
     /// The table that it was read from.
@@ -103,6 +104,7 @@ impl Folding {
             let Some(folded) = self.partials.get_mut(date) else { continue };
             folded.is_dirty |= fold_day(&mut folded.partial, entry.entry, day, setup.table.deployment.zone);
         }
+        self.unwritten_since_ms.get_or_insert(entry.appended_ms);
         self.pass(entry.entry, &entry.last);
         Ok(())
     }
@@ -117,11 +119,16 @@ impl Folding {
         self.folded.as_ref().map(|folded| &folded.last)
     }
 
-    /// Whether the partials should be written now: they are small, it is a while since the last time, or they are many.
-    pub(crate) fn is_due(&self) -> bool {
+    /// Whether the partials should be written now: they are small, what they lack in the table is old, or they are many.
+    ///
+    /// The age is that of the entry in the log and not of anything in this process: after a cold start, a failed write or
+    /// another process's turn the interval would begin anew, and the table could be several intervals behind.
+    pub(crate) fn is_due(&self, now_ms: i64) -> bool {
         let dirty = self.partials.values().filter(|folded| folded.is_dirty);
         let bytes: usize = dirty.map(|folded| folded.bytes).sum();
-        bytes <= SMALL_BYTES || self.written_at.elapsed() >= SNAPSHOT_INTERVAL || self.partials.len() > MAX_PARTIALS
+        let interval_ms = SNAPSHOT_INTERVAL.as_millis() as i64;
+        let is_old = self.unwritten_since_ms.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= interval_ms);
+        bytes <= SMALL_BYTES || is_old || self.partials.len() > MAX_PARTIALS
     }
 
     /// Writes the changed partials, each on condition of the version that was read, and then the checkpoint. How many.
@@ -145,7 +152,7 @@ impl Folding {
         // Refused: an earlier try of ours, or another follower that is as far. Partials of ours would have been refused first.
         retry(setup.jitter, deadline, put).await?;
         self.stored = checkpoint.entry;
-        self.written_at = Instant::now();
+        self.unwritten_since_ms = None;
         if self.partials.len() > MAX_PARTIALS {
             self.partials.clear();
         }
@@ -204,8 +211,10 @@ async fn write_partial<S: PartialStore>(
     let record = folded.partial.encode();
     let now_ms = setup.clock.now_ms();
     let expires_s = expiry_s(&setup.table.deployment, record.date, now_ms, PARTIAL_TTL_DAYS);
-    let write = setup.store.write_partial(setup.table.id, &record, read, Stamp { now_ms, expires_s });
-    match answer_by(deadline, write).await? {
+    let stamp = Stamp { now_ms, expires_s };
+    // A try whose answer was lost may have taken effect: the next one is then refused, and all is read anew.
+    let write = || answer_by(deadline, setup.store.write_partial(setup.table.id, &record, read, stamp));
+    match retry(setup.jitter, deadline, write).await? {
         Put::Written => {
             folded.is_dirty = false;
             folded.bytes = record.bytes();

@@ -1,14 +1,15 @@
 //! The follower of items: events and rejected occurrences for people to look at, then the checkpoint.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::Mutex;
 
 use futures_util::{StreamExt as _, stream};
 use headcount_core::calendar::day_of;
 use headcount_core::deployment::TableId;
+use headcount_core::hash::hash128;
 use headcount_core::ip_policy::IpPolicy;
-use headcount_core::keys::Follower;
+use headcount_core::keys::{Follower, ItemKey};
 use headcount_core::limits::{EVENT_TTL_DAYS, REJECTED_TTL_DAYS};
 use headcount_core::origin::{Origin, SequenceNumber, Source};
 use headcount_core::record::refused;
@@ -19,7 +20,7 @@ use headcount_runtime::telemetry;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{Checkpoint, EventItem, RejectedItem};
 use headcount_store::traits::{FollowStore, ItemStore, MAX_BATCH_WRITES};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::answer::answer_by;
 use crate::appended::Appended;
@@ -30,6 +31,23 @@ use crate::setup::{Followed, Setup};
 
 /// Batched writes that are under way at once.
 pub const BATCHES_IN_FLIGHT: usize = 8;
+
+/// How old the oldest entry that is not followed must be before the aggregator takes a source over: until then the consumer is
+/// expected to do it.
+pub const TAKEN_OVER_AFTER_MS: i64 = 2 * 60 * 1_000;
+
+/// What to do about entries that were appended longer ago than [`TAKEN_OVER_AFTER_MS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backlog {
+    /// The aggregator follows them. Two that write the same items spend twice the write units, and a table that is short of
+    /// them would never catch up.
+    Leave,
+    /// Follow them as well.
+    Follow,
+}
+
+/// What is kept free of a run's time for its checkpoint, which a table short of write units may throttle for a while as well.
+const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
 
 /// Which items are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +69,25 @@ impl Default for ItemOptions {
 pub struct Items {
     options: ItemOptions,
     positions: Mutex<HashMap<Source, (TableId, Checkpoint)>>,
+    unfinished: Mutex<HashMap<Source, Unfinished>>,
 }
+
+/// An entry whose items were written in part. What is confirmed is not written again, or a table that is short of write units
+/// would take the same items run after run and never finish an entry.
+#[derive(Debug)]
+struct Unfinished {
+    table: TableId,
+    entry: u64,
+    written: Written,
+}
+
+/// Hashes of the keys of one entry's items that the table confirmed: at most 16 bytes for each event of an entry.
+type Written = HashSet<u128>;
 
 impl Items {
     /// A follower that knows no checkpoint yet.
     pub fn new(options: ItemOptions) -> Self {
-        Self { options, positions: Mutex::default() }
+        Self { options, positions: Mutex::default(), unfinished: Mutex::default() }
     }
 
     /// Follows the log of `source` until its end or until `deadline`; `fresh` and `tail` as of
@@ -64,35 +95,55 @@ impl Items {
     ///
     /// # Errors
     ///
-    /// [`FollowError`]: where it stopped. Items of an entry may be written in part; they are written again, alike.
+    /// [`FollowError`]: where it stopped. Items of an entry may be written in part; another process writes them
+    /// again, alike.
     pub async fn follow<S: FollowStore>(
         &self,
         setup: Setup<'_, S>,
         source: &Source,
         fresh: &[Appended<'_>],
         tail: Option<u64>,
+        backlog: Backlog,
         deadline: Instant,
     ) -> Result<Followed, FollowError> {
         let known = self.positions.lock().expect("no holder of the lock panics").remove(source);
         let known = known.filter(|(table, _)| *table == setup.table.id).map(|(_, checkpoint)| checkpoint);
+        // Entries between what is known and what was just appended are another process's, which wrote their items already:
+        // the table is asked first, which costs less than writing them again.
+        let next = fresh.first().map(|fresh| fresh.entry).or(tail.map(|tail| tail + 1));
+        let known = known.filter(|checkpoint| next.is_some_and(|next| checkpoint.entry + 1 >= next));
         let stored = if let Some(checkpoint) = known {
             Some(checkpoint)
         } else {
             let read = || setup.store.read_checkpoint(setup.table.id, Follower::Items, source);
             retry(setup.jitter, deadline, || answer_by(deadline, read())).await?
         };
+        let unfinished = self.unfinished.lock().expect("no holder of the lock panics").remove(source);
+        let unfinished = unfinished.filter(|unfinished| unfinished.table == setup.table.id);
+        let now = Instant::now();
+        // What is written must still be noted, or the next run would write it again.
+        let left = deadline.saturating_duration_since(now);
+        let put_until = now + left.saturating_sub(CHECKPOINT_TIME.min(left / 4));
         let mut run = Run {
             setup,
             options: self.options,
             source,
+            backlog,
+            put_until,
             deadline,
             stored: stored.as_ref().map_or(0, |stored| stored.entry),
             reached: stored,
+            unfinished: unfinished.map_or((0, Mutex::default()), |one| (one.entry, Mutex::new(one.written))),
             followed: Followed::default(),
         };
         let mut entries = Entries::new(setup.log, source, fresh, tail);
         // What was finished before a failure is kept as such.
         let walked = run.walk(&mut entries).await;
+        if walked.is_err() {
+            let written = std::mem::take(&mut *run.unfinished.1.lock().expect("no holder of the lock panics"));
+            let unfinished = Unfinished { table: setup.table.id, entry: run.unfinished.0, written };
+            self.unfinished.lock().expect("no holder of the lock panics").insert(source.clone(), unfinished);
+        }
         run.write_checkpoint().await?;
         walked?;
         let Run { reached, mut followed, .. } = run;
@@ -114,28 +165,36 @@ struct Run<'a, S> {
     setup: Setup<'a, S>,
     options: ItemOptions,
     source: &'a Source,
+    backlog: Backlog,
+    put_until: Instant,
     deadline: Instant,
     /// The entry of the table's checkpoint.
     stored: u64,
     /// The last entry whose items are all written.
     reached: Option<Checkpoint>,
+    /// The entry that is at work, and its items that are written.
+    unfinished: (u64, Mutex<Written>),
     followed: Followed,
 }
 
 impl<S: FollowStore> Run<'_, S> {
     async fn walk(&mut self, entries: &mut Entries<'_>) -> Result<(), FollowError> {
         loop {
-            if Instant::now() >= self.deadline {
+            if Instant::now() >= self.put_until {
                 self.followed.is_behind = true;
                 return Ok(());
             }
             let after = self.reached.as_ref().map_or(0, |reached| reached.entry);
-            match entries.next(after, self.deadline).await? {
+            match entries.next(after, self.put_until).await? {
                 Next::None => return Ok(()),
                 Next::InMemory(entry) => self.put(entry).await?,
                 Next::InLog(number) => {
-                    let read = entries.read(number, self.deadline).await?;
+                    let read = entries.read(number, self.put_until).await?;
                     match read.as_ref().map_err(EntryError::clone).and_then(super::entries::ReadEntry::content) {
+                        Ok(entry) if self.leaves(&entry) => {
+                            self.followed.is_behind = true;
+                            return Ok(());
+                        }
                         Ok(entry) => self.put(&entry).await?,
                         Err(damage) => {
                             let last = self.reached.take().map_or_else(|| SequenceNumber::from(0), |one| one.last);
@@ -149,12 +208,22 @@ impl<S: FollowStore> Run<'_, S> {
         }
     }
 
+    /// Whether somebody else follows this entry.
+    fn leaves(&self, entry: &Appended<'_>) -> bool {
+        let age_ms = self.setup.clock.now_ms().saturating_sub(entry.appended_ms);
+        self.backlog == Backlog::Leave && age_ms > TAKEN_OVER_AFTER_MS
+    }
+
     /// Writes the items of an entry.
     async fn put(&mut self, entry: &Appended<'_>) -> Result<(), FollowError> {
         let Setup { store, jitter, .. } = self.setup;
+        if self.unfinished.0 != entry.entry {
+            self.unfinished = (entry.entry, Mutex::default());
+        }
+        let written = &self.unfinished.1;
         let mut rejected = self.rejected_items(entry);
         if self.options.event_items {
-            let put = put_all(store, self.event_items(entry), jitter, self.deadline).await?;
+            let put = put_all(store, self.event_items(entry), written, jitter, self.put_until).await?;
             self.followed.writes += put.requests;
             self.followed.refused += put.refused.len() as u64;
             for (item, detail) in put.refused {
@@ -163,13 +232,13 @@ impl<S: FollowStore> Run<'_, S> {
                 rejected.push(self.refused_item(entry, &item, &detail));
             }
         }
-        let put = put_all(store, rejected, jitter, self.deadline).await?;
+        let put = put_all(store, rejected, written, jitter, self.put_until).await?;
         // What the table does not even take as a rejected payload is kept by its reasons alone.
         let bare = put.refused.into_iter().map(|(mut item, _)| {
             item.rejection.payload = Payload::Withheld;
             item
         });
-        let again = put_all(store, bare.collect(), jitter, self.deadline).await?;
+        let again = put_all(store, bare.collect(), written, jitter, self.put_until).await?;
         self.followed.writes += put.requests + again.requests;
         self.reached = Some(Checkpoint { entry: entry.entry, last: entry.last.clone() });
         Ok(())
@@ -245,33 +314,53 @@ struct PutItems<T> {
 
 /// What can be put in batches.
 trait Item: Send + Sync + Sized {
+    fn key(&self) -> ItemKey;
+
+    fn key_hash(&self) -> u128 {
+        let ItemKey { pk, sk } = self.key();
+        hash128(format!("{pk}\n{sk}").as_bytes())
+    }
+
     /// Puts a batch; whether each was written.
     fn put<S: ItemStore>(store: &S, items: &[Self]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
 }
 
 impl Item for EventItem<'_> {
+    fn key(&self) -> ItemKey {
+        Self::key(self)
+    }
+
     fn put<S: ItemStore>(store: &S, items: &[Self]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send {
         store.put_events(items)
     }
 }
 
 impl Item for RejectedItem {
+    fn key(&self) -> ItemKey {
+        Self::key(self)
+    }
+
     fn put<S: ItemStore>(store: &S, items: &[Self]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send {
         store.put_rejected(items)
     }
 }
 
-/// Puts all items in batches, trying again what was not written.
+/// Puts all items in batches but those that are `written`, trying again what was not.
 async fn put_all<T: Item, S: ItemStore>(
     store: &S,
-    items: Vec<T>,
+    mut items: Vec<T>,
+    written: &Mutex<Written>,
     jitter: &Jitter,
     deadline: Instant,
 ) -> Result<PutItems<T>, StoreError> {
+    {
+        let written = written.lock().expect("no holder of the lock panics");
+        items.retain(|item| written.is_empty() || !written.contains(&item.key_hash()));
+    }
     let mut batches = Vec::with_capacity(items.len().div_ceil(MAX_BATCH_WRITES));
     let mut items = items.into_iter().peekable();
     while items.peek().is_some() {
-        batches.push(put_batch(store, items.by_ref().take(MAX_BATCH_WRITES).collect(), jitter, deadline));
+        batches.push(put_batch(store, items.by_ref().take(MAX_BATCH_WRITES).collect(), written, jitter, deadline));
     }
     let mut all = PutItems { requests: 0, refused: Vec::new() };
     let mut batches = stream::iter(batches).buffered(BATCHES_IN_FLIGHT);
@@ -286,6 +375,7 @@ async fn put_all<T: Item, S: ItemStore>(
 async fn put_batch<T: Item, S: ItemStore>(
     store: &S,
     mut open: Vec<T>,
+    noted: &Mutex<Written>,
     jitter: &Jitter,
     deadline: Instant,
 ) -> Result<PutItems<T>, StoreError> {
@@ -299,7 +389,13 @@ async fn put_batch<T: Item, S: ItemStore>(
                 done.requests += 1;
                 let before = open.len();
                 let mut written = written.into_iter();
-                open.retain(|_| !written.next().unwrap_or(false));
+                open.retain(|item| {
+                    let is_written = written.next().unwrap_or(false);
+                    if is_written {
+                        noted.lock().expect("no holder of the lock panics").insert(item.key_hash());
+                    }
+                    !is_written
+                });
                 if before - open.len() == asked {
                     attempt = 0;
                     continue;

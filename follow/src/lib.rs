@@ -25,5 +25,5 @@ mod folding;
 pub use appended::Appended;
 pub use error::FollowError;
 pub use figures::Figures;
-pub use items::{ItemOptions, Items};
+pub use items::{Backlog, ItemOptions, Items};
 pub use setup::{Followed, Setup, Table};

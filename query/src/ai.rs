@@ -37,6 +37,8 @@ pub struct AiReport {
     pub cost_per_user: Option<f64>,
     /// By model, the most expensive first.
     pub models: Vec<Model>,
+    /// Whether a day has more names of a kind than are counted exactly: counts of names are lower bounds.
+    pub names_approximate: bool,
     /// Of each day, in order.
     pub days: Vec<AiDay>,
 }
@@ -101,6 +103,7 @@ pub async fn get_ai_usage<S: QueryStore>(deps: &Deps<S>, range: Range) -> Result
             users_error: UsersError::of(&total),
             cost_per_user: (total.active_users > 0).then(|| all.total_cost / total.active_users as f64),
             models,
+            names_approximate: total.estimate.names_approximate,
             days: days.collect(),
         })
     })

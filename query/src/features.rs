@@ -27,6 +27,8 @@ pub struct FeatureUsage {
     pub features: Vec<NamedCount>,
     /// What was made, by type, the most frequent first.
     pub content: Vec<NamedCount>,
+    /// Whether a day has more names of a kind than are counted exactly: counts of names are lower bounds.
+    pub names_approximate: bool,
     /// Of each day, in order.
     pub days: Vec<FeatureDay>,
 }
@@ -76,6 +78,7 @@ pub async fn get_feature_usage<S: QueryStore>(deps: &Deps<S>, range: Range) -> R
             total: sum.feature_usage.values().sum(),
             features: ranked(&sum.feature_usage),
             content: ranked(&sum.content_created.by_type),
+            names_approximate: sum.estimate.names_approximate,
             days: days.collect(),
         })
     })

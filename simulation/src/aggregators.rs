@@ -132,7 +132,7 @@ pub(crate) fn quiet(world: &World, store: MemoryStore) -> Deps<MemoryStore> {
     deps(world, log, store, 1)
 }
 
-fn deps<S: AggregatorStore>(world: &World, log: Log, store: S, seed: u64) -> Deps<S> {
+pub(crate) fn deps<S: AggregatorStore>(world: &World, log: Log, store: S, seed: u64) -> Deps<S> {
     let time = world.time;
     let settings = Settings {
         lateness_ms: world.rules.lateness_ms,

@@ -32,8 +32,8 @@ pub(crate) struct Sandbox {
     number: u64,
     /// Which table it was started for: a restored one is another.
     table: u64,
-    process: Process,
-    deps: Deps<FaultyStore>,
+    pub(crate) process: Process,
+    pub(crate) deps: Deps<FaultyStore>,
     /// When it handled records last, milliseconds since the epoch.
     rested_ms: Mutex<i64>,
 }
@@ -294,7 +294,7 @@ impl Run {
 }
 
 impl Work {
-    fn batch(&self) -> Batch {
+    pub(crate) fn batch(&self) -> Batch {
         let records = self.records.iter().map(|record| batch::Record {
             sequence: record.sequence.into(),
             arrived_ms: record.arrived_ms,
@@ -375,7 +375,13 @@ fn sandbox(world: &World, caller: Caller, work: &Work, random: &mut fastrand::Rn
     new
 }
 
-fn start(world: &World, number: u64, process: Process, is_history: bool, random: &mut fastrand::Rng) -> Sandbox {
+pub(crate) fn start(
+    world: &World,
+    number: u64,
+    process: Process,
+    is_history: bool,
+    random: &mut fastrand::Rng,
+) -> Sandbox {
     let table = world.table();
     // No two machines' clocks are alike.
     let (time, skew_ms) = (world.time, random.i64(-2_000..2_000));

@@ -11,6 +11,7 @@
 //! assert_eq!(report.digest, run(&Scenario::of_seed(7), false).digest);
 //! ```
 
+pub mod incident;
 pub mod scenario;
 pub mod shrink;
 pub mod tally;
@@ -65,32 +66,39 @@ pub struct Report {
 
 /// Lives through one world.
 pub fn run(scenario: &Scenario, keep_history: bool) -> Report {
-    // The consumer decodes on rayon's threads: here on the one that everything else runs on.
-    let pool = ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be had");
-    pool.install(|| live(scenario, keep_history))
+    let lived = on_virtual_time(async || {
+        let world = World::new(scenario, keep_history);
+        let ended = timeout(LONGEST, world::live(&world)).await.is_ok();
+        if !ended {
+            world.mismatch("the world does not come to an end".to_owned());
+        }
+        world.report()
+    });
+    lived.unwrap_or_else(|panic| Report {
+        mismatches: vec![panic],
+        tally: Tally::default(),
+        digest: 0,
+        history: Vec::new(),
+    })
 }
 
-fn live(scenario: &Scenario, keep_history: bool) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime without input and output can always be made");
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(async {
-            let world = World::new(scenario, keep_history);
-            let ended = timeout(LONGEST, world::live(&world)).await.is_ok();
-            if !ended {
-                world.mismatch("the world does not come to an end".to_owned());
-            }
-            world.report()
-        })
-    }));
-    lived.unwrap_or_else(|panic| {
+/// Runs it on one thread, whose clock jumps to the next moment at which something happens. An error is what it panicked
+/// with.
+fn on_virtual_time<T: Send>(live: impl AsyncFnOnce() -> T + Send) -> Result<T, String> {
+    // The consumer decodes on rayon's threads: here on the one that everything else runs on.
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be had");
+    let lived = pool.install(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime without input and output can always be made");
+        catch_unwind(AssertUnwindSafe(|| runtime.block_on(live())))
+    });
+    lived.map_err(|panic| {
         let said = panic.downcast_ref::<String>().cloned();
         let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
-        let mismatches = vec![format!("it panicked: {}", said.unwrap_or_default())];
-        Report { mismatches, tally: Tally::default(), digest: 0, history: Vec::new() }
+        format!("it panicked: {}", said.unwrap_or_default())
     })
 }
 

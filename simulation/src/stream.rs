@@ -139,6 +139,11 @@ impl Stream {
         self.shards()[shard].records[from..to].to_vec()
     }
 
+    /// One record, if it is there already.
+    pub(crate) fn record(&self, shard: usize, index: usize) -> Option<Record> {
+        self.shards()[shard].records.get(index).cloned()
+    }
+
     /// How far the first mapping is.
     pub(crate) fn position(&self, shard: usize) -> usize {
         self.shards()[shard].position

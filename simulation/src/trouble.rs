@@ -66,11 +66,11 @@ pub(crate) fn soon() -> Instant {
 }
 
 /// Where an entry lies.
-fn path(source: &Source, entry: u64) -> Path {
+pub(crate) fn path(source: &Source, entry: u64) -> Path {
     Path::from(format!("log/{source}/{entry:012}.ndjson.zst"))
 }
 
-async fn bytes_of(world: &World, path: &Path) -> Option<Bytes> {
+pub(crate) async fn bytes_of(world: &World, path: &Path) -> Option<Bytes> {
     world.bucket.inner().get(path).await.ok()?.bytes().await.ok()
 }
 

@@ -187,6 +187,7 @@ pub(crate) struct Day {
     pub(crate) events: u64,
     pub(crate) duplicates: u64,
     pub(crate) rejected: u64,
+    pub(crate) without_user: u64,
     pub(crate) by_type: BTreeMap<String, u64>,
     pub(crate) by_hour: Vec<u64>,
     pub(crate) features: BTreeMap<String, u64>,
@@ -218,6 +219,7 @@ impl Day {
                 *sum = (sum.0 + 1, sum.1 + tokens, sum.2 + cost_cents * 10_000_000);
             }
         }
+        self.without_user += u64::from(said.user.is_none());
         self.users.extend(said.user.clone());
         let span = self.sessions.entry(said.session.clone()).or_insert((at_ms, at_ms));
         *span = (span.0.min(at_ms), span.1.max(at_ms));

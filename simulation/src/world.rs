@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use headcount_core::limits::MAX_EARLINESS_MS;
 use headcount_core::origin::Source;
 use headcount_testkit::faulty::Faulty;
-use headcount_testkit::faulty::plan::FaultKind;
+use headcount_testkit::faulty::plan::{FaultKind, FaultPlan};
 use headcount_testkit::memory::MemoryStore;
 use headcount_testkit::objects::FaultyObjects;
 use headcount_testkit::objects::plan as objects;
@@ -91,6 +91,20 @@ impl World {
         let first = NaiveDate::from_ymd_opt(2026, 3, 28).unwrap_or_default();
         let params = Params::draw(first, zone, &mut random);
         let lateness_ms = random.i64(2..9) * HOUR_MS;
+        let rules = TimeRules { zone, lateness_ms, earliness_ms: MAX_EARLINESS_MS };
+        let world = Self::build(scenario, params, rules, keeps_history, &mut random);
+        world.replace_table(MemoryStore::with_page_items(random.usize(2..12)));
+        Arc::new(world)
+    }
+
+    /// A world without a table.
+    pub(crate) fn build(
+        scenario: &Scenario,
+        params: Params,
+        rules: TimeRules,
+        keeps_history: bool,
+        random: &mut fastrand::Rng,
+    ) -> Self {
         let (time, weather) = (Time::beginning_at(params.began_ms), Arc::new(Weather::default()));
         let history = Arc::new(History::new(keeps_history));
         let around = Surroundings { weather: Arc::clone(&weather), time, history: Arc::clone(&history) };
@@ -98,11 +112,10 @@ impl World {
         let now = move || DateTime::from_timestamp_millis(time.now_ms()).unwrap_or_default();
         let bucket = FaultyObjects::with_clock(InMemory::new(), faults, now);
         let quiet_bucket = bucket.without_faults();
-        let stream = Stream::new(params.shards, &mut random);
-        let store = MemoryStore::with_page_items(random.usize(2..12));
-        let world = Self {
+        let stream = Stream::new(params.shards, random);
+        Self {
             scenario: scenario.clone(),
-            rules: TimeRules { zone, lateness_ms, earliness_ms: MAX_EARLINESS_MS },
+            rules,
             time,
             weather,
             bucket,
@@ -113,9 +126,7 @@ impl World {
             history,
             tables: Mutex::default(),
             state: Mutex::default(),
-        };
-        world.replace_table(store);
-        Arc::new(world)
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -135,9 +146,15 @@ impl World {
     pub(crate) fn replace_table(&self, store: MemoryStore) {
         let around =
             Surroundings { weather: Arc::clone(&self.weather), time: self.time, history: Arc::clone(&self.history) };
+        let number = 1 + self.tables().len() as u64;
+        let faults = TableFaults::new(number, &self.scenario, self.params.table_roughness, around);
+        self.use_table(store, faults);
+    }
+
+    /// From now on this table is in use, with faults of its own.
+    pub(crate) fn use_table(&self, store: MemoryStore, faults: impl FaultPlan + 'static) {
         let mut tables = self.tables();
         let number = 1 + tables.len() as u64;
-        let faults = TableFaults::new(number, &self.scenario, self.params.table_roughness, around);
         let faulty = Faulty::new(store.clone(), faults);
         tables.push(Table { number, store, faulty });
     }

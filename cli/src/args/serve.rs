@@ -85,6 +85,10 @@ pub(crate) struct Serve {
     /// What is kept of addresses: keep, truncate (to /24 or /48) or drop
     #[arg(long, value_name = "POLICY", default_value = "keep")]
     pub(crate) ip_policy: IpPolicy,
+    /// User ids that name nobody, comma-separated, case-insensitive; their events count for no user. A lone comma is none
+    /// [default: the variable `PLACEHOLDER_IDS`, or undefined, null, NaN, [object Object] and the like]
+    #[arg(long, value_name = "IDS")]
+    pub(crate) placeholder_ids: Option<String>,
     /// Which items to write.
     #[command(flatten)]
     pub(crate) items: ItemArgs,

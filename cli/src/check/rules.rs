@@ -3,10 +3,12 @@
 use headcount_aggregator::config as aggregator;
 use headcount_consumer::config as consumer;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
+use headcount_core::validate::PLACEHOLDER_IDS;
 
 use super::finding::Finding;
 use super::finding::Severity::{BreaksPromise, Note, WastesMoney};
-use super::seen::{Function, Load, Mapping, Seen, Stream};
+use super::seen::{DayEvents, Function, Load, Mapping, Seen, Stream};
+use crate::output::numbers::whole;
 
 /// Write units a second that one key of a table takes, and so the event items of a day
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>).
@@ -26,6 +28,9 @@ const PATIENT_TIMEOUT_S: i64 = 300;
 const SMALL_BATCH: i64 = 1_000;
 const SHORT_WINDOW_S: i64 = 5;
 
+/// The share of a day's events from which it is worth knowing that they count for no user.
+const MANY_WITHOUT_USER: f64 = 0.1;
+
 /// Everything that is wrong, what matters most first.
 pub(crate) fn findings(seen: &Seen) -> Vec<Finding> {
     let mut findings = of_stream(&seen.stream);
@@ -36,6 +41,7 @@ pub(crate) fn findings(seen: &Seen) -> Vec<Finding> {
         let consumer = seen.mappings.iter().flatten().map(|mapping| &mapping.function).find(|one| seen.writes(one));
         findings.extend(of_load(*load, &seen.stream, consumer));
     }
+    findings.extend(of_users(&seen.days));
     findings.sort_by_key(|finding| finding.severity);
     findings
 }
@@ -210,9 +216,13 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
         (consumer::EVENT_TYPES, "--event-types"),
         (consumer::LATENESS_DAYS, "--lateness-days"),
         (consumer::STREAM_GENERATION, "--stream-generation"),
+        (consumer::PLACEHOLDER_IDS, "--placeholder-ids"),
     ]
     .into_iter()
-    .filter_map(|(name, option)| Some(format!("{option} {}", function.variable(name)?)))
+    .filter_map(|(name, option)| Some((option, function.variable(name)?)))
+    // The template always sets them; the command knows the same.
+    .filter(|(_, value)| *value != PLACEHOLDER_IDS.join(","))
+    .map(|(option, value)| format!("{option} {}", quoted(value)))
     .collect();
     if !kept.is_empty() {
         findings.push(Finding::new(
@@ -249,6 +259,32 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
     let told = of(other, aggregator::RETENTION_HOURS).unwrap_or_else(|| "24".to_owned());
     differ(aggregator::RETENTION_HOURS, Some(seen.stream.retention_hours.to_string()), Some(told), too_early);
     findings
+}
+
+/// A value as a shell takes it.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@".contains(c);
+    if value.chars().all(is_plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
+}
+
+/// Many events without a user are usual on public pages, and elsewhere a producer that does not know whom it serves.
+fn of_users(days: &[DayEvents]) -> Option<Finding> {
+    let share = |day: &DayEvents| if day.events == 0 { 0.0 } else { day.without_user as f64 / day.events as f64 };
+    if days.iter().all(|day| share(day) <= MANY_WITHOUT_USER) {
+        return None;
+    }
+    let told = |day: &DayEvents| {
+        let percent = share(day) * 100.0;
+        format!("{} of {} on {} ({percent:.1} %)", whole(day.without_user), whole(day.events), day.date)
+    };
+    let told: Vec<String> = days.iter().filter(|day| day.without_user > 0).map(told).collect();
+    Some(Finding::new(
+        Note,
+        format!("many events count for no user: {}", told.join(", ")),
+        "they have only an anonymousId, or a userId that is a placeholder such as undefined: they are in every figure but those of \
+         users",
+        "if they belong to users, correct the userId that the producer sends; PlaceholderIds (PLACEHOLDER_IDS) lists the placeholders",
+    ))
 }
 
 fn of_load(load: Load, stream: &Stream, consumer: Option<&Function>) -> Vec<Finding> {

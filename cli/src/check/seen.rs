@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use headcount_consumer::config::EVENTS_TABLE;
 
 /// All of it, each as far as it could be seen.
@@ -15,6 +16,8 @@ pub(crate) struct Seen {
     /// The aggregator, where it is known which function it is.
     pub(crate) aggregator: Option<Function>,
     pub(crate) load: Option<Load>,
+    /// What yesterday's and today's events tell of users.
+    pub(crate) days: Vec<DayEvents>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +57,15 @@ pub(crate) struct Function {
 pub(crate) struct Load {
     /// Events a second, on average over that hour.
     pub(crate) peak_rate: f64,
+}
+
+/// A day's events, as its figures have them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct DayEvents {
+    pub(crate) date: NaiveDate,
+    pub(crate) events: u64,
+    /// Those that count for no user.
+    pub(crate) without_user: u64,
 }
 
 impl Seen {

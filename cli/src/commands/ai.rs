@@ -3,7 +3,7 @@
 use headcount_query::ai::AiReport;
 use headcount_query::get_ai_usage;
 
-use super::asking::{of_range, percent, print, shown};
+use super::asking::{approximate, of_range, percent, print, shown};
 use crate::args::Ai;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
@@ -20,7 +20,10 @@ const NAME_WIDTH: usize = 40;
 pub(crate) async fn run(args: Ai, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let question = |deps, range| async move { get_ai_usage(&deps, range).await };
     let answer = of_range(&args.range, &args.table, interrupt, question).await?;
-    print(answer, args.format, |report| Ok(vec![head(report), models(report)]))
+    print(answer, args.format, |report| {
+        let tables = [Some(head(report)), Some(models(report)), approximate(report.names_approximate)];
+        Ok(tables.into_iter().flatten().collect())
+    })
 }
 
 fn head(report: &AiReport) -> String {

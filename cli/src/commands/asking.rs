@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use headcount_core::counters::OTHER;
+use headcount_core::limits::MAX_COUNTER_NAMES;
 use headcount_query::csv::{Lines, csv};
 use headcount_query::page::PageRequest;
 use headcount_query::{Deps, QueryError, Range};
@@ -71,6 +73,16 @@ pub(super) fn shown(text: &str, most: usize) -> String {
 pub(super) fn moment(ms: i64) -> String {
     chrono::DateTime::from_timestamp_millis(ms)
         .map_or_else(|| ms.to_string(), |at| at.format("%Y-%m-%d %H:%M:%S%.3fZ").to_string())
+}
+
+/// What is said below names that were too many to be counted exactly.
+pub(super) fn approximate(is_approximate: bool) -> Option<String> {
+    is_approximate.then(|| {
+        format!(
+            "approximate: a day has more than {MAX_COUNTER_NAMES} names of a kind. Where {OTHER} is listed, the most used names are \
+             there and their counts are lower bounds"
+        )
+    })
 }
 
 /// A share as people read it.

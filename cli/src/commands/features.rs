@@ -3,7 +3,7 @@
 use headcount_query::features::{FeatureUsage, NamedCount};
 use headcount_query::get_feature_usage;
 
-use super::asking::{of_range, percent, print, shown};
+use super::asking::{approximate, of_range, percent, print, shown};
 use crate::args::Features;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
@@ -27,7 +27,9 @@ fn tables(usage: &FeatureUsage) -> Vec<String> {
         usage.days.iter().map(|day| day.content.get(name).copied().unwrap_or(0)).collect()
     });
     let head = format!("{} to {}: {} uses of features", usage.from, usage.to, whole(usage.total));
-    vec![head, features.to_string(), content.to_string()]
+    let tables =
+        [Some(head), Some(features.to_string()), Some(content.to_string()), approximate(usage.names_approximate)];
+    tables.into_iter().flatten().collect()
 }
 
 fn table(what: &str, ranked: &[NamedCount], series: impl Fn(&str) -> Vec<u64>) -> Table {

@@ -56,7 +56,7 @@ pub(crate) async fn run(args: Import, interrupt: &Interrupt) -> Result<Ending, F
     let looked = looking.await.map_err(|error| Failure::new(format!("the file was not read ({error})"), "report this"));
     let Some(seen) = looked?? else { return Ok(Ending::Interrupted) };
     let Some(arrived_ms) = seen.newest_ms else {
-        let what = format!("no line of {} tells when it happened", args.file.display());
+        let what = format!("no {} of {} tells when it happened", seen.unit, args.file.display());
         return Err(Failure::new(what, "give each event a timestamp: milliseconds since 1970, or RFC 3339"));
     };
     let days = seen.days_touched(zone, arrived_ms);

@@ -35,10 +35,11 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
     let addr = SocketAddr::new(args.bind, args.port);
     let access = access(addr, args.read_token_file.as_deref())?;
     let event_types = Some(args.event_types.join(","));
-    let own_rules = RuleArgs { event_types, ip_policy: Some(args.ip_policy), placeholder_ids: None };
+    let own_rules = RuleArgs { event_types, ip_policy: Some(args.ip_policy), placeholder_ids: args.placeholder_ids };
     let collector = settings(&args.posting, &own_rules, Some(args.lateness_days))?;
     let lateness_ms = args.lateness_days * DAY_MS;
     let rules = Rules::new(args.event_types, Some(lateness_ms), MAX_EARLINESS_MS, args.ip_policy);
+    let rules = own_rules.with_placeholder_ids(rules.map_err(Failure::said)?)?;
     let machine = Machine::start(MachineOptions {
         data_dir: args.data_dir,
         failures: args.failures,
@@ -49,7 +50,7 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
         table: DEFAULT_TABLE.to_owned(),
         zone: args.zone,
         project: args.project,
-        rules: rules.map_err(Failure::said)?,
+        rules,
         functions: functions(args.lambda)?,
         window: Duration::from_secs(args.window),
         items: args.items.options(),

@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant};
 use super::file::Lines;
 use super::survey::{Survey, is_blank};
 use crate::consumption::{Consumed, append, follow};
+use crate::content::Unit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -44,7 +45,7 @@ pub(crate) async fn import<S: FollowStore>(
     interrupt: &Interrupt,
 ) -> Result<Imported, Failure> {
     let mut imported = Imported::default();
-    let mut progress = Progress::start("importing lines", Some(survey.lines));
+    let mut progress = Progress::start(importing(survey.unit), Some(survey.lines));
     let mut batches = read_ahead(path.to_owned(), survey.source(), survey.content, arrived_ms);
     let outcome = loop {
         let batch = match interrupt.or(batches.recv()).await {
@@ -60,7 +61,7 @@ pub(crate) async fn import<S: FollowStore>(
             Ok(consumed) => {
                 imported.consumed.add(&consumed);
                 if let Some(failed) = &consumed.failed_from {
-                    break Err(Some(stuck(failed.as_str())));
+                    break Err(Some(stuck(survey.unit, failed.as_str())));
                 }
             }
             Err(error) => break Err(Some(Failure::said(error))),
@@ -75,7 +76,7 @@ pub(crate) async fn import<S: FollowStore>(
             let following = follow(deps, &source, Instant::now() + FOLLOW_PATIENCE);
             match interrupt.or(Box::pin(following)).await {
                 Some(Ok(())) => Ok(imported),
-                Some(Err(problem)) => Err(behind(&problem)),
+                Some(Err(problem)) => Err(behind(survey.unit, &problem)),
                 None => Ok(Imported { interrupted: true, ..imported }),
             }
         }
@@ -84,16 +85,23 @@ pub(crate) async fn import<S: FollowStore>(
     }
 }
 
-fn stuck(line: &str) -> Failure {
+fn importing(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Line => "importing lines",
+        Unit::Element => "importing elements",
+    }
+}
+
+fn stuck(unit: Unit, number: &str) -> Failure {
     Failure::new(
-        format!("line {line} and those after it cannot be appended to the event log"),
+        format!("{unit} {number} and those after it cannot be appended to the event log"),
         "check that the log's storage answers, then import the file again: it resumes where it stopped",
     )
 }
 
-fn behind(problem: &str) -> Failure {
+fn behind(unit: Unit, problem: &str) -> Failure {
     Failure::new(
-        format!("all lines are in the event log, but the table is behind it ({problem})"),
+        format!("all {unit}s are in the event log, but the table is behind it ({problem})"),
         "import the file again: nothing is counted twice",
     )
 }

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::file::{Line, Lines, is_of_the_log};
+use crate::content::Unit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -53,6 +54,8 @@ pub(crate) struct RejectedLine {
 /// What a file of history is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Survey {
+    /// What its lines are.
+    pub(crate) unit: Unit,
     /// Lines, blank ones included.
     pub(crate) lines: u64,
     pub(crate) blank: u64,
@@ -135,7 +138,7 @@ pub(crate) fn survey(
     let mut lines = Lines::open(path)?;
     let mut progress = Progress::start("looking at bytes", Some(lines.position().1));
     let looking = Looking { rules, zone, now_ms };
-    let mut survey = Survey::default();
+    let mut survey = Survey { unit: lines.unit(), ..Survey::default() };
     loop {
         let mut group = Vec::new();
         let mut bytes = 0;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::numbers::{cell, decimal};
 
 /// The order of the fields; what is not named here follows in the order of the alphabet.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "activeUsers",
     "dailyActiveUsers",
     "weeklyActiveUsers",
@@ -26,6 +26,7 @@ const ORDER: [&str; 17] = [
     "eventsByHour",
     "rejected",
     "duplicates",
+    "eventsWithoutUser",
 ];
 
 /// The field that heads the columns and is no figure.

@@ -1,5 +1,6 @@
 //! A table that fails: the log goes on, and the table catches up.
 
+use headcount_core::keys::Follower;
 use headcount_core::limits::DAY_MS;
 use headcount_core::rejection::Payload;
 use headcount_testkit::faulty::Faulty;
@@ -153,15 +154,17 @@ async fn two_processes_that_follow_one_source_count_once() {
     check_followed(&world, 6);
 }
 
+/// A record of so many users that the partial is large.
+fn crowd(sequence: u64) -> headcount_consumer::batch::Record {
+    let events: Vec<_> =
+        (0..2_000).map(|n| event(&format!("{sequence}-{n}"), &format!("u{sequence}-{n}"), NOON)).collect();
+    record(sequence, &events)
+}
+
 #[tokio::test(start_paused = true)]
 async fn large_partials_are_written_once_a_minute_and_never_lost() {
     let world = World::new();
     let deps = world.cold();
-    let crowd = |sequence: u64| {
-        let events: Vec<_> =
-            (0..2_000).map(|n| event(&format!("{sequence}-{n}"), &format!("u{sequence}-{n}"), NOON)).collect();
-        record(sequence, &events)
-    };
     for n in 1..=6 {
         run(&deps, 0, &[crowd(n)]).await;
     }
@@ -183,4 +186,73 @@ async fn large_partials_are_written_once_a_minute_and_never_lost() {
     run(&cold, 0, &[crowd(11)]).await;
     let written = world.partial(day(0), &source(0));
     assert_eq!((written.as_of, written.counters.events), (11, 22_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_write_of_a_large_partial_is_not_put_off_for_another_minute() {
+    let world = World::new();
+    run(&world.cold(), 0, &[crowd(1)]).await;
+    run(&world.cold(), 0, &[crowd(2)]).await;
+    tokio::time::advance(headcount_follow::figures::SNAPSHOT_INTERVAL).await;
+    let deps = world.cold_with(failing(&world, Operation::WritePartial, Fault::Throttle));
+    run(&deps, 0, &[crowd(3)]).await;
+    assert_eq!(world.partial(day(0), &source(0)).as_of, 1);
+    // Whatever process comes next finds an entry that is a minute old.
+    run(&world.cold(), 0, &[crowd(4)]).await;
+    assert_eq!(world.partial(day(0), &source(0)).as_of, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_write_of_a_partial_is_tried_again() {
+    let world = World::new();
+    let deps = world.cold_with(failing_once(&world, Operation::WritePartial, Fault::Throttle));
+    run(&deps, 0, &[one(1)]).await;
+    check_followed(&world, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_another_process_wrote_are_not_written_again() {
+    let world = World::new();
+    let table = Faulty::new(world.table.clone(), |_: &Request<'_>| Decision::default());
+    let processes = [0; 3].map(|_| world.cold_with(table.process()));
+    for n in 1..=9 {
+        run(&processes[n as usize % 3], 0, &[one(n)]).await;
+    }
+    check_followed(&world, 9);
+    assert_eq!(table.requests()[&Operation::PutEvents], 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_short_of_units_for_items_leaves_figures_their_time() {
+    let world = World::new();
+    let slow = Faulty::new(world.table.clone(), |request: &Request<'_>| match request.operation {
+        Operation::PutEvents => Decision::fault(Fault::Throttle),
+        // Longer than a table is probed that does not answer.
+        Operation::WriteCheckpoint => {
+            Decision { before: 2 * headcount_consumer::follow::PROBE_TIME, ..Decision::default() }
+        }
+        _ => Decision::default(),
+    });
+    let deps = world.cold_with(slow);
+    for n in 1..=3 {
+        let began = Instant::now();
+        run(&deps, 0, &[one(n)]).await;
+        assert_eq!(world.partial(day(0), &source(0)).as_of, n);
+        assert!(n == 1 || began.elapsed().as_secs() < 2, "items are only probed: {:?}", began.elapsed());
+    }
+    let figures = world.table.all_checkpoints().into_iter().find(|row| row.follower == Follower::Figures);
+    assert_eq!(figures.map(|row| row.checkpoint.entry), Some(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_an_old_backlog_are_left_to_the_aggregator() {
+    let world = World::new();
+    run(&world.cold_with(failing(&world, Operation::PutEvents, Fault::Throttle)), 0, &[one(1)]).await;
+    run(&world.cold(), 0, &[one(2)]).await;
+    check_followed(&world, 2);
+    run(&world.cold_with(failing(&world, Operation::PutEvents, Fault::Throttle)), 0, &[one(3)]).await;
+    tokio::time::advance(std::time::Duration::from_mins(3)).await;
+    run(&world.cold(), 0, &[one(4)]).await;
+    assert_eq!(world.table.all_events().len(), 4, "entries 3 and 4 wait for the aggregator");
+    assert_eq!(world.partial(day(0), &source(0)).as_of, 4, "their figures do not");
 }

@@ -16,7 +16,7 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn events_are_appended_and_counted_on_their_own_days() {
     let world = World::new();
     let records = [

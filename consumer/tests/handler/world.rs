@@ -55,11 +55,13 @@ pub(crate) fn of_bytes(sequence: u64, data: Vec<u8>) -> Record {
 pub(crate) struct World {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) table: MemoryStore,
+    /// A minute after noon of the first day.
+    began: Instant,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { objects: Arc::new(InMemory::new()), table: MemoryStore::new() }
+        Self { objects: Arc::new(InMemory::new()), table: MemoryStore::new(), began: Instant::now() }
     }
 
     pub(crate) fn log(&self) -> Log {
@@ -73,7 +75,7 @@ impl World {
 
     /// The same, with another way to the table.
     pub(crate) fn cold_with<S>(&self, store: S) -> Deps<S> {
-        deps(self.log(), store)
+        deps(self.log(), store, self.began)
     }
 
     /// The source's partial of a day, as it is stored.
@@ -97,7 +99,7 @@ impl World {
     }
 }
 
-pub(crate) fn deps<S>(log: Log, store: S) -> Deps<S> {
+fn deps<S>(log: Log, store: S, began: Instant) -> Deps<S> {
     let settings = Settings {
         rules: Rules::default(),
         zone: None,
@@ -106,7 +108,8 @@ pub(crate) fn deps<S>(log: Log, store: S) -> Deps<S> {
         stream_generation: None,
         items: ItemOptions::default(),
     };
-    Deps::new(log, store, Clock::from_fn(|| NOON + 60_000), Jitter::from_seed(1), settings)
+    let clock = Clock::from_fn(move || NOON + 60_000 + began.elapsed().as_millis() as i64);
+    Deps::new(log, store, clock, Jitter::from_seed(1), settings)
 }
 
 pub(crate) async fn try_run<S: FollowStore>(

@@ -57,6 +57,7 @@ impl DailyMetrics {
                     .unwrap_or_default(),
                 sessions_exact: input.sessions.is_exact(),
                 sources_set_aside: input.sources_set_aside,
+                names_approximate: false,
             },
             is_final: input.is_final,
             ..Figures::default()
@@ -80,6 +81,8 @@ pub(super) fn count(figures: &mut Figures, counters: &Counters) {
     figures.platforms = named(&counters.platforms);
     figures.rejected = counters.rejected;
     figures.duplicates = counters.duplicates;
+    figures.events_without_user = counters.without_user;
+    figures.estimate.names_approximate = counters.is_approximate();
 }
 
 /// The figures of a range of days, in their order: `users` is the union of the days' sketches, `sessions` of their
@@ -107,6 +110,7 @@ pub fn total<'a>(
             users_relative_standard_error: users.relative_standard_error(),
             sessions_exact: sessions.is_exact(),
             sources_set_aside: 0,
+            names_approximate: false,
         },
         is_final: true,
         verified: true,
@@ -137,6 +141,7 @@ fn add_day(sum: &mut Figures, day: &Figures) {
     add(&mut sum.new_signups_24h, day.new_signups_24h);
     add(&mut sum.rejected, day.rejected);
     add(&mut sum.duplicates, day.duplicates);
+    add(&mut sum.events_without_user, day.events_without_user);
     add(&mut sum.content_created.total, day.content_created.total);
     add(&mut sum.errors.total, day.errors.total);
     add(&mut sum.ai_usage.total_requests, day.ai_usage.total_requests);
@@ -160,6 +165,7 @@ fn add_day(sum: &mut Figures, day: &Figures) {
         add_model(sum.ai_usage.by_model.entry(name.clone()).or_default(), used);
     }
     sum.estimate.sources_set_aside = sum.estimate.sources_set_aside.saturating_add(day.estimate.sources_set_aside);
+    sum.estimate.names_approximate |= day.estimate.names_approximate;
     sum.is_final &= day.is_final;
     sum.verified &= day.verified;
 }

@@ -48,6 +48,7 @@ impl DailyMetrics {
             figures.estimate.users_relative_standard_error = 0.0;
             figures.estimate.sessions_exact = true;
             figures.estimate.sources_set_aside = 0;
+            figures.estimate.names_approximate = false;
         } else {
             figures.active_users = figures.active_users.max(exact.users);
             figures.sessions.count = figures.sessions.count.max(exact.sessions.count);

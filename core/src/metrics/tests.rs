@@ -1,6 +1,6 @@
 use super::*;
 use crate::counters::Counters;
-use crate::event::{Event, EventType};
+use crate::event::{ANONYMOUS_PREFIX, Event, EventType};
 use crate::limits::MAX_COUNTER_NAMES;
 use crate::session_sample::SessionSample;
 use crate::user_sketch::UserSketch;
@@ -62,8 +62,9 @@ fn a_day_has_exactly_the_fields_of_its_item() {
         "errors": {"total": 0, "byType": {}},
         "eventsByType": {"page_view": 0, "feature_use": 1, "content_create": 0, "ai_request": 1, "error": 0},
         "eventsByHour": [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        "platforms": {"web": 2}, "rejected": 0, "duplicates": 2,
-        "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "sourcesSetAside": 0},
+        "platforms": {"web": 2}, "rejected": 0, "duplicates": 2, "eventsWithoutUser": 0,
+        "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "sourcesSetAside": 0,
+            "namesApproximate": false},
         "final": false, "verified": false,
     });
     assert_eq!(Value::Object(metrics.to_object()), expected);
@@ -76,6 +77,11 @@ fn a_day_has_exactly_the_fields_of_its_item() {
     stored["aiUsage"]["byModel"]["large"]["tokens"] = json!(5.0);
     stored["eventsByHour"][0] = json!(2.0);
     assert_eq!(DailyMetrics::from_object(&stored).as_ref(), Ok(&metrics), "or the other way round");
+
+    let mut older = stored.clone();
+    older.remove("eventsWithoutUser");
+    older["estimate"].as_object_mut().unwrap().remove("namesApproximate");
+    assert_eq!(DailyMetrics::from_object(&older).as_ref(), Ok(&metrics), "an earlier build did not write these");
 
     let mut short = stored.clone();
     short["eventsByHour"] = json!([1, 2]);
@@ -147,6 +153,44 @@ fn a_range_caps_its_names_again() {
     assert_eq!(sum.feature_usage.len(), MAX_COUNTER_NAMES + 1);
     assert_eq!((sum.feature_usage["f050"], sum.feature_usage["(other)"]), (2, 20));
     assert_eq!(sum.feature_usage.values().sum::<u64>(), 160);
+}
+
+#[test]
+fn events_without_a_user_are_counted_and_summed() {
+    let without =
+        |id: &str| Event { user_id: format!("{ANONYMOUS_PREFIX}{id}").into(), ..event("page_view", json!({})) };
+    let first = day("2026-03-01", &[without("undefined"), without("a"), event("page_view", json!({}))], 1, true);
+    let second = day("2026-03-02", &[without("null")], 1, true);
+    assert_eq!((first.figures.events_without_user, second.figures.events_without_user), (2, 1));
+    let sum = total(&[first, second], &mut UserSketch::new(14).unwrap(), &SessionSample::default());
+    assert_eq!(sum.events_without_user, 3);
+}
+
+#[test]
+fn names_beyond_the_bound_are_told_to_be_approximate() {
+    let used = |n: usize| event("feature_use", json!({"feature": format!("f{n:03}")}));
+    let full: Vec<Event<'_>> = (0..MAX_COUNTER_NAMES).map(used).collect();
+    let beyond: Vec<Event<'_>> = (0..=MAX_COUNTER_NAMES).map(used).collect();
+    let days = [day("2026-03-01", &beyond, 1, true), day("2026-03-02", &full, 1, true)];
+    assert_eq!(days.clone().map(|day| day.figures.estimate.names_approximate), [true, false]);
+    let of = |days: &[DailyMetrics]| {
+        total(days, &mut UserSketch::new(14).unwrap(), &SessionSample::default()).estimate.names_approximate
+    };
+    assert!(of(&days) && !of(&days[1..]), "one day is enough");
+}
+
+#[test]
+fn names_of_several_sources_are_approximate_where_not_all_of_them_are_listed() {
+    let mut sum = Counters::default();
+    for source in 0..2 {
+        let mut counters = Counters::default();
+        for n in 0..60 {
+            let name = format!("{source}-{n}");
+            counters.add(&event("error", json!({"errorType": name})), chrono_tz::UTC);
+        }
+        sum.merge(&counters);
+    }
+    assert!(!sum.is_approximate() && sum.capped().is_approximate());
 }
 
 #[test]

@@ -126,6 +126,11 @@ impl Rules {
         }
     }
 
+    /// The ids that name nobody.
+    pub fn placeholder_ids(&self) -> impl Iterator<Item = &str> {
+        self.placeholders.ids.iter().map(AsRef::as_ref)
+    }
+
     /// Whether a `userId` names nobody.
     pub fn is_placeholder(&self, user_id: &str) -> bool {
         self.placeholders.contain(user_id)

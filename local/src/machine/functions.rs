@@ -98,6 +98,7 @@ fn variables(options: &MachineOptions, log: &Path) -> Result<Vec<(&'static str, 
         IpPolicy::Truncate => "truncate",
         IpPolicy::Drop => "drop",
     };
+    let placeholder_ids: Vec<&str> = rules.placeholder_ids().collect();
     let mut variables = vec![
         (headcount_consumer::config::EVENTS_TABLE, options.table.clone()),
         (headcount_consumer::config::PROJECT, options.project.clone()),
@@ -107,6 +108,11 @@ fn variables(options: &MachineOptions, log: &Path) -> Result<Vec<(&'static str, 
         (headcount_consumer::config::EVENT_ITEMS, options.items.event_items.to_string()),
         (headcount_consumer::config::USER_INDEX, options.items.user_index.to_string()),
         (headcount_consumer::config::EVENT_TYPES, rules.custom_types().collect::<Vec<_>>().join(",")),
+        // An empty variable would be none, and mean the built-in list.
+        (
+            headcount_consumer::config::PLACEHOLDER_IDS,
+            if placeholder_ids.is_empty() { ",".to_owned() } else { placeholder_ids.join(",") },
+        ),
     ];
     if let Some(zone) = options.zone {
         variables.push((headcount_consumer::config::REPORTING_ZONE, zone.name().to_owned()));
@@ -201,7 +207,8 @@ mod tests {
     fn the_programs_are_told_the_rules_and_read_them_back() {
         let rules = |late| {
             let types = vec!["signup".to_owned(), "purchase".to_owned()];
-            Rules::new(types, late, MAX_EARLINESS_MS, IpPolicy::Truncate).unwrap()
+            let rules = Rules::new(types, late, MAX_EARLINESS_MS, IpPolicy::Truncate).unwrap();
+            rules.with_placeholder_ids(["test", "nobody"]).unwrap()
         };
         let zone = Some(chrono_tz::Europe::Berlin);
         let items = ItemOptions { event_items: false, user_index: true };
@@ -226,6 +233,12 @@ mod tests {
             (30, Some("2".to_owned()))
         );
         assert_eq!((consumer.tables.events, consumer.settings.project), (options.table, options.project));
+        let bare = Rules::default().with_placeholder_ids([]).unwrap();
+        let options = MachineOptions { rules: bare.clone(), ..MachineOptions::default() };
+        let bare_told = variables(&options, Path::new("/data/log")).unwrap();
+        let find = |name: &str| bare_told.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let consumer = headcount_consumer::config::Config::read(find).unwrap();
+        assert_eq!(consumer.settings.rules, bare, "no placeholders at all");
         let aggregator = headcount_aggregator::config::Config::read(read).unwrap();
         assert_eq!(aggregator.settings.lateness_ms, 3 * DAY_MS);
         for late in [None, Some(DAY_MS / 2)] {

@@ -10,8 +10,8 @@ use headcount_consumer::batch::Batch;
 use headcount_consumer::deps::Deps;
 use headcount_consumer::handler::{HandleError, respond};
 use headcount_core::origin::Source;
-use headcount_follow::Setup;
 use headcount_follow::figures::Write;
+use headcount_follow::{Backlog, Setup};
 use headcount_store::dynamo::DynamoStore;
 use tokio::sync::RwLock;
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ impl InProcess {
             let tail = self.tail(&source);
             let figures = deps.figures.follow(setup, &source, &[], tail, Write::Always, deadline);
             figures.await.map_err(|error| format!("the figures of {source}: {error}"))?;
-            let items = deps.items.follow(setup, &source, &[], tail, deadline);
+            let items = deps.items.follow(setup, &source, &[], tail, Backlog::Follow, deadline);
             items.await.map_err(|error| format!("the items of {source}: {error}"))?;
         }
         Ok(())

@@ -18,6 +18,8 @@ pub const TRUSTED_PROXIES: &str = "TRUSTED_PROXIES";
 pub const IP_POLICY: &str = "IP_POLICY";
 /// Event types beside the built-in ones, by commas, as the consumer has them.
 pub const EVENT_TYPES: &str = "EVENT_TYPES";
+/// User ids that name nobody, comma-separated, as the consumer has them.
+pub const PLACEHOLDER_IDS: &str = "PLACEHOLDER_IDS";
 /// Days that an event may lie before its arrival, as the consumer has them.
 pub const LATENESS_DAYS: &str = "LATENESS_DAYS";
 
@@ -90,6 +92,12 @@ impl Settings {
         let types = types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let rules = Rules::new(types, Some(lateness_ms), MAX_EARLINESS_MS, ip_policy)
             .map_err(|problem| error(EVENT_TYPES, format!("cannot be used: {problem}")))?;
+        let rules = match set(&variable, PLACEHOLDER_IDS) {
+            Some(ids) => rules
+                .with_placeholder_ids(ids.split(','))
+                .map_err(|problem| error(PLACEHOLDER_IDS, format!("cannot be used: {problem}")))?,
+            None => rules,
+        };
         Ok(Self { keys, origins, proxies, rules })
     }
 }
@@ -120,6 +128,7 @@ mod tests {
             (ALLOWED_ORIGINS, "https://a.test, https://b.test"),
             (IP_POLICY, "truncate"),
             (EVENT_TYPES, "signup, ,trial"),
+            (PLACEHOLDER_IDS, "test"),
             (LATENESS_DAYS, "1"),
         ])
         .unwrap();
@@ -129,13 +138,16 @@ mod tests {
             ("events", IpPolicy::Truncate, Some(DAY_MS))
         );
         assert_eq!(rules.custom_types().collect::<Vec<_>>(), ["signup", "trial"]);
+        assert!(rules.is_placeholder("Test") && !rules.is_placeholder("undefined"));
         assert!(config.settings.keys.allow(Some(KEY)) && !config.settings.keys.allow(None));
     }
 
     #[test]
     fn what_cannot_be_used_is_named() {
+        let long = "x".repeat(300);
         for (set, name) in [
             (vec![], STREAM),
+            (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (PLACEHOLDER_IDS, &*long)], PLACEHOLDER_IDS),
             (vec![(STREAM, "events")], WRITE_KEYS),
             (vec![(STREAM, "events"), (WRITE_KEYS, "short")], WRITE_KEYS),
             (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (ALLOWED_ORIGINS, "a.test")], ALLOWED_ORIGINS),

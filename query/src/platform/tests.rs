@@ -3,6 +3,7 @@ use headcount_core::counters::Counters;
 use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_core::event::{Event, EventType, Object};
 use headcount_core::json::Json;
+use headcount_core::limits::MAX_COUNTER_NAMES;
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
@@ -195,6 +196,30 @@ async fn the_previous_period_is_as_long_and_directly_before() {
     assert_eq!(previous.change.active_users, Some(0.5));
     assert_eq!((previous.change.events, previous.change.ai_cost), (Some(0.5), None));
     assert_eq!(previous.change.total_users, Some(1.0));
+}
+
+#[tokio::test]
+async fn live_lists_say_that_they_are_approximate() {
+    let store = deployed().await;
+    let day = date("2026-06-10");
+    let mut partial = Partial::new(day, Source::shard("events", None, "0").unwrap(), 14).unwrap();
+    let start = day.and_hms_opt(9, 0, 0).unwrap().and_utc().timestamp_millis();
+    for n in 0..=MAX_COUNTER_NAMES {
+        let data = json!({"feature": format!("f-{n}")}).into();
+        let used = Event { event_type: EventType::FeatureUse, event_data: data, ..event("ann", start) };
+        partial.fold(&used, chrono_tz::UTC);
+    }
+    partial.version = 1;
+    store.write_partial(TABLE, &partial.encode(), 0, Stamp { now_ms: NOON, expires_s: 0 }).await.unwrap();
+    store_day(&store, date("2026-06-09"), &["ann"], true).await;
+    let deps = deps(store);
+    let both = Range::new(date("2026-06-09"), day).unwrap();
+    let features = crate::get_feature_usage(&deps, both).await.unwrap();
+    let ai = crate::get_ai_usage(&deps, both).await.unwrap();
+    assert!(features.names_approximate && ai.names_approximate);
+    let metrics = get_platform_metrics(&deps, both, false).await.unwrap();
+    let of_days: Vec<_> = metrics.days.iter().map(|day| day.metrics.figures.estimate.names_approximate).collect();
+    assert_eq!((of_days, metrics.total.estimate.names_approximate), (vec![false, true], true));
 }
 
 #[tokio::test]

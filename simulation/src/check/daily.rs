@@ -126,6 +126,7 @@ fn counters(figures: &Figures, day: &Day, found: &mut Vec<String>) {
     equal(found, "models", &models, &day.models);
     equal(found, "rejected", &figures.rejected, &day.rejected);
     equal(found, "duplicates", &figures.duplicates, &day.duplicates);
+    equal(found, "events without a user", &figures.events_without_user, &day.without_user);
 }
 
 fn sessions(figures: &Figures, day: &Day, found: &mut Vec<String>) {

@@ -1,6 +1,7 @@
 //! Each accepted occurrence is in its source's log exactly once, or was dropped as a duplicate of one that is in the log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use chrono::NaiveDate;
 use headcount_core::event::Event;
@@ -79,11 +80,9 @@ impl OneSource<'_> {
                 found.push(format!("entry {number} of {} does not go on behind the one before", self.source));
                 return;
             }
-            let is_covered = |sequence: &u64| {
-                let sequence = SequenceNumber::from(*sequence);
-                last.as_ref().is_none_or(|last| sequence > *last) && sequence <= *up_to
-            };
-            let covered: Vec<_> = self.delivered.iter().filter(|(sequence, _)| is_covered(sequence)).collect();
+            let number_of = |sequence: &SequenceNumber| sequence.as_str().parse::<u64>().unwrap_or(u64::MAX);
+            let after = last.as_ref().map_or(Bound::Unbounded, |last| Bound::Excluded(number_of(last)));
+            let covered: Vec<_> = self.delivered.range((after, Bound::Included(number_of(up_to)))).collect();
             if let Err(what) = self.compare(logged, &covered) {
                 found.push(format!("entry {number} of {}: {what}", self.source));
                 return;

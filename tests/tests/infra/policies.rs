@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use headcount_core::validate::PLACEHOLDER_IDS;
 use serde_json::{Value, json};
 
 use crate::scripts::root;
@@ -289,6 +290,11 @@ fn write_keys_are_made_by_the_stack_and_stand_in_no_parameter() {
 #[test]
 fn addresses_are_truncated_unless_somebody_decides_otherwise() {
     assert_eq!(Expanded::new().default_of("IpPolicy"), "truncate");
+}
+
+#[test]
+fn placeholder_ids_are_the_built_in_ones_unless_somebody_decides_otherwise() {
+    assert_eq!(Expanded::new().default_of("PlaceholderIds"), PLACEHOLDER_IDS.join(","));
 }
 
 #[test]

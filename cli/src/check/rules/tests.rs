@@ -34,7 +34,13 @@ fn good() -> Seen {
         mappings: Some(vec![mapping]),
         aggregator: Some(Function { name: "shop-aggregator".into(), timeout_s: 900, variables: set(&aggregator) }),
         load: Some(Load { peak_rate: 20.0 }),
+        days: vec![day("2026-03-09", 100), day("2026-03-10", 99)],
     }
+}
+
+/// Of 1,000 events.
+fn day(date: &str, without_user: u64) -> DayEvents {
+    DayEvents { date: date.parse().unwrap(), events: 1_000, without_user }
 }
 
 #[test]
@@ -54,7 +60,7 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
     fn aggregator(seen: &mut Seen, name: &str, value: &str) {
         seen.aggregator.as_mut().unwrap().variables.insert(name.into(), value.into());
     }
-    let cases: [(Severity, &str, Spoil); 28] = [
+    let cases: [(Severity, &str, Spoil); 31] = [
         (BreaksPromise, "ParallelizationFactor is 2", |seen| mapping(seen).parallelization = 2),
         (Note, "MaximumRetryAttempts is 100", |seen| mapping(seen).max_retries = Some(100)),
         (BreaksPromise, "is without a bound", |seen| mapping(seen).max_age_s = None),
@@ -78,6 +84,11 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
         (BreaksPromise, "no event source mapping", |seen| consumer(seen, "EVENTS_TABLE", "other")),
         (Note, "stopped after 60 s", |seen| mapping(seen).function.timeout_s = 60),
         (Note, "headcount redrive", |seen| consumer(seen, "IP_POLICY", "truncate")),
+        (Note, "headcount redrive", |seen| consumer(seen, "PLACEHOLDER_IDS", "test")),
+        (Note, "no user: 100 of 1,000 on 2026-03-09 (10.0 %), 101 of 1,000 on 2026-03-10 (10.1 %)", |seen| {
+            seen.days[1].without_user = 101;
+        }),
+        (Note, "no user: 1,000 of 1,000 on 2026-03-09", |seen| seen.days = vec![day("2026-03-09", 1_000)]),
         (BreaksPromise, "METRICS_TABLE of the aggregator", |seen| aggregator(seen, "METRICS_TABLE", "old")),
         (BreaksPromise, "REPORTING_ZONE of the aggregator", |seen| aggregator(seen, "REPORTING_ZONE", "Asia/Tokyo")),
         (BreaksPromise, "LATENESS_DAYS of the aggregator", |seen| aggregator(seen, "LATENESS_DAYS", "3")),
@@ -104,6 +115,19 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
         let same = found.iter().filter(|other| other.severity < Note).count();
         assert!(same <= 1, "{says}: {found:#?}");
     }
+}
+
+#[test]
+fn a_redrive_is_told_the_placeholders_only_where_they_are_not_the_built_in_ones() {
+    let told = |ids: &str| {
+        let mut seen = good();
+        let variables = &mut seen.mappings.as_mut().unwrap()[0].function.variables;
+        variables.insert("PLACEHOLDER_IDS".into(), ids.into());
+        findings(&seen).into_iter().map(|finding| finding.remedy).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&PLACEHOLDER_IDS.join(",")), Vec::<String>::new());
+    assert_eq!(told("null,test"), ["redrive with --placeholder-ids null,test"]);
+    assert_eq!(told("[object Object],it's"), [r"redrive with --placeholder-ids '[object Object],it'\''s'"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use headcount_core::calendar::day_of;
 use serde::Serialize;
 
 use super::rollup;
+use crate::content::Unit;
 use crate::failure::{Ending, Failure};
 use crate::history::importing::Imported;
 use crate::history::survey::{Marked, RejectedLine, Survey};
@@ -23,6 +24,8 @@ pub(crate) struct Summary {
     file: String,
     /// The source that is this file.
     source: String,
+    /// What is numbered: lines, or the elements of arrays.
+    unit: Unit,
     lines: u64,
     blank: u64,
     /// Events that were appended to the event log.
@@ -55,6 +58,7 @@ impl Summary {
         Self {
             file: file.display().to_string(),
             source: seen.source().to_string(),
+            unit: seen.unit,
             lines: seen.lines,
             blank: seen.blank,
             appended: 0,
@@ -101,7 +105,7 @@ impl Summary {
 /// Prints the summary to standard output, and to standard error what a person should know beside it.
 pub(super) fn print(summary: &Summary, as_json: bool) -> Result<(), Failure> {
     for line in &summary.rejected_lines {
-        output::note(&format!("line {}: {}", line.line, line.problems.join("; ")));
+        output::note(&format!("{} {}: {}", summary.unit, line.line, line.problems.join("; ")));
     }
     for note in notes(summary) {
         output::note(&note);
@@ -112,7 +116,7 @@ pub(super) fn print(summary: &Summary, as_json: bool) -> Result<(), Failure> {
 fn table(summary: &Summary) -> Table {
     let mut table = Table::new(["what", "count"]);
     let mut count = |name: &str, count: u64| table.row([name.to_owned(), whole(count)]);
-    count("lines", summary.lines);
+    count(&format!("{}s", summary.unit), summary.lines);
     if summary.blank > 0 {
         count("  blank", summary.blank);
     }
@@ -129,8 +133,9 @@ fn notes(summary: &Summary) -> Vec<String> {
     let listed = summary.rejected_lines.len();
     if summary.rejected > listed as u64 && listed > 0 {
         notes.push(format!(
-            "{} events were rejected in all; those of the first {listed} lines are shown",
-            whole(summary.rejected)
+            "{} events were rejected in all; those of the first {listed} {}s are shown",
+            whole(summary.rejected),
+            summary.unit
         ));
     }
     if let Some(date) = summary.rejected_on {
@@ -139,11 +144,15 @@ fn notes(summary: &Summary) -> Vec<String> {
         ));
     }
     let marked = |marked: &Marked, what: &str| {
-        marked.first_line.map(|line| format!("{} events {what}, the first on line {line}", whole(marked.events)))
+        let told = |first| format!("{} events {what}, the first in {} {first}", whole(marked.events), summary.unit);
+        marked.first_line.map(told)
     };
     notes.extend(marked(
         &summary.without_event_id,
-        "have no eventId: they are recognized only in an identical file, and count twice if lines before them change",
+        &format!(
+            "have no eventId: they are recognized only in an identical file, and count twice if {}s before them change",
+            summary.unit
+        ),
     ));
     notes.extend(marked(&summary.without_time, "tell no time: they take that of the newest event"));
     notes.extend(marked(
@@ -152,7 +161,8 @@ fn notes(summary: &Summary) -> Vec<String> {
     ));
     if summary.interrupted {
         notes.push(format!(
-            "interrupted after line {}: import the file again to go on, and to aggregate its days",
+            "interrupted after {} {}: import the file again to go on, and to aggregate its days",
+            summary.unit,
             whole(summary.last_line)
         ));
         return notes;

@@ -42,6 +42,15 @@ fn a_file_is_known_by_its_content_its_days_and_its_newest_event() {
 }
 
 #[test]
+fn elements_of_an_array_are_numbered_as_such() {
+    let array = Value::from(vec![event(None, Some(NOW - 5)), event(Some("b"), Some(NOW - 2))]);
+    let printed = serde_json::to_string_pretty(&array).unwrap();
+    let seen = survey_of(&[printed]);
+    assert_eq!((seen.unit, seen.lines, seen.without_id.first_line), (Unit::Element, 2, Some(1)));
+    assert_eq!(survey_of(&[event(Some("a"), Some(NOW)).to_string()]).unit, Unit::Line);
+}
+
+#[test]
 fn what_a_person_should_know_is_marked_with_its_first_line() {
     let lines = [
         String::new(),

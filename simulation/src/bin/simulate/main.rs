@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use headcount_simulation::incident::Incident;
 use headcount_simulation::{Cause, Scenario};
 
 mod campaign;
@@ -22,6 +23,8 @@ mod report;
   cargo xtask simulate --seeds 2000               2,000 worlds that nobody has seen before
   cargo xtask simulate --seeds 50000 --minutes 30 as many as half an hour allows
   cargo xtask simulate --seed 42 --history        one world, line by line
+  cargo xtask simulate --scenario outage          the table is away for ten minutes under load
+  cargo xtask simulate --scenario half-capacity   it takes half of the writes that it needs for two hours
   cargo xtask simulate --mutants                  is each rule that is left out found out?
   cargo xtask simulate --mutants folded-again     this one alone"
 )]
@@ -47,6 +50,19 @@ struct Arguments {
     /// Print of the first world that fails one line: how many worlds it took, its seed, and what is wrong
     #[arg(long, conflicts_with = "history")]
     first: bool,
+    /// Instead of worlds, live through one incident under a steady load and print what was measured: outage (the table
+    /// answers nothing for ten minutes, and the consumer is started cold twice) or half-capacity (for two hours the table
+    /// takes half of the write units that event items need)
+    #[arg(long, value_name = "NAME", value_parser = incident)]
+    #[arg(conflicts_with_all = ["seeds", "minutes", "sends", "without", "history", "first"])]
+    scenario: Option<Incident>,
+}
+
+fn incident(name: &str) -> Result<Incident, String> {
+    Incident::named(name).ok_or_else(|| {
+        let names = Incident::ALL.map(Incident::name);
+        format!("it must be one of {}", names.join(", "))
+    })
 }
 
 fn cause(name: &str) -> Result<Cause, String> {
@@ -65,6 +81,9 @@ fn main() -> ExitCode {
 /// Whether all came out as it must.
 fn run(arguments: &Arguments) -> bool {
     let first = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000_000_000));
+    if let Some(incident) = arguments.scenario {
+        return report::incident(incident, first);
+    }
     if arguments.history {
         return report::one(&scenario(arguments, first));
     }

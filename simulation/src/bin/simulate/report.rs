@@ -1,6 +1,10 @@
 //! What is printed of worlds.
 
+use headcount_simulation::incident::{self, Incident};
 use headcount_simulation::{Kind, Report, Scenario, Tally, run as live};
+
+/// Of what is broken so much is printed: some of it names every event.
+const MAX_BROKEN_CHARS: usize = 400;
 
 /// Lives through one world and prints all that happens in it; whether it came out as it must.
 pub(crate) fn one(scenario: &Scenario) -> bool {
@@ -13,6 +17,19 @@ pub(crate) fn one(scenario: &Scenario) -> bool {
         println!("MISMATCH: {mismatch}");
     }
     report.mismatches.is_empty()
+}
+
+/// Lives through an incident and prints what was measured; whether it came out as it must.
+pub(crate) fn incident(incident: Incident, seed: u64) -> bool {
+    let course = incident::run(incident, seed);
+    for (what, value) in &course.measured {
+        println!("{what:<52}{value:>12}");
+    }
+    for broken in &course.broken {
+        println!("BROKEN: {}", broken.chars().take(MAX_BROKEN_CHARS).collect::<String>());
+    }
+    println!("to live through it again: cargo xtask simulate --scenario {} --seed {seed}", incident.name());
+    course.broken.is_empty()
 }
 
 /// A table of what happened, and how often.

@@ -58,6 +58,26 @@ fn a_good_import_is_fine_and_a_repeated_one_says_so() {
 }
 
 #[test]
+fn elements_of_arrays_are_called_elements() {
+    let seen = Survey {
+        unit: Unit::Element,
+        rejected: 9,
+        listed: vec![RejectedLine { line: 2, problems: vec!["userId is required".into()] }],
+        without_id: Marked { events: 3, first_line: Some(4) },
+        ..seen()
+    };
+    let mut summary = Summary::begin(Path::new("history.json"), &seen, Tz::UTC, NOON);
+    summary.take(&Imported { consumed: Consumed::default(), last_line: 10, interrupted: true });
+    let notes = notes(&summary);
+    assert_eq!(notes[0], "9 events were rejected in all; those of the first 1 elements are shown");
+    assert!(notes[2].ends_with("count twice if elements before them change, the first in element 4"), "{notes:?}");
+    assert!(notes[3].starts_with("interrupted after element 10"), "{notes:?}");
+    let (shown, json) = (table(&summary).to_string(), serde_json::to_value(&summary).unwrap());
+    assert!(shown.contains("elements          10") && !shown.contains("line"), "{shown}");
+    assert_eq!(json["unit"], "element");
+}
+
+#[test]
 fn what_is_not_as_it_should_be_decides_the_ending() {
     let touched = BTreeSet::from(["2026-03-01".parse().unwrap()]);
     let mut rejected = summary(Consumed { rejected: 1, ..Consumed::default() }, false);
