@@ -79,7 +79,7 @@ async fn wrong_counters_are_put_right() {
             partial.counters.add_rejected(1);
         })
         .await;
-    world.roll_up().await;
+    world.roll_up_named(&[DAY]).await;
     assert_ne!(world.figures(DAY), before);
     rebuilt(&world).await;
     assert_eq!(world.figures(DAY), before);
