@@ -97,9 +97,9 @@ async fn the_oldest_is_followed_even_if_time_is_up_after_it() {
         world.pass(60_000);
     }
     world.pass(BEHIND_AFTER_MS);
-    // Each write of a partial takes four minutes.
+    // Each write of a partial takes most of the time that figures have in a light run.
     let plan = |request: &Request<'_>| match request.operation {
-        Operation::WritePartial => Decision { before: Duration::from_mins(3), ..Decision::default() },
+        Operation::WritePartial => Decision { before: Duration::from_secs(30), ..Decision::default() },
         _ => Decision::default(),
     };
     let mut deps = world.deps_over(Faulty::new(world.store.clone(), plan), 1);

@@ -294,7 +294,7 @@ fn addresses_are_truncated_unless_somebody_decides_otherwise() {
 
 #[test]
 fn placeholder_ids_are_the_built_in_ones_unless_somebody_decides_otherwise() {
-    assert_eq!(Expanded::new().default_of("PlaceholderIds"), PLACEHOLDER_IDS.join(","));
+    assert_eq!(*Expanded::new().default_of("PlaceholderIds"), PLACEHOLDER_IDS.join(","));
 }
 
 #[test]
