@@ -74,8 +74,9 @@ pub const MAX_EARLINESS_MS: i64 = 15 * 60 * 1_000;
 /// Milliseconds of a day of 24 hours.
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// Sessions that a day's sample keeps.
-pub const SESSION_SAMPLE_SIZE: usize = 1_024;
+/// Sessions that a day's sample keeps. Their mean duration has a relative standard error of 1.3 % on an ordinary day of
+/// 25,000 sessions; the sample takes about 40 KB of a partial.
+pub const SESSION_SAMPLE_SIZE: usize = 4_096;
 
 /// Precision of a new deployment's user sketches (2^16 registers, standard error 0.41 %).
 pub const DEFAULT_SKETCH_PRECISION: u8 = 16;

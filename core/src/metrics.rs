@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::Object;
+use crate::session_sample::SessionIntervals;
 
 pub use build::{DayInput, total};
 pub use proven::ProofNote;
@@ -44,7 +45,8 @@ pub struct Figures {
     pub weekly_active_users: u64,
     /// Different users of the 30 days that end with the (last) day.
     pub monthly_active_users: u64,
-    /// Mean time from a session's first event to its last, milliseconds.
+    /// Mean time from a session's first event to its last, milliseconds. Session figures are estimates where
+    /// `estimate.sessionsExact` is false.
     pub average_session_duration: f64,
     /// Sessions.
     pub sessions: SessionFigures,
@@ -145,6 +147,8 @@ pub struct Estimate {
     pub users_relative_standard_error: f64,
     /// Whether session figures are exact.
     pub sessions_exact: bool,
+    /// The 95 % confidence intervals of session figures.
+    pub session_intervals: SessionIntervals,
     /// Sources that are not in the figures, because their partials are damaged.
     pub sources_set_aside: u32,
     /// Whether a day has more names of a kind (features, models, errors and so on) than are counted exactly: the most used
@@ -158,6 +162,7 @@ impl Default for Estimate {
         Self {
             users_relative_standard_error: 0.0,
             sessions_exact: true,
+            session_intervals: SessionIntervals::default(),
             sources_set_aside: 0,
             names_approximate: false,
         }

@@ -3,6 +3,12 @@
 import { make } from "./dom.js";
 import * as format from "./format.js";
 
+/** How far an estimate may be off in 95 of 100 cases, as a share of it; nothing where it is exact. */
+const plusMinus = (figure, { low, high }) => {
+  const off = Math.max(high - figure, figure - low);
+  return off > 0 && figure > 0 ? ` ± ${format.share(off / figure)}` : "";
+};
+
 const sum = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
 
 const FIGURES = [
@@ -14,13 +20,26 @@ const FIGURES = [
   },
   { name: "totalUsers", title: "Total users", of: (total) => total.totalUsers },
   { name: "newSignups", title: "New sign-ups", of: (total) => total.newSignups24h },
-  { name: "sessions", title: "Sessions", of: (total) => total.sessions.count },
+  {
+    name: "sessions",
+    title: "Sessions",
+    of: (total) => total.sessions.count,
+    note: ({ total }) => {
+      const error = plusMinus(total.sessions.count, total.estimate.sessionIntervals.count);
+      return error ? `${error.trim()} at most, in 95 of 100 cases` : "exact";
+    },
+  },
   {
     name: "averageSessionDuration",
     title: "Average session",
     of: (total) => total.averageSessionDuration,
     show: format.duration,
-    note: ({ total }) => `median ${format.duration(total.sessions.p50)}, p95 ${format.duration(total.sessions.p95)}`,
+    note: ({ total: { averageSessionDuration, sessions, estimate } }) => {
+      const { averageDuration, p50, p95 } = estimate.sessionIntervals;
+      const average = plusMinus(averageSessionDuration, averageDuration).trim();
+      const median = `median ${format.duration(sessions.p50)}${plusMinus(sessions.p50, p50)}`;
+      return [...(average ? [average] : []), median, `p95 ${format.duration(sessions.p95)}${plusMinus(sessions.p95, p95)}`].join(", ");
+    },
   },
   {
     name: "events",

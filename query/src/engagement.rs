@@ -1,6 +1,7 @@
 //! How many come, how often, and how long they stay.
 
 use chrono::NaiveDate;
+use headcount_core::session_sample::SessionIntervals;
 use headcount_store::traits::QueryStore;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -56,6 +57,8 @@ pub struct Sessions {
     pub p95_ms: u64,
     /// Whether every session was counted, and not a sample.
     pub exact: bool,
+    /// The 95 % confidence intervals of these figures; both ends are the figure itself where it is exact.
+    pub intervals: SessionIntervals,
 }
 
 /// One day of the series.
@@ -127,6 +130,7 @@ fn sessions(figures: &headcount_core::metrics::Figures) -> Sessions {
         median_ms: figures.sessions.p50,
         p95_ms: figures.sessions.p95,
         exact: figures.estimate.sessions_exact,
+        intervals: figures.estimate.session_intervals,
     }
 }
 

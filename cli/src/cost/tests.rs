@@ -65,12 +65,12 @@ fn a_partial_grows_until_it_is_dense_and_full() {
         growing.grow_to(users);
         sizes.push(growing.bytes());
     }
-    assert!(sizes.is_sorted() || sizes[3] < 40_000, "{sizes:?}");
-    assert!(sizes[0] < 1_024 && sizes[3] < 40_000 && sizes[3] == sizes[4], "{sizes:?}");
+    assert!(sizes.is_sorted() || sizes[3] < 48_000, "{sizes:?}");
+    assert!(sizes[0] < 1_024 && sizes[3] < 48_000 && sizes[3] == sizes[4], "{sizes:?}");
     let mut by_default = Growing::new(DEFAULT_SKETCH_PRECISION);
     by_default.grow_to(3_000_000);
     let units = write_units(by_default.bytes() as f64);
-    assert!(units <= 41.0, "{units} units");
+    assert!(units <= 62.0, "{units} units");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_small_partial_is_written_for_each_batch_and_a_large_one_every_minute() {
         assert!((partials.checkpoints_per_event - checkpoints).abs() < 1e-9, "{rate} {window} {bytes}: {partials:?}");
     }
     let mean = Partials::of_day(&load(10.0, 10.0));
-    assert!(mean.units > 1.0 && mean.units < 41.0, "{mean:?}");
+    assert!(mean.units > 1.0 && mean.units < 62.0, "{mean:?}");
 }
 
 #[test]

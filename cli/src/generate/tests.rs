@@ -1,5 +1,6 @@
 //! The generator against its promises.
 
+mod sampled;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -6,7 +6,7 @@ use headcount_core::calendar::{day_of, days, days_before};
 use headcount_core::exact::{ProvenDay, ProvenFigures};
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
 use headcount_core::metrics::{DailyMetrics, Estimate, SessionFigures, total};
-use headcount_core::session_sample::SessionSample;
+use headcount_core::session_sample::{SessionIntervals, SessionSample};
 use headcount_core::user_sketch::UserSketch;
 use headcount_proof::tally::Tally;
 use headcount_query::PlatformMetrics;
@@ -43,7 +43,7 @@ pub(crate) fn figures(folded: &Folded, zone: Tz, now_ms: i64) -> Result<Platform
     total.active_users = united.users();
     total.average_session_duration = sessions.average_ms();
     total.sessions = SessionFigures { count: sessions.count, p50: sessions.p50_ms, p95: sessions.p95_ms };
-    total.estimate = Estimate::default();
+    total.estimate = Estimate { session_intervals: SessionIntervals::exact(&sessions), ..Estimate::default() };
     let (users_error, time_zone) = (UsersError::of(&total), zone.name().to_owned());
     Ok(PlatformMetrics { from, to, today, time_zone, total, users_error, days, previous: None })
 }

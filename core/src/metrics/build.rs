@@ -8,7 +8,7 @@ use super::{AiUsage, Breakdown, DailyMetrics, Estimate, Figures, ModelFigures, S
 use crate::counters::{CappedMap, Counters, ModelUse, OTHER, Weigh};
 use crate::event::EventType;
 use crate::limits::MAX_COUNTER_NAMES;
-use crate::session_sample::SessionSample;
+use crate::session_sample::{SessionEstimates, SessionSample};
 use crate::user_sketch::UserSketch;
 
 /// All that a day's figures are made of.
@@ -41,6 +41,7 @@ pub struct DayInput<'a> {
 impl DailyMetrics {
     /// The figures of a day.
     pub fn of_day(input: &DayInput<'_>) -> Self {
+        let session_figures = input.sessions.figures(input.counters.events);
         let mut figures = Figures {
             active_users: input.users,
             total_users: input.total_users,
@@ -48,14 +49,15 @@ impl DailyMetrics {
             daily_active_users: input.users,
             weekly_active_users: input.weekly_users,
             monthly_active_users: input.monthly_users,
-            average_session_duration: input.sessions.average_duration_ms(),
-            sessions: sessions(input.sessions),
+            average_session_duration: session_figures.average_ms,
+            sessions: sessions(&session_figures),
             estimate: Estimate {
                 // JSON has no other numbers, and the day could not be read again.
                 users_relative_standard_error: Some(input.users_relative_standard_error)
                     .filter(|error| error.is_finite())
                     .unwrap_or_default(),
                 sessions_exact: input.sessions.is_exact(),
+                session_intervals: session_figures.intervals,
                 sources_set_aside: input.sources_set_aside,
                 names_approximate: false,
             },
@@ -97,18 +99,22 @@ pub fn total<'a>(
     let Some(last) = days.last().map(|day| &day.figures) else {
         return DailyMetrics::empty(NaiveDate::MIN).figures;
     };
+    // Every event belongs to a session and to an hour; the sample's sessions cross days, their events add up.
+    let hours = days.iter().flat_map(|day| &day.figures.events_by_hour);
+    let session_figures = sessions.figures(hours.fold(0, |sum, count| u64::saturating_add(sum, *count)));
     let mut sum = Figures {
+        average_session_duration: session_figures.average_ms,
+        sessions: self::sessions(&session_figures),
         active_users: users.estimate().round() as u64,
         total_users: last.total_users,
         weekly_active_users: last.weekly_active_users,
         monthly_active_users: last.monthly_active_users,
-        average_session_duration: sessions.average_duration_ms(),
-        sessions: self::sessions(sessions),
         events_by_type: built_in_types(),
         events_by_hour: vec![0; 24],
         estimate: Estimate {
             users_relative_standard_error: users.relative_standard_error(),
             sessions_exact: sessions.is_exact(),
+            session_intervals: session_figures.intervals,
             sources_set_aside: 0,
             names_approximate: false,
         },
@@ -216,12 +222,8 @@ fn ai(all: &ModelUse, by_model: BTreeMap<String, ModelFigures>) -> AiUsage {
     }
 }
 
-fn sessions(sample: &SessionSample) -> SessionFigures {
-    SessionFigures {
-        count: sample.sessions().round() as u64,
-        p50: sample.percentile_ms(0.50),
-        p95: sample.percentile_ms(0.95),
-    }
+fn sessions(figures: &SessionEstimates) -> SessionFigures {
+    SessionFigures { count: figures.count.round() as u64, p50: figures.p50_ms, p95: figures.p95_ms }
 }
 
 fn dollars(nanos: u128) -> f64 {

@@ -7,6 +7,7 @@ use super::{DailyMetrics, SessionFigures};
 use crate::counters::Counters;
 use crate::exact::{ProvenDay, UsersBy};
 use crate::origin::Source;
+use crate::session_sample::SessionIntervals;
 
 /// What a proof says of a day, beside its figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,7 @@ impl DailyMetrics {
             figures.sessions = SessionFigures { count, p50, p95 };
             figures.estimate.users_relative_standard_error = 0.0;
             figures.estimate.sessions_exact = true;
+            figures.estimate.session_intervals = SessionIntervals::exact(&exact.sessions);
             figures.estimate.sources_set_aside = 0;
             figures.estimate.names_approximate = false;
         } else {

@@ -62,8 +62,10 @@ fn a_day_has_exactly_the_fields_of_its_item() {
         "eventsByType": {"page_view": 0, "feature_use": 1, "content_create": 0, "ai_request": 1, "error": 0},
         "eventsByHour": [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         "platforms": {"web": 2}, "rejected": 0, "duplicates": 2, "eventsWithoutUser": 0,
-        "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "sourcesSetAside": 0,
-            "namesApproximate": false},
+        "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "sourcesSetAside": 0, "namesApproximate": false,
+            "sessionIntervals": {
+            "count": {"low": 1.0, "high": 1.0}, "averageDuration": {"low": 90_000.0, "high": 90_000.0},
+            "p50": {"low": 90_000.0, "high": 90_000.0}, "p95": {"low": 90_000.0, "high": 90_000.0}}},
         "final": false, "verified": false,
     });
     assert_eq!(Value::Object(metrics.to_object()), expected);

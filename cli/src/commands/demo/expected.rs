@@ -88,7 +88,7 @@ mod tests {
             models: BTreeMap::from([("m", ai)]),
             errors: BTreeMap::from([("network", 6)]),
         };
-        let sessions = TrueSessions { count: 1_025, average_ms: 1.5, p50_ms: 1, p95_ms: 2, deviation_ms: 0.5 };
+        let sessions = TrueSessions { count: 4_097, average_ms: 1.5, p50_ms: 1, p95_ms: 2, deviation_ms: 0.5 };
         let truth = DayTruth {
             date: "2026-03-01".parse().unwrap(),
             active_users: 1,
@@ -109,7 +109,7 @@ mod tests {
             ("/newSignups24h", 4.into()),
             ("/totalUsers", 5.into()),
             ("/averageSessionDuration", 1.5.into()),
-            ("/sessions/count", 1_025.into()),
+            ("/sessions/count", 4_097.into()),
             ("/sessions/p95", 2.into()),
             ("/featureUsage/search", 5.into()),
             ("/contentCreated/total", 3.into()),
