@@ -28,9 +28,9 @@ mod survey;
 
 pub use calendar_window::MAX_DATES;
 pub use deps::{Deps, Settings};
-pub use headcount_runtime::compute::Compute;
 pub use error::AggregateError;
 pub use follow::{Following, follow_behind};
+pub use headcount_runtime::compute::Compute;
 pub use prove::{ProofRun, prove_days};
 pub use rebuild::{Rebuild, rebuild};
 pub use roll_up::{RollUp, roll_up};

@@ -106,9 +106,9 @@ async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> 
     };
     let rows = try_join4(reading.dailies(&listed), reading.sketches(&united), reading.partials(&live), totals);
     let (dailies, sketches, partials, totals) = Box::pin(rows).await?;
-    let newer = partials.iter().filter(|(date, records)| {
-        is_newer(records, dailies.get(date).and_then(|row| row.as_ref().as_ref()))
-    });
+    let newer = partials
+        .iter()
+        .filter(|(date, records)| is_newer(records, dailies.get(date).and_then(|row| row.as_ref().as_ref())));
     let newer: Vec<NaiveDate> = newer.map(|(date, _)| *date).collect();
     // It may be later than the partials: then it has all that they have.
     let proofs = Box::pin(reading.proofs(&newer)).await?;

@@ -185,11 +185,7 @@ pub trait ProofStore: Send + Sync {
 
     /// Puts the figures of a proof, whose sources are put. [`Put::Refused`] where what is there has the same number or a larger
     /// one.
-    fn put_proof(
-        &self,
-        table: TableId,
-        proof: &ProvenFigures,
-    ) -> impl Future<Output = Result<Put, StoreError>> + Send;
+    fn put_proof(&self, table: TableId, proof: &ProvenFigures) -> impl Future<Output = Result<Put, StoreError>> + Send;
 }
 
 /// Single items for people to look at.

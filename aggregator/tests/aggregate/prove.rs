@@ -64,7 +64,12 @@ async fn a_proof_makes_the_days_figures_exact() {
 async fn what_comes_after_a_proof_is_added_to_it() {
     let world = world_with_a_duplicate().await;
     world.prove_day().await;
-    world.deliver(&source(1), &[page_view("e5", "eve", world.at(DAY, 10)), feature_use("e6", "export", 1 + world.at(DAY, 9))]).await;
+    world
+        .deliver(
+            &source(1),
+            &[page_view("e5", "eve", world.at(DAY, 10)), feature_use("e6", "export", 1 + world.at(DAY, 9))],
+        )
+        .await;
     // A source that the proof does not know.
     world.deliver(&source(2), &[page_view("e7", "eve", world.at(DAY, 11))]).await;
     world.roll_up().await;

@@ -66,7 +66,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     ensure!(counted == events - events / 100, "{counted} events were counted, one in a hundred was sent twice");
     let peak = super::aggregator::memory("VmHWM")? / 1024.0;
     let millions = events as f64 / 1e6;
-    print("prove/cpu", &format!("CPU to prove a day of {millions} million events"), "s", seconds, json!(millions * 2.0));
+    print(
+        "prove/cpu",
+        &format!("CPU to prove a day of {millions} million events"),
+        "s",
+        seconds,
+        json!(millions * 2.0),
+    );
     print("prove/time", "elapsed meanwhile", "s", elapsed, json!(null));
     print("prove/memory", "peak of the process meanwhile", "MB", peak, json!(memory));
     Ok(())
