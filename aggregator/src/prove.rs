@@ -51,10 +51,7 @@ impl Asked {
     /// What a schedule that comes every hour asks for: all open days in the night, else what is within the budget.
     pub fn scheduled<S>(deps: &Deps<S>) -> Self {
         let zone = deps.settings.zone.unwrap_or(chrono_tz::UTC);
-        match hour_of(zone, deps.clock.now_ms()) == NIGHTLY_HOUR {
-            true => Self::AllOpen,
-            false => Self::WithinBudget,
-        }
+        if hour_of(zone, deps.clock.now_ms()) == NIGHTLY_HOUR { Self::AllOpen } else { Self::WithinBudget }
     }
 }
 
@@ -126,10 +123,8 @@ pub async fn prove_days<S: AggregatorStore>(
     for day in &days {
         day.log();
     }
-    let roll_up = match proven.is_empty() {
-        true => None,
-        false => Some(Box::pin(roll_up_in(&run, following, Some(&proven))).await?),
-    };
+    let roll_up =
+        if proven.is_empty() { None } else { Some(Box::pin(roll_up_in(&run, following, Some(&proven))).await?) };
     Ok(ProofRun { days, roll_up })
 }
 

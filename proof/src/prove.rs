@@ -187,7 +187,7 @@ struct Days {
     precision: u8,
     passes: u64,
     pass: u64,
-    days: BTreeMap<NaiveDate, Day>,
+    by_date: BTreeMap<NaiveDate, Day>,
     seen: SeenEvents,
     /// Ids that are held.
     ids: u64,
@@ -233,7 +233,7 @@ impl Days {
             precision: proving.precision,
             passes,
             pass: 0,
-            days: proving.dates.iter().map(|date| (*date, day())).collect(),
+            by_date: proving.dates.iter().map(|date| (*date, day())).collect(),
             seen: SeenEvents::with_room(0),
             ids: 0,
             source: None,
@@ -250,14 +250,14 @@ impl Days {
         if self.pass > 0 {
             return Ok(());
         }
-        for (date, day) in &mut self.days {
+        for (date, day) in &mut self.by_date {
             day.partial = Some(Partial::new(*date, source.clone(), self.precision)?);
         }
         Ok(())
     }
 
     fn end_source(&mut self) {
-        for day in self.days.values_mut() {
+        for day in self.by_date.values_mut() {
             if let Some(partial) = day.partial.take().filter(|partial| partial.as_of > 0) {
                 day.partials.insert(partial.source.clone(), partial);
             }
@@ -265,7 +265,7 @@ impl Days {
     }
 
     fn events(&self) -> u64 {
-        self.days.values().flat_map(|day| day.partials.values()).map(|partial| partial.counters.events).sum()
+        self.by_date.values().flat_map(|day| day.partials.values()).map(|partial| partial.counters.events).sum()
     }
 
     /// With some more entries of the source, of which those up to `position` count.
@@ -305,7 +305,7 @@ impl Days {
     fn count(&mut self, opened: &[Opened<'_>]) {
         let mut order = Order::default();
         for one in opened {
-            let Some(day) = self.days.get_mut(&one.day.date) else { continue };
+            let Some(day) = self.by_date.get_mut(&one.day.date) else { continue };
             let headcount_log::Day { events, duplicates, rejected } = &one.events;
             if self.pass == 0 {
                 day.first_ms = [day.first_ms, one.appended_ms].into_iter().flatten().min();
@@ -341,7 +341,7 @@ impl Days {
     }
 
     fn note_behind(&mut self, bytes: &DayBytes) {
-        let (Some(day), Some(source)) = (self.days.get_mut(&bytes.date), &self.source) else { return };
+        let (Some(day), Some(source)) = (self.by_date.get_mut(&bytes.date), &self.source) else { return };
         if self.pass == 0 && bytes.counts.events > 0 {
             *day.behind.entry(source.clone()).or_default() += bytes.counts.events;
         }
@@ -350,7 +350,7 @@ impl Days {
     /// An entry whose header cannot be read may have events of any date.
     fn note_damage(&mut self, entry: u64, damage: &EntryError, date: Option<NaiveDate>) {
         let Some(source) = self.source.clone().filter(|_| self.pass == 0) else { return };
-        for (_, day) in self.days.iter_mut().filter(|(known, _)| date.is_none_or(|date| date == **known)) {
+        for (_, day) in self.by_date.iter_mut().filter(|(known, _)| date.is_none_or(|date| date == **known)) {
             day.damaged.push(Unreadable { source: source.clone(), entry, detail: damage.to_string() });
         }
     }
@@ -368,6 +368,6 @@ impl Days {
             let figures = ExactFigures { ids_with_several_times, ..tally.figures() };
             Ok((date, Proven { figures, users, sessions, repeated, partials, behind, damaged, first_ms }))
         };
-        self.days.into_iter().map(day).collect()
+        self.by_date.into_iter().map(day).collect()
     }
 }

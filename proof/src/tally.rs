@@ -203,7 +203,7 @@ struct Names<V> {
     kind: u64,
     /// The number that the next name gets.
     next: u64,
-    names: HashMap<Box<str>, Name<V>>,
+    by_name: HashMap<Box<str>, Name<V>>,
 }
 
 #[derive(Debug)]
@@ -215,7 +215,7 @@ struct Name<V> {
 
 impl<V: Weigh> Names<V> {
     fn of_kind(kind: u64) -> Self {
-        Self { kind, next: 0, names: HashMap::new() }
+        Self { kind, next: 0, by_name: HashMap::new() }
     }
 
     fn add(&mut self, name: &str, value: &V, user: Option<u64>, recent: &mut [u64]) {
@@ -229,16 +229,16 @@ impl<V: Weigh> Names<V> {
     }
 
     fn name(&mut self, name: &str) -> &mut Name<V> {
-        if !self.names.contains_key(name) {
+        if !self.by_name.contains_key(name) {
             self.next += 1;
             let number = self.next << 3 | self.kind;
-            self.names.insert(name.into(), Name { number, value: V::default(), users: Hashes::default() });
+            self.by_name.insert(name.into(), Name { number, value: V::default(), users: Hashes::default() });
         }
-        self.names.get_mut(name).expect("it is there now")
+        self.by_name.get_mut(name).expect("it is there now")
     }
 
     fn merge(&mut self, other: Self) {
-        for (name, theirs) in other.names {
+        for (name, theirs) in other.by_name {
             let ours = self.name(&name);
             ours.value.add(&theirs.value);
             ours.users.extend(theirs.users);
@@ -246,14 +246,14 @@ impl<V: Weigh> Names<V> {
     }
 
     fn counts(&self) -> CappedMap<V> {
-        let counts = self.names.iter().map(|(name, counted)| (name.clone(), counted.value.clone()));
+        let counts = self.by_name.iter().map(|(name, counted)| (name.clone(), counted.value.clone()));
         CappedMap::exact(counts, MAX_EXACT_NAMES)
     }
 
     /// The users of each name that is listed.
     fn users(&self, listed: &CappedMap<V>) -> std::collections::BTreeMap<String, u64> {
         let names = listed.iter().map(|(name, _)| name).filter(|name| *name != OTHER);
-        let users = |name: &str| Some((name.to_owned(), self.names.get(name)?.users.len() as u64));
+        let users = |name: &str| Some((name.to_owned(), self.by_name.get(name)?.users.len() as u64));
         names.filter_map(users).collect()
     }
 }

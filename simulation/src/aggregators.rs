@@ -58,7 +58,7 @@ async fn one(world: &Arc<World>, seed: u64, is_light: bool) {
         world.tell(format_args!("light aggregator {number} ended: {followed:?}"));
         return;
     }
-    if world.params.proves && seed % 3 == 0 {
+    if world.params.proves && seed.is_multiple_of(3) {
         let proved = process.until_crash(prove_days(&deps, &Asked::AllOpen, deadline)).await;
         if let Ok(Ok(run)) = &proved {
             world.count(Kind::Proved, run.days.iter().filter(|day| day.number.is_some()).count() as u64);

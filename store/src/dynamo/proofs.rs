@@ -19,10 +19,8 @@ use crate::traits::ProofStore;
 fn read_source(item: Attributes<'_>, number: u64) -> Result<(Source, ProvenSource), StoreError> {
     let source = keys::parse_proven_source(item.text("SK")?, number);
     let source = source.ok_or_else(|| item.malformed("its key names no source"))?;
-    let raw = match item.has("Counters") {
-        false => None,
-        true => Some(Counters::decode(&item.bytes("Counters")?).map_err(|error| item.malformed(error.to_string()))?),
-    };
+    let decode = |bytes: Vec<u8>| Counters::decode(&bytes).map_err(|error| item.malformed(error.to_string()));
+    let raw = if item.has("Counters") { Some(decode(item.bytes("Counters")?)?) } else { None };
     Ok((source, ProvenSource { entry: item.number("Entry")?, raw }))
 }
 
