@@ -97,8 +97,8 @@ impl<'a> Report<'a> {
         row("read units an event", &|column| decimal(column.usual.units.reads(), 3));
         row("  known users", &|column| decimal(column.usual.units.first_sight, 3));
         row("  roll-up", &|column| decimal(column.usual.units.roll_up, 3));
-        row("prover, MB", &|column| match column.usual.proofs {
-            Proofs { proves_days: false, .. } => "too small".to_owned(),
+        row("prover's memory, MB", &|column| match column.usual.proofs {
+            Proofs { proves_days: false, .. } => "none".to_owned(),
             Proofs { memory_mb, .. } => whole(memory_mb),
         });
         row("reads of proofs a day", &|column| whole(column.usual.proofs.reads.round() as u64));
