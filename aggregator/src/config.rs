@@ -1,5 +1,7 @@
 //! The configuration of the Lambda function, from its environment.
 
+use std::ops::RangeInclusive;
+
 use headcount_core::limits::DAY_MS;
 use headcount_runtime::environment::Environment;
 use headcount_store::dynamo::schema::Tables;
@@ -17,6 +19,21 @@ pub const LATENESS_DAYS: &str = "LATENESS_DAYS";
 pub const RETENTION_HOURS: &str = "RETENTION_HOURS";
 /// Requests that are made at the same time.
 pub const PARALLEL_REQUESTS: &str = "PARALLEL_REQUESTS";
+/// Events of today and yesterday together up to which they are proven during the day.
+pub const PROOF_BUDGET: &str = "PROOF_BUDGET";
+/// Memory of the function in MB. Lambda sets it:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
+pub const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+
+/// The part of the function's memory that a proof may use, in percent: entries that are read and the program itself take the rest.
+pub const PROOF_MEMORY_PERCENT: u64 = 60;
+
+/// Most events that the hourly proofs may be allowed.
+const MAX_PROOF_BUDGET: i64 = 1_000_000_000;
+
+/// Memory that a function of Lambda can have, in MB
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
+const MEMORY_MB: RangeInclusive<i64> = 128..=10_240;
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 
@@ -52,6 +69,12 @@ impl Config {
         if let Some(requests) = environment.number(PARALLEL_REQUESTS, 1..=MAX_PARALLEL_REQUESTS as i64)? {
             settings.parallel_requests = requests as usize;
         }
+        if let Some(events) = environment.number(PROOF_BUDGET, 0..=MAX_PROOF_BUDGET)? {
+            settings.proof_budget = events.unsigned_abs();
+        }
+        if let Some(megabytes) = environment.number(MEMORY_SIZE, MEMORY_MB)? {
+            settings.proof_memory = (megabytes.unsigned_abs() << 20) / 100 * PROOF_MEMORY_PERCENT;
+        }
         Ok(Self { log: follow.log, tables: follow.tables, project: follow.project, settings })
     }
 }
@@ -85,6 +108,8 @@ mod tests {
             (EVENT_ITEMS, "false"),
             (PARALLEL_REQUESTS, "16"),
             (REPORTING_ZONE, "Europe/Berlin"),
+            (PROOF_BUDGET, "0"),
+            (MEMORY_SIZE, "1000"),
         ];
         let config = read(&set).unwrap();
         assert_eq!((&*config.tables.metrics, &*config.log), ("m", "s3://log/prefix"));
@@ -92,6 +117,7 @@ mod tests {
         assert_eq!((settings.lateness_ms, settings.retention_ms), (3 * DAY_MS, 7 * DAY_MS));
         assert_eq!(settings.items, ItemOptions { event_items: false, user_index: true });
         assert_eq!((settings.parallel_requests, settings.zone), (16, Some(Tz::Europe__Berlin)));
+        assert_eq!((settings.proof_budget, settings.proof_memory >> 20), (0, 599));
     }
 
     #[test]
@@ -103,6 +129,8 @@ mod tests {
             (RETENTION_HOURS, "23", "24 to 8760"),
             (RETENTION_HOURS, "a day", "24 to 8760"),
             (PARALLEL_REQUESTS, "65", "1 to 64"),
+            (PROOF_BUDGET, "-1", "0 to 1000000000"),
+            (MEMORY_SIZE, "64", "128 to 10240"),
             (EVENT_ITEMS, "yes", "true or false"),
             (REPORTING_ZONE, "Mars/Olympus", "IANA time zone"),
         ] {

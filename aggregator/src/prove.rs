@@ -12,7 +12,7 @@ use headcount_core::origin::Source;
 use headcount_core::partial::{Partial, PartialRecord};
 use headcount_follow::days::expiry_s;
 use headcount_log::Append;
-use headcount_proof::{Position, Proven, Proving, prove};
+use headcount_proof::{Position, Proven, Proving, ids_at_once, prove};
 use headcount_runtime::retry::retry;
 use headcount_runtime::telemetry;
 use headcount_store::rows::ProvenSourceRow;
@@ -20,7 +20,7 @@ use headcount_store::traits::{AggregatorStore, MAX_BATCH_WRITES};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::calendar_window::{MAX_DATES, Scope, late_ms, today};
+use crate::calendar_window::{MAX_DATES, Scope, is_final, late_ms, today};
 use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::follow::{Care, follow};
@@ -42,16 +42,62 @@ pub enum Asked {
     WithinBudget,
     /// Every day that may take events where something was counted since its proof.
     AllOpen,
+    /// As [`Self::WithinBudget`], but a day again only once its events have grown by a tenth since its proof: each proof reads the
+    /// whole day, and S3 charges for each read.
+    Hourly,
+    /// As [`Self::AllOpen`], but of days before yesterday those with more events than the budget only once they take no more: until
+    /// then, what comes late is added to their proof.
+    Nightly,
 }
 
-/// The hour of the reporting zone's clock in which all open days are proven.
-const NIGHTLY_HOUR: usize = 3;
+/// The hour of the reporting zone's clock in which all open days are proven. No zone's clock skips it, as many skip the second or third
+/// hour when summer time begins.
+const NIGHTLY_HOUR: usize = 4;
+
+/// The part of a day's events by which it must have grown for another hourly proof.
+pub const GROWN: u64 = 10;
+
+/// Passes over the log that a scheduled proof of one day may take: more may not end within the 15 minutes of a Lambda function.
+pub const MAX_SCHEDULED_PASSES: u64 = 2;
 
 impl Asked {
-    /// What a schedule that comes every hour asks for: all open days in the night, else what is within the budget.
+    /// What a schedule that comes every hour asks for.
     pub fn scheduled<S>(deps: &Deps<S>) -> Self {
         let zone = deps.settings.zone.unwrap_or(chrono_tz::UTC);
-        if hour_of(zone, deps.clock.now_ms()) == NIGHTLY_HOUR { Self::AllOpen } else { Self::WithinBudget }
+        if hour_of(zone, deps.clock.now_ms()) == NIGHTLY_HOUR { Self::Nightly } else { Self::Hourly }
+    }
+
+    fn dates<S: AggregatorStore>(&self, run: &Run<'_, S>) -> BTreeSet<NaiveDate> {
+        match self {
+            Self::Dates(dates) => dates.iter().copied().collect(),
+            Self::WithinBudget | Self::Hourly => {
+                let today = today(run.zone(), run.now_ms);
+                BTreeSet::from([days_before(today, 1), today])
+            }
+            Self::AllOpen | Self::Nightly => Scope::new(None, run.zone(), &run.deps.settings, run.now_ms).all,
+        }
+    }
+
+    /// Whether a day that changed since its proof waits for a later run.
+    fn is_put_off<S: AggregatorStore>(
+        &self,
+        run: &Run<'_, S>,
+        date: NaiveDate,
+        events: u64,
+        proof: Option<&ProvenDay>,
+    ) -> bool {
+        let settings = &run.deps.settings;
+        match self {
+            Self::Dates(_) | Self::WithinBudget | Self::AllOpen => false,
+            Self::Hourly => {
+                let proven = proof.map(|proof| proof.proven.figures.counters.events);
+                proven.is_some_and(|proven| events < proven.saturating_add(proven.div_ceil(GROWN)))
+            }
+            Self::Nightly => {
+                let is_recent = date >= days_before(today(run.zone(), run.now_ms), 1);
+                !is_recent && events > settings.proof_budget && !is_final(run.zone(), date, settings, run.now_ms)
+            }
+        }
     }
 }
 
@@ -110,7 +156,7 @@ pub async fn prove_days<S: AggregatorStore>(
         }
         begun => begun?,
     };
-    if *asked == Asked::AllOpen {
+    if *asked == Asked::Nightly {
         metrics::counter!(telemetry::NIGHTLY_PROOFS).increment(1);
     }
     let now = Instant::now();
@@ -137,14 +183,9 @@ struct Chosen {
 
 /// The days to prove, in batches that are read from the log together.
 async fn choose<S: AggregatorStore>(run: &Run<'_, S>, asked: &Asked) -> Result<Vec<Vec<Chosen>>, AggregateError> {
-    let (dates, is_named) = match asked {
-        Asked::Dates(dates) => (dates.iter().copied().collect::<BTreeSet<_>>(), true),
-        Asked::WithinBudget => {
-            let today = today(run.zone(), run.now_ms);
-            (BTreeSet::from([days_before(today, 1), today]), false)
-        }
-        Asked::AllOpen => (Scope::new(None, run.zone(), &run.deps.settings, run.now_ms).all, false),
-    };
+    let (dates, is_named) = (asked.dates(run), matches!(asked, Asked::Dates(_)));
+    let is_scheduled = matches!(asked, Asked::Hourly | Asked::Nightly);
+    let most_events = ids_at_once(run.deps.settings.proof_memory).saturating_mul(MAX_SCHEDULED_PASSES);
     if dates.len() > MAX_DATES {
         return Err(AggregateError::TooManyDates { count: dates.len() });
     }
@@ -161,7 +202,14 @@ async fn choose<S: AggregatorStore>(run: &Run<'_, S>, asked: &Asked) -> Result<V
             continue;
         }
         let events = events_of(&records);
-        if *asked == Asked::WithinBudget {
+        if asked.is_put_off(run, date, events, proof.as_ref()) {
+            continue;
+        }
+        if is_scheduled && events > most_events {
+            tracing::warn!(%date, events, most_events, "a day is too large for a scheduled proof: headcount prove --date {date}");
+            continue;
+        }
+        if matches!(asked, Asked::WithinBudget | Asked::Hourly) {
             if events > budget {
                 continue;
             }

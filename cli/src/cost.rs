@@ -3,6 +3,7 @@
 pub(crate) mod estimate;
 pub(crate) mod observed;
 pub(crate) mod prices;
+pub(crate) mod proofs;
 pub(crate) mod units;
 
 #[cfg(test)]

@@ -10,4 +10,4 @@ pub mod replay;
 pub mod seen;
 pub mod tally;
 
-pub use prove::{Position, ProveError, Proven, Proving, prove};
+pub use prove::{Position, ProveError, Proven, Proving, ids_at_once, prove};

@@ -29,6 +29,11 @@ const ID_BYTES: u64 = 24;
 /// The share of the memory that ids may take: users and sessions take the rest.
 const IDS_SHARE: u64 = 2;
 
+/// Ids that fit into so many bytes of memory: events that one pass over the log can tell apart.
+pub const fn ids_at_once(memory: u64) -> u64 {
+    memory / IDS_SHARE / ID_BYTES
+}
+
 /// Passes over the log, at most.
 const MAX_PASSES: u64 = 64;
 
@@ -131,7 +136,7 @@ pub enum ProveError {
 pub async fn prove(proving: Proving<'_>) -> Result<BTreeMap<NaiveDate, Proven>, ProveError> {
     let Some(span) = Span::of(proving.zone, proving.dates, proving.late_ms) else { return Ok(BTreeMap::new()) };
     let (first, last) = (proving.dates.iter().next(), proving.dates.iter().next_back());
-    let most_ids = (proving.memory / IDS_SHARE / ID_BYTES).max(1);
+    let most_ids = ids_at_once(proving.memory).max(1);
     let mut passes = proving.expected.div_ceil(most_ids).max(1);
     let mut events = proving.expected;
     while passes <= MAX_PASSES {

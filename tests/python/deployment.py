@@ -3,7 +3,7 @@
     deployment.py deploy ENDPOINT STACK BINARIES [NAME=VALUE...] < template.yaml
                                                                     prints the stack's outputs and resources
     deployment.py put ENDPOINT STREAM < records                     one a line: {"key": ..., "data": base64}
-    deployment.py invoke ENDPOINT FUNCTION                          prints what the function answered
+    deployment.py invoke ENDPOINT FUNCTION [EVENT]                  prints what the function answered
     deployment.py secret ENDPOINT NAME                              prints a secret
     deployment.py ask ENDPOINT URL METHOD [NAME=VALUE...] < body    asks a function URL with these headers
     deployment.py spoil ENDPOINT STACK < changes                    of its mapping and table, as the API names them
@@ -34,6 +34,7 @@ LACKING = dict.fromkeys(
 PROGRAMS = {
     "Consumer": "headcount-consumer",
     "Aggregator": "headcount-aggregator",
+    "Prover": "headcount-aggregator",
     "Api": "headcount-dashboard",
     "Collector": "headcount-collector",
 }
@@ -80,10 +81,11 @@ def deploy(endpoint: str, stack: str, binaries: str, *parameters: str) -> dict:
             code = zipped(Path(binaries) / PROGRAMS[name])
             s3.put_object(Bucket=template.CODE_BUCKET, Key=resource["Properties"]["Code"]["S3Key"], Body=code)
     cloudformation = client("cloudformation", endpoint)
+    # As `sam` does it: a template that is handed over in the request has at most 51,200 bytes.
+    s3.put_object(Bucket=template.CODE_BUCKET, Key="template.json", Body=json.dumps(expanded).encode())
     cloudformation.create_stack(
         StackName=stack,
-        # Without blanks: a template that is handed over in the request has at most 51,200 bytes.
-        TemplateBody=json.dumps(expanded, separators=(",", ":")),
+        TemplateURL=f"{endpoint}/{template.CODE_BUCKET}/template.json",
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in pairs(parameters).items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
@@ -126,8 +128,8 @@ def put(endpoint: str, stream: str) -> dict:
     return {"put": len(records)}
 
 
-def invoke(endpoint: str, function: str) -> dict:
-    answer = client("lambda", endpoint).invoke(FunctionName=function, Payload=b"{}")
+def invoke(endpoint: str, function: str, payload: str = "{}") -> dict:
+    answer = client("lambda", endpoint).invoke(FunctionName=function, Payload=payload.encode())
     return {"error": answer.get("FunctionError"), "payload": json.load(answer["Payload"])}
 
 
@@ -152,10 +154,11 @@ def spoil(endpoint: str, stack: str) -> dict:
     functions = client("lambda", endpoint)
     if mapping := changes.get("mapping"):
         functions.update_event_source_mapping(UUID=names["ConsumerStream"], **mapping)
-    if variables := changes.get("aggregator"):
-        told = functions.get_function_configuration(FunctionName=names["Aggregator"])["Environment"]["Variables"]
-        environment = {"Variables": told | variables}
-        functions.update_function_configuration(FunctionName=names["Aggregator"], Environment=environment)
+    for change, name in [("aggregator", "Aggregator"), ("prover", "Prover")]:
+        if variables := changes.get(change):
+            told = functions.get_function_configuration(FunctionName=names[name])["Environment"]["Variables"]
+            environment = {"Variables": told | variables}
+            functions.update_function_configuration(FunctionName=names[name], Environment=environment)
     return {}
 
 
@@ -178,9 +181,11 @@ def describe(endpoint: str, stack: str) -> dict:
         "backups": dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"],
         "mapping": functions.get_event_source_mapping(UUID=names["ConsumerStream"]),
         "aggregator": functions.get_function_configuration(FunctionName=names["Aggregator"]),
+        "prover": functions.get_function_configuration(FunctionName=names["Prover"]),
         "concurrency": functions.get_function_concurrency(FunctionName=names["Aggregator"]),
         "retries": functions.get_function_event_invoke_config(FunctionName=names["Aggregator"], Qualifier="$LATEST"),
         "schedule": client("scheduler", endpoint).get_schedule(Name=names["Schedule"]),
+        "proofs": client("scheduler", endpoint).get_schedule(Name=names["ProofSchedule"]),
         "encryption": bucket.get_bucket_encryption(Bucket=names["FailureBucket"]),
         "private": bucket.get_public_access_block(Bucket=names["FailureBucket"]),
         "alarms": client("cloudwatch", endpoint).describe_alarms()["MetricAlarms"],

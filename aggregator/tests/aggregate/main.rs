@@ -9,6 +9,7 @@ mod final_days;
 mod following;
 mod history;
 mod open_days;
+mod proof_schedule;
 mod prove;
 mod rebuild;
 mod scan;

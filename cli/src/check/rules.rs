@@ -7,7 +7,7 @@ use headcount_core::validate::PLACEHOLDER_IDS;
 
 use super::finding::Finding;
 use super::finding::Severity::{BreaksPromise, Note, WastesMoney};
-use super::seen::{DayEvents, Function, Load, Mapping, Seen, Stream};
+use super::seen::{DayEvents, Function, Load, Mapping, Prover, Seen, Stream};
 use crate::output::numbers::whole;
 
 /// Write units a second that one key of a table takes, and so the event items of a day
@@ -42,6 +42,14 @@ pub(crate) fn findings(seen: &Seen) -> Vec<Finding> {
         findings.extend(of_load(*load, &seen.stream, consumer));
     }
     findings.extend(of_users(&seen.days));
+    if let Prover::Missing(what) = seen.prover {
+        findings.push(Finding::new(
+            Note,
+            format!("the stack has no {what}"),
+            "no day is proven: figures stay live, and nothing compares the table with the event log",
+            "deploy the template again",
+        ));
+    }
     findings.sort_by_key(|finding| finding.severity);
     findings
 }
@@ -178,7 +186,7 @@ fn of_mapping(mapping: &Mapping, stream: &Stream) -> Vec<Finding> {
     findings
 }
 
-/// Whether consumer and aggregator agree, with each other and with the stream.
+/// Whether consumer, aggregator and prover agree, with each other and with the stream.
 fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
     let mut findings = Vec::new();
     if function.timeout_s < PATIENT_TIMEOUT_S {
@@ -189,10 +197,6 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
             "set its Timeout to 300",
         ));
     }
-    let default_lateness = DEFAULT_LATENESS_MS / DAY_MS;
-    let lateness = |function: &Function, name| {
-        function.variable(name).map_or(Some(default_lateness), |days| days.parse::<i64>().ok())
-    };
     let late = lateness(function, consumer::LATENESS_DAYS);
     let default_retention = i64::from(DEFAULT_LOG_RETENTION_DAYS);
     let kept = function.variable(consumer::EVENT_RETENTION_DAYS);
@@ -232,13 +236,29 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
             format!("redrive with {}", kept.join(" ")),
         ));
     }
-    let Some(other) = &seen.aggregator else { return findings };
+    if let Some(aggregator) = &seen.aggregator {
+        findings.extend(of_follower("aggregator", aggregator, function, late, &seen.stream));
+    }
+    if let Prover::Scheduled(prover) = &seen.prover {
+        findings.extend(of_follower("prover", prover, function, late, &seen.stream));
+    }
+    findings
+}
+
+/// Days before its arrival that an event may lie, as a function has it; `None` where that is no number.
+fn lateness(function: &Function, name: &str) -> Option<i64> {
+    function.variable(name).map_or(Some(DEFAULT_LATENESS_MS / DAY_MS), |days| days.parse().ok())
+}
+
+/// Whether a function that follows the log agrees with the consumer and the stream.
+fn of_follower(kind: &str, other: &Function, function: &Function, late: Option<i64>, stream: &Stream) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let mut differ = |what: &str, ours: Option<String>, theirs: Option<String>, why: &str| {
         if ours != theirs {
             let told = |value: Option<String>| value.unwrap_or_else(|| "not set".to_owned());
             findings.push(Finding::new(
                 BreaksPromise,
-                format!("{what} of the aggregator {} is {}, not {}", other.name, told(theirs), told(ours)),
+                format!("{what} of the {kind} {} is {}, not {}", other.name, told(theirs), told(ours)),
                 why,
                 format!("set {what} of both functions to the same"),
             ));
@@ -257,7 +277,7 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
     let too_early = "days close before their last events are in, or stay open for nothing";
     differ(aggregator::LATENESS_DAYS, days(late), days(lateness(other, aggregator::LATENESS_DAYS)), too_early);
     let told = of(other, aggregator::RETENTION_HOURS).unwrap_or_else(|| "24".to_owned());
-    differ(aggregator::RETENTION_HOURS, Some(seen.stream.retention_hours.to_string()), Some(told), too_early);
+    differ(aggregator::RETENTION_HOURS, Some(stream.retention_hours.to_string()), Some(told), too_early);
     findings
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Seen {
     pub(crate) mappings: Option<Vec<Mapping>>,
     /// The aggregator, where it is known which function it is.
     pub(crate) aggregator: Option<Function>,
+    /// The prover, where it is known which function it is.
+    pub(crate) prover: Prover,
     pub(crate) load: Option<Load>,
     /// What yesterday's and today's events tell of users.
     pub(crate) days: Vec<DayEvents>,
@@ -50,6 +52,18 @@ pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) timeout_s: i64,
     pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// What proves days.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Prover {
+    /// Nothing tells, as without a stack.
+    #[default]
+    Unknown,
+    /// The stack has none, or no schedule that starts it: its `what` names what is missing.
+    Missing(&'static str),
+    /// This function, by a schedule.
+    Scheduled(Function),
 }
 
 /// The busiest hour of the last days, as the daily figures have it.

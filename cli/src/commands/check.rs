@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::args::{Check, KINESIS_PORT};
 use crate::check::finding::{Finding, Severity};
 use crate::check::rules::findings;
-use crate::check::seen::Seen;
+use crate::check::seen::{Prover, Seen};
 use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
@@ -31,6 +31,8 @@ struct Names {
     tables: Tables,
     /// Known only of a stack.
     aggregator: Option<String>,
+    /// The prover's name, or what the stack lacks to prove days; known only of a stack.
+    prover: Option<Result<String, &'static str>>,
 }
 
 /// Runs it.
@@ -47,8 +49,12 @@ pub(crate) async fn run(args: Check, interrupt: &Interrupt) -> Result<Ending, Fa
 }
 
 async fn look(args: &Check) -> Result<Vec<Finding>, Failure> {
-    let given =
-        || Names { stream: args.kinesis.stream.clone(), tables: connect::tables(&args.tables), aggregator: None };
+    let given = || Names {
+        stream: args.kinesis.stream.clone(),
+        tables: connect::tables(&args.tables),
+        aggregator: None,
+        prover: None,
+    };
     let aws = connect::options(&args.services, None, KINESIS_PORT);
     let names = match &args.stack {
         Some(stack) => aws::names(&aws, stack).await?,
@@ -63,6 +69,11 @@ async fn look(args: &Check) -> Result<Vec<Finding>, Failure> {
         if let Some(name) = &names.aggregator {
             seen.aggregator = Some(aws::function(&aws, name).await?);
         }
+        seen.prover = match &names.prover {
+            None => Prover::Unknown,
+            Some(Err(lacks)) => Prover::Missing(lacks),
+            Some(Ok(name)) => Prover::Scheduled(aws::function(&aws, name).await?),
+        };
     }
     let connection = connect(&dynamodb).await;
     let reports = compare(&connection, &names.tables, Instant::now() + PATIENCE).await.map_err(Failure::said)?;

@@ -4,6 +4,7 @@ use headcount_core::limits::DEFAULT_LOG_RETENTION_DAYS;
 use serde::Serialize;
 
 use super::prices::Prices;
+use super::proofs::{ITEM_UNITS, Proofs};
 use super::units::{INDEX_COPY, Load, Partials, Units, item_bytes};
 
 /// Hours of a month, as AWS's own calculator has them.
@@ -43,8 +44,13 @@ const LIGHT_RUNS: f64 = 60.0;
 /// Days that the event log keeps its entries.
 const LOGGED_DAYS: f64 = DEFAULT_LOG_RETENTION_DAYS as f64;
 
-/// Bytes of an event in the log, of each byte of its JSON: compressed together with its neighbours. A test measures less.
-pub(crate) const COMPRESSED: f64 = 0.25;
+/// Bytes of an event in the log, of each byte of its JSON: compressed together with its neighbours. A test measures it on generated
+/// events: in batches of 100, and in larger ones.
+pub(crate) const COMPRESSED_SMALL: f64 = 0.15;
+pub(crate) const COMPRESSED_LARGE: f64 = 0.12;
+
+/// Events of a batch from which on it compresses as a large one does.
+pub(crate) const LARGE_BATCH: f64 = 1_000.0;
 
 /// Bytes logged for an invocation: its line, its metrics, and what Lambda itself writes. Assumed.
 const LOGGED: f64 = 2_000.0;
@@ -54,7 +60,7 @@ const LOGGED: f64 = 2_000.0;
 const METRICS: f64 = 26.0;
 
 /// Alarms; one over an expression costs as many as it has metrics.
-const ALARMS: f64 = 17.0;
+const ALARMS: f64 = 24.0;
 
 /// The share of provisioned capacity that is used at the peak.
 const UTILIZATION: f64 = 0.7;
@@ -87,6 +93,7 @@ pub(crate) struct Estimate {
     pub(crate) sources: u32,
     pub(crate) units: Units,
     pub(crate) partials: Partials,
+    pub(crate) proofs: Proofs,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -100,13 +107,15 @@ impl Estimate {
         let load = Load { sources, ..*load };
         let partials = Partials::of_day(&load);
         let units = Units::of(&load, partials);
-        let mut bill = Bill { load: &load, prices, units: &units, lines: Vec::new() };
+        let proofs = Proofs::of(&load);
+        let mut bill = Bill { load: &load, prices, units: &units, proofs: &proofs, lines: Vec::new() };
         bill.stream(stream, extended);
         bill.functions();
         bill.log();
         bill.table(table);
+        bill.proving(table);
         bill.watching();
-        Self { sources, units, partials, lines: bill.lines }
+        Self { sources, units, partials, proofs, lines: bill.lines }
     }
 
     /// Dollars a month.
@@ -120,10 +129,16 @@ impl Estimate {
     }
 }
 
+/// Bytes of the log for a byte of JSON, in batches of so many events.
+pub(crate) fn compressed(events_per_batch: f64) -> f64 {
+    if events_per_batch < LARGE_BATCH { COMPRESSED_SMALL } else { COMPRESSED_LARGE }
+}
+
 struct Bill<'a> {
     load: &'a Load,
     prices: &'a Prices,
     units: &'a Units,
+    proofs: &'a Proofs,
     lines: Vec<Line>,
 }
 
@@ -172,7 +187,7 @@ impl Bill<'_> {
         self.add("Lambda", "consumer, time", work * CONSUMER_GB, "GB seconds", prices.gb_second);
         let time = MONTH_HOURS * (RUN_S + LIGHT_RUNS * LIGHT_RUN_S);
         self.add("Lambda", "aggregator, time", time * AGGREGATOR_GB, "GB seconds", prices.gb_second);
-        let runs = MONTH_HOURS * (1.0 + LIGHT_RUNS) / MILLION;
+        let runs = MONTH_HOURS * (2.0 + LIGHT_RUNS) / MILLION;
         self.add("Scheduler", "hourly and light runs", runs, "million", self.prices.scheduler.invocation_million);
     }
 
@@ -183,7 +198,8 @@ impl Bill<'_> {
         // Each run lists the streams, the shards of each, and what is new in each shard.
         let listings = MONTH_HOURS * LIGHT_RUNS * (2.0 + f64::from(self.load.sources));
         self.add("S3", "listings of the event log", listings / MILLION, "million", prices.put_million);
-        let logged = self.load.events_per_day * LOGGED_DAYS * self.load.event_bytes * COMPRESSED / GB;
+        let compressed = compressed(self.load.events_per_batch());
+        let logged = self.load.events_per_day * LOGGED_DAYS * self.load.event_bytes * compressed / GB;
         self.add("S3", "event log of 90 days", logged, "GB", prices.storage_gb);
     }
 
@@ -221,6 +237,21 @@ impl Bill<'_> {
         // Backups are billed by the size of the table and its local indexes; ours is a global one:
         // https://aws.amazon.com/dynamodb/pricing/on-demand/
         self.add("DynamoDB", "recovery", of_items, "GB", prices.recovery_gb);
+    }
+
+    fn proving(&mut self, capacity: Capacity) {
+        let Proofs { memory_mb, reads, stored, seconds, .. } = *self.proofs;
+        let time = seconds * MONTH_DAYS * memory_mb as f64 / 1_024.0;
+        self.add("Lambda", "prover, time", time, "GB seconds", self.prices.lambda.gb_second);
+        let reads = reads * MONTH_DAYS / MILLION;
+        self.add("S3", "reads of the event log by proofs", reads, "million", self.prices.s3.get_million);
+        let puts = stored * MONTH_DAYS / MILLION;
+        self.add("S3", "proofs", puts, "million puts", self.prices.s3.put_million);
+        // A provisioned table has room for so few.
+        if capacity == Capacity::OnDemand {
+            let units = puts * ITEM_UNITS;
+            self.add("DynamoDB", "writes: proofs", units, "million units", self.prices.dynamodb.write_million);
+        }
     }
 
     fn watching(&mut self) {

@@ -3,6 +3,7 @@ use headcount_follow::ItemOptions;
 
 use super::estimate::{Capacity, Estimate};
 use super::prices::Prices;
+use super::proofs::Proofs;
 use super::units::{DAY_S, Growing, Load, Partials, Units, write_units};
 
 mod measured;
@@ -130,6 +131,39 @@ fn ten_events_a_second_cost_less_than_a_hundred_dollars_recovery_included() {
     // Four sources from the first hour on: more partials, and a price by the hour.
     let on_demand = Estimate::of(&load, &prices, Capacity::OnDemand, Capacity::OnDemand, false);
     assert!(on_demand.sources == 4 && on_demand.total() > estimate.total());
+}
+
+#[test]
+fn proofs_read_what_the_schedule_has_them_read() {
+    // Hourly: today at hours 1 to 11, 13, 15, 17, 19, 21 and 24, 175 / 24 of a day. At night 11 days in batches of 5, and today.
+    let small = Proofs::of(&load(10.0, 10.0));
+    let entries = load(10.0, 10.0).batches_per_day();
+    let night = 4.5 / 24.0;
+    let days = 175.0 / 24.0 + night + (5.0 + night) + (10.0 + night);
+    assert!((small.reads / entries - days).abs() < 1e-6, "{} {days}", small.reads / entries);
+    assert!(small.proves_days && small.memory_mb == 1_769, "{small:?}");
+    // Beyond the budget: today until it is too large, at night yesterday and the day that has closed.
+    let large = Proofs::of(&load(1_000.0, 10.0));
+    let entries = load(1_000.0, 10.0).batches_per_day();
+    let days = 1.0 / 24.0 + night + (1.0 + night) + (10.0 + night);
+    assert!((large.reads / entries - days).abs() < 1e-6, "{} {days}", large.reads / entries);
+    assert!(large.proves_days && large.memory_mb > 6_000, "{large:?}");
+    let huge = Proofs::of(&load(10_000.0, 10.0));
+    assert!(!huge.proves_days && huge.memory_mb == 10_240, "{huge:?}");
+}
+
+/// Dollars a month for figures and the log, at most.
+#[test]
+fn without_event_items_a_month_stays_within_what_the_documents_promise() {
+    let prices = Prices::read(None).unwrap();
+    let items = ItemOptions { event_items: false, user_index: false };
+    for (rate, most) in [(10.0, 30.0), (100.0, 45.0), (1_000.0, 160.0), (10_000.0, 1_500.0)] {
+        let load = Load { event_bytes: 450.0, items, peak: 2.0, ..load(rate, 10.0) };
+        let load = Load { sources: load.shards_needed(), ..load };
+        let estimate = Estimate::of(&load, &prices, Capacity::Provisioned, Capacity::OnDemand, false);
+        println!("{rate}/s: ${:.2}", estimate.total());
+        assert!(estimate.total() <= most, "{rate}/s: {:#?}", estimate.lines);
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ enum Trouble {
 }
 
 /// What each alarm is for.
-const INCIDENTS: [(&str, Trouble); 19] = [
+const INCIDENTS: [(&str, Trouble); 24] = [
     ("aggregator-errors", Trouble::Lasts("Errors", 1.0)),
     ("aggregator-given-up", Trouble::Lasts("ApproximateNumberOfMessagesVisible", 1.0)),
     ("aggregator-late", Trouble::Silence("RunTime")),
@@ -50,6 +50,11 @@ const INCIDENTS: [(&str, Trouble); 19] = [
     ("log-damaged", Trouble::Once("DamagedEntries", 1.0)),
     ("failures-waiting", Trouble::OnceADay("NumberOfObjects", 3.0)),
     ("index-throttles", Trouble::Lasts("WriteThrottleEvents", 9.0)),
+    ("proof-differs", Trouble::Once("ProofDifferences", 1.0)),
+    ("proof-late", Trouble::Silence("NightlyProofs")),
+    ("proofs-failed", Trouble::Once("FailedProofs", 1.0)),
+    ("prover-errors", Trouble::Lasts("Errors", 1.0)),
+    ("prover-slow", Trouble::Lasts("Duration", 700_000.0)),
     ("records-given-up", Trouble::Once("OnFailureDestinationDeliveredEventCount", 5.0)),
     ("records-lost", Trouble::Once("DestinationDeliveryFailures", 1.0)),
     ("rejected-share", Trouble::Lasts("Rejected", 50.0)),
@@ -60,14 +65,18 @@ const INCIDENTS: [(&str, Trouble); 19] = [
 /// A metric's value in a minute of a life without trouble. At night nothing comes.
 fn in_peace(metric: &Metric, minute: usize) -> Option<f64> {
     let function = metric.dimensions.get("FunctionName").map_or("", String::as_str);
-    let is_run =
-        if function == "headcount-aggregator" { minute % HOUR == 5 } else { (6..22).contains(&(minute % DAY / HOUR)) };
+    let is_run = match function {
+        "headcount-aggregator" => minute % HOUR == 5,
+        "headcount-prover" => minute % HOUR == 35,
+        _ => (6..22).contains(&(minute % DAY / HOUR)),
+    };
     let value = match &*metric.name {
         "Invocations" => 1.0,
         "Duration" => 60_000.0,
         "IteratorAge" | "FiguresLag" | "ItemsLag" => 1_000.0,
         // Of hourly runs alone.
         "RunTime" => return (minute % HOUR == 5).then_some(20.0),
+        "NightlyProofs" => return (minute % DAY == 4 * HOUR + 35).then_some(1.0),
         "Errors" | "Throttles" | "Url5xxCount" | "WriteProvisionedThroughputExceeded" => 0.0,
         "Events" => 200.0,
         "Rejected" if minute % HOUR == 7 => 1.0,
@@ -76,8 +85,10 @@ fn in_peace(metric: &Metric, minute: usize) -> Option<f64> {
         | "DamagedEntries"
         | "DestinationDeliveryFailures"
         | "Duplicates"
+        | "FailedProofs"
         | "NumberOfObjects"
         | "OnFailureDestinationDeliveredEventCount"
+        | "ProofDifferences"
         | "Rejected"
         | "WriteThrottleEvents" => return None,
         other => panic!("nothing tells how {other} is in peace"),

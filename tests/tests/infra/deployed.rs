@@ -14,6 +14,7 @@ use crate::events::{DUPLICATES, INVALID, OCCURRENCES, generate};
 use crate::scripts::{answer, ask};
 use crate::stand_in::{LACKING, StandIn};
 use crate::template::source;
+use crate::truth::Truth;
 
 const STACK: &str = "headcount";
 
@@ -72,6 +73,17 @@ impl Stack {
         assert!(answer["error"].is_null(), "{answer}\n{}", self.stand_in.said());
     }
 
+    /// Lets the prover prove these days.
+    fn prove(&self, dates: &[NaiveDate]) {
+        let event = json!({"task": "prove", "dates": dates}).to_string();
+        let arguments = ["invoke", &self.stand_in.endpoint, self.output("ProverName"), &event];
+        let answer = ask("deployment.py", &arguments, b"");
+        assert!(answer["error"].is_null(), "{answer}\n{}", self.stand_in.said());
+        let days = answer["payload"]["days"].as_array().expect("days");
+        let is_good = |day: &Value| day["number"] == 1 && day["differences"] == json!({});
+        assert!(days.len() == dates.len() && days.iter().all(is_good), "{answer}");
+    }
+
     /// The figures of the days from `from` until today.
     fn metrics(&self, from: NaiveDate) -> Vec<Value> {
         let (from, to) = (from.to_string(), Utc::now().date_naive().to_string());
@@ -108,6 +120,10 @@ fn the_stack_deploys_and_its_resources_are_what_the_template_says() {
     check("/mapping/MaximumRecordAgeInSeconds", json!(79_200));
     check("/mapping/FunctionResponseTypes", json!(["ReportBatchItemFailures"]));
     check("/aggregator/Timeout", json!(900));
+    check("/prover/Timeout", json!(900));
+    check("/prover/MemorySize", json!(1_769));
+    check("/proofs/ScheduleExpression", json!("cron(35 * * * ? *)"));
+    check("/proofs/State", json!("ENABLED"));
     check("/retries/MaximumRetryAttempts", json!(2));
     check("/schedule/ScheduleExpression", json!("cron(5 * * * ? *)"));
     check("/schedule/State", json!("ENABLED"));
@@ -126,17 +142,27 @@ fn figures_of_the_deployed_stack_equal_the_truth() {
     stack.put(&records);
     stack.stand_in.wait_for_records(records.len(), PATIENCE);
     stack.roll_up();
+    assert_is_true(&stack, &truth, false);
+    stack.prove(&truth.dates());
+    assert_is_true(&stack, &truth, true);
+    for date in truth.dates() {
+        // Ends with an error where a counter differs from the events.
+        stack.headcount(&["verify", "--json", "--date", &date.to_string()]);
+    }
+}
+
+/// The figures are the truth, live or proven.
+fn assert_is_true(stack: &Stack, truth: &Truth, is_proven: bool) {
     let days = stack.metrics(truth.dates()[0]);
     let rejected: u64 = days.iter().filter_map(|day| day["rejected"].as_u64()).sum();
     assert_eq!(rejected, truth.rejected, "counted on the day of their arrival");
     for date in truth.dates() {
         let day = days.iter().find(|day| day["date"] == date.to_string()).expect("the day has figures");
+        assert_eq!(day["verified"], is_proven, "{day:#}");
         for (path, expected) in truth.figures(date) {
             let found = day.pointer(path).unwrap_or(&Value::Null);
             assert!(is_same(found, &expected), "{date} {path}: {found}, in truth {expected}");
         }
-        // Ends with an error where a counter differs from the events.
-        stack.headcount(&["verify", "--json", "--date", &date.to_string()]);
     }
 }
 
@@ -175,7 +201,7 @@ fn check_says_what_somebody_spoiled_of_the_stack_and_nothing_of_a_good_one() {
         "MaximumRecordAgeInSeconds": -1,
         "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:failures"}},
         "FunctionResponseTypes": [],
-    }, "aggregator": {"RETENTION_HOURS": "48"}}));
+    }, "aggregator": {"RETENTION_HOURS": "48"}, "prover": {"LOG": "s3://another"}}));
     let spoiled = breaks(check(&stack, 1));
     for says in [
         "ParallelizationFactor is 10",
@@ -183,10 +209,11 @@ fn check_says_what_somebody_spoiled_of_the_stack_and_nothing_of_a_good_one() {
         "the failure destination is arn:aws:sqs",
         "lacks ReportBatchItemFailures",
         "RETENTION_HOURS of the aggregator headcount-aggregator is 48, not 24",
+        "LOG of the prover headcount-prover is s3://another, not s3://",
     ] {
         assert!(spoiled.iter().any(|what| what.contains(says)), "{says}: {spoiled:#?}");
     }
-    assert_eq!(spoiled.len(), 6, "with the expiry: {spoiled:#?}");
+    assert_eq!(spoiled.len(), 7, "with the expiry: {spoiled:#?}");
 }
 
 /// Equal; numbers with a fraction to a thousandth.

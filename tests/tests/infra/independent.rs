@@ -180,4 +180,18 @@ async fn figures_of_a_strangers_stream_in_another_strangers_table_equal_the_trut
         }
         assert_eq!(events, in_truth + repeated, "{date}");
     }
+    // Proven, they are the truth also where the log has an event twice.
+    let dates: Vec<String> = truth.dates().iter().flat_map(|date| ["--date".to_owned(), date.to_string()]).collect();
+    let dates: Vec<&str> = dates.iter().map(String::as_str).collect();
+    let proved = ask(&[&["prove", "--json"], &dates[..]].concat());
+    assert_eq!(proved["clean"], true, "{proved}");
+    let metrics = ask(&["metrics", "--json", "--from", &from, "--to", &to]);
+    for date in truth.dates() {
+        let day = metrics["days"].as_array().unwrap().iter().find(|day| day["date"] == date.to_string()).unwrap();
+        assert_eq!(day["verified"], true, "{day:#}");
+        for (path, expected) in truth.figures(date) {
+            let found = day.pointer(path).unwrap_or(&Value::Null);
+            assert!(is_same(found, &expected), "{date} {path}: {found} proven, in truth {expected}");
+        }
+    }
 }

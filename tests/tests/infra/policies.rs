@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use headcount_aggregator::handler::{Asked, asked};
 use headcount_core::validate::PLACEHOLDER_IDS;
 use serde_json::{Value, json};
 
@@ -141,17 +142,47 @@ fn logs_of_every_function_end_some_day() {
 #[test]
 fn functions_have_the_size_time_and_runtime_that_the_documents_promise() {
     let template = Expanded::new();
-    for (name, memory, timeout) in
-        [("Consumer", 512, 300), ("Aggregator", 1_024, 900), ("Collector", 512, 30), ("Api", 512, 60)]
-    {
+    for (name, memory, timeout) in [
+        ("Consumer", 512, 300),
+        ("Aggregator", 1_024, 900),
+        ("Collector", 512, 30),
+        ("Api", 512, 60),
+        ("Prover", 1_769, 900),
+    ] {
         let function = template.properties(name);
-        assert_eq!((&function["MemorySize"], &function["Timeout"]), (&json!(memory), &json!(timeout)), "{name}");
+        let size = &function["MemorySize"];
+        let size = size["Ref"].as_str().map_or(size, |parameter| template.default_of(parameter));
+        assert_eq!((size, &function["Timeout"]), (&json!(memory), &json!(timeout)), "{name}");
         assert_eq!(function["Runtime"], "provided.al2023");
         assert_eq!(function["Architectures"], json!([{"Ref": "Architecture"}]));
     }
     let reserved = &template.properties("Aggregator")["ReservedConcurrentExecutions"];
     // The hourly run, and the light one of every minute.
     assert_eq!(reserved["Fn::If"][1], 2);
+    assert_eq!(template.properties("Prover")["ReservedConcurrentExecutions"]["Fn::If"][1], 1);
+}
+
+#[test]
+fn the_prover_is_started_every_hour_between_two_roll_ups_and_what_fails_is_kept() {
+    let template = Expanded::new();
+    let schedule = template.properties("ProofSchedule");
+    assert_eq!(schedule["ScheduleExpression"], "cron(35 * * * ? *)");
+    let target = &schedule["Target"];
+    assert_eq!(target["Arn"], json!({"Fn::GetAtt": ["Prover", "Arn"]}));
+    let input: Value = serde_json::from_str(target["Input"].as_str().expect("a text")).expect("JSON");
+    assert_eq!(asked(&input).expect("the handler knows it"), Asked::Prove(None));
+    let kept = json!({"Fn::GetAtt": ["AggregatorFailures", "Arn"]});
+    assert_eq!(target["DeadLetterConfig"]["Arn"], kept);
+    let invoking = template.properties("ProverEventInvokeConfig");
+    assert_eq!(invoking["DestinationConfig"]["OnFailure"]["Destination"], kept);
+}
+
+#[test]
+fn only_entries_expire() {
+    let template = Expanded::new();
+    let rules = template.properties("LogBucket")["LifecycleConfiguration"]["Rules"].as_array().expect("rules");
+    let expiring: Vec<_> = rules.iter().filter(|rule| !rule["ExpirationInDays"].is_null()).collect();
+    assert!(expiring.len() == 1 && expiring[0]["Prefix"] == "log/", "proof/ and head/ stay: {rules:?}");
 }
 
 #[test]
@@ -195,6 +226,7 @@ fn each_function_is_told_exactly_what_its_configuration_reads() {
     let configurations = [
         ("Consumer", &["consumer/src/config.rs", "follow/src/config.rs"][..]),
         ("Aggregator", &["aggregator/src/config.rs", "follow/src/config.rs"]),
+        ("Prover", &["aggregator/src/config.rs", "follow/src/config.rs"]),
         ("Collector", &["producer/src/collector/config.rs"]),
         ("Api", &["dashboard/src/config.rs"]),
     ];

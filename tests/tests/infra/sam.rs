@@ -19,7 +19,7 @@ use crate::template::source;
 const SAM_VARIABLE: &str = "HEADCOUNT_TEST_SAM";
 
 /// The functions that there are in any case, and those that an answer brings.
-const ALWAYS: [&str; 2] = ["Aggregator", "Consumer"];
+const ALWAYS: [&str; 3] = ["Aggregator", "Consumer", "Prover"];
 
 /// A folder like the project's after the documented build, with a home of its own.
 struct Project {

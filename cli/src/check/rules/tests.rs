@@ -21,7 +21,7 @@ fn good() -> Seen {
         window_s: 10,
         function: Function { name: "shop-consumer".into(), timeout_s: 300, variables: set(&shared) },
     };
-    let aggregator = [&shared[..], &[("RETENTION_HOURS", "48"), ("LATENESS_DAYS", "7")]].concat();
+    let follower = [&shared[..], &[("RETENTION_HOURS", "48"), ("LATENESS_DAYS", "7")]].concat();
     Seen {
         stream: Stream {
             name: "shop-events".into(),
@@ -32,7 +32,8 @@ fn good() -> Seen {
         },
         table: "shop".into(),
         mappings: Some(vec![mapping]),
-        aggregator: Some(Function { name: "shop-aggregator".into(), timeout_s: 900, variables: set(&aggregator) }),
+        aggregator: Some(Function { name: "shop-aggregator".into(), timeout_s: 900, variables: set(&follower) }),
+        prover: Prover::Scheduled(Function { name: "shop-prover".into(), timeout_s: 900, variables: set(&follower) }),
         load: Some(Load { peak_rate: 20.0 }),
         days: vec![day("2026-03-09", 100), day("2026-03-10", 99)],
     }
@@ -60,7 +61,11 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
     fn aggregator(seen: &mut Seen, name: &str, value: &str) {
         seen.aggregator.as_mut().unwrap().variables.insert(name.into(), value.into());
     }
-    let cases: [(Severity, &str, Spoil); 31] = [
+    fn prover(seen: &mut Seen, name: &str, value: &str) {
+        let Prover::Scheduled(prover) = &mut seen.prover else { panic!("a good deployment has a prover") };
+        prover.variables.insert(name.into(), value.into());
+    }
+    let cases: [(Severity, &str, Spoil); 34] = [
         (BreaksPromise, "ParallelizationFactor is 2", |seen| mapping(seen).parallelization = 2),
         (Note, "MaximumRetryAttempts is 100", |seen| mapping(seen).max_retries = Some(100)),
         (BreaksPromise, "is without a bound", |seen| mapping(seen).max_age_s = None),
@@ -100,6 +105,9 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
             seen.stream.open_shards = 2;
             seen.load.as_mut().unwrap().peak_rate = 800.0;
         }),
+        (BreaksPromise, "LOG of the prover", |seen| prover(seen, "LOG", "s3://other")),
+        (BreaksPromise, "LATENESS_DAYS of the prover", |seen| prover(seen, "LATENESS_DAYS", "3")),
+        (Note, "the stack has no ProofSchedule", |seen| seen.prover = Prover::Missing("ProofSchedule")),
         (BreaksPromise, "LOG of the aggregator", |seen| aggregator(seen, "LOG", "s3://other")),
         (WastesMoney, "on demand", |seen| seen.stream.is_on_demand = true),
         (WastesMoney, "has 8 shards, 1 would do", |seen| seen.stream.open_shards = 8),
@@ -160,6 +168,6 @@ fn without_event_items_no_key_is_hot() {
 
 #[test]
 fn on_one_machine_there_is_no_mapping_to_look_at() {
-    let seen = Seen { mappings: None, aggregator: None, ..good() };
+    let seen = Seen { mappings: None, aggregator: None, prover: Prover::Unknown, ..good() };
     assert_eq!(findings(&seen), []);
 }

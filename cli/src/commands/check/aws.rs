@@ -33,10 +33,17 @@ pub(super) async fn names(options: &ConnectOptions, stack: &str) -> Result<Names
         })
     };
     let events = of("EventsTable")?;
+    // A stack of an earlier template has none.
+    let prover = match (named.get("Prover"), named.get("ProofSchedule")) {
+        (None, _) => Err("Prover"),
+        (Some(_), None) => Err("ProofSchedule"),
+        (Some(name), Some(_)) => Ok((*name).to_owned()),
+    };
     Ok(Names {
         stream: of("EventStream")?.to_owned(),
         tables: Tables::new(events, named.get("MetricsTable").copied().unwrap_or(events)),
         aggregator: Some(of("Aggregator")?.to_owned()),
+        prover: Some(prover),
     })
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cost::estimate::{Capacity, Estimate};
 use crate::cost::prices::Prices;
+use crate::cost::proofs::Proofs;
 use crate::cost::units::Load;
 use crate::output::numbers::{decimal, whole};
 use crate::output::table::Table;
@@ -51,6 +52,10 @@ impl<'a> Report<'a> {
                     "rejected": units.rejected, "reads": units.reads(), "firstSight": units.first_sight,
                     "rollUp": units.roll_up, "ofOnePartial": usual.partials.units,
                 },
+                "proofs": {
+                    "readsPerDay": usual.proofs.reads, "secondsPerDay": usual.proofs.seconds,
+                    "memoryMb": usual.proofs.memory_mb, "wholeDays": usual.proofs.proves_days,
+                },
                 "lines": usual.lines,
                 "monthly": usual.total(),
                 "monthlyStreamOnDemand": stream_on_demand.total(),
@@ -69,7 +74,7 @@ impl<'a> Report<'a> {
         parts.extend(self.columns.first().filter(|_| self.columns.len() == 1).map(where_it_goes));
         parts.push(format!(
             "US dollars a month at list prices of {region}, {date} ({source}).\nAssumed, not measured on AWS: how long the \
-             functions run, what they log, and how well events compress. Not counted: transfer, your own queries, taxes."
+             functions run, and what they log. Not counted: transfer, your own queries, taxes."
         ));
         parts.join("\n\n")
     }
@@ -92,6 +97,11 @@ impl<'a> Report<'a> {
         row("read units an event", &|column| decimal(column.usual.units.reads(), 3));
         row("  known users", &|column| decimal(column.usual.units.first_sight, 3));
         row("  roll-up", &|column| decimal(column.usual.units.roll_up, 3));
+        row("prover's memory, MB", &|column| match column.usual.proofs {
+            Proofs { proves_days: false, .. } => "none".to_owned(),
+            Proofs { memory_mb, .. } => whole(memory_mb),
+        });
+        row("reads of proofs a day", &|column| whole(column.usual.proofs.reads.round() as u64));
         for service in ["Kinesis", "Lambda", "S3", "DynamoDB", "CloudWatch"] {
             row(service, &|column| dollars(column.usual.of_service(service)));
         }

@@ -125,5 +125,5 @@ async fn without_any_one_of_its_rights_the_path_fails() {
 fn what_is_not_in_the_template_is_no_right() {
     let expanded: Value = ask("template.py", &["expand"], source().as_bytes());
     let roles = Template::new(expanded, &[]).expect("a template").roles().expect("roles");
-    assert_eq!(roles.keys().collect::<Vec<_>>(), ["AggregatorRole", "ConsumerRole", "ScheduleRole"]);
+    assert_eq!(roles.keys().collect::<Vec<_>>(), ["AggregatorRole", "ConsumerRole", "ProverRole", "ScheduleRole"]);
 }

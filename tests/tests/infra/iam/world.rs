@@ -33,10 +33,11 @@ pub(crate) const SECRET: &str = "what-the-secret-holds";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The functions: name in the template, role, program.
-const FUNCTIONS: [(&str, &str, &str); 4] = [
+const FUNCTIONS: [(&str, &str, &str); 5] = [
     ("Collector", "CollectorRole", "headcount-collector"),
     ("Consumer", "ConsumerRole", "headcount-consumer"),
     ("Aggregator", "AggregatorRole", "headcount-aggregator"),
+    ("Prover", "ProverRole", "headcount-aggregator"),
     ("Api", "ApiRole", "headcount-dashboard"),
 ];
 
