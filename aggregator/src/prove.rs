@@ -91,8 +91,7 @@ pub struct ProvenDate {
 impl ProofRun {
     /// Whether every day was proven, nothing differs and all of the log could be read.
     pub fn is_clean(&self) -> bool {
-        let is_clean =
-            |day: &ProvenDate| day.error.is_none() && day.differences.is_empty() && day.damaged == 0;
+        let is_clean = |day: &ProvenDate| day.error.is_none() && day.differences.is_empty() && day.damaged == 0;
         self.days.iter().all(is_clean) && self.roll_up.iter().all(|roll_up| roll_up.failed().next().is_none())
     }
 }
@@ -160,7 +159,8 @@ async fn choose<S: AggregatorStore>(run: &Run<'_, S>, asked: &Asked) -> Result<V
     for date in dates.into_iter().rev() {
         let proof = if is_named { None } else { run.proof(date).await? };
         let records = run.partials(date).await?;
-        let is_counted_since = |proof: &ProvenDay| records.iter().any(|record| record.as_of > proof.position(&record.source));
+        let is_counted_since =
+            |proof: &ProvenDay| records.iter().any(|record| record.as_of > proof.position(&record.source));
         let is_settled = proof.as_ref().map_or(records.is_empty(), |proof| !is_counted_since(proof));
         if !is_named && is_settled {
             continue;
@@ -282,7 +282,8 @@ impl Computed {
         run: &Run<'_, S>,
         source: &Source,
     ) -> Result<Vec<Difference>, AggregateError> {
-        let new = || Partial::new(self.date, source.clone(), run.deployment().precision).map_err(AggregateError::Precision);
+        let new =
+            || Partial::new(self.date, source.clone(), run.deployment().precision).map_err(AggregateError::Precision);
         let mut stored = match self.records.get(source).map(Partial::decode) {
             Some(Ok(stored)) => stored,
             Some(Err(_)) => return Ok(Vec::new()),

@@ -109,7 +109,8 @@ pub async fn verify<S: AggregatorStore>(
     let expected = events_of(&run.partials(date).await?);
     let computed = Box::pin(compute(&run, &BTreeSet::from([date]), expected)).await?.pop();
     let computed = computed.expect("the date that was asked for is computed");
-    let sources: Result<_, _> = computed.sources().iter().map(|source| verify_source(&run, &computed, source)).collect();
+    let sources: Result<_, _> =
+        computed.sources().iter().map(|source| verify_source(&run, &computed, source)).collect();
     let proof = StoredProof::of(stored.as_ref(), &computed);
     Ok(Verification { date, sources: sources?, repeated: computed.proven.repeated, proof })
 }

@@ -195,7 +195,9 @@ async fn own_day<S: AggregatorStore>(
     let number = proof.as_ref().map_or(0, |proof| proof.proven.number);
     let is_open = matches!(task, Task::Named { .. })
         || is_final
-        || known.is_none_or(|known| known.metrics.is_none() || (known.made_of.day, known.made_of.proof) != (as_of_sum, number));
+        || known.is_none_or(|known| {
+            known.metrics.is_none() || (known.made_of.day, known.made_of.proof) != (as_of_sum, number)
+        });
     if sources == 0 || !is_open {
         return Ok(None);
     }

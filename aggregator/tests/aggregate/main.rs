@@ -10,6 +10,7 @@ mod following;
 mod history;
 mod open_days;
 mod rebuild;
+mod restore;
 mod scan;
 mod together;
 mod verify;
