@@ -78,7 +78,9 @@ fn outcome(day: &ProvenDate) -> String {
     let mut text = format!("{date}: proof {number}: {events} events, {duplicates} duplicates");
     if day.damaged > 0 {
         let damaged = whole(day.damaged as u64);
-        text += &format!("; NOT APPLIED: {damaged} entries are missing or damaged: headcount verify --date {date} names them");
+        text += &format!(
+            "; NOT APPLIED: {damaged} entries are missing or damaged: headcount verify --date {date} names them"
+        );
     }
     if !day.differences.is_empty() {
         text += &format!("; {} partials DIFFER from the log: headcount rebuild --date {date}", day.differences.len());

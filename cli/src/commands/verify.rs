@@ -170,7 +170,10 @@ mod tests {
         day.repeated = 2;
         day.proof = StoredProof::Same;
         let said = outcome(&day);
-        assert!(said.ends_with("2 of them are repetitions, which only proven figures leave out; its proof says the same"), "{said}");
+        assert!(
+            said.ends_with("2 of them are repetitions, which only proven figures leave out; its proof says the same"),
+            "{said}"
+        );
         day.proof = StoredProof::Differs;
         let said = outcome(&day);
         assert!(!day.passed() && said.ends_with("headcount prove --date 2026-03-01"), "{said}");

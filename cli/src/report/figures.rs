@@ -61,7 +61,8 @@ fn day(folded: &Folded, date: NaiveDate, now_ms: i64) -> Day {
     metrics.figures.monthly_active_users = reach(MONTH_DAYS);
     metrics.figures.new_signups_24h = folded.new_users.get(&date).copied().unwrap_or(0);
     metrics.figures.total_users = total_users;
-    let proven = ProvenFigures { date, proven_ms: now_ms, figures: counted.tally.figures(), ..ProvenFigures::default() };
+    let proven =
+        ProvenFigures { date, proven_ms: now_ms, figures: counted.tally.figures(), ..ProvenFigures::default() };
     let metrics = metrics.with_proof(&ProvenDay { proven, ..ProvenDay::default() }, &[]);
     Day { state: DayState::Live, metrics }
 }
