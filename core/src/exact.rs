@@ -235,7 +235,10 @@ mod tests {
         let sources = [(source, ProvenSource { entry: 17, raw: Some(raw) })].into();
         let proof = Proof { proven, sources, users: vec![0, 255], sessions: Vec::new() };
         let json = serde_json::to_value(&proof).unwrap();
-        assert_eq!(json["proven"]["figures"]["counters"]["features"], serde_json::json!({"export": 2, "search": 7, OTHER: 1}));
+        assert_eq!(
+            json["proven"]["figures"]["counters"]["features"],
+            serde_json::json!({"export": 2, "search": 7, OTHER: 1})
+        );
         assert_eq!(serde_json::from_value::<Proof>(json).unwrap(), proof);
         assert!(serde_json::from_str::<Proof>(&serde_json::to_string(&proof).unwrap().replace("00ff", "0ff")).is_err());
     }

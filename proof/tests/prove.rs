@@ -188,7 +188,11 @@ fn naive(world: &World, of: NaiveDate, position: impl Fn(&Source) -> u64) -> Nai
         naive.counters.add(event, Tz::UTC);
         let key = (event.session_id.to_string(), event.user_id.to_string());
         let at_ms = event.counted_ms;
-        naive.sessions.entry(key).and_modify(|span| *span = (span.0.min(at_ms), span.1.max(at_ms))).or_insert((at_ms, at_ms));
+        naive
+            .sessions
+            .entry(key)
+            .and_modify(|span| *span = (span.0.min(at_ms), span.1.max(at_ms)))
+            .or_insert((at_ms, at_ms));
         if let Some(user) = event.user() {
             naive.users.insert(user.to_owned());
             if event.event_type == EventType::FeatureUse {
@@ -256,8 +260,7 @@ async fn a_sources_partial_is_what_a_follower_folds() {
     for (day, proven) in &found {
         for (source, partial) in &proven.partials {
             let mut raw = Counters::default();
-            let own: Vec<_> =
-                world.appended.iter().filter(|one| one.date == *day && one.source == *source).collect();
+            let own: Vec<_> = world.appended.iter().filter(|one| one.date == *day && one.source == *source).collect();
             own.iter().for_each(|one| raw.add(&one.event, Tz::UTC));
             let entries: BTreeSet<_> = own.iter().map(|one| one.entry).collect();
             raw.add_duplicates(3 * entries.len() as u64);
@@ -282,7 +285,8 @@ async fn a_missing_and_a_damaged_entry_are_named_and_the_others_count() {
         let named: Vec<_> = proven.damaged.iter().map(|damaged| (&damaged.source, damaged.entry)).collect();
         assert_eq!(named, [(source, 2), (source, 3)]);
     }
-    let events: u64 = found.values().map(|proven| proven.partials.values().map(|it| it.counters.events).sum::<u64>()).sum();
+    let events: u64 =
+        found.values().map(|proven| proven.partials.values().map(|it| it.counters.events).sum::<u64>()).sum();
     let lost = world.appended.iter().filter(|one| one.source == *source && [2, 3].contains(&one.entry)).count();
     assert_eq!(events as usize, world.appended.len() - lost);
 }

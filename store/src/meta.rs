@@ -67,7 +67,8 @@ pub async fn renew<S: MetaStore>(
     match read(store, jitter, deadline).await? {
         Some(found) if found.table == new => Ok(()),
         _ => Err(StoreError::Unusable {
-            detail: "another process gave the table a number at the same moment: let only one of them restore it".into(),
+            detail: "another process gave the table a number at the same moment: let only one of them restore it"
+                .into(),
         }
         .into()),
     }

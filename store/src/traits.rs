@@ -185,11 +185,7 @@ pub trait ProofStore: Send + Sync {
 
     /// Puts the figures of a proof, whose sources are put. [`Put::Refused`] where what is there has the same number or a larger
     /// one.
-    fn put_proof(
-        &self,
-        table: TableId,
-        proof: &ProvenFigures,
-    ) -> impl Future<Output = Result<Put, StoreError>> + Send;
+    fn put_proof(&self, table: TableId, proof: &ProvenFigures) -> impl Future<Output = Result<Put, StoreError>> + Send;
 }
 
 /// Single items for people to look at.
@@ -248,11 +244,8 @@ pub trait MetaStore: Send + Sync {
     fn create_meta(&self, meta: &TableMeta) -> impl Future<Output = Result<Put, StoreError>> + Send;
 
     /// Replaces the record that carries the number `replaced`; refused where there is none, or one of another number.
-    fn replace_meta(
-        &self,
-        meta: &TableMeta,
-        replaced: TableId,
-    ) -> impl Future<Output = Result<Put, StoreError>> + Send;
+    fn replace_meta(&self, meta: &TableMeta, replaced: TableId)
+    -> impl Future<Output = Result<Put, StoreError>> + Send;
 }
 
 /// All that the followers need.

@@ -321,7 +321,8 @@ async fn a_damaged_item_is_named() {
     let error = ask(store.clone(), "2026-03-01", "2026-03-01").await.unwrap_err().to_string();
     assert!(error.contains("METRICS#2026-03-01 / SKETCHES") && error.contains("aggregate"), "{error}");
     let data = Object::from_iter([("date".to_owned(), json!("2026-03-01"))]);
-    let row = DailyRow { date: day, data, made_of: MadeOf { day: 2, proof: 0, month: 2 }, created_ms: 1, updated_ms: 1 };
+    let row =
+        DailyRow { date: day, data, made_of: MadeOf { day: 2, proof: 0, month: 2 }, created_ms: 1, updated_ms: 1 };
     store.put_daily(&row).await.unwrap();
     let error = ask(store, "2026-03-01", "2026-03-01").await.unwrap_err().to_string();
     assert!(error.contains("METRICS#2026-03-01 / DAILY"), "{error}");

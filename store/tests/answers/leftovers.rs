@@ -86,7 +86,8 @@ async fn figures_that_are_malformed_are_named() {
     }
     whole["Data"] = json!({ "M": { "activeUsers": number, "hours": { "L": [] } } });
     let data = json!({ "activeUsers": 1, "hours": [] }).as_object().cloned().expect("an object");
-    let row = DailyRow { date: date(1), data, made_of: MadeOf { day: 1, proof: 0, month: 1 }, created_ms: 1, updated_ms: 1 };
+    let row =
+        DailyRow { date: date(1), data, made_of: MadeOf { day: 1, proof: 0, month: 1 }, created_ms: 1, updated_ms: 1 };
     for (change, value, detail) in [
         ("Data", whole["Data"].clone(), None),
         ("Data", json!({ "S": "none" }), Some("Data is not what it should be")),

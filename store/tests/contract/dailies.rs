@@ -23,7 +23,11 @@ fn sketches(day: u32, made_of_day: u64) -> SketchesRow {
 }
 
 fn total(day: u32, made_of: (u64, u64)) -> TotalRow {
-    TotalRow { date: date(day), new_users: 7 * u64::from(day), made_of: MadeOf { day: made_of.0, proof: 0, month: made_of.1 } }
+    TotalRow {
+        date: date(day),
+        new_users: 7 * u64::from(day),
+        made_of: MadeOf { day: made_of.0, proof: 0, month: made_of.1 },
+    }
 }
 
 /// What was made of, and whether it may replace what the steps before it left.

@@ -58,7 +58,8 @@ pub(crate) async fn a_table_of_another_deployment_is_refused(store: impl Store) 
 }
 
 pub(crate) async fn only_the_record_that_was_read_is_replaced(store: impl Store) {
-    let meta = |table| TableMeta { deployment: Deployment::new("d-1".into(), chrono_tz::UTC, "p"), table: TableId(table) };
+    let meta =
+        |table| TableMeta { deployment: Deployment::new("d-1".into(), chrono_tz::UTC, "p"), table: TableId(table) };
     assert_eq!(store.replace_meta(&meta(2), TableId(1)).await, Ok(Put::Refused), "there is none");
     assert_eq!(store.read_meta().await, Ok(None));
     assert_eq!(store.create_meta(&meta(u64::MAX)).await, Ok(Put::Written));

@@ -41,7 +41,8 @@ pub(crate) async fn the_largest_number_stands(store: impl Store) {
 pub(crate) async fn a_proof_comes_back_with_its_sources(store: impl Store) {
     let raw = |events| Some(Counters { events, ..Counters::default() });
     let rows = |number: u64| {
-        let proven = |n: u32| ProvenSource { entry: u64::from(n) + number, raw: if n == 3 { None } else { raw(n.into()) } };
+        let proven =
+            |n: u32| ProvenSource { entry: u64::from(n) + number, raw: if n == 3 { None } else { raw(n.into()) } };
         let row = |n| ProvenSourceRow { date: date(1), number, source: source(n), proven: proven(n), expires_s: 9 };
         (0..120).map(row).collect::<Vec<_>>()
     };

@@ -16,8 +16,8 @@ use headcount_store::rows::{
     RejectedItem, SketchesRow, TotalRow,
 };
 use headcount_store::traits::{
-    CheckpointStore, DailyStore, ItemStore, MAX_BATCH_GETS, MAX_BATCH_WRITES, MetaStore, PartialStore, ProofStore, Stamp,
-    UserStore,
+    CheckpointStore, DailyStore, ItemStore, MAX_BATCH_GETS, MAX_BATCH_WRITES, MetaStore, PartialStore, ProofStore,
+    Stamp, UserStore,
 };
 
 use super::{MemoryStore, StoredCheckpoint, StoredPartial, StoredProof, refused};
