@@ -160,11 +160,16 @@ pub struct Unreadable {
 
 /// Bytes as hexadecimal text.
 mod hex {
+    use std::fmt::Write as _;
+
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
     pub(super) fn to_text(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a String takes all");
+            text
+        })
     }
 
     pub(super) fn of_text(text: &str) -> Option<Vec<u8>> {
@@ -189,6 +194,7 @@ mod framed {
 
     use super::{Counters, hex};
 
+    #[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
     pub(super) fn serialize<S: Serializer>(raw: &Option<Counters>, serializer: S) -> Result<S::Ok, S::Error> {
         raw.as_ref().map(|raw| hex::to_text(&raw.encode())).serialize(serializer)
     }

@@ -104,14 +104,16 @@ async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> 
             None => Ok(Vec::new()),
         }
     };
-    // Before the partials: what these have beyond the proof is added to it.
-    let proofs = Box::pin(reading.proofs(&live)).await?;
     let rows = try_join4(reading.dailies(&listed), reading.sketches(&united), reading.partials(&live), totals);
     let (dailies, sketches, partials, totals) = Box::pin(rows).await?;
-    let counted = partials.iter().filter(|(date, records)| {
-        depth == Depth::Users && is_newer(records, dailies.get(date).and_then(|row| row.as_ref().as_ref()))
-    });
-    let counts = counted.map(|(date, _)| async { Ok::<_, QueryError>((*date, reading.new_users(*date).await?)) });
+    let newer = partials
+        .iter()
+        .filter(|(date, records)| is_newer(records, dailies.get(date).and_then(|row| row.as_ref().as_ref())));
+    let newer: Vec<NaiveDate> = newer.map(|(date, _)| *date).collect();
+    // It may be later than the partials: then it has all that they have.
+    let proofs = Box::pin(reading.proofs(&newer)).await?;
+    let (counted, reading) = (newer.into_iter().filter(|_| depth == Depth::Users), &reading);
+    let counts = counted.map(|date| async move { Ok::<_, QueryError>((date, reading.new_users(date).await?)) });
     let new_users = Box::pin(try_join_all(counts)).await?.into_iter().collect();
     let precision = meta.deployment.precision;
     Ok(Read { zone, today, precision, dates, dailies, sketches, proofs, partials, totals, new_users, depth })

@@ -62,7 +62,7 @@ pub const FAILED_DAYS: &str = "FailedDays";
 /// How long a run of the aggregator took.
 pub const RUN_TIME: &str = "RunTime";
 
-/// Nightly runs of proofs that began. CloudWatch charges a metric for the hours in which it has data, so this one costs little.
+/// Nightly runs of proofs that began. `CloudWatch` charges a metric for the hours in which it has data, so this one costs little.
 pub const NIGHTLY_PROOFS: &str = "NightlyProofs";
 /// Days that could not be proven.
 pub const FAILED_PROOFS: &str = "FailedProofs";

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use headcount_aggregator::prove::{Asked, prove_days};
 use headcount_aggregator::{AggregateError, Compute, Deps, Settings, follow_behind, rebuild, roll_up, verify};
 use headcount_follow::ItemOptions;
 use headcount_log::Log;
@@ -55,6 +56,15 @@ async fn one(world: &Arc<World>, seed: u64, is_light: bool) {
     if is_light {
         let followed = process.until_crash(follow_behind(&deps, deadline)).await;
         world.tell(format_args!("light aggregator {number} ended: {followed:?}"));
+        return;
+    }
+    if world.params.proves && seed % 3 == 0 {
+        let proved = process.until_crash(prove_days(&deps, &Asked::AllOpen, deadline)).await;
+        if let Ok(Ok(run)) = &proved {
+            world.count(Kind::Proved, run.days.iter().filter(|day| day.number.is_some()).count() as u64);
+        }
+        world.end_aggregator(number);
+        world.tell(format_args!("prover {number} ended: {proved:?}"));
         return;
     }
     let rolled_up = process.until_crash(roll_up(&deps, None, deadline)).await;
@@ -141,6 +151,9 @@ pub(crate) fn deps<S: AggregatorStore>(world: &World, log: Log, store: S, seed: 
         parallel_requests: 3,
         zone: Some(world.rules.zone),
         items: ItemOptions { event_items: world.params.event_items, user_index: true },
+        // Ids of a few hundred events at once: larger days take several passes.
+        proof_memory: 8 << 10,
+        ..Settings::default()
     };
     Deps::new(log, store, Clock::from_fn(move || time.now_ms()), Jitter::from_seed(seed), settings)
 }

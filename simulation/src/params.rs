@@ -46,6 +46,8 @@ pub(crate) struct Params {
     /// Whether it is the table whose bytes are damaged, and not the log's.
     pub(crate) has_damaged_table: bool,
     pub(crate) has_restore: bool,
+    /// Whether days are proven meanwhile.
+    pub(crate) proves: bool,
 }
 
 impl Params {
@@ -86,6 +88,7 @@ impl Params {
             has_damage,
             has_damaged_table,
             has_restore: random.u8(0..3) == 0,
+            proves: random.u8(0..3) == 0,
         }
     }
 }

@@ -78,6 +78,7 @@ kinds! {
     AggregatorsAtOnce => "aggregators at once",
     SlowAggregator => "aggregators overtaken",
     Verified => "days verified in between",
+    Proved => "days proven in between",
     DamagedPartial => "partials damaged",
     DamagedDay => "merged sketches damaged",
     Refolded => "damaged partials folded anew",

@@ -12,6 +12,7 @@ mod instructions;
 mod line;
 mod place;
 mod producer;
+mod prove;
 mod query;
 mod report;
 mod sketch;
@@ -36,13 +37,14 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 10] = [
     Bench { name: "aggregator", run: aggregator::run },
     Bench { name: "cold-start", run: cold_start::run },
     Bench { name: "collector", run: collector::run },
     Bench { name: "consumer", run: consumer::run },
     Bench { name: "instructions", run: instructions::run },
     Bench { name: "producer", run: producer::run },
+    Bench { name: "prove", run: prove::run },
     Bench { name: "query", run: query::run },
     Bench { name: "report", run: report::run },
     Bench { name: "sketch", run: sketch::run },

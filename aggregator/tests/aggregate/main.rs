@@ -9,6 +9,7 @@ mod final_days;
 mod following;
 mod history;
 mod open_days;
+mod prove;
 mod rebuild;
 mod restore;
 mod scan;

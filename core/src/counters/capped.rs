@@ -248,7 +248,7 @@ struct Stored<C, S> {
     slacks: S,
 }
 
-/// In text, which only exact maps are written as, the counts by name; in bytes [`Stored`].
+/// In text, which only exact maps are written as, the counts by name; in bytes `Stored`.
 impl<V: Serialize> Serialize for CappedMap<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {

@@ -75,7 +75,9 @@ mod tests {
 
     fn map(counts: &[(&str, u64)]) -> CappedMap<u64> {
         let mut map = CappedMap::default();
-        counts.iter().for_each(|(name, count)| map.add(name, count));
+        for (name, count) in counts {
+            map.add(name, count);
+        }
         map
     }
 

@@ -74,7 +74,6 @@ async fn store_day(store: &MemoryStore, date: NaiveDate, users: &[&str], is_fina
         total_users: 40,
         sources_set_aside: 0,
         is_final,
-        verified: is_final,
     });
     let made_of = MadeOf { day: 1, proof: 0, month: 1 };
     let row = DailyRow { date, data: day.to_object(), made_of, created_ms: 1, updated_ms: 1 };

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use headcount_aggregator::verify;
+use headcount_aggregator::prove::{Asked, prove_days};
+use headcount_aggregator::{MAX_DATES, verify};
 use headcount_core::calendar::days_before;
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
 use headcount_core::metrics::{DailyMetrics, Figures};
@@ -23,8 +24,17 @@ struct Days {
     repeated: BTreeMap<NaiveDate, u64>,
 }
 
+/// How what is in the log more than once counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    /// Each time, as in the sum of partials.
+    Counts,
+    /// As a duplicate, as in a proof.
+    IsDuplicate,
+}
+
 impl Days {
-    fn of(world: &World, truth: &Truth, entries: &Entries) -> Self {
+    fn of(world: &World, truth: &Truth, entries: &Entries, how: Repeated) -> Self {
         let (mut days, mut repeated): (BTreeMap<_, Day>, BTreeMap<_, u64>) = Default::default();
         let mut seen = BTreeSet::new();
         for (_, logged, _) in entries.all() {
@@ -35,10 +45,13 @@ impl Days {
                 day.rejected += content.rejected;
                 for (_, event) in &content.events {
                     let key = Key::of(event);
-                    if let Some(said) = truth.events.get(&key) {
+                    let is_first = seen.insert(key.clone());
+                    *repeated.entry(*date).or_default() += u64::from(!is_first);
+                    if !is_first && how == Repeated::IsDuplicate {
+                        day.duplicates += 1;
+                    } else if let Some(said) = truth.events.get(&key) {
                         day.add(key.timestamp_ms, said, world.rules.zone);
                     }
-                    *repeated.entry(*date).or_default() += u64::from(!seen.insert(key));
                 }
             }
         }
@@ -48,12 +61,36 @@ impl Days {
 
 /// Compares all of it, in a world whose table has followed all that was ever appended.
 pub(crate) async fn differences(world: &Arc<World>, entries: &Entries) -> Vec<String> {
-    let (days, first) = world.with_truth(|truth| {
-        let first = truth.first_days(&world.rules);
-        let first: Vec<NaiveDate> = first.into_values().collect();
-        (Days::of(world, truth, entries), first)
-    });
     let mut found = Vec::new();
+    let is_sound = entries.all().all(|(_, _, fate)| fate == super::entries::Fate::Sound);
+    // A day that was proven meanwhile is partly exact: it is compared once all of it is.
+    if !world.params.proves {
+        let counts = counted(world, entries, Repeated::Counts);
+        compare(world, &counts, &mut found);
+        if is_sound {
+            verified(world, &counts.0, &mut found).await;
+        }
+    }
+    if is_sound {
+        proven(world, entries, &mut found).await;
+    }
+    if found.is_empty() && !is_idle_harmless(world).await {
+        found.push("a roll-up changes something though nothing happened".to_owned());
+    }
+    found
+}
+
+/// What all days must be, and the first day of each user.
+type Counted = (Days, Vec<NaiveDate>);
+
+fn counted(world: &World, entries: &Entries, how: Repeated) -> Counted {
+    world.with_truth(|truth| {
+        let first = truth.first_days(&world.rules);
+        (Days::of(world, truth, entries, how), first.into_values().collect())
+    })
+}
+
+fn compare(world: &World, (days, first): &Counted, found: &mut Vec<String>) {
     let rows: BTreeMap<NaiveDate, _> =
         world.table().store.all_dailies().into_iter().map(|row| (row.date, row)).collect();
     for date in days.days.keys() {
@@ -62,17 +99,23 @@ pub(crate) async fn differences(world: &Arc<World>, entries: &Entries) -> Vec<St
             continue;
         };
         match DailyMetrics::from_object(&row.data) {
-            Ok(metrics) => OneDay { date: *date, days: &days, first: &first }.compare(&metrics.figures, &mut found),
+            Ok(metrics) => OneDay { date: *date, days, first }.compare(&metrics.figures, found),
             Err(error) => found.push(format!("{date}: {error}")),
         }
     }
-    if entries.all().all(|(_, _, fate)| fate == super::entries::Fate::Sound) {
-        verified(world, &days, &mut found).await;
+}
+
+/// Proves every day, after which its figures must be exact: each event once.
+async fn proven(world: &Arc<World>, entries: &Entries, found: &mut Vec<String>) {
+    let (days, first) = counted(world, entries, Repeated::IsDuplicate);
+    let deps = quiet(world, world.table().store);
+    for dates in days.days.keys().copied().collect::<Vec<_>>().chunks(MAX_DATES) {
+        match prove_days(&deps, &Asked::Dates(dates.to_vec()), Instant::now() + Duration::from_mins(15)).await {
+            Ok(run) if run.is_clean() => {}
+            other => found.push(format!("{dates:?} were not proven: {other:?}")),
+        }
     }
-    if found.is_empty() && !is_idle_harmless(world).await {
-        found.push("a roll-up changes something though nothing happened".to_owned());
-    }
-    found
+    compare(world, &(days, first), found);
 }
 
 struct OneDay<'a> {
@@ -87,7 +130,8 @@ impl OneDay<'_> {
         let mut differences = Vec::new();
         counters(figures, day, &mut differences);
         sessions(figures, day, &mut differences);
-        equal(&mut differences, "active users", &figures.active_users, &self.users(1));
+        let users = if figures.verified { day.users.len() as u64 } else { self.users(1) };
+        equal(&mut differences, "active users", &figures.active_users, &users);
         equal(&mut differences, "weekly users", &figures.weekly_active_users, &self.users(7));
         equal(&mut differences, "monthly users", &figures.monthly_active_users, &self.users(30));
         let new = self.first.iter().filter(|first| **first == self.date).count() as u64;

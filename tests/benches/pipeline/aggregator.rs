@@ -32,7 +32,7 @@ const PARTIALS_A_PAGE: usize = 25;
 const USERS: u64 = 100_000;
 
 /// Sessions of each source, more than its sample keeps.
-const SESSIONS: u64 = 3_000;
+const SESSIONS: u64 = 6_000;
 
 /// Events of the day that is folded anew, their sources, and those of one entry.
 const EVENTS: u64 = 300_000;
@@ -197,7 +197,7 @@ async fn day_of_events() -> Result<(MemoryStore, Log)> {
 }
 
 /// Kilobytes of memory, as the system names them.
-fn memory(name: &str) -> Result<f64> {
+pub(crate) fn memory(name: &str) -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status").context("no /proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());

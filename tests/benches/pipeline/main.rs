@@ -6,6 +6,7 @@ mod cold_start;
 mod collector;
 mod consumer;
 mod producer;
+mod prove;
 mod query;
 
 use anyhow::Result;
@@ -34,6 +35,7 @@ enum Part {
     Collector(collector::Arguments),
     Consumer(consumer::Arguments),
     Producer(producer::Arguments),
+    Prove(prove::Arguments),
     Query,
 }
 
@@ -45,6 +47,7 @@ fn main() -> Result<()> {
         Part::ColdStart(arguments) => in_runtime(cold_start::run(arguments)),
         Part::Collector(arguments) => in_runtime(collector::run(arguments)),
         Part::Producer(arguments) => in_runtime(producer::run(arguments)),
+        Part::Prove(arguments) => in_runtime(prove::run(arguments)),
         Part::Query => in_runtime(query::run()),
     }
 }

@@ -1,9 +1,6 @@
-//! Rust sources: how long they may be, and what they may not hold.
+//! Rust sources: what they may not hold.
 
 use crate::project::has_extension;
-
-/// Lines of a source file, at most this many less one.
-const LINES: usize = 400;
 
 /// What no line of code may hold, and what to do instead.
 const FORBIDDEN: [(&str, &str); 6] = [
@@ -27,13 +24,7 @@ pub(crate) fn is_test(path: &str) -> bool {
 
 /// What is wrong with a source file.
 pub(crate) fn complaints(path: &str, text: &str) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let lines = text.lines().count();
-    if lines >= LINES {
-        complaints.push(format!("{path}: {lines} lines; split it, each part under {LINES}"));
-    }
-    complaints.extend(found(path, &without_text(text), &FORBIDDEN));
-    complaints
+    found(path, &without_text(text), &FORBIDDEN)
 }
 
 /// A complaint for each line of code that holds one of `forbidden` as a word of its own.
@@ -170,9 +161,7 @@ pub(crate) fn without_tests(code: &str) -> String {
 }
 
 #[test]
-fn long_files_and_unfinished_ones_are_named() {
-    assert!(complaints("a.rs", &"\n".repeat(LINES - 1)).is_empty());
-    assert_eq!(complaints("a.rs", &"\n".repeat(LINES)).len(), 1);
+fn unfinished_files_are_named() {
     for (bad, clean) in [
         ("fn a() { todo!() }", "// todo!()"),
         ("fn a() {\n    unimplemented!(\"x\") }", "let a = \"unimplemented!()\";"),

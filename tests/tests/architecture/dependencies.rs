@@ -9,21 +9,22 @@ struct Room {
     may_use: &'static [&'static str],
 }
 
-/// core <- runtime <- {log, store} <- follow <- {consumer, aggregator}; query reads the table alone; {dashboard, local, cli}
+/// core <- runtime <- {log, store} <- follow <- {consumer, proof <- aggregator}; query reads the table alone; {dashboard, local, cli}
 /// come last. The test kit is for tests of all of them.
-const ROOMS: [Room; 16] = [
+const ROOMS: [Room; 17] = [
     Room { folder: "core", package: "headcount-core", may_use: &[] },
     Room { folder: "runtime", package: "headcount-runtime", may_use: &["core"] },
     Room { folder: "log", package: "headcount-log", may_use: &["core", "runtime"] },
     Room { folder: "store", package: "headcount-store", may_use: &["core", "runtime"] },
     Room { folder: "follow", package: "headcount-follow", may_use: &["core", "runtime", "log", "store"] },
+    Room { folder: "proof", package: "headcount-proof", may_use: &["core", "runtime", "log", "store", "follow"] },
     Room { folder: "testkit", package: "headcount-testkit", may_use: &["core", "runtime", "log", "store"] },
     Room { folder: "producer", package: "headcount-producer", may_use: &["core", "runtime"] },
     Room { folder: "consumer", package: "headcount-consumer", may_use: &["core", "runtime", "log", "store", "follow"] },
     Room {
         folder: "aggregator",
         package: "headcount-aggregator",
-        may_use: &["core", "runtime", "log", "store", "follow"],
+        may_use: &["core", "runtime", "log", "store", "follow", "proof"],
     },
     Room { folder: "query", package: "headcount-query", may_use: &["core", "runtime", "store"] },
     Room { folder: "dashboard", package: "headcount-dashboard", may_use: &["core", "runtime", "query"] },
@@ -36,6 +37,7 @@ const ROOMS: [Room; 16] = [
             "log",
             "store",
             "follow",
+            "proof",
             "producer",
             "consumer",
             "aggregator",
@@ -52,6 +54,7 @@ const ROOMS: [Room; 16] = [
             "log",
             "store",
             "follow",
+            "proof",
             "producer",
             "consumer",
             "aggregator",
@@ -63,7 +66,7 @@ const ROOMS: [Room; 16] = [
     Room {
         folder: "simulation",
         package: "headcount-simulation",
-        may_use: &["core", "runtime", "log", "store", "follow", "testkit", "consumer", "aggregator"],
+        may_use: &["core", "runtime", "log", "store", "follow", "proof", "testkit", "consumer", "aggregator"],
     },
     Room {
         folder: "tests",
@@ -74,6 +77,7 @@ const ROOMS: [Room; 16] = [
             "log",
             "store",
             "follow",
+            "proof",
             "testkit",
             "producer",
             "consumer",

@@ -45,7 +45,7 @@ fn core_does_no_io_and_reads_no_clock_environment_or_randomness() {
 }
 
 #[test]
-fn source_files_are_short_and_leave_nothing_to_do() {
+fn source_files_leave_nothing_to_do() {
     let files = Project::open().texts(code::is_source);
     let complaints = files.iter().flat_map(|(path, text)| code::complaints(path, text));
     assert_none(&complaints.collect::<Vec<_>>());
