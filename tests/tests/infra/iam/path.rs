@@ -154,6 +154,17 @@ impl Walk<'_> {
         Ok(())
     }
 
+    async fn restore(&self) -> Result<()> {
+        // One entry more than the redrive has seen, so that there is a head to move.
+        let stream = self.world.template.reference("EventStream")?;
+        self.count(&invocation(&stream, 9, self.now, &[event("before the restore", "ann", self.now)])).await?;
+        let (tables, log) = (self.tables()?, format!("s3://{LOG_BUCKET}"));
+        let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+        let restored = self.headcount("restore", &[&["restore", "--log", &log][..], &tables].concat()).await?;
+        ensure!(restored["complete"] == true, "{restored}");
+        Ok(())
+    }
+
     async fn roll_up(&self) -> Result<()> {
         let (function, queue) =
             (self.world.template.reference("Aggregator")?, self.world.template.reference("AggregatorFailures")?);
