@@ -59,6 +59,8 @@ impl Walk<'_> {
         self.give_up().await?;
         self.step = "redrive";
         self.redrive().await?;
+        self.step = "restore";
+        self.restore().await?;
         self.step = "schedule and aggregator";
         self.roll_up().await?;
         self.step = "dashboard";
