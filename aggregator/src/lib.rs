@@ -3,7 +3,8 @@
 //!
 //! [`roll_up()`] runs every hour, or on named dates, and [`follow_behind`] every minute. Both are driven by what log and
 //! table say, not by what an earlier run did: a run that died, or two at once, leave nothing that the next one does not
-//! see. [`verify()`] replays the log and names every difference, [`rebuild()`] folds days anew from it.
+//! see. [`verify()`] replays the log and names every difference, [`rebuild()`] folds days anew from it,
+//! and [`restore()`] makes a whole table of it.
 
 pub mod config;
 pub mod deps;
@@ -14,6 +15,7 @@ pub mod follow;
 pub mod history;
 pub mod prove;
 pub mod rebuild;
+pub mod restore;
 pub mod roll_up;
 pub mod scan;
 pub mod verify;
@@ -33,6 +35,7 @@ pub use follow::{Following, follow_behind};
 pub use headcount_runtime::compute::Compute;
 pub use prove::{ProofRun, prove_days};
 pub use rebuild::{Rebuild, rebuild};
+pub use restore::{Restored, restore};
 pub use roll_up::{RollUp, roll_up};
 pub use scan::scan_user;
 pub use verify::{Verification, verify};

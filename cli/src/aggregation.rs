@@ -37,6 +37,14 @@ pub(crate) fn deps_over(store: DynamoStore, log: Log, args: &TableArgs) -> Resul
     Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings))
 }
 
+/// How long a restore may take: it follows the whole log.
+const RESTORE_PATIENCE: Duration = Duration::from_hours(48);
+
+/// When a restore that begins now must have ended.
+pub(crate) fn restore_deadline() -> Instant {
+    Instant::now() + RESTORE_PATIENCE
+}
+
 /// When a run that begins now must have ended.
 pub(crate) fn deadline() -> Instant {
     Instant::now() + PATIENCE

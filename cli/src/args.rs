@@ -21,6 +21,7 @@ mod rebuild;
 mod redrive;
 mod rejected;
 mod report;
+mod restore;
 mod rollup;
 mod send;
 mod serve;
@@ -58,6 +59,7 @@ pub(crate) use rebuild::Rebuild;
 pub(crate) use redrive::Redrive;
 pub(crate) use rejected::Rejected;
 pub(crate) use report::Report;
+pub(crate) use restore::Restore;
 pub(crate) use rollup::Rollup;
 pub(crate) use rules::RuleArgs;
 pub(crate) use send::Send;
@@ -124,6 +126,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Count days again from the event log
     Rebuild(Rebuild),
+    /// Make a restored, lost or damaged table whole from the event log
+    Restore(Restore),
     /// Estimate what a month costs on AWS, and where the money goes
     Cost(Cost),
     /// Print the figures of a range of days

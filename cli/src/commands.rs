@@ -24,6 +24,7 @@ mod rebuild;
 mod redrive;
 mod rejected;
 mod report;
+mod restore;
 mod rollup;
 mod send;
 mod serve;
@@ -46,6 +47,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Prove(args) => prove::run(args, interrupt).await,
         Command::Verify(args) => verify::run(args, interrupt).await,
         Command::Rebuild(args) => rebuild::run(args, interrupt).await,
+        Command::Restore(args) => restore::run(args, interrupt).await,
         Command::Demo(args) => demo::run(args, interrupt).await,
         Command::Serve(args) => serve::run(args, interrupt).await,
         Command::Cost(args) => cost::run(args, interrupt).await,

@@ -57,6 +57,18 @@ pub enum LocalError {
         /// What to do, and what that means.
         advice: &'static str,
     },
+    /// The table has counted entries that the log does not have.
+    #[error(
+        "the table has counted entry {entry} of {source_name}, and the event log in {} ends before it: put back the newer log, or          move table.sqlite out of the data directory to count the log that is there", log.display()
+    )]
+    TableAhead {
+        /// The log's folder.
+        log: PathBuf,
+        /// The source.
+        source_name: String,
+        /// The entry.
+        entry: u64,
+    },
     /// The machine's clock lies too far behind an earlier run.
     #[error(
         "the machine's clock lies {behind_s} s behind an earlier run on {}: the stream would hand out sequence numbers \

@@ -6,6 +6,7 @@ mod in_process;
 mod log_folder;
 mod options;
 mod upkeep;
+mod whole;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -80,6 +81,9 @@ pub enum MachineError {
     /// The table's deployment.
     #[error(transparent)]
     Deployment(#[from] OpenError),
+    /// The table could not be restored from the log.
+    #[error("the table cannot be restored from the event log: {0}; start again to try again")]
+    Restore(#[source] AggregateError),
 }
 
 /// The running pipeline.
@@ -139,7 +143,10 @@ impl Machine {
         let store = DynamoStore::new(connection, tables);
         let log_folder = LogFolder::choose(data_dir.as_deref())?;
         let log = Log::in_folder(log_folder.path(), Jitter::from_entropy())?;
-        let consumer = consumer(log.clone(), store.clone(), &options);
+        let aggregator = Arc::new(aggregator(log.clone(), store.clone(), &options));
+        Box::pin(whole::make_whole(&aggregator, log_folder.path(), deadline)).await?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        let consumer = consumer(log.clone(), store, &options);
         let deployment = consumer.deployment(deadline).await?;
         check_retention(options.log_retention_days, &options.rules, &deployment)?;
         consumer.table(&deployment, deadline).await?;
@@ -162,7 +169,6 @@ impl Machine {
             (Consumer::InProcess(consumer.clone()), Some(consumer))
         };
         let mapping = Mapping::start(clients::kinesis(&stream.endpoint()), mapping, function).await?;
-        let aggregator = Arc::new(aggregator(log.clone(), store, &options));
         let aggregation = aggregate_regularly(&aggregator, fleets.as_ref(), options.roll_up_interval)?;
         let (seen, lag) = watch::channel(TableLag::default());
         let mut upkeep = vec![

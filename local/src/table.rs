@@ -1,5 +1,7 @@
 //! The table service: an embedded DynamoDB behind its own wire protocol, on a file of its own or of the process.
 
+mod sound;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -111,6 +113,7 @@ fn open(dir: Option<&Path>) -> Result<(Database, Option<DirLock>), LocalError> {
         advice: "move it away to start with an empty table, or choose another data directory",
     };
     let name = path.to_str().ok_or_else(|| damaged("its path is no UTF-8".into()))?;
+    sound::set_aside_if_damaged(&path)?;
     let database = Database::new(name).map_err(|error| damaged(error.to_string()))?;
     Ok((database, Some(lock)))
 }

@@ -44,7 +44,7 @@ fn restore(world: &World, backups: &[Snapshot], random: &mut fastrand::Rng) {
     store.restore(&backups[from..to], random.u64(..));
     let Some(TableMeta { deployment, .. }) = store.meta() else { return };
     // Before anybody uses it, the table gets a number of its own: what carries the old one counts as absent.
-    store.replace_meta(TableMeta { deployment, table: TableId(random.u64(..)) });
+    store.set_meta(TableMeta { deployment, table: TableId(random.u64(..)) });
     world.count(Kind::Restored, 1);
     world.tell(format_args!("the table is restored from {} backups", to - from));
     world.replace_table(store);

@@ -43,6 +43,37 @@ pub async fn bind<S: MetaStore>(
     Ok(found.table)
 }
 
+/// Gives the table the number `new`, so that whatever is in it under another one counts as absent. Where the table has no
+/// record, it gets one.
+///
+/// # Errors
+/// As [`bind`]; also where somebody else renewed it meanwhile.
+pub async fn renew<S: MetaStore>(
+    store: &S,
+    deployment: &Deployment,
+    new: TableId,
+    jitter: &Jitter,
+    deadline: Instant,
+) -> Result<(), OpenError> {
+    let meta = TableMeta { deployment: deployment.clone(), table: new };
+    match read(store, jitter, deadline).await? {
+        Some(found) => {
+            deployment.check_table(&found.deployment.id)?;
+            retry(jitter, deadline, || store.replace_meta(&meta, found.table)).await?;
+        }
+        None => drop(retry(jitter, deadline, || store.create_meta(&meta)).await?),
+    }
+    // Refused: an earlier try of ours whose answer was lost, or somebody else.
+    match read(store, jitter, deadline).await? {
+        Some(found) if found.table == new => Ok(()),
+        _ => Err(StoreError::Unusable {
+            detail: "another process gave the table a number at the same moment: let only one of them restore it"
+                .into(),
+        }
+        .into()),
+    }
+}
+
 /// The table's record, checked; `None` where the table was never used.
 ///
 /// # Errors

@@ -242,6 +242,10 @@ pub trait MetaStore: Send + Sync {
 
     /// Writes the first record; refused where there is one.
     fn create_meta(&self, meta: &TableMeta) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// Replaces the record that carries the number `replaced`; refused where there is none, or one of another number.
+    fn replace_meta(&self, meta: &TableMeta, replaced: TableId)
+    -> impl Future<Output = Result<Put, StoreError>> + Send;
 }
 
 /// All that the followers need.

@@ -197,8 +197,8 @@ impl MemoryStore {
         last.map(|last| *last = last.wrapping_add(1)).is_some()
     }
 
-    /// Replaces the table's record, as restoring a backup does, and nothing else.
-    pub fn replace_meta(&self, meta: TableMeta) {
+    /// Sets the table's record, whatever is there.
+    pub fn set_meta(&self, meta: TableMeta) {
         self.items().meta = Some(meta);
     }
 

@@ -14,6 +14,8 @@ mod collector;
 mod command;
 #[path = "e2e/damage.rs"]
 mod damage;
+#[path = "e2e/damaged_table.rs"]
+mod damaged_table;
 #[path = "e2e/dashboard.rs"]
 mod dashboard;
 #[path = "e2e/demo.rs"]

@@ -12,6 +12,7 @@ mod open_days;
 mod proof_schedule;
 mod prove;
 mod rebuild;
+mod restore;
 mod scan;
 mod together;
 mod verify;

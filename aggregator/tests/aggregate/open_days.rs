@@ -91,7 +91,7 @@ async fn a_log_or_table_that_is_none_of_ours_is_refused() {
     assert_eq!(error, AggregateError::NoDeployment);
     assert!(error.to_string().contains("check the name of the bucket"), "{error}");
 
-    world.store.replace_meta(TableMeta { deployment: other_deployment(), table: TableId(1) });
+    world.store.set_meta(TableMeta { deployment: other_deployment(), table: TableId(1) });
     let error = roll_up(&world.deps(), None, soon()).await.unwrap_err();
     assert!(matches!(error, AggregateError::Deployment(DeploymentError::NoLog { .. })), "{error}");
     world

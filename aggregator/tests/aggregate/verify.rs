@@ -119,7 +119,7 @@ async fn a_lost_partial_is_found() {
     let mut meta = world.store.meta().unwrap();
     meta.table = TableId(1);
     let checkpoints = world.store.all_checkpoints();
-    world.store.replace_meta(meta);
+    world.store.set_meta(meta);
     for row in checkpoints {
         let write = headcount_store::traits::CheckpointStore::write_checkpoint;
         write(&world.store, world.table(), row.follower, &row.source, &row.checkpoint).await.unwrap();

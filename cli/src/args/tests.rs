@@ -31,6 +31,7 @@ fn every_command_explains_itself_with_examples() {
         "rollup",
         "verify",
         "rebuild",
+        "restore",
         "metrics",
         "features",
         "engagement",

@@ -97,12 +97,6 @@ async fn bad_places_are_named() {
     let refused = Table::start(on_file(&file)).await.unwrap_err().to_string();
     assert!(refused.contains("file cannot be created") && refused.contains("data directory"), "{refused}");
 
-    let garbage = dir.path().join("garbage");
-    std::fs::create_dir(&garbage).unwrap();
-    std::fs::write(garbage.join(FILE_NAME), "no database at all, but long enough to look at".repeat(100)).unwrap();
-    let refused = Table::start(on_file(&garbage)).await.unwrap_err().to_string();
-    assert!(refused.contains(FILE_NAME) && refused.contains("is damaged"), "{refused}");
-
     let refused = Table::start(TableOptions { ttl_interval: Duration::ZERO, ..TableOptions::default() }).await;
     assert!(refused.unwrap_err().to_string().contains("ttl_interval"));
 }
@@ -124,4 +118,56 @@ async fn the_sweep_deletes_what_has_expired_and_nothing_else() {
     };
     tokio::time::timeout(PATIENCE, swept).await.expect("the expired item is swept, the others stay");
     table.stop().await;
+}
+
+/// Names of moved files in the directory.
+fn aside(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains("damaged")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_moved_aside_and_a_sound_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    std::fs::write(&path, "no database at all, but long enough to look at".repeat(100)).unwrap();
+    let table = Table::start(on_file(dir.path())).await.unwrap();
+    assert_eq!(aside(dir.path()).len(), 1);
+    let client = clients::dynamodb(&table.endpoint());
+    create(&client).await;
+    for n in 0..300 {
+        put(&client, &format!("kept-{n:03}"), None).await;
+    }
+    // A copy as a crash leaves it, with its write-ahead log.
+    let crashed = tempfile::tempdir().unwrap();
+    let copy = |suffix: &str| {
+        let name = format!("{FILE_NAME}{suffix}");
+        std::fs::copy(dir.path().join(&name), crashed.path().join(&name)).unwrap()
+    };
+    assert!(copy("") > 0 && copy("-wal") > 100_000);
+    table.stop().await;
+
+    let check = |dir: &Path| sound::set_aside_if_damaged(&dir.join(FILE_NAME)).unwrap();
+    let spoiled = |suffix: &str, at: fn(usize) -> usize| {
+        let spoiled = tempfile::tempdir().unwrap();
+        for name in ["", "-wal"].map(|suffix| format!("{FILE_NAME}{suffix}")) {
+            std::fs::copy(crashed.path().join(&name), spoiled.path().join(&name)).unwrap();
+        }
+        let path = spoiled.path().join(format!("{FILE_NAME}{suffix}"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = at(bytes.len());
+        bytes[at..at + 64].iter_mut().for_each(|byte| *byte ^= 0xff);
+        std::fs::write(&path, bytes).unwrap();
+        spoiled
+    };
+    for at in [|_| 0, |bytes| bytes / 2, |bytes| bytes - 64] as [fn(usize) -> usize; 3] {
+        let spoiled = spoiled("-wal", at);
+        assert!(check(spoiled.path()).is_some());
+        assert!(!spoiled.path().join(FILE_NAME).exists() && check(spoiled.path()).is_none());
+    }
+    assert_eq!(check(crashed.path()), None, "what a crash leaves is sound");
+    let table = Table::start(on_file(crashed.path())).await.unwrap();
+    assert_eq!(keys(&clients::dynamodb(&table.endpoint())).await.len(), 300);
+    table.stop().await;
+    assert!(aside(crashed.path()).is_empty());
 }

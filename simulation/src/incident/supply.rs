@@ -152,7 +152,8 @@ impl Plan {
             | Operation::MarkFinished
             | Operation::PutDaily
             | Operation::PutTotal
-            | Operation::CreateMeta => 1.0,
+            | Operation::CreateMeta
+            | Operation::ReplaceMeta => 1.0,
             // Reads have units of their own.
             _ => return None,
         })

@@ -1,5 +1,6 @@
 //! The table's own record: `META` / `DEPLOYMENT`.
 
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use headcount_core::deployment::{Deployment, DeploymentError, SCHEMA_VERSION, TableId, TableMeta};
 use headcount_core::keys;
 
@@ -35,13 +36,8 @@ fn read(item: Attributes<'_>) -> Result<TableMeta, StoreError> {
     })
 }
 
-impl MetaStore for DynamoStore {
-    async fn read_meta(&self) -> Result<Option<TableMeta>, StoreError> {
-        let item = self.get(&self.tables.metrics, &keys::deployment()).await?;
-        item.as_ref().map(Attributes).map(read).transpose()
-    }
-
-    async fn create_meta(&self, TableMeta { deployment, table }: &TableMeta) -> Result<Put, StoreError> {
+impl DynamoStore {
+    fn put_meta(&self, TableMeta { deployment, table }: &TableMeta) -> PutItemFluentBuilder {
         let mut item = key_item(&keys::deployment());
         item.extend([
             ("EntityType".to_owned(), s("Deployment")),
@@ -54,8 +50,25 @@ impl MetaStore for DynamoStore {
             ("LogRetentionDays".to_owned(), n(deployment.log_retention_days)),
             ("Table".to_owned(), n(table.0)),
         ]);
-        let request = self.connection.client.put_item().table_name(&self.tables.metrics).set_item(Some(item));
-        let request = request.condition_expression("attribute_not_exists(PK)");
+        self.connection.client.put_item().table_name(&self.tables.metrics).set_item(Some(item))
+    }
+}
+
+impl MetaStore for DynamoStore {
+    async fn read_meta(&self) -> Result<Option<TableMeta>, StoreError> {
+        let item = self.get(&self.tables.metrics, &keys::deployment()).await?;
+        item.as_ref().map(Attributes).map(read).transpose()
+    }
+
+    async fn create_meta(&self, meta: &TableMeta) -> Result<Put, StoreError> {
+        let request = self.put_meta(meta).condition_expression("attribute_not_exists(PK)");
+        put_outcome(request.send().await, &self.connection.endpoint, &self.tables.metrics)
+    }
+
+    async fn replace_meta(&self, meta: &TableMeta, replaced: TableId) -> Result<Put, StoreError> {
+        let request = self.put_meta(meta).condition_expression("#table = :replaced");
+        let request = request.expression_attribute_names("#table", "Table");
+        let request = request.expression_attribute_values(":replaced", n(replaced.0));
         put_outcome(request.send().await, &self.connection.endpoint, &self.tables.metrics)
     }
 }

@@ -72,4 +72,6 @@ contract! {
     meta::the_first_record_stands,
     meta::binding_at_once_agrees_on_one_number,
     meta::a_table_of_another_deployment_is_refused,
+    meta::only_the_record_that_was_read_is_replaced,
+    meta::a_renewed_table_has_another_number,
 }

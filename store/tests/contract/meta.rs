@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_runtime::retry::Jitter;
-use headcount_store::meta::{OpenError, bind};
+use headcount_store::meta::{OpenError, bind, renew};
 use headcount_store::rows::Put;
 use tokio::time::Instant;
 
@@ -55,4 +55,27 @@ pub(crate) async fn a_table_of_another_deployment_is_refused(store: impl Store) 
         }
         other => panic!("{other:?}"),
     }
+}
+
+pub(crate) async fn only_the_record_that_was_read_is_replaced(store: impl Store) {
+    let meta =
+        |table| TableMeta { deployment: Deployment::new("d-1".into(), chrono_tz::UTC, "p"), table: TableId(table) };
+    assert_eq!(store.replace_meta(&meta(2), TableId(1)).await, Ok(Put::Refused), "there is none");
+    assert_eq!(store.read_meta().await, Ok(None));
+    assert_eq!(store.create_meta(&meta(u64::MAX)).await, Ok(Put::Written));
+    assert_eq!(store.replace_meta(&meta(2), TableId(1)).await, Ok(Put::Refused), "it has another number");
+    assert_eq!(store.replace_meta(&meta(2), TableId(u64::MAX)).await, Ok(Put::Written));
+    assert_eq!(store.read_meta().await, Ok(Some(meta(2))));
+}
+
+pub(crate) async fn a_renewed_table_has_another_number(store: impl Store) {
+    let ours = Deployment::new("d-1".into(), chrono_tz::UTC, "p");
+    for number in [5, 6] {
+        assert_eq!(renew(&store, &ours, TableId(number), &Jitter::from_seed(1), soon()).await, Ok(()));
+        assert_eq!(store.read_meta().await.unwrap().unwrap().table, TableId(number));
+    }
+    let other = Deployment { id: "d-2".into(), ..ours };
+    let refused = renew(&store, &other, TableId(7), &Jitter::from_seed(1), soon()).await;
+    assert!(matches!(refused, Err(OpenError::Deployment(_))), "{refused:?}");
+    assert_eq!(store.read_meta().await.unwrap().unwrap().table, TableId(6));
 }

@@ -263,4 +263,10 @@ impl<S: MetaStore + Clone + 'static> MetaStore for Faulty<S> {
         let (keys, meta) = (vec![keys::deployment()], meta.clone());
         self.request(Operation::CreateMeta, keys, |inner, _| async move { inner.create_meta(&meta).await }).await
     }
+
+    async fn replace_meta(&self, meta: &TableMeta, replaced: TableId) -> Result<Put, StoreError> {
+        let (keys, meta) = (vec![keys::deployment()], meta.clone());
+        let act = move |inner: S, _| async move { inner.replace_meta(&meta, replaced).await };
+        self.request(Operation::ReplaceMeta, keys, act).await
+    }
 }

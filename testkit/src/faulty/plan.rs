@@ -32,6 +32,8 @@ pub enum Operation {
     PutProof,
     ReadMeta,
     CreateMeta,
+    /// [`headcount_store::traits::MetaStore::replace_meta`].
+    ReplaceMeta,
     UserEventsPage,
     Events,
     RejectionsPage,

@@ -307,4 +307,10 @@ impl MetaStore for MemoryStore {
         let there = &mut self.ask()?.meta;
         Ok(put_if(there.is_none(), || *there = Some(meta.clone())))
     }
+
+    async fn replace_meta(&self, meta: &TableMeta, replaced: TableId) -> Result<Put, StoreError> {
+        let there = &mut self.ask()?.meta;
+        let is_ours = there.as_ref().is_some_and(|there| there.table == replaced);
+        Ok(put_if(is_ours, || *there = Some(meta.clone())))
+    }
 }

@@ -20,7 +20,7 @@ impl MemoryStore {
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/backuprestore_HowItWorks.html>). With one moment all are.
     ///
     /// The table's record is the newest, with its old number: whoever restores draws a new one, by
-    /// [`Self::replace_meta`].
+    /// [`Self::set_meta`].
     pub fn restore(&self, moments: &[Snapshot], seed: u64) {
         let mut draw = Draw { moments, random: fastrand::Rng::with_seed(seed) };
         let restored = Items {

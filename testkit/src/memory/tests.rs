@@ -181,7 +181,7 @@ async fn a_restored_table_is_that_of_an_earlier_moment_under_its_old_number() {
     assert_eq!(store.meta(), Some(meta(TABLE)));
     // It goes on as it did, until a new number is drawn.
     follow(&store, 2).await;
-    store.replace_meta(meta(TableId(2)));
+    store.set_meta(meta(TableId(2)));
     assert_eq!((store.all_partials(), store.all_checkpoints()), (Vec::new(), Vec::new()));
     assert_eq!(store.read_partial(TableId(2), date(), &source()).await, Ok(None));
 }

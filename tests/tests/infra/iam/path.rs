@@ -59,6 +59,8 @@ impl Walk<'_> {
         self.give_up().await?;
         self.step = "redrive";
         self.redrive().await?;
+        self.step = "restore";
+        self.restore().await?;
         self.step = "schedule and aggregator";
         self.roll_up().await?;
         self.step = "prover";
@@ -153,6 +155,17 @@ impl Walk<'_> {
         let redriven = self.headcount("redrive", &[&redrive[..], &tables].concat()).await?;
         let kept = redriven["invocations"].as_array().context("invocations")?;
         ensure!(kept.len() == 2 && kept.iter().all(|one| one["removed"] == true), "{redriven}");
+        Ok(())
+    }
+
+    async fn restore(&self) -> Result<()> {
+        // One entry more than the redrive has seen, so that there is a head to move.
+        let stream = self.world.template.reference("EventStream")?;
+        self.count(&invocation(&stream, 9, self.now, &[event("before the restore", "ann", self.now)])).await?;
+        let (tables, log) = (self.tables()?, format!("s3://{LOG_BUCKET}"));
+        let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+        let restored = self.headcount("restore", &[&["restore", "--log", &log][..], &tables].concat()).await?;
+        ensure!(restored["complete"] == true, "{restored}");
         Ok(())
     }
 
