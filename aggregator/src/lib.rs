@@ -5,6 +5,7 @@
 //! table say, not by what an earlier run did: a run that died, or two at once, leave nothing that the next one does not
 //! see. [`verify()`] replays the log and names every difference, [`rebuild()`] folds days anew from it.
 
+pub mod certificate;
 pub mod config;
 pub mod deps;
 pub mod error;
