@@ -6,6 +6,7 @@
 //! see. [`verify()`] replays the log and names every difference, [`rebuild()`] folds days anew from it,
 //! and [`restore()`] makes a whole table of it.
 
+pub mod certificate;
 pub mod config;
 pub mod deps;
 pub mod error;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use headcount_aggregator::Deps;
 use headcount_aggregator::config::{Config, EVENTS_TABLE, LOG, METRICS_TABLE};
+use headcount_aggregator::{Deps, Settings};
 use headcount_log::Log;
 use headcount_runtime::clock::Clock;
 use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
 use tokio::time::Instant;
 
-use crate::args::{LogArgs, TableArgs};
+use crate::args::{LogArgs, TableArgs, TablesArgs};
 use crate::connect;
 use crate::failure::Failure;
 
@@ -26,15 +26,21 @@ pub(crate) async fn deps(table: &TableArgs, log: &LogArgs) -> Result<Deps<Dynamo
 
 /// The same over a log and a table that are connected already.
 pub(crate) fn deps_over(store: DynamoStore, log: Log, args: &TableArgs) -> Result<Deps<DynamoStore>, Failure> {
+    let TablesArgs { dynamodb, metrics_table } = &args.tables;
+    let settings = settings(&dynamodb.table, metrics_table.as_deref())?;
+    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings))
+}
+
+/// The settings of the Lambda function's own environment variables, for these tables.
+pub(crate) fn settings(events: &str, metrics: Option<&str>) -> Result<Settings, Failure> {
     let variable = |name: &str| match name {
-        EVENTS_TABLE => Some(args.tables.dynamodb.table.clone()),
-        METRICS_TABLE => args.tables.metrics_table.clone(),
+        EVENTS_TABLE => Some(events.to_owned()),
+        METRICS_TABLE => metrics.map(str::to_owned),
         // It is open already, but has to be set.
         LOG => Some("open".to_owned()),
         _ => std::env::var(name).ok(),
     };
-    let settings = Config::read(variable).map_err(Failure::said)?.settings;
-    Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings))
+    Ok(Config::read(variable).map_err(Failure::said)?.settings)
 }
 
 /// How long a restore may take: it follows the whole log.

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod ai;
+mod certificate;
 mod check;
 mod collector;
 mod consume;
@@ -35,6 +36,7 @@ mod rules;
 mod values;
 
 pub(crate) use ai::Ai;
+pub(crate) use certificate::Certificate;
 pub(crate) use check::Check;
 pub(crate) use collector::{Collector, PostingArgs};
 pub(crate) use connection::{
@@ -122,6 +124,8 @@ pub(crate) enum Command {
     Rollup(Rollup),
     /// Count days exactly, from the event log
     Prove(Prove),
+    /// Certify a proven day, so that others can repeat the count
+    Certificate(Certificate),
     /// Compare a day's counters with the event log
     Verify(Verify),
     /// Count days again from the event log

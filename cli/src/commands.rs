@@ -6,6 +6,7 @@ use crate::interrupt::Interrupt;
 
 mod ai;
 mod asking;
+mod certificate;
 mod check;
 mod collector;
 mod consume;
@@ -45,6 +46,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Redrive(args) => redrive::run(args, interrupt).await,
         Command::Rollup(args) => rollup::run(args, interrupt).await,
         Command::Prove(args) => prove::run(args, interrupt).await,
+        Command::Certificate(args) => certificate::run(args, interrupt).await,
         Command::Verify(args) => verify::run(args, interrupt).await,
         Command::Rebuild(args) => rebuild::run(args, interrupt).await,
         Command::Restore(args) => restore::run(args, interrupt).await,

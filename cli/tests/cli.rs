@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+#[path = "cli/certificate.rs"]
+mod certificate;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/cost.rs"]

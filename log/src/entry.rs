@@ -13,6 +13,7 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use headcount_core::event::Event;
 use headcount_core::origin::{SequenceNumber, Source};
+use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, Day, LoggedRejection};
@@ -165,6 +166,12 @@ impl Entry {
             return Err(EntryError::Length { found, expected });
         }
         Ok(Self { header, bytes })
+    }
+
+    /// SHA-256 of the whole object, as `sha256sum` prints it.
+    pub fn sha256(&self) -> [u8; SHA256_OUTPUT_LEN] {
+        let digest = digest(&SHA256, &self.bytes);
+        digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 
     /// What it has of these dates.

@@ -7,6 +7,7 @@
 //! An [`entry`] is newline-delimited JSON in zstd frames: `zstdcat`, DuckDB and `headcount report` read it as it is.
 //! [`Log`] works on any [`object_store::ObjectStore`]: S3 ([`s3`]), a folder with fsync ([`open`]), or memory.
 
+pub mod certificates;
 pub mod content;
 pub mod entry;
 pub mod error;

@@ -4,6 +4,7 @@
 //! event (its id and its timestamp) the smallest occurrence (source, entry, index), and counts these in a [`tally::Tally`]. `headcount
 //! report` counts files with the same tally.
 
+pub mod certificate;
 pub mod hashes;
 mod prove;
 pub mod replay;

@@ -89,6 +89,8 @@ pub struct Proven {
     pub repeated: u64,
     /// What each source's partial holds at its position: folded as followers fold. Of sources that have something of the day.
     pub partials: BTreeMap<Source, Partial>,
+    /// The entries up to the positions that have something of the day: events, duplicates or rejections.
+    pub entries: BTreeMap<Source, Vec<u64>>,
     /// Events of the day in entries behind the positions.
     pub behind: BTreeMap<Source, u64>,
     /// Entries that could not be read, and may have events of the day.
@@ -204,6 +206,7 @@ struct Day {
     /// The source's own, while it is read.
     partial: Option<Partial>,
     partials: BTreeMap<Source, Partial>,
+    entries: BTreeMap<Source, Vec<u64>>,
     behind: BTreeMap<Source, u64>,
     damaged: Vec<Unreadable>,
     first_ms: Option<i64>,
@@ -227,6 +230,7 @@ impl Days {
             tally: Tally::default(),
             partial: None,
             partials: BTreeMap::new(),
+            entries: BTreeMap::new(),
             behind: BTreeMap::new(),
             damaged: Vec::new(),
             first_ms: None,
@@ -316,6 +320,9 @@ impl Days {
                 day.first_ms = [day.first_ms, one.appended_ms].into_iter().flatten().min();
                 day.tally.add_duplicates(*duplicates);
                 day.tally.add_rejected(*rejected);
+                if let Some(source) = &self.source {
+                    day.entries.entry(source.clone()).or_default().push(one.entry);
+                }
                 if let Some(partial) = &mut day.partial {
                     fold_day(partial, one.entry, &one.events, self.zone);
                 }
@@ -368,10 +375,12 @@ impl Days {
                 users.merge(&partial.users);
                 sessions.merge(&partial.sessions);
             }
-            let Day { mut tally, partials, behind, damaged, first_ms, repeated, ids_with_several_times, .. } = day;
+            let Day {
+                mut tally, partials, entries, behind, damaged, first_ms, repeated, ids_with_several_times, ..
+            } = day;
             tally.add_duplicates(repeated);
             let figures = ExactFigures { ids_with_several_times, ..tally.figures() };
-            Ok((date, Proven { figures, users, sessions, repeated, partials, behind, damaged, first_ms }))
+            Ok((date, Proven { figures, users, sessions, repeated, partials, entries, behind, damaged, first_ms }))
         };
         self.by_date.into_iter().map(day).collect()
     }
