@@ -1,6 +1,7 @@
 //! Certificates of days: what a proof counted, and from which objects, so that others can repeat the count.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -316,7 +317,7 @@ impl Counted {
             proof,
             positions,
             entries: self.entries,
-            merkle_root: self.root.iter().map(|byte| format!("{byte:02x}")).collect(),
+            merkle_root: hex(self.root),
             figures: self.figures,
         }
     }
@@ -419,10 +420,20 @@ pub fn merkle_root(hashes: &[[u8; SHA256_OUTPUT_LEN]]) -> [u8; SHA256_OUTPUT_LEN
     level.pop().unwrap_or_else(|| bytes(digest(&SHA256, &[])))
 }
 
+/// In hexadecimal, as tools print it.
+fn hex(bytes: [u8; SHA256_OUTPUT_LEN]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all");
+        text
+    })
+}
+
 fn sha256(prefix: u8, parts: &[&[u8; SHA256_OUTPUT_LEN]]) -> [u8; SHA256_OUTPUT_LEN] {
     let mut context = Context::new(&SHA256);
     context.update(&[prefix]);
-    parts.iter().for_each(|part| context.update(*part));
+    for part in parts {
+        context.update(&part[..]);
+    }
     bytes(context.finish())
 }
 
@@ -461,10 +472,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn hex(bytes: [u8; 32]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     #[test]
     fn a_root_is_the_one_of_rfc_6962() {

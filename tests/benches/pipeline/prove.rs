@@ -131,13 +131,13 @@ fn event(n: u64, events: u64) -> Event<'static> {
         id: format!("{mixed:08x}-7c4e-7d63-9f1a-{n:012}").into(),
         user_id: format!("user-{}", session / 10).into(),
         session_id: format!("session-{session}").into(),
-        event_type: if n % 3 == 0 { EventType::FeatureUse } else { EventType::PageView },
+        event_type: if n.is_multiple_of(3) { EventType::FeatureUse } else { EventType::PageView },
         timestamp_ms: at_ms,
         counted_ms: at_ms,
         event_data: json!({"feature": format!("feature-{}", n % 40), "durationMs": n % 5_000}).into(),
         metadata: json!({
             "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-            "ipAddress": "203.0.113.0", "platform": if n % 2 == 0 { "web" } else { "ios" }, "locale": "en-US",
+            "ipAddress": "203.0.113.0", "platform": if n.is_multiple_of(2) { "web" } else { "ios" }, "locale": "en-US",
         })
         .into(),
     }

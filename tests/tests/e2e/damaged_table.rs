@@ -56,7 +56,7 @@ fn check(damage: impl Fn(&Path)) {
 
 #[test]
 fn a_damaged_write_ahead_log_is_noticed_and_the_table_restored() {
-    check(|folder| spoil(&folder.join("table.sqlite-wal"), |byte| if byte == 0 { 1 } else { 0 }));
+    check(|folder| spoil(&folder.join("table.sqlite-wal"), |byte| u8::from(byte == 0)));
 }
 
 #[test]
