@@ -195,6 +195,25 @@ fn names_of_several_sources_are_approximate_where_not_all_of_them_are_listed() {
 }
 
 #[test]
+fn a_proven_day_comes_back_whichever_way_its_numbers_are_written() {
+    use crate::exact::{ExactFigures, ExactSessions, ProvenDay, ProvenFigures, UsersBy};
+    let live = day("2026-03-01", &[event("page_view", json!({})), event("page_view", json!({}))], 7, false);
+    let counters = Counters { events: 1, by_hour: std::array::from_fn(|hour| u64::from(hour == 3)), ..Counters::default() };
+    let sessions = ExactSessions { count: 2, total_ms: 9, p50_ms: 4, p95_ms: 5 };
+    let users_by = UsersBy { platforms: [("web".to_owned(), 6)].into(), ..UsersBy::default() };
+    let figures = ExactFigures { counters, users: 6, users_by, sessions, ids_with_several_times: 1 };
+    let proven = ProvenFigures { date: live.date, number: 1, proven_ms: 5, figures, ..ProvenFigures::default() };
+    let exact = live.with_proof(&ProvenDay { proven, ..ProvenDay::default() }, &[]);
+    assert_eq!((exact.figures.active_users, exact.figures.sessions.count, exact.figures.verified), (6, 2, true));
+    let note = exact.figures.proof.as_ref().unwrap();
+    assert_eq!((note.proven_at, note.users_by.platforms["web"], note.ids_with_several_times), (5, 6, 1));
+    let stored = exact.to_object();
+    assert_eq!(DailyMetrics::from_object(&stored).unwrap(), exact);
+    let written: Object = serde_json::from_str(&serde_json::to_string(&stored).unwrap().replace(":6,", ":6.0,")).unwrap();
+    assert_eq!(DailyMetrics::from_object(&written).unwrap(), exact);
+}
+
+#[test]
 fn no_days_are_all_zero() {
     let sum = total(&[], &mut UserSketch::new(14).unwrap(), &SessionSample::default());
     assert_eq!((sum.active_users, sum.daily_active_users, sum.events_by_hour.len()), (0, 0, 24));
