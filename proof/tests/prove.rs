@@ -46,7 +46,7 @@ struct World {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 fn event(random: &mut fastrand::Rng, id: String, at_ms: i64) -> Event<'static> {
@@ -82,7 +82,7 @@ impl World {
                 0 | 1 if !sent.is_empty() => sent[random.usize(..sent.len())].clone(),
                 2 if !sent.is_empty() => {
                     let known = &sent[random.usize(..sent.len())];
-                    let at_ms = known.timestamp_ms + if random.bool() { 1 } else { 0 };
+                    let at_ms = known.timestamp_ms + i64::from(random.bool());
                     // Another content under the same id: the smallest occurrence counts.
                     event(random, known.id.clone().into_owned(), at_ms)
                 }
@@ -261,7 +261,9 @@ async fn a_sources_partial_is_what_a_follower_folds() {
         for (source, partial) in &proven.partials {
             let mut raw = Counters::default();
             let own: Vec<_> = world.appended.iter().filter(|one| one.date == *day && one.source == *source).collect();
-            own.iter().for_each(|one| raw.add(&one.event, Tz::UTC));
+            for one in &own {
+                raw.add(&one.event, Tz::UTC);
+            }
             let entries: BTreeSet<_> = own.iter().map(|one| one.entry).collect();
             raw.add_duplicates(3 * entries.len() as u64);
             raw.add_rejected(entries.len() as u64);

@@ -32,7 +32,7 @@ fn date() -> NaiveDate {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 struct World {
