@@ -57,7 +57,7 @@ pub(crate) async fn a_proof_comes_back_with_its_sources(store: impl Store) {
         assert_eq!(found, expected, "{number}");
     }
     assert_eq!(all_pages!(|after| store.proven_sources_page(date(1), 2, after)).concat(), []);
-    assert!(store.put_proven_sources(&rows(1)[..MAX_BATCH_WRITES + 1]).await.is_err());
+    assert!(store.put_proven_sources(&rows(1)[..=MAX_BATCH_WRITES]).await.is_err());
 }
 
 pub(crate) async fn a_proof_of_another_table_counts_as_absent(store: impl Store) {
