@@ -168,7 +168,7 @@ impl Entry {
         Ok(Self { header, bytes })
     }
 
-    /// SHA-256 of the whole object, as `sha256sum` prints it.
+    /// SHA-256 of the whole object: what `sha256sum` prints in hexadecimal.
     pub fn sha256(&self) -> [u8; SHA256_OUTPUT_LEN] {
         let digest = digest(&SHA256, &self.bytes);
         digest.as_ref().try_into().expect("SHA-256 has 32 bytes")

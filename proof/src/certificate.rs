@@ -317,7 +317,7 @@ impl Counted {
             proof,
             positions,
             entries: self.entries,
-            merkle_root: hex(self.root),
+            merkle_root: hex(&self.root),
             figures: self.figures,
         }
     }
@@ -420,21 +420,21 @@ pub fn merkle_root(hashes: &[[u8; SHA256_OUTPUT_LEN]]) -> [u8; SHA256_OUTPUT_LEN
     level.pop().unwrap_or_else(|| bytes(digest(&SHA256, &[])))
 }
 
-/// In hexadecimal, as tools print it.
-fn hex(bytes: [u8; SHA256_OUTPUT_LEN]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all");
-        text
-    })
-}
-
 fn sha256(prefix: u8, parts: &[&[u8; SHA256_OUTPUT_LEN]]) -> [u8; SHA256_OUTPUT_LEN] {
     let mut context = Context::new(&SHA256);
     context.update(&[prefix]);
     for part in parts {
-        context.update(&part[..]);
+        context.update(*part);
     }
     bytes(context.finish())
+}
+
+/// In hexadecimal, as `sha256sum` prints it.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all");
+        text
+    })
 }
 
 fn bytes(digest: ring::digest::Digest) -> [u8; SHA256_OUTPUT_LEN] {
@@ -475,7 +475,7 @@ mod tests {
 
     #[test]
     fn a_root_is_the_one_of_rfc_6962() {
-        assert_eq!(hex(merkle_root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(hex(&merkle_root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         let hashes: Vec<[u8; 32]> = (0..7).map(|n| [n; 32]).collect();
         let leaf = |n: usize| sha256(0, &[&hashes[n]]);
         let node = |left: [u8; 32], right: [u8; 32]| sha256(1, &[&left, &right]);
