@@ -230,10 +230,10 @@ impl LookedAt {
         self.sources.iter().filter_map(|source| source.entries.last()).map(|(_, events)| events).sum()
     }
 
-    /// Whether entries of `source` that were appended at this time or later may have expired.
+    /// Whether entries of `source` that were appended at this time may have expired.
     fn is_cut(&self, source: &Source, appended_ms: i64) -> bool {
         match self.sources.iter().find(|looked| looked.source == *source) {
-            Some(looked) => looked.oldest() > 1 && appended_ms < looked.since_ms,
+            Some(looked) => looked.oldest() > 1 && appended_ms <= looked.since_ms,
             None => true,
         }
     }
@@ -332,8 +332,9 @@ async fn put_proofs<S: AggregatorStore>(
     Ok((put, expired))
 }
 
-/// Writes what the log no longer tells of the day: for each source that lost entries of it, a partial as of the proof. The day's
-/// user sketch and session sample are not kept by source, and lie in the first of them. Whether there was any.
+/// Writes what the log no longer tells of the day, where a source lost entries of it: partials as of the
+/// proof. The day's user sketch and session sample are not kept by source, and lie in the first one; so no partial of the day
+/// may be folded from what is left, or a session's events would be in both.
 async fn put_partials<S: AggregatorStore>(
     run: &Run<'_, S>,
     looked: &LookedAt,
@@ -343,10 +344,13 @@ async fn put_partials<S: AggregatorStore>(
     if !is_beyond_proof(run.deployment(), date, run.now_ms) {
         return Ok(false);
     }
-    let lost = proof.sources.iter().filter(|(source, _)| looked.is_cut(source, proof.proven.first_ms));
-    let lost = lost.filter_map(|(source, proven)| Some((source, proven.entry, proven.raw.clone()?)));
+    let counted = proof.sources.iter().filter_map(|(source, proven)| Some((source, proven.entry, proven.raw.clone()?)));
+    let counted: Vec<_> = counted.collect();
+    if !counted.iter().any(|(source, ..)| looked.is_cut(source, proof.proven.first_ms)) {
+        return Ok(false);
+    }
     let mut is_first = true;
-    for (source, entry, counters) in lost {
+    for (source, entry, counters) in counted {
         let mut partial =
             Partial::new(date, source.clone(), run.deployment().precision).map_err(AggregateError::Precision)?;
         // Its own first entry is not known; the source's has expired, and stands for it.
@@ -370,7 +374,7 @@ async fn put_partials<S: AggregatorStore>(
             }
         }
     }
-    Ok(!is_first)
+    Ok(true)
 }
 
 /// Follows a source to the end that was seen, turn by turn.

@@ -144,7 +144,7 @@ impl Machine {
         let log_folder = LogFolder::choose(data_dir.as_deref())?;
         let log = Log::in_folder(log_folder.path(), Jitter::from_entropy())?;
         let aggregator = Arc::new(aggregator(log.clone(), store.clone(), &options));
-        Box::pin(whole::make_whole(&aggregator, log_folder.path(), deadline)).await?;
+        Box::pin(whole::make_whole(&aggregator, log_folder.path(), data_dir.as_deref(), deadline)).await?;
         let deadline = Instant::now() + START_TIMEOUT;
         let consumer = consumer(log.clone(), store, &options);
         let deployment = consumer.deployment(deadline).await?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use headcount_aggregator::AggregateError;
-use headcount_aggregator::restore::{Restored, restore};
+use headcount_aggregator::restore::{RestoreProgress, Restored, restore};
 use headcount_core::deployment::TableMeta;
 use headcount_log::Log;
 use headcount_runtime::retry::{Jitter, retry};
@@ -15,6 +15,7 @@ use headcount_store::traits::CheckpointStore as _;
 use tokio::time::Instant;
 
 use super::{Aggregator, MachineError};
+use crate::data_dir;
 use crate::error::LocalError;
 
 /// How long a restore may take.
@@ -23,28 +24,50 @@ const RESTORE_TIMEOUT: Duration = Duration::from_hours(48);
 /// Time between two lines that tell how far it is.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// In the data directory while the table is being restored: a run that is killed meanwhile is made again.
+const MARK: &str = "table.restoring";
+
 /// Restores a table that has no record although the log has entries; refuses one that has counted more than the log has.
-pub(super) async fn make_whole(aggregator: &Aggregator, folder: &Path, deadline: Instant) -> Result<(), MachineError> {
+pub(super) async fn make_whole(
+    aggregator: &Aggregator,
+    folder: &Path,
+    data_dir: Option<&Path>,
+    deadline: Instant,
+) -> Result<(), MachineError> {
     let headcount_aggregator::Deps { log, store, jitter, .. } = aggregator;
-    if log.deployment(deadline).await?.is_none() {
-        return Ok(());
-    }
+    let Some(deployment) = log.deployment(deadline).await? else { return Ok(()) };
+    let mark = data_dir.map(|dir| dir.join(MARK));
+    let is_unfinished = mark.as_deref().map(data_dir::read).transpose()?.flatten().is_some();
     match meta::read(store, jitter, deadline).await? {
-        Some(meta) => check_not_ahead(log, store, jitter, &meta, folder, deadline).await,
-        None if log.sources(deadline).await?.is_empty() => Ok(()),
-        None => {
-            tracing::warn!(log = %folder.display(), "the table is new and the event log is not: restoring the table from it");
-            let mut told = Instant::now();
-            let on_progress = |progress: headcount_aggregator::restore::RestoreProgress| {
-                if told.elapsed() >= LINE_INTERVAL {
-                    told = Instant::now();
-                    tracing::warn!(step = ?progress.step, done = progress.done, of = progress.of, "restoring the table");
-                }
-            };
-            let restored = restore(aggregator, on_progress, Instant::now() + RESTORE_TIMEOUT).await?;
-            tell(&restored)
+        // Another deployment's is refused by the consumer.
+        Some(meta) if !is_unfinished && meta.deployment.id == deployment.id => {
+            return check_not_ahead(log, store, jitter, &meta, folder, deadline).await;
         }
+        Some(_) if !is_unfinished => return Ok(()),
+        None if log.sources(deadline).await?.is_empty() && log.proven_dates(deadline).await?.is_empty() => {
+            return Ok(());
+        }
+        _ => {}
     }
+    let why =
+        if is_unfinished { "an earlier restore did not end" } else { "the table is new and the event log is not" };
+    tracing::warn!(why, log = %folder.display(), "restoring the table from the event log");
+    if let Some(mark) = &mark {
+        data_dir::replace(mark, "The table is being restored from the event log.\n")?;
+    }
+    let mut told = Instant::now();
+    let on_progress = |progress: RestoreProgress| {
+        if told.elapsed() >= LINE_INTERVAL {
+            told = Instant::now();
+            tracing::warn!(step = ?progress.step, done = progress.done, of = progress.of, "restoring the table");
+        }
+    };
+    let restored = Box::pin(restore(aggregator, on_progress, Instant::now() + RESTORE_TIMEOUT)).await?;
+    tell(&restored)?;
+    if let Some(mark) = &mark {
+        std::fs::remove_file(mark).map_err(|source| data_dir::failed(mark, "removed", source))?;
+    }
+    Ok(())
 }
 
 fn tell(restored: &Restored) -> Result<(), MachineError> {

@@ -21,17 +21,32 @@ fn is_counted(figures: &Value) -> bool {
     figures["total"]["eventsByType"]["page_view"] == json!(EVENTS)
 }
 
-fn spoil(path: &Path, change: impl Fn(u8) -> u8) {
+/// Bytes that are changed.
+const SPOILED: usize = 64;
+
+fn spoil(path: &Path, at: impl Fn(&[u8]) -> usize, change: impl Fn(u8) -> u8) {
     let mut bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let middle = bytes.len() / 2;
-    assert!(bytes.len() > 1_000, "{} has something", path.display());
-    for byte in &mut bytes[middle..middle + 64] {
-        *byte = change(*byte);
-    }
+    let at = at(&bytes);
+    bytes[at..at + SPOILED].iter_mut().for_each(|byte| *byte = change(*byte));
     fs::write(path, bytes).expect("the file can be written");
 }
 
-fn check(damage: impl Fn(&Path)) {
+/// The middle of what a write-ahead log has of its newest generation: frames of an earlier one are of no use any more.
+fn middle_frame(wal: &[u8]) -> usize {
+    let page = u32::from_be_bytes([wal[8], wal[9], wal[10], wal[11]]) as usize;
+    let frames = wal[32..].chunks_exact(24 + page).take_while(|frame| frame[8..16] == wal[16..24]).count();
+    assert!(frames > 4, "{frames} frames");
+    32 + frames / 2 * (24 + page) + 100
+}
+
+/// An item behind the middle of the file.
+fn middle_item(file: &[u8]) -> usize {
+    let middle = file.len() / 2;
+    let found = file[middle..].windows(9).position(|bytes| bytes == b"page_view");
+    middle + found.expect("items lie behind the middle")
+}
+
+fn check(is_moved: bool, damage: impl Fn(&Path)) {
     let folder = tempfile::tempdir().expect("a folder");
     let serve = Serve::start(Some(folder.path()));
     let dates = days();
@@ -50,33 +65,35 @@ fn check(damage: impl Fn(&Path)) {
         expect(0, &[&["verify", "--date", &date][..], &serve.places()].concat(), b"");
     }
     let names = fs::read_dir(folder.path()).expect("the folder").map(|entry| entry.expect("an entry").file_name());
-    assert!(names.map(|name| name.into_string().expect("text")).any(|name| name.contains("damaged")));
+    let names: Vec<_> = names.map(|name| name.into_string().expect("text")).collect();
+    assert_eq!(names.iter().any(|name| name.contains("damaged")), is_moved, "{names:?}");
+    assert!(names.iter().all(|name| !name.contains("restoring")), "{names:?}");
     assert!(serve.stop().success());
 }
 
 #[test]
 fn a_damaged_write_ahead_log_is_noticed_and_the_table_restored() {
-    check(|folder| spoil(&folder.join("table.sqlite-wal"), |byte| u8::from(byte == 0)));
+    // What is zero already is something else then.
+    let zero = |byte: u8| u8::from(byte == 0);
+    check(true, |folder| spoil(&folder.join("table.sqlite-wal"), middle_frame, zero));
 }
 
 #[test]
 fn a_damaged_file_is_noticed_and_the_table_restored() {
-    check(|folder| {
-        // Everything is in the main file once it was opened and closed by another program.
+    check(true, |folder| {
+        // A clean stop leaves everything in the main file.
         let serve = Serve::start(Some(folder));
         assert!(serve.stop().success());
-        spoil(&folder.join("table.sqlite"), |byte| byte ^ 0xff);
+        spoil(&folder.join("table.sqlite"), middle_item, |byte| byte ^ 0xff);
     });
 }
 
 #[test]
 fn a_lost_table_is_restored_and_one_ahead_of_the_log_refused() {
-    check(|folder| {
+    check(false, |folder| {
         for suffix in ["", "-wal", "-shm"] {
             drop(fs::remove_file(folder.join(format!("table.sqlite{suffix}"))));
         }
-        // Only so that there is what the check looks for.
-        fs::write(folder.join("damaged"), "").expect("a file");
     });
     let folder = tempfile::tempdir().expect("a folder");
     let serve = Serve::start(Some(folder.path()));
