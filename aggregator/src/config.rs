@@ -117,7 +117,7 @@ mod tests {
         assert_eq!((settings.lateness_ms, settings.retention_ms), (3 * DAY_MS, 7 * DAY_MS));
         assert_eq!(settings.items, ItemOptions { event_items: false, user_index: true });
         assert_eq!((settings.parallel_requests, settings.zone), (16, Some(Tz::Europe__Berlin)));
-        assert_eq!((settings.proof_budget, settings.proof_memory >> 20), (0, 599));
+        assert_eq!((settings.proof_budget, settings.proof_memory >> 20), (0, 600));
     }
 
     #[test]

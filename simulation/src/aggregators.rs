@@ -151,8 +151,7 @@ pub(crate) fn deps<S: AggregatorStore>(world: &World, log: Log, store: S, seed: 
         parallel_requests: 3,
         zone: Some(world.rules.zone),
         items: ItemOptions { event_items: world.params.event_items, user_index: true },
-        // Ids of a few hundred events at once: larger days take several passes.
-        proof_memory: 8 << 10,
+        proof_memory: world.params.proof_memory,
         ..Settings::default()
     };
     Deps::new(log, store, Clock::from_fn(move || time.now_ms()), Jitter::from_seed(seed), settings)

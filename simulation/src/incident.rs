@@ -160,6 +160,8 @@ impl Deployment {
         params.shards = SHARDS;
         params.event_items = true;
         params.has_poison = false;
+        params.proves = false;
+        params.proof_memory = 8 << 20;
         let rules = TimeRules { zone, lateness_ms: DEFAULT_LATENESS_MS, earliness_ms: MAX_EARLINESS_MS };
         let world = Arc::new(World::build(&scenario, params, rules, false, &mut random));
         let needed_units = SHARDS as f64 * f64::from(incident.events_per_record()) * ITEM_UNITS;

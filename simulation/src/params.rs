@@ -48,6 +48,8 @@ pub(crate) struct Params {
     pub(crate) has_restore: bool,
     /// Whether days are proven meanwhile.
     pub(crate) proves: bool,
+    /// Bytes that a proof may use.
+    pub(crate) proof_memory: u64,
 }
 
 impl Params {
@@ -89,6 +91,8 @@ impl Params {
             has_damaged_table,
             has_restore: random.u8(0..3) == 0,
             proves: random.u8(0..3) == 0,
+            // Ids of a few hundred events at once: larger days take several passes.
+            proof_memory: 8 << 10,
         }
     }
 }

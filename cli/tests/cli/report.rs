@@ -49,8 +49,11 @@ fn events_without_a_user_are_those_of_the_configured_placeholders() {
 }
 
 #[test]
-fn the_most_used_name_is_listed_behind_junk_and_the_list_says_that_it_is_approximate() {
+fn the_most_used_name_is_listed_behind_junk_with_its_exact_count() {
     let path = written("junk.ndjson");
     let total = total(path.to_str().unwrap(), None, &[]);
-    assert_eq!((&total["featureUsage"]["search"], &total["estimate"]["namesApproximate"]), (&150.into(), &true.into()));
+    assert_eq!(
+        (&total["featureUsage"]["search"], &total["estimate"]["namesApproximate"]),
+        (&150.into(), &false.into())
+    );
 }

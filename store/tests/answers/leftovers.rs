@@ -84,6 +84,7 @@ async fn figures_that_are_malformed_are_named() {
     for name in ["MadeOfDay", "MadeOfMonth", "CreatedAt", "UpdatedAt"] {
         whole[name] = number.clone();
     }
+    whole["MadeOfProof"] = json!({ "N": "0" });
     whole["Data"] = json!({ "M": { "activeUsers": number, "hours": { "L": [] } } });
     let data = json!({ "activeUsers": 1, "hours": [] }).as_object().cloned().expect("an object");
     let row =

@@ -31,12 +31,14 @@ fn total(day: u32, made_of: (u64, u64)) -> TotalRow {
 }
 
 /// What was made of, and whether it may replace what the steps before it left.
-const STEPS: [((u64, u64), Put); 7] = [
+const STEPS: [((u64, u64), Put); 8] = [
     ((5, 50), Put::Written),
     ((5, 50), Put::Written),
     ((4, 60), Put::Refused),
-    ((6, 49), Put::Refused),
     ((5, 51), Put::Written),
+    // The day's own partials go first.
+    ((6, 49), Put::Written),
+    ((5, 60), Put::Refused),
     ((6, 51), Put::Written),
     ((5, 50), Put::Refused),
 ];
