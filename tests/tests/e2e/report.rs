@@ -11,7 +11,7 @@ use crate::command::{Serve, expect, json as ask, wait_for};
 const EVENTS: &str = "20000";
 
 /// What a table knows and a file does not, and how exact it is where sources were merged.
-const APART: [&str; 4] = ["state", "final", "verified", "rejected"];
+const APART: [&str; 6] = ["state", "final", "verified", "rejected", "estimate", "proof"];
 
 fn figures(day: &Value) -> Value {
     let mut day = day.clone();

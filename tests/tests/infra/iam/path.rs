@@ -161,7 +161,7 @@ impl Walk<'_> {
     async fn restore(&self) -> Result<()> {
         // One entry more than the redrive has seen, so that there is a head to move.
         let stream = self.world.template.reference("EventStream")?;
-        self.count(&invocation(&stream, 9, self.now, &[event("before the restore", "ann", self.now)])).await?;
+        self.count(&invocation(&stream, 10, self.now, &[event("before the restore", "ann", self.now)])).await?;
         let (tables, log) = (self.tables()?, format!("s3://{LOG_BUCKET}"));
         let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
         let restored = self.headcount("restore", &[&["restore", "--log", &log][..], &tables].concat()).await?;
@@ -180,7 +180,7 @@ impl Walk<'_> {
         lambda.log("/aws/lambda/headcount-aggregator").await?;
         // One entry more than the redrive has seen, so that there is a head to move.
         let stream = self.world.template.reference("EventStream")?;
-        self.count(&invocation(&stream, 10, self.now, &[event("later", "ann", self.now)])).await?;
+        self.count(&invocation(&stream, 11, self.now, &[event("later", "ann", self.now)])).await?;
         // As if the consumer had never reached the table: all that is in the log is left to the aggregator.
         self.world.forget_checkpoints().await?;
         let followed = self.world.invoke("Aggregator", &json!({"task": "follow"})).await?;
