@@ -34,7 +34,7 @@ pub(crate) fn figures(folded: &Folded, zone: Tz, now_ms: i64) -> Result<Platform
         let what = format!("the events lie between {from} and {to}, more than {MAX_DAYS} days");
         return Err(Failure::new(what, "look for wrong timestamps among the earliest ones"));
     }
-    let days: Vec<Day> = days(from, to).map(|date| day(folded, date, now_ms)).collect();
+    let days: Vec<Day> = days(from, to).map(|date| day(folded, date)).collect();
     let metrics: Vec<DailyMetrics> = days.iter().map(|day| day.metrics.clone()).collect();
     let mut total = total(&metrics, &mut union(folded, from, to), &SessionSample::default());
     let mut united = Tally::default();
@@ -48,7 +48,7 @@ pub(crate) fn figures(folded: &Folded, zone: Tz, now_ms: i64) -> Result<Platform
     Ok(PlatformMetrics { from, to, today, time_zone, total, users_error, days, previous: None })
 }
 
-fn day(folded: &Folded, date: NaiveDate, now_ms: i64) -> Day {
+fn day(folded: &Folded, date: NaiveDate) -> Day {
     let total_users = folded.new_users.range(..=date).map(|(_, count)| count).sum();
     let Some(counted) = folded.days.get(&date) else {
         let mut metrics = DailyMetrics::empty(date);
@@ -61,9 +61,10 @@ fn day(folded: &Folded, date: NaiveDate, now_ms: i64) -> Day {
     metrics.figures.monthly_active_users = reach(MONTH_DAYS);
     metrics.figures.new_signups_24h = folded.new_users.get(&date).copied().unwrap_or(0);
     metrics.figures.total_users = total_users;
-    let proven =
-        ProvenFigures { date, proven_ms: now_ms, figures: counted.tally.figures(), ..ProvenFigures::default() };
-    let metrics = metrics.with_proof(&ProvenDay { proven, ..ProvenDay::default() }, &[]);
+    let proven = ProvenFigures { date, figures: counted.tally.figures(), ..ProvenFigures::default() };
+    let mut metrics = metrics.with_proof(&ProvenDay { proven, ..ProvenDay::default() }, &[]);
+    // Exact, and yet no proof: a file may hold any part of a day.
+    (metrics.figures.proof, metrics.figures.verified) = (None, false);
     Day { state: DayState::Live, metrics }
 }
 
