@@ -58,6 +58,7 @@ impl Bounds {
         // Rejected ones count by arrival, while the truth knows only the events' own time; compared as a sum.
         // How far an estimate may be off follows from the sketch and the sample, not from the truth.
         if let ["rejected" | "final" | "verified"]
+        | ["proof", ..]
         | ["estimate", "usersRelativeStandardError" | "sessionIntervals", ..] = names.as_slice()
         {
             return Verdict::Shown;
@@ -204,6 +205,7 @@ mod tests {
             "rejected",
             "final",
             "verified",
+            "proof.usersBy.platforms.web",
             "estimate.usersRelativeStandardError",
             "estimate.sessionIntervals.p50.low",
         ] {
