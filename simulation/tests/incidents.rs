@@ -2,10 +2,12 @@
 
 use headcount_simulation::incident::{Incident, run};
 
+/// The world that is lived through, so that a limit on time holds or breaks by what was changed and not by chance.
+const SEED: u64 = 1;
+
 fn check(incident: Incident) {
-    let seed = fastrand::u64(..1_000_000_000);
-    let course = run(incident, seed);
-    let command = format!("cargo xtask simulate --scenario {} --seed {seed}", incident.name());
+    let course = run(incident, SEED);
+    let command = format!("cargo xtask simulate --scenario {} --seed {SEED}", incident.name());
     assert!(course.broken.is_empty(), "{command}: {:#?}", course.broken);
 }
 
