@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::calendar_window::late_ms;
 use crate::deps::Settings;
-use crate::survey::newest_behind;
 
 /// Events that one scan finds at most: the newest ones.
 pub const MAX_FOUND: usize = 10_000;
@@ -62,7 +61,7 @@ pub async fn scan_user(
     for source in &sources {
         // The head is an hour old at most, so that little is listed behind it.
         let head = log.head(source, deadline).await?.map_or(0, |head| head.entry);
-        let newest = newest_behind(log, source, head, deadline).await?;
+        let newest = log.newest(source, head, deadline).await?;
         let replay = Replay { log, source, newest, dates, span, at_once: settings.at_once(), deadline };
         // Whatever was appended later has no event of these dates.
         let mut walk = replay.walk(0).await?;

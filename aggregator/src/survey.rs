@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use headcount_core::keys::Follower;
 use headcount_core::origin::Source;
-use headcount_log::{EntryRef, Log, LogError};
+use headcount_log::{EntryRef, LogError};
 use headcount_runtime::retry::retry;
 use headcount_store::rows::{Checkpoint, CheckpointRow};
 use headcount_store::traits::AggregatorStore;
-use tokio::time::Instant;
 
 use crate::error::AggregateError;
 use crate::follow::{BEHIND_AFTER_MS, Care};
@@ -119,19 +118,7 @@ pub(crate) async fn newest<S: AggregatorStore>(run: &Run<'_, S>, source: &Source
         let checkpoint = retry(&run.deps.jitter, run.deadline, read).await?;
         newest = newest.max(checkpoint.map_or(0, |checkpoint| checkpoint.entry));
     }
-    Ok(newest_behind(&run.deps.log, source, newest, run.deadline).await?)
-}
-
-/// The number of a source's newest entry, where `known` is one of the newer ones; `known` where none is behind it.
-pub(crate) async fn newest_behind(log: &Log, source: &Source, known: u64, deadline: Instant) -> Result<u64, LogError> {
-    let mut newest = known;
-    loop {
-        let page = log.list_after(source, newest, LISTED_AT_ONCE, deadline).await?;
-        newest = page.last().map_or(newest, |last| last.entry);
-        if page.len() < LISTED_AT_ONCE {
-            return Ok(newest);
-        }
-    }
+    Ok(run.deps.log.newest(source, newest, run.deadline).await?)
 }
 
 async fn checkpoints<S: AggregatorStore>(run: &Run<'_, S>) -> Result<Checkpoints, AggregateError> {

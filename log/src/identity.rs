@@ -22,7 +22,7 @@ impl Log {
     ///
     /// [`LogError`].
     pub async fn deployment(&self, deadline: Instant) -> Result<Option<Deployment>, LogError> {
-        Ok(self.newest(deadline).await?.map(|stored| stored.deployment))
+        Ok(self.newest_deployment(deadline).await?.map(|stored| stored.deployment))
     }
 
     /// The deployment of this log; `first` becomes it where there is none. Whoever comes second at the same moment takes
@@ -33,7 +33,7 @@ impl Log {
     ///
     /// [`LogError`].
     pub async fn open_deployment(&self, first: &Deployment, deadline: Instant) -> Result<Deployment, LogError> {
-        let stored = match self.newest(deadline).await? {
+        let stored = match self.newest_deployment(deadline).await? {
             Some(stored) => stored,
             None => self.create_first(first, deadline).await?,
         };
@@ -52,12 +52,12 @@ impl Log {
         let json = serde_json::to_vec(first).expect("texts and numbers are JSON, and memory takes all");
         self.create(&path, json.into(), deadline).await?;
         // What is there now, written by this put or by another at the same moment.
-        self.newest(deadline).await?.ok_or_else(|| LogError::Unusable {
+        self.newest_deployment(deadline).await?.ok_or_else(|| LogError::Unusable {
             detail: format!("{path} was put and is not there: the log needs a storage whose reads see earlier puts"),
         })
     }
 
-    async fn newest(&self, deadline: Instant) -> Result<Option<Stored>, LogError> {
+    async fn newest_deployment(&self, deadline: Instant) -> Result<Option<Stored>, LogError> {
         let found = self.objects(&Path::from(FOLDER), deadline).await?;
         let Some(number) = found.iter().filter_map(number).max() else { return Ok(None) };
         let path = path(number);

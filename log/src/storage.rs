@@ -29,6 +29,9 @@ use crate::error::{EntryError, LogError};
 use crate::head::Head;
 use request::Action;
 
+/// Entries that one listing names at most.
+const LISTED_AT_ONCE: usize = 1_000;
+
 /// Objects deleted at the same time.
 const CONCURRENT_DELETES: usize = 16;
 
@@ -130,6 +133,22 @@ impl Log {
             Ok(entries)
         })
         .await
+    }
+
+    /// The number of the newest entry of `source`, where `known` is one of the newer ones; `known` where none is behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`].
+    pub async fn newest(&self, source: &Source, known: u64, deadline: Instant) -> Result<u64, LogError> {
+        let mut newest = known;
+        loop {
+            let page = self.list_after(source, newest, LISTED_AT_ONCE, deadline).await?;
+            newest = page.last().map_or(newest, |last| last.entry);
+            if page.len() < LISTED_AT_ONCE {
+                return Ok(newest);
+            }
+        }
     }
 
     /// A whole entry.
