@@ -128,10 +128,10 @@ pub struct Proof {
     /// Up to which entry of each source they count.
     pub sources: BTreeMap<Source, ProvenSource>,
     /// The day's user sketch, framed, in hexadecimal: for weeks and months.
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     pub users: Vec<u8>,
     /// The day's session sample, framed, in hexadecimal: for ranges of days.
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     pub sessions: Vec<u8>,
 }
 
@@ -158,50 +158,21 @@ pub struct Unreadable {
     pub detail: String,
 }
 
-/// Bytes as hexadecimal text.
-mod hex {
-    use std::fmt::Write as _;
-
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(super) fn to_text(bytes: &[u8]) -> String {
-        bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a String takes all");
-            text
-        })
-    }
-
-    pub(super) fn of_text(text: &str) -> Option<Vec<u8>> {
-        let digits = text.as_bytes().chunks(2).map(|digits| str::from_utf8(digits).ok());
-        digits.map(|digits| u8::from_str_radix(digits.filter(|digits| digits.len() == 2)?, 16).ok()).collect()
-    }
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&to_text(bytes))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        of_text(&text).ok_or_else(|| D::Error::custom("bytes must be written in hexadecimal"))
-    }
-}
-
 /// A source's counters in their stored form: what they cannot tell apart must come back as it was.
 mod framed {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
-    use super::{Counters, hex};
+    use super::Counters;
 
     #[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
     pub(super) fn serialize<S: Serializer>(raw: &Option<Counters>, serializer: S) -> Result<S::Ok, S::Error> {
-        raw.as_ref().map(|raw| hex::to_text(&raw.encode())).serialize(serializer)
+        raw.as_ref().map(|raw| hex::encode(raw.encode())).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Counters>, D::Error> {
         let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-        let bytes = hex::of_text(&text).ok_or_else(|| D::Error::custom("bytes must be written in hexadecimal"))?;
+        let bytes = hex::decode(text).map_err(D::Error::custom)?;
         Counters::decode(&bytes).map(Some).map_err(D::Error::custom)
     }
 }

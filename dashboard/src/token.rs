@@ -54,19 +54,14 @@ impl ReadToken {
     pub(crate) fn session(&self, now_s: i64) -> String {
         let ends = now_s + SESSION_SECONDS;
         let mark = hmac::sign(&self.0, session_text(ends).as_bytes());
-        let mut text = format!("{ends}.");
-        for byte in mark.as_ref() {
-            text += &format!("{byte:02x}");
-        }
-        text
+        format!("{ends}.{}", hex::encode(mark))
     }
 
     /// Whether the text is a session of this token that has not ended.
     pub(crate) fn is_session(&self, text: &str, now_s: i64) -> bool {
-        let Some((ends, hex)) = text.split_once('.') else { return false };
+        let Some((ends, mark)) = text.split_once('.') else { return false };
         let Ok(ends) = ends.parse::<i64>() else { return false };
-        let pairs = hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-        let Some(mark) = pairs.collect::<Option<Vec<u8>>>() else { return false };
+        let Ok(mark) = hex::decode(mark) else { return false };
         now_s < ends && hmac::verify(&self.0, session_text(ends).as_bytes(), &mark).is_ok()
     }
 }

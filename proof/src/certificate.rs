@@ -1,7 +1,6 @@
 //! Certificates of days: what a proof counted, and from which objects, so that others can repeat the count.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -21,9 +20,6 @@ use crate::prove::{Position, ProveError, Proven, Proving, prove};
 
 /// The version of the certificate's form.
 pub const VERSION: u32 = 1;
-
-/// Entries that one listing names at most.
-const LISTED_AT_ONCE: usize = 1_000;
 
 /// What a proof counted of a day, and from which entries of the log. Two certificates of one proof are the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -317,7 +313,7 @@ impl Counted {
             proof,
             positions,
             entries: self.entries,
-            merkle_root: hex(&self.root),
+            merkle_root: hex::encode(self.root),
             figures: self.figures,
         }
     }
@@ -379,14 +375,8 @@ async fn look_up(counting: Counting<'_>, positions: &BTreeMap<Source, u64>) -> R
 }
 
 async fn look_at(log: &Log, source: Source, entry: u64, deadline: Instant) -> Result<Position, LogError> {
-    let mut newest = entry;
-    loop {
-        let page = log.list_after(&source, newest, LISTED_AT_ONCE, deadline).await?;
-        newest = page.last().map_or(newest, |last| last.entry);
-        if page.len() < LISTED_AT_ONCE {
-            return Ok(Position { source, entry, newest });
-        }
-    }
+    let newest = log.newest(&source, entry, deadline).await?;
+    Ok(Position { source, entry, newest })
 }
 
 /// SHA-256 of an entry's object, or what is wrong with it.
@@ -429,14 +419,6 @@ fn sha256(prefix: u8, parts: &[&[u8; SHA256_OUTPUT_LEN]]) -> [u8; SHA256_OUTPUT_
     bytes(context.finish())
 }
 
-/// In hexadecimal, as `sha256sum` prints it.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all");
-        text
-    })
-}
-
 fn bytes(digest: ring::digest::Digest) -> [u8; SHA256_OUTPUT_LEN] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
@@ -475,7 +457,7 @@ mod tests {
 
     #[test]
     fn a_root_is_the_one_of_rfc_6962() {
-        assert_eq!(hex(&merkle_root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(hex::encode(merkle_root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         let hashes: Vec<[u8; 32]> = (0..7).map(|n| [n; 32]).collect();
         let leaf = |n: usize| sha256(0, &[&hashes[n]]);
         let node = |left: [u8; 32], right: [u8; 32]| sha256(1, &[&left, &right]);

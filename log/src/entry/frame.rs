@@ -1,7 +1,5 @@
 //! Frames: compressed one by one, each with zstd's checksum and its content's size, found again by their place and hash.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use zstd::bulk::{Compressor, Decompressor};
@@ -91,8 +89,5 @@ impl Reader {
 
 /// In hexadecimal, as tools print it.
 fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all");
-        text
-    })
+    hex::encode(digest(&SHA256, bytes))
 }
