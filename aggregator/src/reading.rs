@@ -7,9 +7,11 @@ use headcount_core::exact::ProvenDay;
 use headcount_core::partial::PartialRecord;
 use headcount_runtime::retry::retry;
 use headcount_store::error::StoreError;
+use headcount_store::proof;
 use headcount_store::rows::{CheckpointRow, Cursor, DailyRow, Lookup, SketchesRow, TotalRow};
 use headcount_store::traits::{AggregatorStore, MAX_BATCH_GETS};
 
+use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::run::{Run, of_date};
 
@@ -44,18 +46,8 @@ impl<S: AggregatorStore> Run<'_, S> {
 
     /// The proof of a day that the table has, with its sources.
     pub(crate) async fn proof(&self, date: NaiveDate) -> Result<Option<ProvenDay>, AggregateError> {
-        let request = || self.deps.store.read_proof(self.table.id, date);
-        let Some(proven) = retry(&self.deps.jitter, self.deadline, request).await? else { return Ok(None) };
-        let (mut sources, mut after) = (BTreeMap::new(), None);
-        loop {
-            let request = || self.deps.store.proven_sources_page(date, proven.number, after.as_ref());
-            let page = retry(&self.deps.jitter, self.deadline, request).await?;
-            sources.extend(page.items);
-            after = self.next_page(after.as_ref(), page.next, of_date("proven sources", date))?;
-            if after.is_none() {
-                return Ok(Some(ProvenDay { proven, sources }));
-            }
-        }
+        let Deps { store, jitter, .. } = self.deps;
+        Ok(proof::read(store, self.table.id, date, jitter, self.deadline).await?)
     }
 
     /// One page of a day's partials, and where the next one begins.

@@ -13,6 +13,7 @@ use headcount_core::exact::ProvenDay;
 use headcount_core::partial::PartialRecord;
 use headcount_runtime::retry::retry;
 use headcount_store::error::StoreError;
+use headcount_store::proof;
 use headcount_store::rows::{DailyRow, Lookup, SketchesRow, TotalRow};
 use headcount_store::traits::{MAX_BATCH_GETS, QueryStore};
 use tokio::time::Instant;
@@ -138,27 +139,16 @@ impl<S: QueryStore> Reading<'_, S> {
         &self,
         dates: &[NaiveDate],
     ) -> Result<BTreeMap<NaiveDate, Arc<Option<ProvenDay>>>, StoreError> {
-        let shelf = &self.deps.cache.proofs;
+        let (store, jitter, shelf) = (&self.deps.store, &self.deps.jitter, &self.deps.cache.proofs);
         let mut found: BTreeMap<_, _> = dates.iter().filter_map(|date| Some((*date, shelf.get(*date)?))).collect();
         let missing: Vec<_> = dates.iter().copied().filter(|date| !found.contains_key(date)).collect();
-        let read = try_join_all(missing.iter().map(|date| self.proof_of(*date))).await?;
-        for (date, proof) in missing.into_iter().zip(read) {
-            found.insert(date, shelf.keep(date, proof, OPEN_TIME));
+        let read =
+            try_join_all(missing.iter().map(|date| proof::read(store, self.table, *date, jitter, self.deadline)))
+                .await?;
+        for (date, read) in missing.into_iter().zip(read) {
+            found.insert(date, shelf.keep(date, read, OPEN_TIME));
         }
         Ok(found)
-    }
-
-    async fn proof_of(&self, date: NaiveDate) -> Result<Option<ProvenDay>, StoreError> {
-        let request = || self.deps.store.read_proof(self.table, date);
-        let Some(proven) = retry(&self.deps.jitter, self.deadline, request).await? else { return Ok(None) };
-        let (mut sources, mut after) = (BTreeMap::new(), None);
-        loop {
-            let request = || self.deps.store.proven_sources_page(date, proven.number, after.as_ref());
-            let page = retry(&self.deps.jitter, self.deadline, request).await?;
-            sources.extend(page.items);
-            let Some(next) = self.next(page.next)? else { return Ok(Some(ProvenDay { proven, sources })) };
-            after = Some(next);
-        }
     }
 
     /// The number of users whose first day is `date`.

@@ -8,5 +8,6 @@ pub mod dynamo;
 pub mod error;
 pub mod meta;
 pub mod numbers;
+pub mod proof;
 pub mod rows;
 pub mod traits;
