@@ -12,7 +12,6 @@ use std::sync::Mutex;
 
 use chrono::NaiveDate;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use headcount_core::deployment::{DeploymentError, TableId};
 use headcount_core::exact::Proof;
 use headcount_core::keys::Follower;
 use headcount_core::limits::PARTIAL_TTL_DAYS;
@@ -22,10 +21,9 @@ use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
 use headcount_follow::days::expiry_s;
 use headcount_follow::figures::Write;
-use headcount_follow::{Backlog, FollowError, Table};
+use headcount_follow::{Backlog, FollowError};
 use headcount_log::LogError;
 use headcount_runtime::retry::{Retryable as _, retry};
-use headcount_store::meta;
 use headcount_store::rows::Put;
 use headcount_store::traits::{AggregatorStore, Stamp};
 use serde::Serialize;
@@ -144,7 +142,7 @@ pub async fn restore<S: AggregatorStore>(
     on_progress: impl FnMut(RestoreProgress) + Send,
     deadline: Instant,
 ) -> Result<Restored, AggregateError> {
-    let run = Box::pin(begin(deps, deadline)).await?;
+    let run = Box::pin(Run::begin_anew(deps, deadline)).await?;
     let telling = Telling::new(on_progress);
     let looked = Box::pin(look(&run, &telling)).await?;
     let (proofs, from_proofs) = Box::pin(put_proofs(&run, &looked, &telling)).await?;
@@ -169,23 +167,6 @@ pub async fn restore<S: AggregatorStore>(
         following,
         days,
     })
-}
-
-/// Gives the table its new number.
-async fn begin<S: AggregatorStore>(deps: &Deps<S>, deadline: Instant) -> Result<Run<'_, S>, AggregateError> {
-    let Deps { log, store, clock, jitter, settings, .. } = deps;
-    let Some(deployment) = log.deployment(deadline).await? else {
-        return Err(match meta::read(store, jitter, deadline).await? {
-            Some(meta) => DeploymentError::NoLog { table: meta.deployment.id }.into(),
-            None => AggregateError::NoDeployment,
-        });
-    };
-    if let Some(zone) = settings.zone {
-        deployment.check_zone(zone)?;
-    }
-    let id = TableId(jitter.draw());
-    meta::renew(store, &deployment, id, jitter, deadline).await?;
-    Ok(Run { deps, table: Table { deployment, id }, now_ms: clock.now_ms(), deadline })
 }
 
 /// Tells how far the run is, whichever source advanced.

@@ -24,18 +24,19 @@ pub(crate) struct Run<'a, S> {
 impl<'a, S: AggregatorStore> Run<'a, S> {
     /// Reads the log's deployment and binds the table to it: without it nobody knows what a day is.
     pub(crate) async fn begin(deps: &'a Deps<S>, deadline: Instant) -> Result<Self, AggregateError> {
-        let Deps { log, store, clock, jitter, settings, .. } = deps;
-        let Some(deployment) = log.deployment(deadline).await? else {
-            return Err(match meta::read(store, jitter, deadline).await? {
-                Some(meta) => DeploymentError::NoLog { table: meta.deployment.id }.into(),
-                None => AggregateError::NoDeployment,
-            });
-        };
-        if let Some(zone) = settings.zone {
-            deployment.check_zone(zone)?;
-        }
+        let deployment = deployment(deps, deadline).await?;
+        let Deps { store, jitter, .. } = deps;
         let id = meta::bind(store, &deployment, TableId(jitter.draw()), jitter, deadline).await?;
-        Ok(Self { deps, table: Table { deployment, id }, now_ms: clock.now_ms(), deadline })
+        Ok(Self { deps, table: Table { deployment, id }, now_ms: deps.clock.now_ms(), deadline })
+    }
+
+    /// As [`Self::begin`], but the table gets a new number: what is in it counts as absent.
+    pub(crate) async fn begin_anew(deps: &'a Deps<S>, deadline: Instant) -> Result<Self, AggregateError> {
+        let deployment = deployment(deps, deadline).await?;
+        let Deps { store, jitter, .. } = deps;
+        let id = TableId(jitter.draw());
+        meta::renew(store, &deployment, id, jitter, deadline).await?;
+        Ok(Self { deps, table: Table { deployment, id }, now_ms: deps.clock.now_ms(), deadline })
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
@@ -78,6 +79,21 @@ impl<'a, S: AggregatorStore> Run<'a, S> {
         }
         Ok(next)
     }
+}
+
+/// The log's deployment, checked against the settings.
+async fn deployment<S: AggregatorStore>(deps: &Deps<S>, deadline: Instant) -> Result<Deployment, AggregateError> {
+    let Deps { log, store, jitter, settings, .. } = deps;
+    let Some(deployment) = log.deployment(deadline).await? else {
+        return Err(match meta::read(store, jitter, deadline).await? {
+            Some(meta) => DeploymentError::NoLog { table: meta.deployment.id }.into(),
+            None => AggregateError::NoDeployment,
+        });
+    };
+    if let Some(zone) = settings.zone {
+        deployment.check_zone(zone)?;
+    }
+    Ok(deployment)
 }
 
 /// What is listed of a date.
