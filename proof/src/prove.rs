@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use headcount_core::calendar::hour_of;
+use headcount_core::calendar::Hours;
 use headcount_core::event::Event;
 use headcount_core::exact::{ExactFigures, Unreadable};
 use headcount_core::origin::Source;
@@ -159,16 +159,16 @@ enum Ended {
 
 async fn all_passes(proving: &Proving<'_>, span: Span, passes: u64, most_ids: u64) -> Result<Ended, ProveError> {
     let mut days = Days::new(proving, passes)?;
+    // In order, so that of equal events the one of the smallest source counts.
+    let mut positions: Vec<_> = proving.sources.iter().collect();
+    positions.sort_by(|a, b| a.source.cmp(&b.source));
     for pass in 0..passes {
         let room = (proving.expected / passes).min(most_ids);
         days.begin(pass, room as usize);
-        // In order, so that of equal events the one of the smallest source counts.
-        let mut positions: Vec<_> = proving.sources.iter().collect();
-        positions.sort_by(|a, b| a.source.cmp(&b.source));
-        for position in positions {
+        for position in &positions {
             days.begin_source(&position.source)?;
             let Proving { log, dates, at_once, deadline, .. } = *proving;
-            let Position { source, entry, newest } = position;
+            let Position { source, entry, newest } = *position;
             let replay = Replay { log, source, newest: *newest, dates, span, at_once, deadline };
             let mut walk = replay.walk(*entry).await?;
             loop {
@@ -191,6 +191,7 @@ async fn all_passes(proving: &Proving<'_>, span: Span, passes: u64, most_ids: u6
 /// The days under way.
 struct Days {
     zone: Tz,
+    hours: Hours,
     precision: u8,
     passes: u64,
     pass: u64,
@@ -239,6 +240,7 @@ impl Days {
         };
         Ok(Self {
             zone: proving.zone,
+            hours: Hours::of(proving.zone),
             precision: proving.precision,
             passes,
             pass: 0,
@@ -344,7 +346,8 @@ impl Days {
             for (event, is_first) in mine.into_iter().zip(are_first) {
                 if is_first {
                     self.ids += 1;
-                    day.tally.add(event, hour_of(self.zone, event.counted_ms));
+                    let (_, hour) = self.hours.at(event.counted_ms).unwrap_or_default();
+                    day.tally.add(event, hour);
                 } else {
                     day.repeated += 1;
                 }
