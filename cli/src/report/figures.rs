@@ -3,10 +3,9 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::{day_of, days, days_before};
-use headcount_core::exact::{ProvenDay, ProvenFigures};
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
-use headcount_core::metrics::{DailyMetrics, Estimate, SessionFigures, total};
-use headcount_core::session_sample::{SessionIntervals, SessionSample};
+use headcount_core::metrics::{DailyMetrics, total};
+use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
 use headcount_proof::tally::Tally;
 use headcount_query::PlatformMetrics;
@@ -39,11 +38,7 @@ pub(crate) fn figures(folded: &Folded, zone: Tz, now_ms: i64) -> Result<Platform
     let mut total = total(&metrics, &mut union(folded, from, to), &SessionSample::default());
     let mut united = Tally::default();
     folded.days.values().for_each(|counted| united.unite(&counted.tally));
-    let sessions = united.sessions();
-    total.active_users = united.users();
-    total.average_session_duration = sessions.average_ms();
-    total.sessions = SessionFigures { count: sessions.count, p50: sessions.p50_ms, p95: sessions.p95_ms };
-    total.estimate = Estimate { session_intervals: SessionIntervals::exact(&sessions), ..Estimate::default() };
+    total.set_exact(united.users(), &united.sessions());
     let (users_error, time_zone) = (UsersError::of(&total), zone.name().to_owned());
     Ok(PlatformMetrics { from, to, today, time_zone, total, users_error, days, previous: None })
 }
@@ -56,15 +51,12 @@ fn day(folded: &Folded, date: NaiveDate) -> Day {
         return Day { state: DayState::Missing, metrics };
     };
     let reach = |count| union(folded, days_before(date, count - 1), date).estimate().round() as u64;
-    let mut metrics = DailyMetrics::empty(date);
+    // Exact, and yet not proven: a file may hold any part of a day.
+    let mut metrics = DailyMetrics::of_exact(date, &counted.tally.figures());
     metrics.figures.weekly_active_users = reach(WEEK_DAYS);
     metrics.figures.monthly_active_users = reach(MONTH_DAYS);
     metrics.figures.new_signups_24h = folded.new_users.get(&date).copied().unwrap_or(0);
     metrics.figures.total_users = total_users;
-    let proven = ProvenFigures { date, figures: counted.tally.figures(), ..ProvenFigures::default() };
-    let mut metrics = metrics.with_proof(&ProvenDay { proven, ..ProvenDay::default() }, &[]);
-    // Exact, and yet no proof: a file may hold any part of a day.
-    (metrics.figures.proof, metrics.figures.verified) = (None, false);
     Day { state: DayState::Live, metrics }
 }
 

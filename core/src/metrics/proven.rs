@@ -1,11 +1,12 @@
 //! A day's figures once they are proven: exact, with what came after the proof on top.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::build::count;
-use super::{DailyMetrics, SessionFigures};
+use super::{DailyMetrics, Estimate, Figures, SessionFigures};
 use crate::counters::Counters;
-use crate::exact::{ProvenDay, UsersBy};
+use crate::exact::{ExactFigures, ExactSessions, ProvenDay, UsersBy};
 use crate::origin::Source;
 use crate::session_sample::SessionIntervals;
 
@@ -24,7 +25,26 @@ pub struct ProofNote {
     pub ids_with_several_times: u64,
 }
 
+impl Figures {
+    /// Sets users and sessions, of a day or of a range, that are known exactly, and says that nothing is estimated.
+    pub fn set_exact(&mut self, users: u64, sessions: &ExactSessions) {
+        self.active_users = users;
+        self.average_session_duration = sessions.average_ms();
+        self.sessions = SessionFigures { count: sessions.count, p50: sessions.p50_ms, p95: sessions.p95_ms };
+        self.estimate = Estimate { session_intervals: SessionIntervals::exact(sessions), ..Estimate::default() };
+    }
+}
+
 impl DailyMetrics {
+    /// A day of which all is known but what other days decide: weekly, monthly, new and total users are 0.
+    pub fn of_exact(date: NaiveDate, exact: &ExactFigures) -> Self {
+        let mut metrics = Self::empty(date);
+        count(&mut metrics.figures, &exact.counters);
+        metrics.figures.set_exact(exact.users, &exact.sessions);
+        metrics.figures.daily_active_users = exact.users;
+        metrics
+    }
+
     /// These live figures, made exact by a proof of the day. `since` are the counters of the sources that have counted more than the
     /// proof has of them: only the difference is added. Different users and sessions of both are a union, so they are at least the
     /// proven ones. Weekly, monthly, new and total users rest on other days and stay. A proof that misses entries changes nothing.
@@ -42,15 +62,7 @@ impl DailyMetrics {
         let figures = &mut self.figures;
         count(figures, &counters);
         if since.is_empty() {
-            figures.active_users = exact.users;
-            figures.average_session_duration = exact.sessions.average_ms();
-            let (count, p50, p95) = (exact.sessions.count, exact.sessions.p50_ms, exact.sessions.p95_ms);
-            figures.sessions = SessionFigures { count, p50, p95 };
-            figures.estimate.users_relative_standard_error = 0.0;
-            figures.estimate.sessions_exact = true;
-            figures.estimate.session_intervals = SessionIntervals::exact(&exact.sessions);
-            figures.estimate.sources_set_aside = 0;
-            figures.estimate.names_approximate = false;
+            figures.set_exact(exact.users, &exact.sessions);
         } else {
             figures.active_users = figures.active_users.max(exact.users);
             figures.sessions.count = figures.sessions.count.max(exact.sessions.count);
