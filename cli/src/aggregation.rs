@@ -10,7 +10,7 @@ use headcount_runtime::retry::Jitter;
 use headcount_store::dynamo::DynamoStore;
 use tokio::time::Instant;
 
-use crate::args::{LogArgs, TableArgs, TablesArgs};
+use crate::args::{DeploymentArgs, TableArgs, TablesArgs};
 use crate::connect;
 use crate::failure::Failure;
 
@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_hours(1);
 
 /// Log and table of the command line, and the settings of the Lambda function's own environment variables: lateness and
 /// retention decide when a day is final, and must be the deployment's.
-pub(crate) async fn deps(table: &TableArgs, log: &LogArgs) -> Result<Deps<DynamoStore>, Failure> {
+pub(crate) async fn deps(args: &DeploymentArgs) -> Result<Deps<DynamoStore>, Failure> {
+    let DeploymentArgs { table, log } = args;
     let log = connect::log(&table.services, log).await?;
     deps_over(connect::table(table).await?, log, table)
 }

@@ -40,8 +40,8 @@ pub(crate) use certificate::Certificate;
 pub(crate) use check::Check;
 pub(crate) use collector::{Collector, PostingArgs};
 pub(crate) use connection::{
-    DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, DynamoArgs, KINESIS_PORT, KinesisArgs, LogArgs, ServiceArgs,
-    StreamArgs, TableArgs, TablesArgs, WEB_PORT,
+    DEFAULT_STREAM, DEFAULT_TABLE, DYNAMODB_PORT, DeploymentArgs, DynamoArgs, KINESIS_PORT, KinesisArgs, LogArgs,
+    ServiceArgs, StreamArgs, TableArgs, TablesArgs, WEB_PORT,
 };
 pub(crate) use consume::Consume;
 pub(crate) use cost::Cost;

@@ -100,3 +100,14 @@ pub(crate) struct TableArgs {
     #[command(flatten)]
     pub(crate) tables: TablesArgs,
 }
+
+/// The table, or both of them, and the event log.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DeploymentArgs {
+    /// Which tables.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}

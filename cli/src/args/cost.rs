@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::connection::{LogArgs, TableArgs};
+use super::connection::DeploymentArgs;
 use super::{ItemArgs, values};
 
 const EXAMPLES: &str = "\
@@ -69,8 +69,5 @@ pub(crate) struct Cost {
     pub(crate) json: bool,
     /// Where.
     #[command(flatten)]
-    pub(crate) table: TableArgs,
-    /// Which log.
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) deployment: DeploymentArgs,
 }

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::connection::{LogArgs, TableArgs};
+use super::connection::DeploymentArgs;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -27,8 +27,5 @@ pub(crate) struct Rebuild {
     pub(crate) json: bool,
     /// Where.
     #[command(flatten)]
-    pub(crate) table: TableArgs,
-    /// Which log.
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) deployment: DeploymentArgs,
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::connection::{LogArgs, TableArgs};
+use super::connection::DeploymentArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,8 +15,8 @@ log is followed, and every day is rolled up. Days whose entries have expired get
 Run it before the functions use the table, and let nothing else write to it meanwhile. It may be interrupted and run again. \
 Exit code 1 if an entry was not followed or a day was not rolled up.
 
-What the log no longer has does not come back: the profiles of users seen only in entries that have expired (they count as new \
-users of no day), and the event items of these entries. A table restored from a backup keeps those that it has.";
+What the log no longer has does not come back: event items of entries that have expired, and profiles of users who were seen only \
+there, so that no day counts them as new. A table restored from a backup keeps those that it has.";
 
 /// `headcount restore`.
 #[derive(Debug, Args)]
@@ -27,8 +27,5 @@ pub(crate) struct Restore {
     pub(crate) json: bool,
     /// Where.
     #[command(flatten)]
-    pub(crate) table: TableArgs,
-    /// Which log.
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) deployment: DeploymentArgs,
 }

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::connection::{LogArgs, TableArgs};
+use super::connection::DeploymentArgs;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -23,8 +23,5 @@ pub(crate) struct Rollup {
     pub(crate) json: bool,
     /// Where.
     #[command(flatten)]
-    pub(crate) table: TableArgs,
-    /// Which log.
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) deployment: DeploymentArgs,
 }

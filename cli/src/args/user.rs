@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::connection::{LogArgs, TableArgs};
+use super::connection::DeploymentArgs;
 use super::range::{FormatArgs, PageArgs, RangeArgs};
 
 const EXAMPLES: &str = "\
@@ -34,8 +34,5 @@ pub(crate) struct User {
     pub(crate) range: RangeArgs,
     /// Where.
     #[command(flatten)]
-    pub(crate) table: TableArgs,
-    /// Which log.
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) deployment: DeploymentArgs,
 }

@@ -31,11 +31,11 @@ pub(crate) async fn run(args: Cost, interrupt: &Interrupt) -> Result<Ending, Fai
     let prices = Prices::read(args.prices.as_deref())?;
     let observed = if args.from_table {
         let work = async {
-            let store = connect::table(&args.table).await?;
-            let log = match connect::log(&args.table.services, &args.log).await {
+            let store = connect::table(&args.deployment.table).await?;
+            let log = match connect::log(&args.deployment.table.services, &args.deployment.log).await {
                 Ok(log) => Some(log),
                 // Only how large events are cannot be seen then.
-                Err(_) if args.log.log.is_none() => None,
+                Err(_) if args.deployment.log.log.is_none() => None,
                 Err(failure) => return Err(failure),
             };
             observe(&store, log.as_ref()).await

@@ -26,7 +26,7 @@ pub(crate) async fn run(args: Prove, interrupt: &Interrupt) -> Result<Ending, Fa
         (false, false) => Asked::Dates(args.dates),
     };
     let work = async {
-        let deps = deps(&args.table, &args.log).await?;
+        let deps = deps(&args.deployment).await?;
         prove_days(&deps, &asked, deadline()).await.map_err(Failure::said)
     };
     let Some(outcome) = interrupt.or(Box::pin(work)).await else {

@@ -23,7 +23,7 @@ struct Answer<'a> {
 /// Runs it.
 pub(crate) async fn run(args: Rebuild, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let work = async {
-        let deps = deps(&args.table, &args.log).await?;
+        let deps = deps(&args.deployment).await?;
         headcount_aggregator::rebuild(&deps, &args.dates, deadline()).await.map_err(Failure::said)
     };
     let Some(outcome) = interrupt.or(Box::pin(work)).await else {

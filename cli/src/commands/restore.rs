@@ -22,7 +22,7 @@ struct Answer<'a> {
 
 /// Runs it.
 pub(crate) async fn run(args: Restore, interrupt: &Interrupt) -> Result<Ending, Failure> {
-    let table = &args.table.tables.dynamodb.table;
+    let table = &args.deployment.table.tables.dynamodb.table;
     output::note(&format!(
         "giving the table {table} a new number, then following the event log from its first entry; no function may use the table \
          meanwhile"
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Restore, interrupt: &Interrupt) -> Result<Ending, 
         }
     };
     let work = async {
-        let deps = deps(&args.table, &args.log).await?;
+        let deps = deps(&args.deployment).await?;
         restore(&deps, on_progress, restore_deadline()).await.map_err(Failure::said)
     };
     let outcome = interrupt.or(Box::pin(work)).await;

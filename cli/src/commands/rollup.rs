@@ -13,7 +13,7 @@ use crate::output::{self, numbers::whole, table::Table};
 /// Runs it.
 pub(crate) async fn run(args: Rollup, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let work = async {
-        let deps = deps(&args.table, &args.log).await?;
+        let deps = deps(&args.deployment).await?;
         let dates = (!args.dates.is_empty()).then_some(args.dates.as_slice());
         headcount_aggregator::roll_up(&deps, dates, deadline()).await.map_err(Failure::said)
     };

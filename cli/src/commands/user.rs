@@ -32,7 +32,7 @@ pub(crate) async fn run(args: User, interrupt: &Interrupt) -> Result<Ending, Fai
 }
 
 async fn ask(args: &User) -> Result<UserEvents, Failure> {
-    let deps = Deps::new(connect::table(&args.table).await?);
+    let deps = Deps::new(connect::table(&args.deployment.table).await?);
     let (_, today) = deps.today().await.map_err(Failure::said)?;
     let range = args.range.on(today)?;
     if args.from_log {
@@ -50,7 +50,7 @@ async fn ask(args: &User) -> Result<UserEvents, Failure> {
 
 /// The user's events by the event log: every entry that may have some is read.
 async fn from_log(args: &User, deps: &Deps<DynamoStore>, range: Range) -> Result<UserEvents, Failure> {
-    let aggregator = aggregation::deps(&args.table, &args.log).await?;
+    let aggregator = aggregation::deps(&args.deployment).await?;
     let meta = deps.meta().await.map_err(Failure::said)?;
     let deadline = aggregation::deadline();
     let found = aggregator.log.deployment(deadline).await.map_err(Failure::said)?;

@@ -39,7 +39,7 @@ impl<'a> Answer<'a> {
 /// Runs it.
 pub(crate) async fn run(args: Verify, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let work = async {
-        let deps = deps(&args.table, &args.log).await?;
+        let deps = deps(&args.deployment).await?;
         let date = match args.date {
             Some(date) => date,
             None => today(&deps).await?,
