@@ -132,7 +132,8 @@ impl Mean {
 pub(super) fn exact(spans: &[Span]) -> SessionEstimates {
     let durations = sorted_durations(spans);
     let count = durations.len() as f64;
-    let average_ms = durations.iter().map(|ms| *ms as f64).sum::<f64>() / count.max(1.0);
+    // The sum of no floating-point numbers is -0.
+    let average_ms = durations.iter().fold(0.0, |sum, ms| sum + *ms as f64) / count.max(1.0);
     let [p50_ms, p95_ms] = [0.50, 0.95].map(|q| at_rank(&durations, (q * count).ceil()));
     SessionEstimates {
         count,

@@ -47,6 +47,7 @@ fn beyond_its_size_it_is_an_estimate_within_three_standard_errors() {
 fn nothing_is_zero() {
     let none = SessionSample::default();
     assert_eq!(none.figures(0), SessionEstimates::default());
+    assert!(none.figures(0).average_ms.is_sign_positive(), "shown as -0");
     assert_eq!(SessionSample::decode(&none.encode()), Ok(none));
 }
 
