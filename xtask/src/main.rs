@@ -37,10 +37,13 @@ const SAM_VARIABLE: &str = "HEADCOUNT_TEST_SAM";
 /// Names what that Python has: the `sam` command.
 const SAM: &str = "tests/python/requirements-sam.txt";
 
+/// Names the spelling checker.
+const TYPOS: &str = "tests/python/typos.txt";
+
 /// Names what the tests' Python has.
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
-/// Where tests find the built binaries of all rooms (`headcount` and the Lambda functions).
+/// Where tests find the built programs (`headcount` and the Lambda functions).
 const BINARIES_VARIABLE: &str = "HEADCOUNT_TEST_BINARIES";
 
 /// Developer commands of Headcount.
@@ -61,9 +64,10 @@ struct Arguments {
 
 #[derive(Clone, PartialEq, Eq, Subcommand)]
 enum Commands {
-    /// Format, lints and documents: nothing may be left to say.
+    /// Format, lints, documents, spelling and, where cargo-deny is installed, licences and sources of dependencies.
     ///
-    /// Runs `cargo fmt --check`, `cargo clippy` on all targets and `cargo doc`, warnings being errors.
+    /// Runs `cargo fmt --check`, `cargo clippy` on all targets, `cargo doc`, `typos`, which it installs, and `cargo deny check`.
+    /// Warnings are errors.
     #[command(after_help = "Examples:
   cargo xtask check
   cargo fmt && cargo xtask check    let the formatter put right what it can")]
@@ -75,7 +79,7 @@ enum Commands {
     /// by cargo test. Every step runs even if an earlier one failed; the exit code is 1 if any did.
     #[command(after_help = "Examples:
   cargo xtask test
-  cargo nextest run -p headcount-core     one room alone
+  cargo nextest run -p headcount-core     one crate alone
   cargo test -p headcount-core --doc      its examples")]
     Test,
     /// Simulated worlds full of faults, each compared with a naive model.
@@ -136,7 +140,7 @@ fn run(command: Commands) -> Result<bool> {
         return fuzz::run(&root, &target()?, &arguments);
     }
     let mut steps = Steps::default();
-    check(&mut steps, &root);
+    check(&mut steps, &root)?;
     if command == Commands::Test {
         test(&mut steps, &root)?;
     }
@@ -144,12 +148,22 @@ fn run(command: Commands) -> Result<bool> {
     Ok(steps.passed())
 }
 
-fn check(steps: &mut Steps, root: &Path) {
+fn check(steps: &mut Steps, root: &Path) -> Result<()> {
     steps.run("format", cargo(root).args(["fmt", "--all", "--check"]));
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     steps.run("lints", cargo(root).args(clippy));
     let doc = ["doc", "--workspace", "--no-deps", "--quiet"];
     steps.run("documents", cargo(root).args(doc).env("RUSTDOCFLAGS", "-D warnings"));
+    let target = target()?;
+    if let Some(python) = steps.make("spelling checker", || python::provide(root, TYPOS, &target.join("test-typos"))) {
+        steps.run("spelling", Command::new(python.with_file_name("typos")).arg("--format=brief").current_dir(root));
+    }
+    if has(root, "deny") {
+        steps.run("dependencies", cargo(root).args(["deny", "check"]));
+    } else {
+        println!("\n== dependencies: not checked here, as `cargo install --locked cargo-deny` has not been run");
+    }
+    Ok(())
 }
 
 fn test(steps: &mut Steps, root: &Path) -> Result<()> {
@@ -179,7 +193,7 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
         }
         command
     };
-    if has_nextest(root) {
+    if has(root, "nextest") {
         steps.run_tests("tests", &mut for_tests(&["nextest", "run", "--workspace", "--no-fail-fast"]));
     } else {
         steps.run_tests("tests", &mut for_tests(&["test", "--workspace", "--all-targets", "--no-fail-fast"]));
@@ -210,8 +224,9 @@ fn check_script(steps: &mut Steps, root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn has_nextest(root: &Path) -> bool {
-    cargo(root).args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
+/// Whether cargo has a command that is installed by itself.
+fn has(root: &Path, command: &str) -> bool {
+    cargo(root).args([command, "--version"]).output().is_ok_and(|output| output.status.success())
 }
 
 /// What cargo tells a program that it runs of its package. Build scripts that look at it would build anew, and all that

@@ -133,7 +133,7 @@ async fn of_expired_days_the_proof_tells_the_figures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_deployment_or_with_anothers_nothing_is_touched() {
+async fn without_a_deployment_or_with_a_foreign_one_nothing_is_touched() {
     let world = World::new("2026-03-10");
     let refused = restore(&world.deps(), |_| {}, soon()).await.unwrap_err();
     assert_eq!(refused, AggregateError::NoDeployment);

@@ -18,8 +18,8 @@ async fn calls(script: impl FnMut(&Seen, usize) -> Reply + Send + 'static, timeo
     function.seen().into_iter().map(|seen| seen.data).collect()
 }
 
-async fn check(script: impl FnMut(&Seen, usize) -> Reply + Send + 'static, froms: &[usize]) {
-    let expected: Vec<_> = froms.iter().map(|from| numbered(*from..10)).collect();
+async fn check(script: impl FnMut(&Seen, usize) -> Reply + Send + 'static, starts: &[usize]) {
+    let expected: Vec<_> = starts.iter().map(|start| numbered(*start..10)).collect();
     assert_eq!(calls(script, PATIENCE).await, expected);
 }
 
