@@ -94,7 +94,7 @@ impl fmt::Debug for StaticCredentials {
 }
 
 /// The SDK's configuration after these options, for clients of other services as well: its own retries are off,
-/// because one method of this room is one request, and callers retry up to their own deadline.
+/// because one method of a store is one request, and callers retry up to their own deadline.
 pub async fn sdk_config(options: &ConnectOptions) -> SdkConfig {
     config_for(options, None).await
 }

@@ -1,6 +1,6 @@
 //! What the Lambda functions measure of themselves, in `CloudWatch`'s embedded metric format.
 //!
-//! Rooms count by the macros of the `metrics` crate under the names below; where nobody listens, that does nothing. A
+//! Crates count by the macros of the `metrics` crate under the names below; where nobody listens, that does nothing. A
 //! function's program calls [`Telemetry::start`] once and [`Telemetry::flush`] after each invocation, which writes JSON
 //! lines that `CloudWatch` turns into metrics:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.

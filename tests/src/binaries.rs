@@ -1,4 +1,4 @@
-//! Where the programs of all rooms lie that a test runs.
+//! Where the programs lie that a test runs.
 
 use std::path::{Path, PathBuf};
 

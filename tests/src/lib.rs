@@ -1,4 +1,4 @@
-//! What crosses rooms: a proxy full of faults before the real table, a real browser, where the real programs lie, and the
+//! What tests of several crates share: a proxy full of faults before the real table, a real browser, where the real programs lie, and the
 //! clock of benches.
 
 pub mod binaries;

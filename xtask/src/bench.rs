@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what is fast, small or exact enough, measured and held against its goal.
 //!
 //! A bench is a [`Bench`]: a name and a function that gives [`line::Line`]s. To add one, write a module here and name it
-//! in [`BENCHES`]. What needs our own rooms is a program in `tests/benches/` that prints its lines as JSON
+//! in [`BENCHES`]. What needs our own crates is a program in `tests/benches/` that prints its lines as JSON
 //! ([`place::Place::measure`]); what a bench needs of others is installed under the target directory, pinned.
 
 mod aggregator;

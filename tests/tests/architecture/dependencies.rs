@@ -1,9 +1,9 @@
-//! Arrows point one way: which room may use which other, and which may speak to AWS.
+//! Arrows point one way: which crate may use which other, and which may speak to AWS.
 
 use toml::{Table, Value};
 
-/// A room: its folder, its package, and the rooms that it may use.
-struct Room {
+/// A crate of the workspace: its folder, its package, and the crates that it may use.
+struct Member {
     folder: &'static str,
     package: &'static str,
     may_use: &'static [&'static str],
@@ -11,24 +11,28 @@ struct Room {
 
 /// core <- runtime <- {log, store} <- follow <- {consumer, proof <- aggregator}; query reads the table alone; {dashboard, local, cli}
 /// come last. The test kit is for tests of all of them.
-const ROOMS: [Room; 17] = [
-    Room { folder: "core", package: "headcount-core", may_use: &[] },
-    Room { folder: "runtime", package: "headcount-runtime", may_use: &["core"] },
-    Room { folder: "log", package: "headcount-log", may_use: &["core", "runtime"] },
-    Room { folder: "store", package: "headcount-store", may_use: &["core", "runtime"] },
-    Room { folder: "follow", package: "headcount-follow", may_use: &["core", "runtime", "log", "store"] },
-    Room { folder: "proof", package: "headcount-proof", may_use: &["core", "runtime", "log", "store", "follow"] },
-    Room { folder: "testkit", package: "headcount-testkit", may_use: &["core", "runtime", "log", "store"] },
-    Room { folder: "producer", package: "headcount-producer", may_use: &["core", "runtime"] },
-    Room { folder: "consumer", package: "headcount-consumer", may_use: &["core", "runtime", "log", "store", "follow"] },
-    Room {
+const MEMBERS: [Member; 17] = [
+    Member { folder: "core", package: "headcount-core", may_use: &[] },
+    Member { folder: "runtime", package: "headcount-runtime", may_use: &["core"] },
+    Member { folder: "log", package: "headcount-log", may_use: &["core", "runtime"] },
+    Member { folder: "store", package: "headcount-store", may_use: &["core", "runtime"] },
+    Member { folder: "follow", package: "headcount-follow", may_use: &["core", "runtime", "log", "store"] },
+    Member { folder: "proof", package: "headcount-proof", may_use: &["core", "runtime", "log", "store", "follow"] },
+    Member { folder: "testkit", package: "headcount-testkit", may_use: &["core", "runtime", "log", "store"] },
+    Member { folder: "producer", package: "headcount-producer", may_use: &["core", "runtime"] },
+    Member {
+        folder: "consumer",
+        package: "headcount-consumer",
+        may_use: &["core", "runtime", "log", "store", "follow"],
+    },
+    Member {
         folder: "aggregator",
         package: "headcount-aggregator",
         may_use: &["core", "runtime", "log", "store", "follow", "proof"],
     },
-    Room { folder: "query", package: "headcount-query", may_use: &["core", "runtime", "store"] },
-    Room { folder: "dashboard", package: "headcount-dashboard", may_use: &["core", "runtime", "query"] },
-    Room {
+    Member { folder: "query", package: "headcount-query", may_use: &["core", "runtime", "store"] },
+    Member { folder: "dashboard", package: "headcount-dashboard", may_use: &["core", "runtime", "query"] },
+    Member {
         folder: "local",
         package: "headcount-local",
         may_use: &[
@@ -45,7 +49,7 @@ const ROOMS: [Room; 17] = [
             "dashboard",
         ],
     },
-    Room {
+    Member {
         folder: "cli",
         package: "headcount",
         may_use: &[
@@ -63,12 +67,12 @@ const ROOMS: [Room; 17] = [
             "local",
         ],
     },
-    Room {
+    Member {
         folder: "simulation",
         package: "headcount-simulation",
         may_use: &["core", "runtime", "log", "store", "follow", "proof", "testkit", "consumer", "aggregator"],
     },
-    Room {
+    Member {
         folder: "tests",
         package: "headcount-tests",
         may_use: &[
@@ -88,10 +92,10 @@ const ROOMS: [Room; 17] = [
             "cli",
         ],
     },
-    Room { folder: "xtask", package: "xtask", may_use: &[] },
+    Member { folder: "xtask", package: "xtask", may_use: &[] },
 ];
 
-/// What a room may use beyond that in its tests, if it comes before: the room, and what its tests use.
+/// What a crate may use beyond that in its tests, if it comes before: the crate, and what its tests use.
 const TESTS_MAY_USE: [(&str, &[&str]); 7] = [
     ("log", &["testkit"]),
     ("store", &["testkit"]),
@@ -102,7 +106,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 7] = [
     ("cli", &["testkit"]),
 ];
 
-/// Crates that speak to AWS, by the beginning of their names, and the rooms that may use them.
+/// Crates that speak to AWS, by the beginning of their names, and the members of the workspace that may use them.
 const AWS: [(&str, &[&str]); 8] = [
     ("aws-sdk-dynamodb", &["store", "local", "tests"]),
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
@@ -117,30 +121,30 @@ const AWS: [(&str, &[&str]); 8] = [
 /// What a crate's manifest depends on against the rules.
 pub(crate) fn complaints(folder: &str, manifest: &str) -> Vec<String> {
     let Ok(manifest) = manifest.parse::<Table>() else { return vec![format!("{folder}: its Cargo.toml is no TOML")] };
-    let Some(room) = ROOMS.iter().find(|room| room.folder == folder) else {
-        return vec![format!("{folder}: no room of this name; give it a place in the table of rooms")];
+    let Some(member) = MEMBERS.iter().find(|member| member.folder == folder) else {
+        return vec![format!("{folder}: no crate of this name; add it to MEMBERS")];
     };
     let mut complaints = Vec::new();
     let package = manifest.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
-    if package != Some(room.package) {
-        complaints.push(format!("{folder}: its package must be {}, not {package:?}", room.package));
+    if package != Some(member.package) {
+        complaints.push(format!("{folder}: its package must be {}, not {package:?}", member.package));
     }
     for (kind, name) in dependencies(&manifest) {
-        complaints.extend(complaint(room, kind, &name));
+        complaints.extend(complaint(member, kind, &name));
     }
     complaints
 }
 
-fn complaint(room: &Room, kind: &str, name: &str) -> Option<String> {
-    let folder = room.folder;
-    if let Some(other) = ROOMS.iter().find(|other| other.package == name) {
+fn complaint(member: &Member, kind: &str, name: &str) -> Option<String> {
+    let folder = member.folder;
+    if let Some(other) = MEMBERS.iter().find(|other| other.package == name) {
         let of_tests = TESTS_MAY_USE.iter().find(|(tested, _)| *tested == folder && kind == DEV_DEPENDENCIES);
-        let may_use =
-            room.may_use.contains(&other.folder) || of_tests.is_some_and(|(_, rooms)| rooms.contains(&other.folder));
+        let may_use = member.may_use.contains(&other.folder)
+            || of_tests.is_some_and(|(_, members)| members.contains(&other.folder));
         return (!may_use).then(|| format!("{folder} may not use {}", other.folder));
     }
-    let (_, rooms) = AWS.iter().find(|(beginning, _)| name.starts_with(beginning))?;
-    (!rooms.contains(&folder)).then(|| format!("{folder} may not use {name}: only {rooms:?} may"))
+    let (_, members) = AWS.iter().find(|(beginning, _)| name.starts_with(beginning))?;
+    (!members.contains(&folder)).then(|| format!("{folder} may not use {name}: only {members:?} may"))
 }
 
 const DEV_DEPENDENCIES: &str = "dev-dependencies";
@@ -199,7 +203,7 @@ fn arrows_against_the_rules_are_found_wherever_they_hide() {
         ("cli", "headcount", "[dependencies]\naws-sdk-dynamodb = \"1\"", "cli may not use aws-sdk-dynamodb: only"),
         ("store", "headcount-store", "[dependencies]\naws-sdk-s3 = \"1\"", "store may not use aws-sdk-s3: only []"),
         ("store", "store", "", "store: its package must be headcount-store"),
-        ("attic", "attic", "", "attic: no room of this name"),
+        ("attic", "attic", "", "attic: no crate of this name"),
     ] {
         let found = of(folder, package, rest);
         assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{folder} {rest}: {found:?}");
@@ -209,9 +213,9 @@ fn arrows_against_the_rules_are_found_wherever_they_hide() {
 
 #[test]
 fn the_table_of_rooms_has_no_circle() {
-    for (place, room) in ROOMS.iter().enumerate() {
-        for used in room.may_use {
-            assert!(ROOMS[..place].iter().any(|earlier| earlier.folder == *used), "{} uses {used}", room.folder);
+    for (place, member) in MEMBERS.iter().enumerate() {
+        for used in member.may_use {
+            assert!(MEMBERS[..place].iter().any(|earlier| earlier.folder == *used), "{} uses {used}", member.folder);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The architecture, tested: which room may use which, what core may not touch, what no file may hold.
+//! The architecture, tested: which crate may use which, what core may not touch, what no file may hold.
 //!
 //! Each rule is a pure function from text to complaints, tested here on samples that break it, and then run over the
 //! whole project by the tests of this file.

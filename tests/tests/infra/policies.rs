@@ -231,7 +231,7 @@ fn each_function_is_told_exactly_what_its_configuration_reads() {
         ("Api", &["dashboard/src/config.rs"]),
     ];
     for (name, paths) in configurations {
-        let read = |path: &&str| std::fs::read_to_string(root().join(path)).expect("a room has a configuration");
+        let read = |path: &&str| std::fs::read_to_string(root().join(path)).expect("a function has a configuration");
         let source: String = paths.iter().map(read).collect();
         let told = template.properties(name)["Environment"]["Variables"].as_object().expect("variables").keys();
         assert_eq!(told.cloned().collect::<BTreeSet<_>>(), variables(&source), "{name}");
