@@ -19,7 +19,7 @@ fn assert_none(complaints: &[String]) {
 }
 
 #[test]
-fn every_crate_depends_only_on_rooms_that_it_may_use() {
+fn every_crate_depends_only_on_crates_that_it_may_use() {
     let manifests = Project::open().manifests();
     assert!(manifests.len() > 5, "the project's crates were not found");
     let complaints = manifests.iter().flat_map(|(folder, text)| dependencies::complaints(folder, text));
