@@ -1,4 +1,4 @@
-//! A Lambda function of one's own in front of the stream: it takes an order by HTTP and sends an event about it.
+//! Your own Lambda function in front of the stream: it takes an order over HTTP and tracks it.
 //!
 //! The function's role needs `kinesis:PutRecords` on the stream, whose name is in `STREAM`. Build it with
 //! `cargo lambda build --release --package headcount-producer --example lambda`.
