@@ -39,6 +39,7 @@ pub use glance::{Glance, glance};
 pub use ids::{PLACEHOLDER_IDS, trimmed_id};
 pub use mend::mend;
 pub use rules::{Rules, RulesError};
+pub use scan::scan_stored;
 
 /// Where and when a record arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]

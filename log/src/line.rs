@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use headcount_core::event::{Event, EventType};
 use headcount_core::json::Json;
+use headcount_core::validate::scan_stored;
 use headcount_core::wire;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -50,6 +51,11 @@ struct Line<'a> {
 ///
 /// [`LineError`].
 pub fn read(line: &str) -> Result<(u32, Event<'_>), LineError> {
+    scan_stored(line).map_or_else(|| read_any(line), Ok)
+}
+
+/// The general way.
+fn read_any(line: &str) -> Result<(u32, Event<'_>), LineError> {
     let line: Line<'_> = serde_json::from_str(line).map_err(|error| LineError(error.to_string()))?;
     let event = Event {
         id: line.event_id,
@@ -66,4 +72,44 @@ pub fn read(line: &str) -> Result<(u32, Event<'_>), LineError> {
 
 fn object<'a>(field: &str, raw: &'a RawValue) -> Result<Json<'a>, LineError> {
     Json::from_stored(raw).ok_or_else(|| LineError(format!("{field} is not an object")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_reads_what_the_general_one_reads() {
+        let check = |data: &str, metadata: &str, rest: &str, is_short: bool| {
+            let line = format!(
+                "{{\"index\":7,\"eventId\":\"e-1\",\"userId\":\"u\",\"sessionId\":\"s\",{rest}{data}\"metadata\":{metadata}}}"
+            );
+            let general = read_any(&line).unwrap();
+            assert_eq!(read(&line).unwrap(), general, "{line}");
+            assert_eq!(scan_stored(&line).is_some(), is_short, "{line}");
+            let (_, event) = read(&line).unwrap();
+            assert_eq!(event.platform(), general.1.platform(), "{line}");
+            assert_eq!(event.feature(), general.1.feature(), "{line}");
+            assert_eq!(event.model(), general.1.model(), "{line}");
+        };
+        let metadata = r#"{"userAgent":"a","ipAddress":"192.0.2.1","platform":"web","n":[1,{"platform":"no"}]}"#;
+        let used = r#""eventType":"feature_use","timestamp":1772323200000,"#;
+        check(r#""eventData":{"feature":"exp\"ort","n":-1.5},"#, metadata, used, true);
+        check(r#""eventData":{"deep":{"feature":"no"},"feature":"yes"},"#, metadata, used, true);
+        check("", metadata, used, true);
+        check("", r#"{"userAgent":"a"}"#, used, true);
+        check("", metadata, r#""eventType":"signup","timestamp":-5,"countedAt":900000,"#, true);
+        check(
+            r#""eventData":{"model":"m-1","tokens":12,"cost":0.25},"#,
+            metadata,
+            r#""eventType":"ai_request","timestamp":1,"#,
+            true,
+        );
+        // A number that is rarely written so, an escape in a name that is kept apart, and a field that is none of the log's.
+        check("", metadata, r#""eventType":"sign\u0075p","timestamp":1,"#, false);
+        check(r#""eventData":{"n":-1.5e3},"#, metadata, used, false);
+        check("\"more\":1,", metadata, used, false);
+        assert!(read(r#"{"index":1}"#).is_err());
+        assert!(read("").is_err());
+    }
 }

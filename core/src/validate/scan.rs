@@ -8,7 +8,7 @@ mod cursor;
 
 use std::borrow::Cow;
 
-use crate::event::{ANONYMOUS_PREFIX, EventType};
+use crate::event::{ANONYMOUS_PREFIX, Event, EventType};
 use crate::ip_policy::IpPolicy;
 use crate::json::{Found, Json};
 use crate::limits::{MAX_COST_USD, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES, MAX_TOKENS};
@@ -220,6 +220,71 @@ fn is_token_count(text: &str, value: Token) -> bool {
 
 fn is_cost(text: &str, value: Token) -> bool {
     value.kind == Kind::Number && value.of(text).parse::<f64>().is_ok_and(|cost| (0.0..=MAX_COST_USD).contains(&cost))
+}
+
+/// Reads an event that the log stored, with its index, as [`scan`] reads one that arrives: where its names lie is then known when it is
+/// counted. `None` where the general way must read it, which takes three times as long.
+pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
+    if line.len() > MAX_TEXT_BYTES {
+        return None;
+    }
+    let mut cursor = Cursor::new(line);
+    let (mut index, mut event_id, mut user_id, mut session_id) = (None, None, None, None);
+    let (mut type_name, mut timestamp, mut counted_at, mut data, mut metadata) = (None, None, None, None, None);
+    let mut object = cursor.open(0)?;
+    loop {
+        let name = cursor.name(&mut object)?;
+        cursor.colon()?;
+        match name {
+            b"index" => index = Some(cursor.value(0)?),
+            b"eventId" => event_id = Some(cursor.value(0)?),
+            b"userId" => user_id = Some(cursor.value(0)?),
+            b"sessionId" => session_id = Some(cursor.value(0)?),
+            b"eventType" => type_name = Some(cursor.value(0)?),
+            b"timestamp" => timestamp = Some(cursor.value(0)?),
+            b"countedAt" => counted_at = Some(cursor.value(0)?),
+            b"eventData" => data = Some(Data::read(line, &mut cursor)?),
+            b"metadata" => metadata = Some(stored_metadata(line, &mut cursor)?),
+            _ => return None,
+        }
+        if cursor.close(&object)? {
+            break;
+        }
+    }
+    if !cursor.is_at_end() {
+        return None;
+    }
+    let text = |value: Option<Token>| value.filter(|value| value.kind == Kind::Text).map(|value| value.of(line));
+    let millis = |value: Token| (value.kind == Kind::Number).then(|| value.of(line).parse().ok()).flatten();
+    let event_type = EventType::from_stored(text(type_name)?);
+    let event_data = match data {
+        Some(data) => data.keeps_rules_of(line, &event_type)?,
+        None => Json::EMPTY,
+    };
+    let timestamp_ms = millis(timestamp?)?;
+    let event = Event {
+        id: text(event_id)?.into(),
+        user_id: text(user_id)?.into(),
+        session_id: text(session_id)?.into(),
+        event_type,
+        timestamp_ms,
+        counted_ms: counted_at.map_or(Some(timestamp_ms), millis)?,
+        event_data,
+        metadata: metadata?,
+    };
+    Some((index.and_then(millis)?.try_into().ok()?, event))
+}
+
+fn stored_metadata<'a>(line: &'a str, cursor: &mut Cursor<'a>) -> Option<Json<'a>> {
+    let (mut platform, starts) = (None, cursor.at());
+    cursor.object(1, |field| {
+        if field.name == b"platform" {
+            platform = Some(field.value);
+        }
+    })?;
+    let found =
+        platform.filter(|platform| is_filled_text(*platform)).map(|platform| found("platform", platform, starts));
+    Some(Json::sanitized(Cow::Borrowed(&line[starts..cursor.at()])).with_found(found))
 }
 
 /// `metadata` with all that it must hold, its address as the policy wants it.
