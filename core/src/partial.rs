@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::calendar::hour_of;
 use crate::counters::{Counters, CountersError};
 use crate::event::Event;
 use crate::origin::Source;
@@ -52,7 +53,12 @@ impl Partial {
 
     /// Counts one event. The caller moves the partial on by [`Self::advance`] once the whole entry is folded.
     pub fn fold(&mut self, event: &Event<'_>, zone: Tz) {
-        self.counters.add(event, zone);
+        self.fold_at(event, hour_of(zone, event.counted_ms));
+    }
+
+    /// As [`Self::fold`], with the hour of the reporting zone's clock, 0 to 23.
+    pub fn fold_at(&mut self, event: &Event<'_>, hour: usize) {
+        self.counters.add_at(event, hour);
         if let Some(user) = event.user() {
             self.users.insert(user);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use headcount_core::calendar::Hours;
 use headcount_core::deployment::TableId;
 use headcount_core::keys::Follower;
 use headcount_core::limits::PARTIAL_TTL_DAYS;
@@ -191,8 +192,10 @@ pub fn fold_day(partial: &mut Partial, entry: u64, day: &Day<'_>, zone: Tz) -> b
     if entry <= partial.as_of {
         return false;
     }
+    let mut hours = Hours::of(zone);
     for (_, event) in &day.events {
-        partial.fold(event, zone);
+        let (_, hour) = hours.at(event.counted_ms).unwrap_or_default();
+        partial.fold_at(event, hour);
     }
     partial.counters.add_duplicates(day.duplicates);
     partial.counters.add_rejected(day.rejected);
