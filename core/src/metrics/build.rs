@@ -34,7 +34,7 @@ pub struct DayInput<'a> {
     pub total_users: u64,
     /// Sources whose partials are damaged.
     pub sources_set_aside: u32,
-    /// Whether the day takes no more events.
+    /// Whether the day takes no more events and is proven with all that it took.
     pub is_final: bool,
 }
 
@@ -64,14 +64,13 @@ impl DailyMetrics {
             is_final: input.is_final,
             ..Figures::default()
         };
-        count(&mut figures, input.counters);
+        count(&mut figures, &input.counters.capped());
         Self { date: input.date, figures }
     }
 }
 
-/// Sets the figures that are counters.
+/// Sets the figures that are counters, with every name that these list.
 pub(super) fn count(figures: &mut Figures, counters: &Counters) {
-    let counters = counters.capped();
     figures.events_by_type = built_in_types();
     figures.events_by_type.extend(named(&counters.by_type));
     figures.events_by_hour = counters.by_hour.to_vec();

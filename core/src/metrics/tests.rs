@@ -1,6 +1,7 @@
 use super::*;
-use crate::counters::Counters;
+use crate::counters::{CappedMap, Counters};
 use crate::event::{ANONYMOUS_PREFIX, Event, EventType};
+use crate::exact::{ExactFigures, MAX_EXACT_NAMES, ProvenDay, ProvenFigures};
 use crate::limits::MAX_COUNTER_NAMES;
 use crate::session_sample::SessionSample;
 use crate::user_sketch::UserSketch;
@@ -178,6 +179,24 @@ fn names_beyond_the_bound_are_told_to_be_approximate() {
         total(days, &mut UserSketch::new(14).unwrap(), &SessionSample::default()).estimate.names_approximate
     };
     assert!(of(&days) && !of(&days[1..]), "one day is enough");
+}
+
+#[test]
+fn a_proven_day_lists_its_names_beyond_the_live_bound_with_exact_counts() {
+    let counts = (0..300u64).map(|n| (format!("f{n:03}").into(), 300 - n));
+    let features = CappedMap::exact(counts, MAX_EXACT_NAMES);
+    let counters = Counters { features, ..Counters::default() };
+    let exact = ExactFigures { counters, ..ExactFigures::default() };
+    let date = "2026-03-01".parse().unwrap();
+    let proven = ProvenFigures { date, number: 1, figures: exact.clone(), ..ProvenFigures::default() };
+    let proof = ProvenDay { proven, sources: BTreeMap::new() };
+    for metrics in [DailyMetrics::of_exact(date, &exact), DailyMetrics::empty(date).with_proof(&proof, &[])] {
+        let figures = metrics.figures;
+        assert_eq!(figures.feature_usage.len(), MAX_EXACT_NAMES + 1);
+        assert_eq!((figures.feature_usage["f000"], figures.feature_usage["f249"]), (300, 51));
+        assert_eq!(figures.feature_usage["(other)"], (1..=50).sum::<u64>());
+        assert!(!figures.estimate.names_approximate);
+    }
 }
 
 #[test]
