@@ -17,6 +17,7 @@ pub mod line;
 pub mod open;
 pub mod proofs;
 pub mod s3;
+pub mod slices;
 pub mod storage;
 
 pub use content::{Content, Day, LoggedRejection};

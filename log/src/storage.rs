@@ -271,26 +271,34 @@ impl Log {
         .await
     }
 
+    /// Whether the storage has entries that it took before `before_ms`.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`].
+    pub async fn has_expired(&self, before_ms: i64, deadline: Instant) -> Result<bool, LogError> {
+        Ok(!self.expired(before_ms, deadline).await?.is_empty())
+    }
+
     /// Deletes the entries that the storage took before `before_ms`, for storages without a lifecycle rule. How many.
     ///
     /// # Errors
     ///
     /// [`LogError`].
     pub async fn expire(&self, before_ms: i64, deadline: Instant) -> Result<u64, LogError> {
-        let folder = Path::from(naming::LOG);
-        let expired: Vec<Path> = self
-            .request(Action::List, &folder, deadline, || async {
-                let old = self.store.list(Some(&folder)).try_filter(|meta| ready(modified_ms(meta) < before_ms));
-                old.map_ok(|meta| meta.location).try_collect().await
-            })
-            .await?;
-        let mut deletes = Vec::new();
-        for path in &expired {
-            if naming::is_entry(path) {
-                deletes.push(self.delete(path, deadline));
-            }
-        }
+        let expired = self.expired(before_ms, deadline).await?;
+        let deletes: Vec<_> = expired.iter().map(|path| self.delete(path, deadline)).collect();
         stream::iter(deletes).buffer_unordered(CONCURRENT_DELETES).try_fold(0, |sum, one| ready(Ok(sum + one))).await
+    }
+
+    async fn expired(&self, before_ms: i64, deadline: Instant) -> Result<Vec<Path>, LogError> {
+        let folder = Path::from(naming::LOG);
+        self.request(Action::List, &folder, deadline, || async {
+            let old = self.store.list(Some(&folder)).try_filter(|meta| ready(modified_ms(meta) < before_ms));
+            let old = old.map_ok(|meta| meta.location).try_filter(|path| ready(naming::is_entry(path)));
+            old.try_collect().await
+        })
+        .await
     }
 
     /// Creates an object if there is none. See [`Self::append`].
@@ -327,6 +335,14 @@ impl Log {
         self.request(Action::List, folder, deadline, || async {
             let found = self.store.list_with_delimiter(Some(folder)).await?;
             Ok(found.objects.into_iter().map(|meta| meta.location).collect())
+        })
+        .await
+    }
+
+    /// The objects in a folder and in those within it.
+    pub(crate) async fn objects_below(&self, folder: &Path, deadline: Instant) -> Result<Vec<Path>, LogError> {
+        self.request(Action::List, folder, deadline, || async {
+            self.store.list(Some(folder)).map_ok(|meta| meta.location).try_collect().await
         })
         .await
     }
