@@ -200,6 +200,7 @@ pub(crate) fn replay<'a, S: AggregatorStore>(
         newest,
         dates,
         span,
+        only: None,
         at_once: settings.at_once(),
         deadline: run.deadline,
     })

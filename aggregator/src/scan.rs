@@ -62,7 +62,7 @@ pub async fn scan_user(
         // The head is an hour old at most, so that little is listed behind it.
         let head = log.head(source, deadline).await?.map_or(0, |head| head.entry);
         let newest = log.newest(source, head, deadline).await?;
-        let replay = Replay { log, source, newest, dates, span, at_once: settings.at_once(), deadline };
+        let replay = Replay { log, source, newest, dates, span, only: None, at_once: settings.at_once(), deadline };
         // Whatever was appended later has no event of these dates.
         let mut walk = replay.walk(0).await?;
         loop {

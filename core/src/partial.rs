@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::calendar::hour_of;
@@ -111,7 +112,7 @@ impl Partial {
 }
 
 /// A partial as its item carries it: three framed, checksummed blobs beside the plain attributes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartialRecord {
     /// The date.
     pub date: NaiveDate,

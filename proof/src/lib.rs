@@ -11,4 +11,4 @@ pub mod replay;
 pub mod seen;
 pub mod tally;
 
-pub use prove::{Position, ProveError, Proven, Proving, ids_at_once, prove};
+pub use prove::{Pass, Passes, Position, ProveError, Proven, Proving, SavedError, ids_at_once, passes_for, prove};

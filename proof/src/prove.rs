@@ -8,7 +8,7 @@ use headcount_core::calendar::Hours;
 use headcount_core::event::Event;
 use headcount_core::exact::{ExactFigures, Unreadable};
 use headcount_core::origin::Source;
-use headcount_core::partial::Partial;
+use headcount_core::partial::{Damaged, Partial, PartialRecord};
 use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::{SketchError, UserSketch};
 use headcount_follow::figures::fold_day;
@@ -16,6 +16,7 @@ use headcount_log::error::EntryError;
 use headcount_log::{DayBytes, Log, LogError};
 use headcount_runtime::compute::{Compute, ComputeError};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::hashes::Order;
@@ -65,7 +66,7 @@ pub struct Proving<'a> {
 }
 
 /// How far a source is counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The source.
     pub source: Source,
@@ -136,40 +137,135 @@ pub enum ProveError {
 ///
 /// [`ProveError`].
 pub async fn prove(proving: Proving<'_>) -> Result<BTreeMap<NaiveDate, Proven>, ProveError> {
-    let Some(span) = Span::of(proving.zone, proving.dates, proving.late_ms) else { return Ok(BTreeMap::new()) };
-    let (first, last) = (proving.dates.iter().next(), proving.dates.iter().next_back());
-    let most_ids = ids_at_once(proving.memory).max(1);
-    let mut passes = proving.expected.div_ceil(most_ids).max(1);
-    let mut events = proving.expected;
-    while passes <= MAX_PASSES {
-        match all_passes(&proving, span, passes, most_ids).await? {
-            Ended::Proven(days) => return Ok(days),
-            Ended::TooMany(found) => events = events.max(found),
-        }
+    let (mut expected, mut passes) = (proving.expected, passes_for(proving.expected, proving.memory));
+    loop {
+        let mut under_way = Passes::new(&proving, passes)?;
+        let found = loop {
+            if under_way.is_done() {
+                return under_way.proven();
+            }
+            match under_way.pass(&proving).await? {
+                Pass::Counted(next) => under_way = next,
+                Pass::TooMany { events } => break events,
+            }
+        };
+        expected = expected.max(found);
         passes *= 2;
+        if passes > MAX_PASSES {
+            return Err(proving.too_large(expected));
+        }
     }
-    let day = |date: Option<&NaiveDate>| date.copied().unwrap_or_default();
-    Err(ProveError::TooLarge { events, first: day(first), last: day(last), memory: proving.memory / 1_000_000 })
 }
 
-enum Ended {
-    Proven(BTreeMap<NaiveDate, Proven>),
-    TooMany(u64),
+/// Passes over the log that a proof of so many events takes with so many bytes of memory.
+pub fn passes_for(events: u64, memory: u64) -> u64 {
+    events.div_ceil(ids_at_once(memory).max(1)).max(1)
 }
 
-async fn all_passes(proving: &Proving<'_>, span: Span, passes: u64, most_ids: u64) -> Result<Ended, ProveError> {
-    let mut days = Days::new(proving, passes)?;
-    // In order, so that of equal events the one of the smallest source counts.
-    let mut positions: Vec<_> = proving.sources.iter().collect();
-    positions.sort_by(|a, b| a.source.cmp(&b.source));
-    for pass in 0..passes {
-        let room = (proving.expected / passes).min(most_ids);
-        days.begin(pass, room as usize);
+impl Proving<'_> {
+    /// The error for so many events.
+    fn too_large(&self, events: u64) -> ProveError {
+        let day = |date: Option<&NaiveDate>| date.copied().unwrap_or_default();
+        let (first, last) = (day(self.dates.first()), day(self.dates.last()));
+        ProveError::TooLarge { events, first, last, memory: self.memory / 1_000_000 }
+    }
+}
+
+/// A proof between two passes over the log. What is counted so far can be saved, and another process can go on from there.
+#[derive(Debug)]
+pub struct Passes {
+    days: Days,
+    done: u64,
+}
+
+/// What became of a pass.
+#[derive(Debug)]
+pub enum Pass {
+    /// It is counted.
+    Counted(Passes),
+    /// The pass met more ids than fit into the memory: begin anew with more passes.
+    TooMany {
+        /// The events, about.
+        events: u64,
+    },
+}
+
+/// The version of what [`Passes::save`] writes.
+const SAVED_VERSION: u32 = 1;
+
+/// What is saved between two passes.
+#[derive(Serialize, Deserialize)]
+struct Saved<D> {
+    version: u32,
+    passes: u64,
+    done: u64,
+    days: D,
+}
+
+/// What was saved cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("what an earlier run has counted cannot be read: {0}")]
+pub struct SavedError(String);
+
+impl SavedError {
+    /// Says why.
+    pub fn new(why: &dyn std::fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl Passes {
+    /// Before the first pass.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Precision`], [`ProveError::TooLarge`].
+    pub fn new(proving: &Proving<'_>, passes: u64) -> Result<Self, ProveError> {
+        if passes > MAX_PASSES {
+            return Err(proving.too_large(proving.expected));
+        }
+        Ok(Self { days: Days::new(proving, passes)?, done: 0 })
+    }
+
+    /// Passes that the proof takes.
+    pub fn passes(&self) -> u64 {
+        self.days.passes
+    }
+
+    /// Passes that are counted.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Whether all passes are counted.
+    pub fn is_done(&self) -> bool {
+        self.done >= self.days.passes
+    }
+
+    /// Counts the next pass.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`].
+    pub async fn pass(self, proving: &Proving<'_>) -> Result<Pass, ProveError> {
+        let Self { mut days, done } = self;
+        let most_ids = ids_at_once(proving.memory).max(1);
+        let Some(span) = Span::of(proving.zone, proving.dates, proving.late_ms) else {
+            return Ok(Pass::Counted(Self { done: days.passes, days }));
+        };
+        // In order, so that of equal events the one of the smallest source counts.
+        let mut positions: Vec<_> = proving.sources.iter().collect();
+        positions.sort_by(|a, b| a.source.cmp(&b.source));
+        let room = (proving.expected / days.passes).min(most_ids);
+        days.begin(done, room as usize);
         for position in &positions {
             days.begin_source(&position.source)?;
             let Proving { log, dates, at_once, deadline, .. } = *proving;
             let Position { source, entry, newest } = *position;
-            let replay = Replay { log, source, newest: *newest, dates, span, at_once, deadline };
+            // Which entries have something of the days the first pass has seen.
+            let only = (done > 0).then(|| days.entries_of(source));
+            let only = only.as_ref();
+            let replay = Replay { log, source, newest: *newest, dates, span, only, at_once, deadline };
             let mut walk = replay.walk(*entry).await?;
             loop {
                 let window = walk.next().await?;
@@ -179,16 +275,114 @@ async fn all_passes(proving: &Proving<'_>, span: Span, passes: u64, most_ids: u6
                 let position = *entry;
                 days = proving.compute.run(move || days.with(window, position)).await?;
                 if days.ids > most_ids {
-                    return Ok(Ended::TooMany(days.events().max(days.ids * passes)));
+                    return Ok(Pass::TooMany { events: days.events().max(days.ids * days.passes) });
                 }
             }
             days.end_source();
         }
+        days.end();
+        Ok(Pass::Counted(Self { days, done: done + 1 }))
     }
-    Ok(Ended::Proven(days.proven()?))
+
+    /// Writes what is counted so far.
+    ///
+    /// # Errors
+    ///
+    /// What `writer` fails with.
+    pub fn save(&mut self, writer: impl std::io::Write) -> std::io::Result<()> {
+        let saved = Saved {
+            version: SAVED_VERSION,
+            passes: self.days.passes,
+            done: self.done,
+            days: self.days.by_date.iter_mut().map(|(date, day)| (*date, day.saved())).collect::<Vec<_>>(),
+        };
+        postcard::to_io(&saved, writer).map(drop).map_err(std::io::Error::other)
+    }
+
+    /// Goes on from what [`Self::save`] wrote of the same days and positions.
+    ///
+    /// # Errors
+    ///
+    /// [`SavedError`]: it is damaged, of another version, or of other days.
+    pub fn load(proving: &Proving<'_>, saved: &[u8]) -> Result<Self, SavedError> {
+        let unreadable = SavedError::new;
+        let Saved { version, passes, done, days } =
+            postcard::from_bytes::<Saved<Vec<(NaiveDate, SavedDay<Tally>)>>>(saved)
+                .map_err(|error| unreadable(&error))?;
+        if version != SAVED_VERSION {
+            return Err(unreadable(&format_args!("it has version {version}, this build reads {SAVED_VERSION}")));
+        }
+        if !days.iter().map(|(date, _)| date).eq(proving.dates) || passes > MAX_PASSES {
+            return Err(unreadable(&"it is of other days"));
+        }
+        let mut loaded = Days::new(proving, passes).map_err(|error| unreadable(&error))?;
+        for (date, day) in days {
+            loaded.by_date.insert(date, day.day().map_err(|error| unreadable(&error))?);
+        }
+        Ok(Self { days: loaded, done })
+    }
+
+    /// What all passes found.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Precision`].
+    pub fn proven(self) -> Result<BTreeMap<NaiveDate, Proven>, ProveError> {
+        self.days.proven()
+    }
+}
+
+/// A day as it is saved, with a tally or a reference to one.
+#[derive(Serialize, Deserialize)]
+struct SavedDay<T> {
+    tally: T,
+    partials: Vec<PartialRecord>,
+    entries: BTreeMap<Source, Vec<u64>>,
+    behind: BTreeMap<Source, u64>,
+    damaged: Vec<Unreadable>,
+    first_ms: Option<i64>,
+    repeated: u64,
+    ids_with_several_times: u64,
+}
+
+impl SavedDay<Tally> {
+    fn day(self) -> Result<Day, Damaged> {
+        let Self { tally, partials, entries, behind, damaged, first_ms, repeated, ids_with_several_times } = self;
+        let partials: Result<BTreeMap<_, _>, Damaged> = partials
+            .iter()
+            .map(|record| Partial::decode(record).map(|partial| (record.source.clone(), partial)))
+            .collect();
+        Ok(Day {
+            tally,
+            partial: None,
+            partials: partials?,
+            entries,
+            behind,
+            damaged,
+            first_ms,
+            repeated,
+            ids_with_several_times,
+        })
+    }
+}
+
+impl Day {
+    fn saved(&mut self) -> SavedDay<&Tally> {
+        SavedDay {
+            tally: &self.tally,
+            partials: self.partials.values_mut().map(Partial::encode).collect(),
+            entries: self.entries.clone(),
+            behind: self.behind.clone(),
+            damaged: self.damaged.clone(),
+            first_ms: self.first_ms,
+            repeated: self.repeated,
+            ids_with_several_times: self.ids_with_several_times,
+        }
+    }
 }
 
 /// The days under way.
+#[derive(Debug)]
 struct Days {
     zone: Tz,
     hours: Hours,
@@ -202,6 +396,7 @@ struct Days {
     source: Option<Source>,
 }
 
+#[derive(Debug)]
 struct Day {
     tally: Tally,
     /// The source's own, while it is read.
@@ -254,6 +449,16 @@ impl Days {
     fn begin(&mut self, pass: u64, room: usize) {
         (self.pass, self.ids) = (pass, 0);
         self.seen = SeenEvents::with_room(room);
+    }
+
+    /// The entries of a source that have something of the days.
+    fn entries_of(&self, source: &Source) -> BTreeSet<u64> {
+        self.by_date.values().filter_map(|day| day.entries.get(source)).flatten().copied().collect()
+    }
+
+    /// Frees the memory of the ids.
+    fn end(&mut self) {
+        self.seen = SeenEvents::with_room(0);
     }
 
     fn begin_source(&mut self, source: &Source) -> Result<(), ProveError> {
@@ -362,11 +567,15 @@ impl Days {
         }
     }
 
-    /// An entry whose header cannot be read may have events of any date.
+    /// An entry whose header cannot be read may have events of any date. One that could be read in an earlier pass is missing in this
+    /// one.
     fn note_damage(&mut self, entry: u64, damage: &EntryError, date: Option<NaiveDate>) {
-        let Some(source) = self.source.clone().filter(|_| self.pass == 0) else { return };
+        let Some(source) = self.source.clone() else { return };
         for (_, day) in self.by_date.iter_mut().filter(|(known, _)| date.is_none_or(|date| date == **known)) {
-            day.damaged.push(Unreadable { source: source.clone(), entry, detail: damage.to_string() });
+            let is_this = |known: &Unreadable| (&known.source, known.entry) == (&source, entry);
+            if self.pass == 0 || !day.damaged.iter().any(is_this) {
+                day.damaged.push(Unreadable { source: source.clone(), entry, detail: damage.to_string() });
+            }
         }
     }
 

@@ -19,7 +19,7 @@ const LISTED_AT_ONCE: usize = 1_000;
 const EARLIER_MS: i64 = 60 * 60 * 1_000;
 
 /// Missing entries that are named one by one between two that are there.
-const MAX_NAMED_MISSING: u64 = 100;
+const MAX_NAMED_MISSING: usize = 100;
 
 /// Compressed bytes that are read before they are looked at, about: some ten times as many when decompressed.
 const WINDOW_BYTES: u64 = 4 << 20;
@@ -53,6 +53,8 @@ pub struct Replay<'a> {
     pub dates: &'a BTreeSet<NaiveDate>,
     /// When a shard's entries with events of the dates were appended.
     pub span: Span,
+    /// The entries that have something of the dates, where they are known: no others are read.
+    pub only: Option<&'a BTreeSet<u64>>,
     /// Entries that are read at the same time.
     pub at_once: usize,
     /// Until when.
@@ -78,6 +80,9 @@ pub struct Walk<'a> {
     must: u64,
     listed: VecDeque<EntryRef>,
     is_listed_out: bool,
+    /// The last entry that a listing named.
+    listed_up_to: u64,
+    /// The last entry that was read.
     after: u64,
 }
 
@@ -90,9 +95,12 @@ impl<'a> Replay<'a> {
     ///
     /// [`LogError`], where the log cannot be read in time.
     pub async fn walk(self, must: u64) -> Result<Walk<'a>, LogError> {
-        let first = self.first().await?;
+        let first = match self.only {
+            Some(only) => only.first().copied(),
+            None => self.first().await?,
+        };
         let (is_listed_out, after) = (first.is_none(), first.unwrap_or(1) - 1);
-        Ok(Walk { replay: self, must, listed: VecDeque::new(), is_listed_out, after })
+        Ok(Walk { replay: self, must, listed: VecDeque::new(), is_listed_out, listed_up_to: after, after })
     }
 
     /// A damaged entry counts as late enough, so that none is left out.
@@ -137,18 +145,19 @@ impl Walk<'_> {
         while window.is_empty() {
             let listed = self.next_listed().await?;
             if listed.is_empty() {
+                window.extend(self.missing_before(u64::MAX));
+                self.after = u64::MAX - 1;
                 break;
             }
             for read in try_join_all(listed.into_iter().map(|listed| self.replay.read(listed))).await? {
                 let is_later = read.appended_ms.is_some_and(|appended_ms| appended_ms > self.replay.span.to_ms);
-                if is_later && self.replay.source.is_shard() && read.entry > self.must {
+                let is_known = self.replay.only.is_some();
+                if is_later && !is_known && self.replay.source.is_shard() && read.entry > self.must {
                     self.is_listed_out = true;
                     self.listed.clear();
                     break;
                 }
-                for missing in (self.after + 1..read.entry).take(MAX_NAMED_MISSING as usize) {
-                    window.push(Replayed { entry: missing, days: Err(EntryError::Missing), appended_ms: None });
-                }
+                window.extend(self.missing_before(read.entry));
                 self.after = read.entry;
                 window.push(read);
             }
@@ -156,12 +165,28 @@ impl Walk<'_> {
         Ok(window)
     }
 
+    /// What is missing between the last entry that was read and this one. Behind the last entry of all only what is known to have been
+    /// there.
+    fn missing_before(&self, entry: u64) -> Vec<Replayed> {
+        let between = self.after + 1..entry;
+        let missing = |entry| Replayed { entry, days: Err(EntryError::Missing), appended_ms: None };
+        match self.replay.only {
+            Some(only) if !between.is_empty() => {
+                only.range(between).take(MAX_NAMED_MISSING).copied().map(missing).collect()
+            }
+            None if entry < u64::MAX => between.take(MAX_NAMED_MISSING).map(missing).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     async fn next_listed(&mut self) -> Result<Vec<EntryRef>, LogError> {
-        let Replay { log, source, at_once, deadline, .. } = self.replay;
-        if self.listed.is_empty() && !self.is_listed_out {
-            let page = log.list_after(source, self.after, LISTED_AT_ONCE, deadline).await?;
-            self.is_listed_out = page.len() < LISTED_AT_ONCE;
-            self.listed.extend(page);
+        let Replay { log, source, only, at_once, deadline, .. } = self.replay;
+        while self.listed.is_empty() && !self.is_listed_out {
+            let page = log.list_after(source, self.listed_up_to, LISTED_AT_ONCE, deadline).await?;
+            self.listed_up_to = page.last().map_or(self.listed_up_to, |last| last.entry);
+            let is_known_out = only.and_then(BTreeSet::last).is_some_and(|last| self.listed_up_to >= *last);
+            self.is_listed_out = page.len() < LISTED_AT_ONCE || is_known_out;
+            self.listed.extend(page.into_iter().filter(|listed| only.is_none_or(|only| only.contains(&listed.entry))));
         }
         let (mut next, mut bytes) = (Vec::new(), 0);
         while next.len() < at_once.max(1) && bytes < WINDOW_BYTES {

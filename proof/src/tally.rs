@@ -10,6 +10,7 @@ use headcount_core::counters::{CappedMap, Counters, ModelUse, NONE, OTHER, Weigh
 use headcount_core::event::{Event, EventType};
 use headcount_core::exact::{ExactFigures, ExactSessions, MAX_EXACT_NAMES, UsersBy};
 use headcount_core::hash::{PassedThrough, hash64};
+use serde::{Deserialize, Serialize};
 
 type Hashes = HashSet<u64, BuildHasherDefault<PassedThrough>>;
 
@@ -20,7 +21,7 @@ const RECENT: usize = 1 << 12;
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The exact counts of one day, or of a part of its events: parts merge.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Tally {
     events: u64,
     rejected: u64,
@@ -35,7 +36,12 @@ pub struct Tally {
     platforms: Names<u64>,
     users: Hashes,
     sessions: HashMap<u64, Span, BuildHasherDefault<PassedThrough>>,
+    #[serde(skip, default = "nothing_recent")]
     recent: Vec<u64>,
+}
+
+fn nothing_recent() -> Vec<u64> {
+    vec![0; RECENT]
 }
 
 impl Default for Tally {
@@ -54,13 +60,13 @@ impl Default for Tally {
             platforms: Names::of_kind(6),
             users: Hashes::default(),
             sessions: HashMap::default(),
-            recent: vec![0; RECENT],
+            recent: nothing_recent(),
         }
     }
 }
 
 /// A session's first and last millisecond.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Span {
     first_ms: i64,
     last_ms: i64,
@@ -197,7 +203,7 @@ fn is_recent(recent: &mut [u64], key: u64) -> bool {
 }
 
 /// The names of one kind, as many as there are.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Names<V> {
     /// Tells the same name of different kinds apart.
     kind: u64,
@@ -206,7 +212,7 @@ struct Names<V> {
     by_name: HashMap<Box<str>, Name<V>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Name<V> {
     number: u64,
     value: V,
