@@ -22,8 +22,19 @@ pub const MAX_DATES: usize = 400;
 /// Days before the window of late events that a run still closes, should the aggregator have stood still that long.
 pub(crate) const CLOSING_LOOKBACK_DAYS: u64 = 30;
 
-/// Days before the first of its entries may expire on which a day is last folded again.
-const EXPIRY_MARGIN_DAYS: i64 = 2;
+/// Days before its first entry expires from which on a day takes no redriven and no imported events: ten nights to prove what
+/// came before.
+const FROZEN_DAYS: i64 = 10;
+
+/// Days before its first entry expires from which on a day is not counted from the log any more.
+const UNPROVABLE_DAYS: i64 = 1;
+
+/// Days before its first entry expires from which on somebody is told of a day whose proof lacks entries.
+const WARNING_DAYS: i64 = 7;
+
+/// How long before a day begins its first entry is appended at the earliest: no way in takes events dated more than a day ahead of
+/// their arrival, and clocks differ.
+const EARLIEST_MS: i64 = 2 * DAY_MS;
 
 /// The dates of one run, in order; whether each was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +75,51 @@ pub(crate) fn late_ms(settings: &Settings) -> i64 {
 
 /// Whether the day takes no more events of a stream, and all that it took is in the figures: everything appended before
 /// `followed_ms` is.
-pub(crate) fn is_final(zone: Tz, date: NaiveDate, settings: &Settings, followed_ms: i64) -> bool {
+pub(crate) fn is_over(zone: Tz, date: NaiveDate, settings: &Settings, followed_ms: i64) -> bool {
     followed_ms >= end_of(zone, date).saturating_add(late_ms(settings))
 }
 
-/// When entries with events of the day may begin to expire, with a margin, milliseconds since the epoch.
-pub(crate) fn expires_ms(deployment: &Deployment, date: NaiveDate) -> i64 {
-    let days = i64::from(deployment.log_retention_days) - EXPIRY_MARGIN_DAYS;
-    start_of(deployment.zone, date).saturating_add(days * DAY_MS)
+/// What may still happen to a day, which the append of its first entry decides: entries expire by their age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    first_ms: i64,
+    retention_ms: i64,
+}
+
+impl Ends {
+    /// Of a day whose first entry was appended at this time, milliseconds since the epoch.
+    pub(crate) fn new(deployment: &Deployment, first_ms: i64) -> Self {
+        Self { first_ms, retention_ms: i64::from(deployment.log_retention_days) * DAY_MS }
+    }
+
+    /// The earliest ones that are possible for a day.
+    pub(crate) fn earliest(deployment: &Deployment, date: NaiveDate) -> Self {
+        Self::new(deployment, start_of(deployment.zone, date).saturating_sub(EARLIEST_MS))
+    }
+
+    /// Whether the day takes no redriven and no imported events any more.
+    pub(crate) fn is_frozen(self, now_ms: i64) -> bool {
+        self.is_within(FROZEN_DAYS, now_ms)
+    }
+
+    /// Whether the day is not counted from the log any more.
+    pub(crate) fn is_unprovable(self, now_ms: i64) -> bool {
+        self.is_within(UNPROVABLE_DAYS, now_ms)
+    }
+
+    /// Whether somebody should be told of entries that the day's proof lacks.
+    pub(crate) fn is_urgent(self, now_ms: i64) -> bool {
+        self.is_within(WARNING_DAYS, now_ms)
+    }
+
+    fn is_within(self, days: i64, now_ms: i64) -> bool {
+        now_ms >= self.first_ms.saturating_add(self.retention_ms).saturating_sub(days * DAY_MS)
+    }
+}
+
+/// Whether an entry that was appended at this time expires within a week.
+pub(crate) fn expires_soon(deployment: &Deployment, appended_ms: i64, now_ms: i64) -> bool {
+    Ends::new(deployment, appended_ms).is_urgent(now_ms)
 }
 
 #[cfg(test)]
@@ -107,21 +155,31 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_final_after_lateness_retention_and_a_day() {
+    fn a_day_is_over_after_lateness_retention_and_a_day() {
         let settings = Settings::default();
         for zone in [Tz::UTC, Tz::Europe__Berlin] {
             let day = date("2026-03-10");
             let last = end_of(zone, day) + 9 * DAY_MS;
-            assert!(!is_final(zone, day, &settings, last - 1));
-            assert!(is_final(zone, day, &settings, last));
+            assert!(!is_over(zone, day, &settings, last - 1));
+            assert!(is_over(zone, day, &settings, last));
         }
     }
 
     #[test]
-    fn a_day_is_not_folded_again_once_its_first_entry_may_expire() {
-        let deployment = Deployment::new("d".to_owned(), Tz::UTC, "test");
-        assert_eq!(expires_ms(&deployment, date("2026-03-10")), start_of(Tz::UTC, date("2026-06-06")));
-        let short = Deployment { log_retention_days: 14, ..deployment };
-        assert_eq!(expires_ms(&short, date("2026-03-10")), start_of(Tz::UTC, date("2026-03-22")));
+    fn a_day_is_frozen_ten_days_before_its_first_entry_expires_and_counted_until_the_last() {
+        let deployment = Deployment { log_retention_days: 30, ..Deployment::new("d".to_owned(), Tz::UTC, "test") };
+        let ends = Ends::new(&deployment, NOON);
+        for (days, frozen, urgent, unprovable) in
+            [(20, true, false, false), (23, true, true, false), (29, true, true, true)]
+        {
+            let at_ms = NOON + days * DAY_MS;
+            assert_eq!((ends.is_frozen(at_ms), ends.is_urgent(at_ms)), (frozen, urgent), "{days}");
+            assert_eq!(ends.is_unprovable(at_ms), unprovable, "{days}");
+        }
+        assert!(!ends.is_frozen(NOON + 20 * DAY_MS - 1));
+        assert!(!ends.is_unprovable(NOON + 29 * DAY_MS - 1));
+        let earliest = Ends::earliest(&deployment, date("2026-03-10"));
+        assert!(earliest.is_unprovable(start_of(Tz::UTC, date("2026-04-06"))));
+        assert!(!earliest.is_unprovable(start_of(Tz::UTC, date("2026-04-06")) - 1));
     }
 }

@@ -17,6 +17,7 @@ use headcount_runtime::telemetry;
 use headcount_store::traits::AggregatorStore;
 use tokio::time::{Duration, Instant};
 
+use crate::calendar_window::expires_soon;
 use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::rebuild::refold;
@@ -111,7 +112,19 @@ pub(crate) async fn follow<S: AggregatorStore>(
     }
     following.log();
     following.measure();
+    tell_of_expiry(run, &survey);
     Ok(following)
+}
+
+/// Tells of sources whose entries expire before they are followed, unless somebody does something.
+fn tell_of_expiry<S: AggregatorStore>(run: &Run<'_, S>, survey: &Survey) {
+    for looked in survey.sources() {
+        let oldest_ms = Follower::ALL.into_iter().filter_map(|follower| looked.seen(follower).oldest_ms).min();
+        if oldest_ms.is_some_and(|oldest_ms| expires_soon(run.deployment(), oldest_ms, run.now_ms)) {
+            metrics::counter!(telemetry::EXPIRING_SOURCES).increment(1);
+            tracing::error!(source = %looked.source, "entries that are not followed expire within a week");
+        }
+    }
 }
 
 /// What one follower did to one source.

@@ -22,11 +22,13 @@ pub mod scan;
 pub mod verify;
 
 mod calendar_window;
+mod count;
 mod figures;
 mod ledger;
 mod merge;
 mod reading;
 mod run;
+mod slices;
 mod survey;
 
 pub use calendar_window::MAX_DATES;

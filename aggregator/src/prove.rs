@@ -3,31 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use headcount_core::calendar::{days_before, hour_of};
-use headcount_core::counters::{Compare, Counters, Difference};
-use headcount_core::exact::{Proof, ProvenDay, ProvenFigures, ProvenSource};
-use headcount_core::keys::Follower;
+use headcount_core::counters::Difference;
+use headcount_core::exact::{Proof, ProvenFigures, ProvenSource};
 use headcount_core::limits::PARTIAL_TTL_DAYS;
 use headcount_core::origin::Source;
-use headcount_core::partial::{Partial, PartialRecord};
 use headcount_follow::days::expiry_s;
 use headcount_log::Append;
-use headcount_proof::{Position, Proven, Proving, ids_at_once, prove};
+use headcount_proof::ids_at_once;
 use headcount_runtime::retry::retry;
 use headcount_runtime::telemetry;
-use headcount_store::rows::ProvenSourceRow;
+use headcount_store::rows::{MadeOf, ProvenSourceRow};
 use headcount_store::traits::{AggregatorStore, MAX_BATCH_WRITES};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::calendar_window::{MAX_DATES, Scope, is_final, late_ms, today};
+use crate::calendar_window::{Ends, MAX_DATES, Scope, is_over, today};
+use crate::count::{Computed, compute, events_of};
 use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::follow::{Care, follow};
-use crate::history::check_complete;
+use crate::history::{First, check_complete, first_entry};
 use crate::roll_up::{RollUp, roll_up_in};
 use crate::run::Run;
-use crate::survey::Survey;
+use crate::slices::{Sliced, compute_in_slices};
+
+pub use crate::slices::Unfinished;
 
 /// Times that a proof is stored again because another one took its number.
 const MAX_ROUNDS: u32 = 5;
@@ -37,13 +39,16 @@ const MAX_ROUNDS: u32 = 5;
 pub enum Asked {
     /// These, whatever is stored of them.
     Dates(Vec<NaiveDate>),
+    /// Those of these dates where something was counted since their proof, and that have no more events than
+    /// [`crate::Settings::proof_budget`]. All of them are rolled up.
+    Changed(Vec<NaiveDate>),
     /// Today and yesterday, where something was counted since their proof, as long as they have no more events together than
     /// [`crate::Settings::proof_budget`].
     WithinBudget,
-    /// Every day that may take events where something was counted since its proof.
+    /// Every day where something was counted since its proof.
     AllOpen,
     /// As [`Self::WithinBudget`], but a day again only once its events have grown by a tenth since its proof: each proof reads the
-    /// whole day, and S3 charges for each read.
+    /// whole day, and S3 charges for each read. While the proof of a large day is under way, as [`Self::Nightly`].
     Hourly,
     /// As [`Self::AllOpen`], but of days before yesterday those with more events than the budget only once they take no more: until
     /// then, what comes late is added to their proof.
@@ -54,11 +59,11 @@ pub enum Asked {
 /// hour when summer time begins.
 const NIGHTLY_HOUR: usize = 4;
 
+/// Milliseconds after which a proof in slices was begun by an earlier night: 20 hours.
+const NIGHT_MS: i64 = 20 * 60 * 60 * 1_000;
+
 /// The part of a day's events by which it must have grown for another hourly proof.
 pub const GROWN: u64 = 10;
-
-/// Passes over the log that a scheduled proof of one day may take: more may not end within the 15 minutes of a Lambda function.
-pub const MAX_SCHEDULED_PASSES: u64 = 2;
 
 impl Asked {
     /// What a schedule that comes every hour asks for.
@@ -67,35 +72,33 @@ impl Asked {
         if hour_of(zone, deps.clock.now_ms()) == NIGHTLY_HOUR { Self::Nightly } else { Self::Hourly }
     }
 
-    fn dates<S: AggregatorStore>(&self, run: &Run<'_, S>) -> BTreeSet<NaiveDate> {
-        match self {
-            Self::Dates(dates) => dates.iter().copied().collect(),
+    async fn dates<S: AggregatorStore>(&self, run: &Run<'_, S>) -> Result<BTreeSet<NaiveDate>, AggregateError> {
+        Ok(match self {
+            Self::Dates(dates) | Self::Changed(dates) => dates.iter().copied().collect(),
             Self::WithinBudget | Self::Hourly => {
                 let today = today(run.zone(), run.now_ms);
                 BTreeSet::from([days_before(today, 1), today])
             }
-            Self::AllOpen | Self::Nightly => Scope::new(None, run.zone(), &run.deps.settings, run.now_ms).all,
-        }
+            Self::AllOpen | Self::Nightly => {
+                let recent = Scope::new(None, run.zone(), &run.deps.settings, run.now_ms).all;
+                let tomorrow = recent.last().copied().unwrap_or_default();
+                // What was imported or redriven may be of any day.
+                run.totals(tomorrow).await?.into_keys().chain(recent).collect()
+            }
+        })
     }
 
     /// Whether a day that changed since its proof waits for a later run.
-    fn is_put_off<S: AggregatorStore>(
-        &self,
-        run: &Run<'_, S>,
-        date: NaiveDate,
-        events: u64,
-        proof: Option<&ProvenDay>,
-    ) -> bool {
+    fn is_put_off<S: AggregatorStore>(&self, run: &Run<'_, S>, day: &Unsettled) -> bool {
         let settings = &run.deps.settings;
         match self {
             Self::Dates(_) | Self::WithinBudget | Self::AllOpen => false,
-            Self::Hourly => {
-                let proven = proof.map(|proof| proof.proven.figures.counters.events);
-                proven.is_some_and(|proven| events < proven.saturating_add(proven.div_ceil(GROWN)))
-            }
+            Self::Changed(_) => day.events > settings.proof_budget,
+            Self::Hourly => day.proven.is_some_and(|proven| day.events < proven.saturating_add(proven.div_ceil(GROWN))),
             Self::Nightly => {
-                let is_recent = date >= days_before(today(run.zone(), run.now_ms), 1);
-                !is_recent && events > settings.proof_budget && !is_final(run.zone(), date, settings, run.now_ms)
+                let is_recent = day.date >= days_before(today(run.zone(), run.now_ms), 1);
+                let is_over = is_over(run.zone(), day.date, settings, run.now_ms);
+                !is_recent && !is_over && day.events > settings.proof_budget
             }
         }
     }
@@ -105,8 +108,12 @@ impl Asked {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProofRun {
+    /// Whether all of the log was followed before.
+    pub followed: bool,
     /// The days that were looked at, in order.
     pub days: Vec<ProvenDate>,
+    /// Days with entries that no proof counts and that expire within a week.
+    pub overdue: Vec<NaiveDate>,
     /// The aggregation of the days that were proven, and of those that follow them.
     pub roll_up: Option<RollUp>,
 }
@@ -127,20 +134,35 @@ pub struct ProvenDate {
     pub differences: BTreeMap<Source, Vec<Difference>>,
     /// Entries that could not be read: the proof has not the whole day, and its figures stay live.
     pub damaged: usize,
+    /// How far the proof of a large day is; the next run goes on from there.
+    pub unfinished: Option<Unfinished>,
     /// Why the day was not proven.
     pub error: Option<String>,
 }
 
 impl ProofRun {
+    /// Whether all of the log was followed and every day was counted.
+    pub fn is_complete(&self) -> bool {
+        self.followed && self.days.iter().all(ProvenDate::is_done)
+    }
+
     /// Whether every day was proven, nothing differs and all of the log could be read.
     pub fn is_clean(&self) -> bool {
-        let is_clean = |day: &ProvenDate| day.error.is_none() && day.differences.is_empty() && day.damaged == 0;
+        let is_clean = |day: &ProvenDate| day.is_done() && day.differences.is_empty() && day.damaged == 0;
         self.days.iter().all(is_clean) && self.roll_up.iter().all(|roll_up| roll_up.failed().next().is_none())
     }
 }
 
+impl ProvenDate {
+    /// Whether all of the day was counted, as far as it can be read.
+    fn is_done(&self) -> bool {
+        self.error.is_none() && self.unfinished.is_none()
+    }
+}
+
 /// Follows what is behind, proves the days, stores the proofs and rolls the proven days up. Running it twice, or twice at once, is
-/// harmless: a proof of larger positions is never replaced by one of smaller ones.
+/// harmless: a proof of larger positions is never replaced by one of smaller ones. A day that takes several passes over the log may be
+/// left unfinished when the time is used up; the next run goes on.
 ///
 /// # Errors
 ///
@@ -152,26 +174,52 @@ pub async fn prove_days<S: AggregatorStore>(
 ) -> Result<ProofRun, AggregateError> {
     let run = match Box::pin(Run::begin(deps, deadline)).await {
         Err(AggregateError::NoDeployment) if !matches!(asked, Asked::Dates(_)) => {
-            return Ok(ProofRun { days: Vec::new(), roll_up: None });
+            return Ok(ProofRun { followed: true, days: Vec::new(), overdue: Vec::new(), roll_up: None });
         }
         begun => begun?,
     };
-    if *asked == Asked::Nightly {
-        metrics::counter!(telemetry::NIGHTLY_PROOFS).increment(1);
-    }
+    let under_way = match asked {
+        Asked::Hourly | Asked::Nightly => deps.log.sliced_dates(deadline).await?,
+        _ => BTreeSet::new(),
+    };
+    let asked = if under_way.is_empty() || *asked != Asked::Hourly { asked } else { &Asked::Nightly };
     let now = Instant::now();
     let following = Box::pin(follow(&run, Care::Full, now + deadline.saturating_duration_since(now) / 2)).await?;
+    let followed = following.is_complete();
+    let choice = Box::pin(choose(&run, asked)).await?;
+    // Of days that were proven otherwise since, or that the log no longer tells.
+    let is_chosen = |date: &NaiveDate| choice.large.iter().any(|day| day.date == *date);
+    for date in under_way.iter().filter(|date| !is_chosen(date)) {
+        deps.log.delete_slices(*date, u64::MAX, deadline).await?;
+    }
     let mut days = Vec::new();
-    for batch in Box::pin(choose(&run, asked)).await? {
+    for batch in choice.batches {
         days.extend(Box::pin(prove_batch(&run, batch)).await?);
     }
-    let proven: Vec<_> = days.iter().filter(|day| day.number.is_some()).map(|day| day.date).collect();
+    for day in choice.large {
+        days.push(Box::pin(prove_large(&run, day)).await?);
+    }
+    days.sort_by_key(|day| day.date);
     for day in &days {
         day.log();
     }
+    let proven: BTreeSet<_> = days.iter().filter(|day| day.number.is_some()).map(|day| day.date).collect();
+    let overdue: Vec<_> = choice.urgent.difference(&proven).copied().collect();
+    for date in &overdue {
+        metrics::counter!(telemetry::OVERDUE_PROOFS).increment(1);
+        tracing::error!(%date, "entries of a day that no proof counts expire within a week: headcount prove --date {date}");
+    }
+    let mut rolled_up: Vec<_> = proven.union(&choice.rolled_up).copied().collect();
+    if let Asked::Changed(dates) = asked {
+        rolled_up.extend(dates);
+    }
     let roll_up =
-        if proven.is_empty() { None } else { Some(Box::pin(roll_up_in(&run, following, Some(&proven))).await?) };
-    Ok(ProofRun { days, roll_up })
+        if rolled_up.is_empty() { None } else { Some(Box::pin(roll_up_in(&run, following, Some(&rolled_up))).await?) };
+    let proved = ProofRun { followed, days, overdue, roll_up };
+    if *asked == Asked::Nightly && proved.is_complete() {
+        metrics::counter!(telemetry::NIGHTLY_PROOFS).increment(1);
+    }
+    Ok(proved)
 }
 
 /// A day that is to be proven.
@@ -181,32 +229,62 @@ struct Chosen {
     events: u64,
 }
 
-/// The days to prove, in batches that are read from the log together.
-async fn choose<S: AggregatorStore>(run: &Run<'_, S>, asked: &Asked) -> Result<Vec<Vec<Chosen>>, AggregateError> {
-    let (dates, is_named) = (asked.dates(run), matches!(asked, Asked::Dates(_)));
-    let is_scheduled = matches!(asked, Asked::Hourly | Asked::Nightly);
-    let most_events = ids_at_once(run.deps.settings.proof_memory).saturating_mul(MAX_SCHEDULED_PASSES);
-    if dates.len() > MAX_DATES {
+/// Which days a run proves, and what it found of others.
+#[derive(Default)]
+struct Choice {
+    /// Days that are read from the log together.
+    batches: Vec<Vec<Chosen>>,
+    /// Days that take several passes over the log.
+    large: Vec<Chosen>,
+    /// Days with entries that no proof counts and that expire within a week.
+    urgent: BTreeSet<NaiveDate>,
+    /// Days that are only rolled up: their figures are older than their partials or their proof.
+    rolled_up: BTreeSet<NaiveDate>,
+}
+
+/// A day where something was counted since its proof, or whose figures are not made of all that there is.
+struct Unsettled {
+    date: NaiveDate,
+    /// Whether its proof has everything.
+    is_proven: bool,
+    /// Its events, about.
+    events: u64,
+    /// Those that its proof has.
+    proven: Option<u64>,
+    is_urgent: bool,
+    is_unprovable: bool,
+}
+
+async fn choose<S: AggregatorStore>(run: &Run<'_, S>, asked: &Asked) -> Result<Choice, AggregateError> {
+    let dates = asked.dates(run).await?;
+    let is_named = matches!(asked, Asked::Dates(_));
+    if is_named && dates.len() > MAX_DATES {
         return Err(AggregateError::TooManyDates { count: dates.len() });
     }
-    let mut batches: Vec<Vec<Chosen>> = vec![Vec::new()];
-    let (mut budget, mut in_batch) = (run.deps.settings.proof_budget, 0);
     // The newest first: they change most.
-    for date in dates.into_iter().rev() {
-        let proof = if is_named { None } else { run.proof(date).await? };
-        let records = run.partials(date).await?;
-        let is_counted_since =
-            |proof: &ProvenDay| records.iter().any(|record| record.as_of > proof.position(&record.source));
-        let is_settled = proof.as_ref().map_or(records.is_empty(), |proof| !is_counted_since(proof));
-        if !is_named && is_settled {
+    let dailies = if is_named { Vec::new() } else { run.dailies(&dates).await? };
+    let made_of: BTreeMap<_, _> = dailies.into_iter().map(|row| (row.date, row.made_of)).collect();
+    let looks = dates.into_iter().rev().map(|date| look(run, date, made_of.get(&date).copied(), is_named));
+    let looks: Vec<_> = looks.collect();
+    let mut unsettled = stream::iter(looks).buffered(run.deps.settings.at_once());
+    let most_ids = ids_at_once(run.deps.settings.proof_memory);
+    let most_together = run.deps.settings.proof_budget.min(most_ids);
+    let mut choice = Choice { batches: vec![Vec::new()], ..Choice::default() };
+    let (mut budget, mut in_batch) = (run.deps.settings.proof_budget, 0);
+    while let Some(day) = unsettled.try_next().await? {
+        let Some(day) = day else { continue };
+        let Unsettled { date, events, is_proven, is_urgent, is_unprovable, .. } = day;
+        if is_unprovable {
+            tracing::warn!(%date, "a day has events that cannot be proven any more; they count as the table has them");
+        }
+        if is_unprovable || is_proven {
+            choice.rolled_up.insert(date);
             continue;
         }
-        let events = events_of(&records);
-        if asked.is_put_off(run, date, events, proof.as_ref()) {
-            continue;
+        if is_urgent {
+            choice.urgent.insert(date);
         }
-        if is_scheduled && events > most_events {
-            tracing::warn!(%date, events, most_events, "a day is too large for a scheduled proof: headcount prove --date {date}");
+        if asked.is_put_off(run, &day) {
             continue;
         }
         if matches!(asked, Asked::WithinBudget | Asked::Hourly) {
@@ -215,16 +293,61 @@ async fn choose<S: AggregatorStore>(run: &Run<'_, S>, asked: &Asked) -> Result<V
             }
             budget -= events;
         }
-        // A batch as large as the hourly budget: its ids fit into memory together.
-        if in_batch + events > run.deps.settings.proof_budget && in_batch > 0 {
-            batches.push(Vec::new());
+        if events > most_ids {
+            choice.large.push(Chosen { date, events });
+            continue;
+        }
+        // Their ids fit into memory together.
+        if in_batch + events > most_together && in_batch > 0 {
+            choice.batches.push(Vec::new());
             in_batch = 0;
         }
         in_batch += events;
-        batches.last_mut().expect("there is one from the beginning").push(Chosen { date, events });
+        choice.batches.last_mut().expect("there is one from the beginning").push(Chosen { date, events });
     }
-    batches.retain(|batch| !batch.is_empty());
-    Ok(batches)
+    choice.batches.retain(|batch| !batch.is_empty());
+    Ok(choice)
+}
+
+/// What is to be done about a day; `None` where its proof and its figures have everything. A day that is named is proven whatever its
+/// proof has.
+async fn look<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    date: NaiveDate,
+    made_of: Option<MadeOf>,
+    is_named: bool,
+) -> Result<Option<Unsettled>, AggregateError> {
+    let records = run.partials(date).await?;
+    let events = events_of(&records);
+    let mut day = Unsettled { date, is_proven: false, events, proven: None, is_urgent: false, is_unprovable: false };
+    if is_named {
+        return Ok(Some(day));
+    }
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let proof = run.proof(date).await?;
+    let position = |source: &Source| proof.as_ref().map_or(0, |proof| proof.position(source));
+    if records.iter().all(|record| record.as_of <= position(&record.source)) {
+        day.is_proven = true;
+        // A run that stored the proof may have died before it wrote the figures.
+        let as_of_sum = records.iter().map(|record| record.as_of).sum();
+        let number = proof.map_or(0, |proof| proof.proven.number);
+        let is_stale = made_of.is_none_or(|made_of| (made_of.day, made_of.proof) < (as_of_sum, number));
+        return Ok(is_stale.then_some(day));
+    }
+    day.proven = proof.map(|proof| proof.proven.figures.counters.events);
+    if Ends::earliest(run.deployment(), date).is_urgent(run.now_ms) {
+        match first_entry(run, date, &records).await? {
+            First::Gone { .. } => day.is_unprovable = true,
+            First::At(first_ms) => {
+                let ends = Ends::new(run.deployment(), first_ms);
+                (day.is_urgent, day.is_unprovable) = (ends.is_urgent(run.now_ms), ends.is_unprovable(run.now_ms));
+            }
+            First::Nothing => {}
+        }
+    }
+    Ok(Some(day))
 }
 
 async fn prove_batch<S: AggregatorStore>(
@@ -246,116 +369,37 @@ async fn prove_batch<S: AggregatorStore>(
         let date = computed.date;
         days.push(store(run, computed).await.unwrap_or_else(|error| ProvenDate::failed(date, &error)));
     }
-    days.sort_by_key(|day| day.date);
     Ok(days)
 }
 
-/// Events in these partials, as far as they can be read.
-pub(crate) fn events_of(records: &[PartialRecord]) -> u64 {
-    let counters = records.iter().filter_map(|record| Counters::decode(&record.counters).ok());
-    counters.map(|counters| counters.events).sum()
-}
-
-/// A day counted from the log, beside what the table has of it.
-pub(crate) struct Computed {
-    pub(crate) date: NaiveDate,
-    pub(crate) proven: Proven,
-    /// Up to which entry of each source.
-    pub(crate) positions: BTreeMap<Source, u64>,
-    pub(crate) records: BTreeMap<Source, PartialRecord>,
-    checkpoints: BTreeMap<Source, u64>,
-}
-
-/// Counts these dates from the log, up to what is followed.
-pub(crate) async fn compute<S: AggregatorStore>(
-    run: &Run<'_, S>,
-    dates: &BTreeSet<NaiveDate>,
-    expected: u64,
-) -> Result<Vec<Computed>, AggregateError> {
-    // Checkpoints before partials: a follower writes them the other way round, so a partial has all up to its checkpoint.
-    let survey = Survey::take(run, Care::Full).await?;
-    let (mut sources, mut checkpoints) = (BTreeMap::new(), BTreeMap::new());
-    for looked in survey.sources() {
-        let (source, newest) = (looked.source.clone(), looked.newest);
-        let entry = looked.seen(Follower::Figures).entry;
-        checkpoints.insert(source.clone(), entry);
-        sources.insert(source.clone(), Position { source, entry, newest });
+/// Proves a day that takes several passes over the log, as far as the time allows. A proof that an earlier night began lacks what came
+/// since, so another one is begun.
+async fn prove_large<S: AggregatorStore>(run: &Run<'_, S>, day: Chosen) -> Result<ProvenDate, AggregateError> {
+    let Chosen { date, events } = day;
+    match check_complete(run, date).await {
+        Ok(()) => {}
+        Err(error @ AggregateError::Expired { .. }) => return Ok(ProvenDate::failed(date, &error)),
+        Err(error) => return Err(error),
     }
-    let mut records = BTreeMap::new();
-    for date in dates {
-        let of_date = run.partials(*date).await?;
-        for record in &of_date {
-            let source = &record.source;
-            let unknown = || Position { source: source.clone(), entry: 0, newest: 0 };
-            let position: &mut Position = sources.entry(source.clone()).or_insert_with(unknown);
-            position.entry = position.entry.max(record.as_of);
-        }
-        records.insert(*date, of_date);
-    }
-    let sources: Vec<_> = sources.into_values().collect();
-    let settings = &run.deps.settings;
-    let proving = Proving {
-        log: &run.deps.log,
-        zone: run.zone(),
-        precision: run.deployment().precision,
-        sources: &sources,
-        dates,
-        late_ms: late_ms(settings),
-        expected,
-        memory: settings.proof_memory,
-        at_once: settings.at_once(),
-        compute: settings.compute,
-        deadline: run.deadline,
-    };
-    let proved = Box::pin(prove(proving)).await?;
-    let positions: BTreeMap<_, _> = sources.into_iter().map(|position| (position.source, position.entry)).collect();
-    let computed = |(date, proven)| {
-        let records = records.remove(&date).unwrap_or_default();
-        let records = records.into_iter().map(|record| (record.source.clone(), record)).collect();
-        Computed { date, proven, positions: positions.clone(), records, checkpoints: checkpoints.clone() }
-    };
-    Ok(proved.into_iter().map(computed).collect())
-}
-
-impl Computed {
-    /// What differs between a source's partial and what the log tells. A damaged partial has no counters to compare; one that is still
-    /// being written, which its checkpoint tells, is not compared.
-    pub(crate) fn differences<S: AggregatorStore>(
-        &self,
-        run: &Run<'_, S>,
-        source: &Source,
-    ) -> Result<Vec<Difference>, AggregateError> {
-        let new =
-            || Partial::new(self.date, source.clone(), run.deployment().precision).map_err(AggregateError::Precision);
-        let mut stored = match self.records.get(source).map(Partial::decode) {
-            Some(Ok(stored)) => stored,
-            Some(Err(_)) => return Ok(Vec::new()),
-            None => new()?,
-        };
-        let mut told = self.proven.partials.get(source).cloned().map_or_else(new, Ok)?;
-        if told.as_of > stored.as_of && told.as_of > self.checkpoints.get(source).copied().unwrap_or(0) {
-            return Ok(Vec::new());
-        }
-        let compare = Compare { duplicates: true, rejected: true };
-        let mut differences = Counters::difference(&stored.counters, &told.counters, compare);
-        let mut add = |counter: &str, is_same: bool, stored: f64, recounted: f64| {
-            if !is_same {
-                let (stored, recounted) = (stored.round() as u64, recounted.round() as u64);
-                differences.push(Difference { counter: counter.to_owned(), stored, recounted });
+    loop {
+        let computed = match compute_in_slices(run, date, events).await {
+            Ok(Sliced::Whole(computed)) => *computed,
+            Ok(Sliced::Unfinished(unfinished)) => {
+                return Ok(ProvenDate { unfinished: Some(unfinished), ..ProvenDate::nothing(date) });
             }
+            Err(error) => return Ok(ProvenDate::failed(date, &error)),
         };
-        let is_same = stored.users.encode() == told.users.encode();
-        add("users", is_same, stored.users.estimate(), told.users.estimate());
-        let is_same = stored.sessions.encode() == told.sessions.encode();
-        add("sessions", is_same, stored.sessions.sessions(), told.sessions.sessions());
-        Ok(differences)
-    }
-
-    /// The sources that have a partial, events or damage of the day.
-    pub(crate) fn sources(&self) -> BTreeSet<Source> {
-        let Proven { partials, behind, damaged, .. } = &self.proven;
-        let damaged = damaged.iter().map(|damaged| &damaged.source);
-        partials.keys().chain(behind.keys()).chain(damaged).chain(self.records.keys()).cloned().collect()
+        let is_of_an_earlier_night = run.now_ms.saturating_sub(computed.taken_ms) > NIGHT_MS;
+        let proven = match store(run, computed).await {
+            Ok(proven) => proven,
+            Err(error) => return Ok(ProvenDate::failed(date, &error)),
+        };
+        if let Some(number) = proven.number {
+            run.deps.log.delete_slices(date, number, run.deadline).await?;
+        }
+        if !is_of_an_earlier_night {
+            return Ok(proven);
+        }
     }
 }
 
@@ -376,6 +420,7 @@ async fn store<S: AggregatorStore>(run: &Run<'_, S>, computed: Computed) -> Resu
         duplicates: proven.figures.counters.duplicates,
         differences,
         damaged: proven.damaged.len(),
+        unfinished: None,
         error: None,
     };
     let raw = |source: &Source| proven.partials.get(source).map(|partial| partial.counters.clone());
@@ -393,8 +438,12 @@ async fn store<S: AggregatorStore>(run: &Run<'_, S>, computed: Computed) -> Resu
             break;
         }
         let known = run.deps.log.proof(date, run.deadline).await?;
+        // A source without anything of the day has no position here once all of its entries have expired.
+        let is_beyond = |(source, known): (&Source, &ProvenSource)| {
+            known.raw.is_some() && known.entry > positions.get(source).copied().unwrap_or(0)
+        };
         if let Some(known) = &known
-            && known.sources.iter().any(|(source, known)| known.entry > positions.get(source).copied().unwrap_or(0))
+            && known.sources.iter().any(is_beyond)
             && known.proven.is_whole()
         {
             report.number = Some(known.proven.number);
@@ -452,16 +501,24 @@ pub(crate) async fn put<S: AggregatorStore>(
 }
 
 impl ProvenDate {
+    fn nothing(date: NaiveDate) -> Self {
+        let differences = BTreeMap::new();
+        Self { date, number: None, events: 0, duplicates: 0, differences, damaged: 0, unfinished: None, error: None }
+    }
+
     fn failed(date: NaiveDate, error: &AggregateError) -> Self {
-        let error = Some(error.to_string());
-        Self { date, number: None, events: 0, duplicates: 0, differences: BTreeMap::new(), damaged: 0, error }
+        Self { error: Some(error.to_string()), ..Self::nothing(date) }
     }
 
     fn log(&self) {
-        let Self { date, number, events, duplicates, differences, damaged, error } = self;
+        let Self { date, number, events, duplicates, differences, damaged, unfinished, error } = self;
         if let Some(error) = error {
             metrics::counter!(telemetry::FAILED_PROOFS).increment(1);
             tracing::error!(%date, error, "a day was not proven");
+            return;
+        }
+        if let Some(Unfinished { passes, of }) = unfinished {
+            tracing::info!(%date, passes, of, "a large day is proven in part; the next run goes on");
             return;
         }
         tracing::info!(%date, number, events, duplicates, damaged, "a day was proven");

@@ -18,25 +18,28 @@ pub(crate) struct Run<'a, S> {
     pub(crate) deps: &'a Deps<S>,
     pub(crate) table: Table,
     pub(crate) now_ms: i64,
+    pub(crate) began: Instant,
     pub(crate) deadline: Instant,
 }
 
 impl<'a, S: AggregatorStore> Run<'a, S> {
     /// Reads the log's deployment and binds the table to it: without it nobody knows what a day is.
     pub(crate) async fn begin(deps: &'a Deps<S>, deadline: Instant) -> Result<Self, AggregateError> {
+        let began = Instant::now();
         let deployment = deployment(deps, deadline).await?;
         let Deps { store, jitter, .. } = deps;
         let id = meta::bind(store, &deployment, TableId(jitter.draw()), jitter, deadline).await?;
-        Ok(Self { deps, table: Table { deployment, id }, now_ms: deps.clock.now_ms(), deadline })
+        Ok(Self { deps, table: Table { deployment, id }, now_ms: deps.clock.now_ms(), began, deadline })
     }
 
     /// As [`Self::begin`], but the table gets a new number: what is in it counts as absent.
     pub(crate) async fn begin_anew(deps: &'a Deps<S>, deadline: Instant) -> Result<Self, AggregateError> {
+        let began = Instant::now();
         let deployment = deployment(deps, deadline).await?;
         let Deps { store, jitter, .. } = deps;
         let id = TableId(jitter.draw());
         meta::renew(store, &deployment, id, jitter, deadline).await?;
-        Ok(Self { deps, table: Table { deployment, id }, now_ms: deps.clock.now_ms(), deadline })
+        Ok(Self { deps, table: Table { deployment, id }, now_ms: deps.clock.now_ms(), began, deadline })
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {

@@ -179,7 +179,7 @@ async fn look<S: AggregatorStore>(
 }
 
 /// When an entry was appended, by the writer's clock; by the storage's where the entry is damaged.
-async fn appended<S: AggregatorStore>(
+pub(crate) async fn appended<S: AggregatorStore>(
     run: &Run<'_, S>,
     source: &Source,
     listed: Option<EntryRef>,

@@ -12,11 +12,11 @@ use headcount_store::traits::AggregatorStore;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::count::{Computed, compute, events_of};
 use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::follow::DamagedEntry;
 use crate::history::check_complete;
-use crate::prove::{Computed, compute, events_of};
 use crate::run::Run;
 
 /// What a comparison of a day with the log found.

@@ -73,7 +73,8 @@ pub struct Figures {
     pub events_without_user: u64,
     /// How exact the figures are.
     pub estimate: Estimate,
-    /// Whether the day, or every day of the range, takes no more events.
+    /// Whether the day, or every day of the range, takes no more events of the stream and is proven with all that it took. Events that
+    /// are redriven or imported later take it away until the day is proven again.
     #[serde(rename = "final")]
     pub is_final: bool,
     /// Whether the day, or every day of the range, is exact: proven from the log, and nothing was counted since.

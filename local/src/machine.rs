@@ -175,7 +175,7 @@ impl Machine {
             trim_regularly(&stream, mapping.progress())?,
             follow_regularly(&aggregator, fleets.as_ref(), seen)?,
             prove_regularly(&aggregator, fleets.as_ref(), options.roll_up_interval)?,
-            expire_regularly(&log, &deployment)?,
+            expire_regularly(&aggregator, &deployment)?,
         ];
         if let Some(consumer) = in_process {
             upkeep.push(settle_regularly(consumer)?);

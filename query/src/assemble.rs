@@ -14,7 +14,6 @@ use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
 use headcount_store::rows::{DailyRow, MadeOf, SketchesRow, TotalRow};
 use rayon::prelude::*;
-use serde_json::Value;
 
 use crate::day::{Day, DayState};
 use crate::error::QueryError;
@@ -78,12 +77,10 @@ fn stored_days(read: &Read) -> Result<BTreeMap<NaiveDate, Day>, QueryError> {
     rows.par_iter().map(one).collect()
 }
 
-/// Whether the partials say more than what the day's figures were made of. A closed day has figures that partials
-/// cannot tell.
+/// Whether the partials say more than what the day's figures were made of. They say less once some of them have expired.
 pub(crate) fn is_newer(records: &[PartialRecord], row: Option<&DailyRow>) -> bool {
     let made_of = row.map_or(MadeOf::default(), |row| row.made_of);
-    let is_final = row.is_some_and(|row| row.data.get("final").and_then(Value::as_bool).unwrap_or_default());
-    !is_final && !records.is_empty() && records.iter().map(|record| record.as_of).sum::<u64>() != made_of.day
+    records.iter().map(|record| record.as_of).sum::<u64>() > made_of.day
 }
 
 fn decode(read: &Read, live: &mut BTreeMap<NaiveDate, Merged>) -> Result<BTreeMap<NaiveDate, Decoded>, QueryError> {

@@ -62,15 +62,22 @@ pub const FAILED_DAYS: &str = "FailedDays";
 /// How long a run of the aggregator took.
 pub const RUN_TIME: &str = "RunTime";
 
-/// Nightly runs of proofs that began. `CloudWatch` charges a metric for the hours in which it has data, so this one costs little.
+/// Sources with entries that expire within a week and that a follower has not followed.
+pub const EXPIRING_SOURCES: &str = "ExpiringSources";
+
+/// Nightly runs of proofs that came to a good end. `CloudWatch` charges a metric for the hours in which it has data, so this one costs
+/// little.
 pub const NIGHTLY_PROOFS: &str = "NightlyProofs";
 /// Days that could not be proven.
 pub const FAILED_PROOFS: &str = "FailedProofs";
 /// Sources whose partial of a day is not what the log says.
 pub const PROOF_DIFFERENCES: &str = "ProofDifferences";
 
+/// Days with entries that expire within a week and that no proof counts.
+pub const OVERDUE_PROOFS: &str = "OverdueProofs";
+
 /// Every metric and its unit.
-pub const METRICS: [(&str, Unit); 23] = [
+pub const METRICS: [(&str, Unit); 25] = [
     (EVENTS, Unit::Count),
     (REDELIVERED, Unit::Count),
     (DUPLICATES, Unit::Count),
@@ -91,9 +98,11 @@ pub const METRICS: [(&str, Unit); 23] = [
     (DAYS, Unit::Count),
     (FAILED_DAYS, Unit::Count),
     (RUN_TIME, Unit::Seconds),
+    (EXPIRING_SOURCES, Unit::Count),
     (NIGHTLY_PROOFS, Unit::Count),
     (FAILED_PROOFS, Unit::Count),
     (PROOF_DIFFERENCES, Unit::Count),
+    (OVERDUE_PROOFS, Unit::Count),
 ];
 
 /// The metrics of this process.
@@ -140,6 +149,6 @@ mod tests {
     fn names_differ_and_are_few() {
         let names: BTreeSet<_> = METRICS.iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), METRICS.len());
-        assert!(names.len() <= 24, "each costs by the month");
+        assert!(names.len() <= 25, "each costs by the month");
     }
 }

@@ -103,6 +103,12 @@ impl Following {
         self.sources.iter().filter(|source| source.is_behind())
     }
 
+    /// Whether every source was followed to its end, as far as it can be read.
+    pub(crate) fn is_complete(&self) -> bool {
+        let is_complete = |source: &SourceFollowing| source.error.is_none() && !source.is_behind();
+        self.error.is_none() && self.sources.iter().all(is_complete)
+    }
+
     /// Everything appended before this time, milliseconds since the epoch, is in the figures.
     pub(crate) fn figures_are_as_of(&self, now_ms: i64) -> i64 {
         let followed_ms = self.sources.iter().filter_map(|source| source.oldest_ms).fold(now_ms, i64::min);

@@ -12,7 +12,7 @@ use headcount_runtime::telemetry;
 use headcount_store::rows::{DailyRow, MadeOf, Put, SketchesRow, TotalRow};
 use headcount_store::traits::AggregatorStore;
 
-use crate::calendar_window::is_final;
+use crate::calendar_window::is_over;
 use crate::error::AggregateError;
 use crate::figures::{Surroundings, of_known, of_merged};
 use crate::ledger::{Ledger, Reach};
@@ -29,7 +29,7 @@ const MAX_REFUSALS: u32 = 5;
 pub(crate) enum Task {
     /// It was named: aggregate it whatever the table says. All that was appended before `followed_ms` is in its partials.
     Named { followed_ms: i64 },
-    /// It may be open: aggregate it if it is, and make it final if it takes no more events.
+    /// It may be open: aggregate it if it is, and make it final if it takes no more events and is proven.
     Open { followed_ms: i64 },
     /// It follows a named date: bring its weekly, monthly and running figures up to date.
     Following,
@@ -42,7 +42,7 @@ struct OwnDay {
     /// The sum of the entries that the partials are folded up to.
     as_of_sum: u64,
     proof: Option<Arc<ProvenDay>>,
-    /// Whether the day takes no more events.
+    /// Whether the day takes no more events of a stream and its proof has all that it took.
     is_final: bool,
 }
 
@@ -57,6 +57,12 @@ struct Known {
     made_of: MadeOf,
     /// None where the stored figures are malformed.
     metrics: Option<DailyMetrics>,
+}
+
+impl Known {
+    fn is_final(&self) -> bool {
+        self.metrics.as_ref().is_some_and(|metrics| metrics.figures.is_final)
+    }
 }
 
 /// Aggregates one date; nothing where there is nothing to tell of it.
@@ -91,13 +97,17 @@ async fn until_settled<S: AggregatorStore>(
             ledger.refresh(run, date).await?;
         }
         let known = known(ledger, date);
-        match (task, &known) {
+        let task = match (task, &known) {
             (Task::Following, None) => return Ok(None),
-            (Task::Open { .. }, Some(Known { metrics: Some(metrics), .. })) if metrics.figures.is_final => {
-                return Ok(None);
+            (Task::Open { .. }, Some(known)) if known.is_final() => {
+                // What is appended to it later the next nightly proof finds; an earlier day may have changed though, in a run that died.
+                if known.made_of.month == ledger.month_sum(date) {
+                    return Ok(None);
+                }
+                Task::Following
             }
-            _ => {}
-        }
+            _ => task,
+        };
         run.check_time(|| format!("{date} was aggregated"))?;
         if let Some(outcome) = attempt(run, ledger, task, known, report).await? {
             return Ok(Some(outcome));
@@ -191,10 +201,12 @@ async fn own_day<S: AggregatorStore>(
     report.sources = day.sources;
     let MergedDay { merged, as_of_sum, sources, proof } = day;
     report.sources_set_aside.clone_from(&merged.set_aside);
-    let is_final = is_final(run.zone(), date, &run.deps.settings, followed_ms);
+    let is_over = is_over(run.zone(), date, &run.deps.settings, followed_ms);
+    let is_proven = proof.as_ref().is_some_and(|proof| proof.proven.is_whole());
+    let is_final = is_over && is_proven && merged.since_proof.is_empty() && merged.set_aside.is_empty();
     let number = proof.as_ref().map_or(0, |proof| proof.proven.number);
     let is_open = matches!(task, Task::Named { .. })
-        || is_final
+        || is_over
         || known.is_none_or(|known| {
             known.metrics.is_none() || (known.made_of.day, known.made_of.proof) != (as_of_sum, number)
         });

@@ -43,7 +43,7 @@ pub struct DayRollUp {
     /// What became of its metrics.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// Whether the day became final now: it takes no more events of a stream, and all that it took is in its figures.
+    /// Whether the day became final now: it takes no more events of a stream, and its proof has all that it took.
     pub became_final: bool,
     /// Sources that have a partial of the day.
     pub sources: usize,

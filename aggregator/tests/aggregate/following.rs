@@ -1,10 +1,11 @@
+use headcount_aggregator::prove::{Asked, prove_days};
 use headcount_aggregator::roll_up::Outcome;
 use headcount_core::event::Object;
 use headcount_store::rows::{DailyRow, MadeOf};
 use headcount_store::traits::DailyStore;
 use serde_json::json;
 
-use crate::world::{World, date, dates_with, day, page_view, source};
+use crate::world::{World, date, dates_with, day, page_view, soon, source};
 
 #[tokio::test(start_paused = true)]
 async fn weeks_and_months_unite_users() {
@@ -68,7 +69,7 @@ async fn a_named_old_day_changes_those_that_follow_it_though_they_are_final() {
     }
     world.roll_up().await;
     world.turn_to("2026-03-10");
-    world.roll_up().await;
+    prove_days(&world.deps(), &Asked::AllOpen, soon()).await.unwrap();
     assert!(world.figures("2026-02-20").is_final);
     // History comes in.
     world.deliver(&source(7), &[page_view("history", "bob", world.at("2026-02-18", 1))]).await;

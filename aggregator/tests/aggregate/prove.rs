@@ -171,3 +171,37 @@ async fn a_day_rolled_up_anew_keeps_its_proof() {
     assert_eq!(day(&again, DAY).outcome, headcount_aggregator::roll_up::Outcome::Unchanged);
     assert_eq!(world.figures(DAY), proven);
 }
+
+#[tokio::test(start_paused = true)]
+async fn figures_that_a_run_did_not_write_are_written_the_next_night() {
+    let world = world_with_a_duplicate().await;
+    world.turn_to("2026-03-25");
+    world.prove_day().await;
+    assert!(world.figures(DAY).is_final);
+    world.deliver(&source(2), &[page_view("e7", "eve", world.at(DAY, 11))]).await;
+    let plan = |request: &Request<'_>| match request.operation {
+        Operation::PutDaily => Decision::fault(Fault::Invalid),
+        _ => Decision::default(),
+    };
+    let deps = world.deps_over(Faulty::new(world.store.clone(), plan), 1);
+    let run = prove_days(&deps, &Asked::Nightly, soon()).await.unwrap();
+    assert_eq!((run.days[0].number, run.is_clean()), (Some(2), false));
+    assert_eq!(counted(&world.figures(DAY)).0, 4);
+    assert_eq!(world.prove(&Asked::Nightly).await.days, [], "it is proven");
+    let figures = world.figures(DAY);
+    assert_eq!((counted(&figures), figures.is_final), ((5, 1, 3, 3), true));
+    assert!(world.prove(&Asked::Nightly).await.roll_up.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_is_proven_again_though_another_source_is_gone_from_the_log() {
+    let world = world_with_a_duplicate().await;
+    let retired = source(9);
+    world.deliver(&retired, &[page_view("old", "eve", world.at("2026-03-09", 11))]).await;
+    assert_eq!(world.prove_day().await.days[0].number, Some(1));
+    world.lose_entry(&retired, 1).await;
+    world.deliver(&source(1), &[page_view("e5", "eve", world.at(DAY, 10))]).await;
+    let run = world.prove_day().await;
+    assert_eq!((run.days[0].number, run.days[0].events), (Some(2), 5));
+    assert!(world.figures(DAY).verified);
+}

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::FutureExt as _;
+use headcount_aggregator::prove::{Asked, prove_days};
 use headcount_aggregator::roll_up::Outcome;
 use headcount_aggregator::{Rebuild, rebuild};
 use headcount_core::metrics::Figures;
@@ -132,7 +133,7 @@ async fn several_days_are_rebuilt_in_one_reading() {
 async fn a_final_day_stays_final() {
     let (world, _) = aggregated().await;
     world.turn_to("2026-03-25");
-    world.roll_up().await;
+    prove_days(&world.deps(), &Asked::AllOpen, soon()).await.unwrap();
     let before = world.figures(DAY);
     assert!(before.is_final);
     world.store.damage_partial(date(DAY), &source(2), PartialPart::Sessions);

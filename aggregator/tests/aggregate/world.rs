@@ -207,7 +207,7 @@ impl World {
     }
 }
 
-fn entry_path(source: &Source, entry: u64) -> Path {
+pub(crate) fn entry_path(source: &Source, entry: u64) -> Path {
     Path::from(format!("log/{source}/{entry:012}.ndjson.zst"))
 }
 

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use headcount_aggregator::history::{closed_days, follow_up};
-use headcount_aggregator::{Following, RollUp, roll_up};
+use headcount_aggregator::{Following, RollUp};
 use headcount_follow::ItemOptions;
 use headcount_store::dynamo::DynamoStore;
 
 use self::report::Summary;
+use super::prove::prove_changed;
 use super::rollup;
 use crate::aggregation::{self, deadline};
 use crate::args::Import;
@@ -92,14 +93,14 @@ async fn refuse_closed(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> R
     ))
 }
 
-/// Aggregates the days themselves, then all that follow them.
+/// Proves and aggregates the days themselves, then aggregates all that follow them.
 async fn aggregate(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> Result<RollUp, Failure> {
     let all: Vec<NaiveDate> = days.iter().copied().collect();
     let mut progress = Progress::start("aggregating days", Some(all.len() as u64));
     let mut found = RollUp { following: Following::default(), days: Vec::new() };
     let mut done = 0;
     for dates in all.chunks(DAYS_AT_ONCE) {
-        let rolled_up = roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?;
+        let rolled_up = prove_changed(aggregator, dates).await?;
         found.following = rolled_up.following;
         found.days.extend(rolled_up.days);
         done += dates.len() as u64;

@@ -1,7 +1,9 @@
 //! `headcount prove`: days counted exactly from the event log.
 
-use headcount_aggregator::ProofRun;
-use headcount_aggregator::prove::{Asked, ProvenDate, prove_days};
+use chrono::NaiveDate;
+use headcount_aggregator::prove::{Asked, ProvenDate, Unfinished, prove_days};
+use headcount_aggregator::{Deps, Following, ProofRun, RollUp};
+use headcount_store::dynamo::DynamoStore;
 use serde::Serialize;
 
 use crate::aggregation::{deadline, deps};
@@ -30,7 +32,7 @@ pub(crate) async fn run(args: Prove, interrupt: &Interrupt) -> Result<Ending, Fa
         prove_days(&deps, &asked, deadline()).await.map_err(Failure::said)
     };
     let Some(outcome) = interrupt.or(Box::pin(work)).await else {
-        output::note("interrupted: a proof is stored whole or not at all; run it again");
+        output::note("interrupted: run it again; the passes over the log of a large day that were counted are kept");
         return Ok(Ending::Interrupted);
     };
     let run = outcome?;
@@ -43,8 +45,21 @@ pub(crate) async fn run(args: Prove, interrupt: &Interrupt) -> Result<Ending, Fa
     Ok(if clean { Ending::Fine } else { Ending::Differences })
 }
 
+/// Proves and rolls up days that a command added to. A day that is too large for it, or fails, is left to the next nightly run.
+pub(super) async fn prove_changed(aggregator: &Deps<DynamoStore>, dates: &[NaiveDate]) -> Result<RollUp, Failure> {
+    let asked = Asked::Changed(dates.to_vec());
+    let run = Box::pin(prove_days(aggregator, &asked, deadline())).await.map_err(Failure::said)?;
+    for day in &run.days {
+        if let Some(error) = &day.error {
+            output::note(&format!("{} is not proven yet: {error}", day.date));
+        }
+    }
+    let nothing = RollUp { following: Following::default(), days: Vec::new() };
+    Ok(run.roll_up.unwrap_or(nothing))
+}
+
 fn report(run: &ProofRun) -> Result<(), Failure> {
-    if run.days.is_empty() {
+    if run.days.is_empty() && run.overdue.is_empty() {
         return output::line("nothing to prove: no event was counted since the last proofs");
     }
     for day in &run.days {
@@ -53,6 +68,9 @@ fn report(run: &ProofRun) -> Result<(), Failure> {
             output::line(&format!("{table}\n"))?;
         }
         output::line(&outcome(day))?;
+    }
+    for date in &run.overdue {
+        output::line(&format!("{date}: entries that no proof counts EXPIRE within a week"))?;
     }
     Ok(())
 }
@@ -72,6 +90,9 @@ fn outcome(day: &ProvenDate) -> String {
     let date = day.date;
     if let Some(error) = &day.error {
         return format!("{date}: NOT PROVEN: {error}");
+    }
+    if let Some(Unfinished { passes, of }) = day.unfinished {
+        return format!("{date}: UNFINISHED: {passes} of {of} passes over the log are counted: run it again to go on");
     }
     let Some(number) = day.number else { return format!("{date}: the log has nothing of this day") };
     let (events, duplicates) = (whole(day.events), whole(day.duplicates));
@@ -103,6 +124,7 @@ mod tests {
             duplicates: 7,
             differences: [].into(),
             damaged: 0,
+            unfinished: None,
             error: None,
         }
     }
@@ -115,6 +137,8 @@ mod tests {
         assert_eq!(outcome(&nothing), "2026-03-01: the log has nothing of this day");
         let failed = ProvenDate { error: Some("too old".into()), ..day() };
         assert_eq!(outcome(&failed), "2026-03-01: NOT PROVEN: too old");
+        let unfinished = ProvenDate { unfinished: Some(Unfinished { passes: 3, of: 8 }), ..day() };
+        assert!(outcome(&unfinished).contains("3 of 8 passes"), "{}", outcome(&unfinished));
     }
 
     #[test]

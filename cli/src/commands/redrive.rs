@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_aggregator::history::closed_days;
-use headcount_aggregator::{Following, MAX_DATES, RollUp, roll_up};
+use headcount_aggregator::{Following, MAX_DATES, RollUp};
 use headcount_consumer::batch::Batch;
 use headcount_consumer::chunk::Chunk;
 use headcount_consumer::deps::Deps;
@@ -21,6 +21,7 @@ use headcount_store::dynamo::DynamoStore;
 use tokio::time::{Duration, Instant};
 
 use self::report::{Fate, Handled, Summary};
+use super::prove::prove_changed;
 use super::rollup;
 use crate::aggregation::{self, deadline};
 use crate::args::Redrive;
@@ -171,7 +172,7 @@ async fn aggregate(
     let all: Vec<NaiveDate> = days.iter().copied().collect();
     let mut found = RollUp { following: Following::default(), days: Vec::new() };
     for dates in all.chunks(MAX_DATES) {
-        let rolled_up = roll_up(aggregator, Some(dates), deadline()).await.map_err(Failure::said)?;
+        let rolled_up = prove_changed(aggregator, dates).await?;
         found.following = rolled_up.following;
         found.days.extend(rolled_up.days);
     }

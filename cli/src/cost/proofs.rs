@@ -2,9 +2,9 @@
 
 use headcount_aggregator::config::PROOF_MEMORY_PERCENT;
 use headcount_aggregator::deps::DEFAULT_PROOF_BUDGET;
-use headcount_aggregator::prove::{GROWN, MAX_SCHEDULED_PASSES};
+use headcount_aggregator::prove::GROWN;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
-use headcount_proof::ids_at_once;
+use headcount_proof::passes_for;
 
 use super::units::Load;
 
@@ -34,7 +34,7 @@ pub(crate) const ITEM_UNITS: f64 = 20.0;
 /// The proofs of one day.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Proofs {
-    /// Memory that the prover needs to read the log of a day once, in MB.
+    /// Memory of the prover in MB: as much as it takes to count a day in one pass over the log, at most what Lambda has.
     pub(crate) memory_mb: u64,
     /// Reads of entries.
     pub(crate) reads: f64,
@@ -42,8 +42,8 @@ pub(crate) struct Proofs {
     pub(crate) stored: f64,
     /// Seconds of the function.
     pub(crate) seconds: f64,
-    /// Whether a whole day is proven by the schedule; larger ones are left to `headcount prove`.
-    pub(crate) proves_days: bool,
+    /// Passes over the log that a whole day takes with this memory.
+    pub(crate) passes: u64,
 }
 
 /// Days of the log that are read, and days of events that are counted.
@@ -60,26 +60,24 @@ impl Proofs {
         let events = load.events_per_day.ceil().max(1.0) as u64;
         let memory_mb = (DEFAULT_MB..=MAX_MB).find(|mb| passes(events, *mb) == 1).unwrap_or(MAX_MB);
         let passes = passes(events, memory_mb);
-        let proves_days = passes <= MAX_SCHEDULED_PASSES;
-        let mut read = hourly(events);
-        if proves_days {
-            let night = nightly(events);
-            read.log += night.log * passes as f64;
-            read.events += night.events * passes as f64;
-            read.proofs += night.proofs;
-        }
+        let (mut read, night) = (hourly(events), nightly(events));
+        // The first pass finds the entries that have something of the day, and the others read these alone: we assume one day's.
+        let further = (passes - 1) as f64 * night.events;
+        read.log += night.log + further;
+        read.events += night.events + further;
+        read.proofs += night.proofs;
         let entries = load.batches_per_day();
         // Entries hold far less than the 1 MiB from which on header and day are read apart.
         let reads = read.log * entries;
         let cpus = memory_mb as f64 / DEFAULT_MB as f64;
         let counting = read.events * load.events_per_day * EVENT_S / cpus;
         let seconds = reads * READ_S / READS_AT_ONCE + counting + RUN_S * HOURS as f64;
-        Self { memory_mb, reads, stored: read.proofs, seconds, proves_days }
+        Self { memory_mb, reads, stored: read.proofs, seconds, passes }
     }
 }
 
 fn passes(events: u64, memory_mb: u64) -> u64 {
-    events.div_ceil(ids_at_once((memory_mb << 20) / 100 * PROOF_MEMORY_PERCENT))
+    passes_for(events, (memory_mb << 20) / 100 * PROOF_MEMORY_PERCENT)
 }
 
 /// Today, each time it has grown by a tenth, as long as it is within the budget. Yesterday no longer grows as much.

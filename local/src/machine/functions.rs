@@ -8,7 +8,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use headcount_aggregator::follow::{Following, follow_behind};
-use headcount_aggregator::prove::{Asked, prove_days};
+use headcount_aggregator::prove::{Asked, ProofRun, prove_days};
 use headcount_aggregator::roll_up::roll_up;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
@@ -163,12 +163,25 @@ pub(super) async fn prove(aggregator: &Aggregator, fleet: Option<&Fleet>, deadli
     if let Some(fleet) = fleet {
         return functions::prove(fleet, deadline).await;
     }
-    let asked = Asked::scheduled(aggregator);
-    let run: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(prove_days(aggregator, &asked, deadline));
+    prove_asked(aggregator, &Asked::scheduled(aggregator), deadline).await.map(drop)
+}
+
+/// Proves every day that changed since its proof, by code of this process; an error where one is left.
+pub(super) async fn prove_open(aggregator: &Aggregator, deadline: Instant) -> Result<(), String> {
+    let proved = prove_asked(aggregator, &Asked::AllOpen, deadline).await?;
+    match proved.days.iter().find(|day| day.unfinished.is_some()) {
+        Some(day) => Err(format!("{}: the time ran out before the day was proven", day.date)),
+        None => Ok(()),
+    }
+}
+
+/// An error where a day failed.
+async fn prove_asked(aggregator: &Aggregator, asked: &Asked, deadline: Instant) -> Result<ProofRun, String> {
+    let run: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(prove_days(aggregator, asked, deadline));
     let proved = run.await.map_err(|error| error.to_string())?;
     match proved.days.iter().find_map(|day| Some((day.date, day.error.as_ref()?))) {
         Some((date, error)) => Err(format!("{date}: {error}")),
-        None => Ok(()),
+        None => Ok(proved),
     }
 }
 

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::DAY_MS;
-use headcount_log::{Log, LogError};
 use headcount_runtime::clock::Clock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Aggregator;
 use super::following::TableLag;
-use super::functions::{aggregate, follow, prove};
+use super::functions::{aggregate, follow, prove, prove_open};
 use super::in_process::InProcess;
 use crate::error::LocalError;
 use crate::lambda::fleet::Fleet;
@@ -108,23 +107,28 @@ pub(super) fn prove_regularly(
     })
 }
 
-/// Deletes expired entries: on AWS the bucket's lifecycle rule does.
-pub(super) fn expire_regularly(log: &Log, deployment: &Deployment) -> Result<Schedule, LocalError> {
-    let (log, retention_ms) = (log.clone(), i64::from(deployment.log_retention_days) * DAY_MS);
+/// Deletes expired entries: on AWS the bucket's lifecycle rule does. A machine may have slept through its nights, so the days are
+/// proven before; where that fails, the entries stay.
+pub(super) fn expire_regularly(aggregator: &Arc<Aggregator>, deployment: &Deployment) -> Result<Schedule, LocalError> {
+    let (aggregator, retention_ms) = (aggregator.clone(), i64::from(deployment.log_retention_days) * DAY_MS);
     let options = ScheduleOptions {
         interval: EXPIRE_INTERVAL,
         first_after: Some(FIRST_EXPIRY),
         ..ScheduleOptions::hourly("expiry of the log")
     };
     Schedule::start(options, move || {
-        let log = log.clone();
+        let aggregator = aggregator.clone();
         async move {
             let before_ms = Clock::system().now_ms() - retention_ms;
-            let expired = log.expire(before_ms, Instant::now() + EXPIRE_TIMEOUT).await?;
-            if expired > 0 {
-                tracing::info!(expired, "entries of the log have expired");
+            let log = &aggregator.log;
+            if !log.has_expired(before_ms, Instant::now() + EXPIRE_TIMEOUT).await.map_err(|error| error.to_string())? {
+                return Ok(());
             }
-            Ok::<(), LogError>(())
+            prove_open(&aggregator, Instant::now() + PROVE_TIMEOUT).await?;
+            let expired = log.expire(before_ms, Instant::now() + EXPIRE_TIMEOUT).await;
+            let expired = expired.map_err(|error| error.to_string())?;
+            tracing::info!(expired, "entries of the log have expired");
+            Ok::<(), String>(())
         }
     })
 }

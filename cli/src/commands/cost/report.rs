@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::cost::estimate::{Capacity, Estimate};
 use crate::cost::prices::Prices;
-use crate::cost::proofs::Proofs;
 use crate::cost::units::Load;
 use crate::output::numbers::{decimal, whole};
 use crate::output::table::Table;
@@ -54,7 +53,7 @@ impl<'a> Report<'a> {
                 },
                 "proofs": {
                     "readsPerDay": usual.proofs.reads, "secondsPerDay": usual.proofs.seconds,
-                    "memoryMb": usual.proofs.memory_mb, "wholeDays": usual.proofs.proves_days,
+                    "memoryMb": usual.proofs.memory_mb, "passes": usual.proofs.passes,
                 },
                 "lines": usual.lines,
                 "monthly": usual.total(),
@@ -97,10 +96,8 @@ impl<'a> Report<'a> {
         row("read units an event", &|column| decimal(column.usual.units.reads(), 3));
         row("  known users", &|column| decimal(column.usual.units.first_sight, 3));
         row("  roll-up", &|column| decimal(column.usual.units.roll_up, 3));
-        row("prover's memory, MB", &|column| match column.usual.proofs {
-            Proofs { proves_days: false, .. } => "none".to_owned(),
-            Proofs { memory_mb, .. } => whole(memory_mb),
-        });
+        row("prover's memory, MB", &|column| whole(column.usual.proofs.memory_mb));
+        row("passes of a proof", &|column| whole(column.usual.proofs.passes));
         row("reads of proofs a day", &|column| whole(column.usual.proofs.reads.round() as u64));
         for service in ["Kinesis", "Lambda", "S3", "DynamoDB", "CloudWatch"] {
             row(service, &|column| dollars(column.usual.of_service(service)));
