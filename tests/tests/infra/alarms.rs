@@ -35,7 +35,7 @@ enum Trouble {
 }
 
 /// What each alarm is for.
-const INCIDENTS: [(&str, Trouble); 24] = [
+const INCIDENTS: [(&str, Trouble); 26] = [
     ("aggregator-errors", Trouble::Lasts("Errors", 1.0)),
     ("aggregator-given-up", Trouble::Lasts("ApproximateNumberOfMessagesVisible", 1.0)),
     ("aggregator-late", Trouble::Silence("RunTime")),
@@ -45,14 +45,16 @@ const INCIDENTS: [(&str, Trouble); 24] = [
     ("consumer-behind", Trouble::Lasts("IteratorAge", 2_000_000.0)),
     ("consumer-errors", Trouble::Lasts("Errors", 1.0)),
     ("consumer-throttles", Trouble::Lasts("Throttles", 3.0)),
+    ("entries-expiring", Trouble::Lasts("ExpiringSources", 2.0)),
     ("figures-behind", Trouble::Lasts("FiguresLag", 5_000_000.0)),
-    ("items-behind", Trouble::Lasts("ItemsLag", 90_000_000.0)),
+    ("items-behind", Trouble::Lasts("ItemsLag", 5_000_000.0)),
     ("log-damaged", Trouble::Once("DamagedEntries", 1.0)),
     ("failures-waiting", Trouble::OnceADay("NumberOfObjects", 3.0)),
     ("index-throttles", Trouble::Lasts("WriteThrottleEvents", 9.0)),
     ("proof-differs", Trouble::Once("ProofDifferences", 1.0)),
     ("proof-late", Trouble::Silence("NightlyProofs")),
     ("proofs-failed", Trouble::Once("FailedProofs", 1.0)),
+    ("proofs-overdue", Trouble::OnceADay("OverdueProofs", 1.0)),
     ("prover-errors", Trouble::Lasts("Errors", 1.0)),
     ("prover-slow", Trouble::Lasts("Duration", 700_000.0)),
     ("records-given-up", Trouble::Once("OnFailureDestinationDeliveredEventCount", 5.0)),
@@ -85,9 +87,11 @@ fn in_peace(metric: &Metric, minute: usize) -> Option<f64> {
         | "DamagedEntries"
         | "DestinationDeliveryFailures"
         | "Duplicates"
+        | "ExpiringSources"
         | "FailedProofs"
         | "NumberOfObjects"
         | "OnFailureDestinationDeliveredEventCount"
+        | "OverdueProofs"
         | "ProofDifferences"
         | "Rejected"
         | "WriteThrottleEvents" => return None,
