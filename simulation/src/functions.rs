@@ -8,7 +8,6 @@ use headcount_consumer::batch::{self, Batch};
 use headcount_consumer::deps::{Deps, Settings};
 use headcount_consumer::handler::{HandleError, consume};
 use headcount_consumer::outcome::Outcome;
-use headcount_core::limits::DEFAULT_LOG_RETENTION_DAYS;
 use headcount_core::origin::Source;
 use headcount_follow::ItemOptions;
 use headcount_log::Log;
@@ -390,7 +389,7 @@ pub(crate) fn start(
         rules: world.rules.rules(is_history),
         zone: Some(world.rules.zone),
         project: "simulated".to_owned(),
-        log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
+        log_retention_days: world.params.log_retention_days,
         stream_generation: None,
         items: ItemOptions { event_items: world.params.event_items, user_index: true },
     };

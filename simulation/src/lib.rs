@@ -31,6 +31,7 @@ mod redrive;
 mod restore;
 mod trouble;
 
+mod ages;
 mod history;
 mod time;
 
@@ -49,7 +50,7 @@ pub use tally::{Kind, Tally};
 use crate::world::World;
 
 /// How long a world may go on in its own time; one that takes longer does not come to an end.
-const LONGEST: Duration = Duration::from_hours(24 * 30);
+const LONGEST: Duration = Duration::from_hours(24 * 90);
 
 /// How one world went.
 #[derive(Clone, Debug)]

@@ -1,8 +1,11 @@
 //! What a world is like, drawn from its seed.
 
+use std::ops::Range;
+
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::{days_after, end_of, start_of};
+use headcount_core::limits::{DAY_MS, DEFAULT_LOG_RETENTION_DAYS};
 
 use crate::time::{HOUR_MS, MINUTE_MS};
 
@@ -50,6 +53,14 @@ pub(crate) struct Params {
     pub(crate) proves: bool,
     /// Bytes that a proof may use.
     pub(crate) proof_memory: u64,
+    /// Days that the log keeps an entry.
+    pub(crate) log_retention_days: u32,
+    /// Whether it is a world of weeks, in which entries expire by their age and days are frozen.
+    pub(crate) is_long: bool,
+    /// From when to when nobody proves anything.
+    pub(crate) sleeps_ms: Range<i64>,
+    /// The longest pause between two looks at it.
+    pub(crate) look_every_ms: i64,
 }
 
 impl Params {
@@ -93,6 +104,43 @@ impl Params {
             proves: random.u8(0..3) == 0,
             // Ids of a few hundred events at once: larger days take several passes.
             proof_memory: 8 << 10,
+            log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
+            is_long: false,
+            sleeps_ms: 0..0,
+            look_every_ms: 2 * HOUR_MS,
+        }
+    }
+
+    /// The same as a world of weeks: nothing is damaged and no table restored, but the log expires.
+    pub(crate) fn lengthened(self, first: NaiveDate, zone: Tz, random: &mut fastrand::Rng) -> Self {
+        let span_ms = random.i64(22..32) * DAY_MS;
+        let midnights_ms = (0..40).map(|day| end_of(zone, days_after(first, day)));
+        let midnights_ms =
+            midnights_ms.filter(|midnight| (self.began_ms..self.began_ms + span_ms).contains(midnight)).collect();
+        let sleeps_from_ms = self.began_ms + random.i64(DAY_MS..span_ms);
+        let sleeps_for_ms = if random.u8(0..3) == 0 { random.i64(6..16) * DAY_MS } else { 0 };
+        Self {
+            span_ms,
+            midnights_ms,
+            sleeps_ms: sleeps_from_ms..sleeps_from_ms + sleeps_for_ms,
+            shards: self.shards.min(3),
+            // Some batches are given up, and redriven weeks later.
+            max_retries: Some(random.u32(0..2)),
+            // A run of minutes in which each request fails once in a while; no world survives weeks of hardly any that comes to its end.
+            table_roughness: self.table_roughness.min(0.3),
+            bucket_roughness: self.bucket_roughness.min(0.3),
+            has_imports: true,
+            has_expiry: false,
+            has_damage: false,
+            has_restore: false,
+            follow_every_ms: random.i64(8..30) * HOUR_MS,
+            proves: true,
+            proof_memory: [8 << 10, 1 << 10, 600][random.usize(0..3)],
+            // Days are frozen after 5 to 7, and lateness and the stream's retention are less than 2.
+            log_retention_days: random.u32(15..18),
+            is_long: true,
+            look_every_ms: 3 * DAY_MS,
+            ..self
         }
     }
 }

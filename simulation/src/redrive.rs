@@ -5,12 +5,12 @@ use std::sync::Arc;
 use headcount_core::origin::Source;
 use tokio::time::sleep;
 
-use crate::chance;
 use crate::functions::{Answer, Caller, Work, invoke};
 use crate::stream::Record;
 use crate::tally::Kind;
 use crate::time::{MINUTE_MS, between};
 use crate::world::World;
+use crate::{ages, chance};
 
 /// A batch as the failure destination keeps it.
 #[derive(Clone, Debug)]
@@ -21,6 +21,9 @@ pub(crate) struct Kept {
 
 /// Handles a kept batch until all of it is processed, as `headcount redrive` does.
 pub(crate) async fn redrive(world: &Arc<World>, number: usize, kept: &Kept, random: &mut fastrand::Rng) {
+    if !ages::are_open(world, &world.days_of(kept), random).await {
+        return;
+    }
     world.count(Kind::Redriven, 1);
     let source = Source::redrive(&format!("kept/{number}"));
     if world.is_redriven_again(&source, kept) {

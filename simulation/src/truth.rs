@@ -87,6 +87,14 @@ pub(crate) struct Delivered {
     pub(crate) rejected: Vec<Origin>,
 }
 
+impl Delivered {
+    /// The days that it has something of.
+    pub(crate) fn days(&self) -> BTreeSet<NaiveDate> {
+        let events = self.occurrences.iter().map(|occurrence| occurrence.day);
+        events.chain((!self.rejected.is_empty()).then_some(self.arrival_day)).collect()
+    }
+}
+
 /// What each source delivered, by sequence number.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
@@ -136,10 +144,23 @@ impl Truth {
         self.sources.entry(source.clone()).or_default().extend(wanted);
     }
 
-    /// Each user's first day.
-    pub(crate) fn first_days(&self, rules: &TimeRules) -> BTreeMap<&str, NaiveDate> {
+    /// The events that must be in a log: what was given up may be in none, unless it was redriven.
+    pub(crate) fn needed(&self) -> BTreeSet<Key> {
+        let mut needed = BTreeSet::new();
+        for (source, delivered) in &self.sources {
+            for (sequence, one) in delivered {
+                if !self.given_up.contains(&(source.clone(), *sequence)) {
+                    needed.extend(one.occurrences.iter().map(|occurrence| Key::of(&occurrence.event)));
+                }
+            }
+        }
+        needed
+    }
+
+    /// Each user's first day, by the events that are in a log.
+    pub(crate) fn first_days(&self, rules: &TimeRules, known: &BTreeSet<Key>) -> BTreeMap<&str, NaiveDate> {
         let mut first: BTreeMap<&str, NaiveDate> = BTreeMap::new();
-        for (key, said) in &self.events {
+        for (key, said) in self.events.iter().filter(|(key, _)| known.contains(key)) {
             let Some(user) = &said.user else { continue };
             let day = rules.day(key.timestamp_ms);
             first.entry(user).and_modify(|known| *known = day.min(*known)).or_insert(day);

@@ -15,6 +15,7 @@ use headcount_testkit::objects::FaultyObjects;
 use headcount_testkit::objects::plan as objects;
 use object_store::memory::InMemory;
 
+use crate::ages::Night;
 use crate::check::entries::Cache;
 use crate::check::looks::Looked;
 use crate::faults::{BucketFaults, FaultyStore, Surroundings, TableFaults, Weather};
@@ -26,8 +27,8 @@ use crate::scenario::{Cause, Scenario};
 use crate::stream::{Record, Stream};
 use crate::tally::{Kind, Tally};
 use crate::time::{HOUR_MS, MINUTE_MS, Time};
-use crate::truth::{Content, TimeRules, Truth};
-use crate::{Report, aggregators, chance, check, imports, mapping, producers, redrive, restore, trouble};
+use crate::truth::{Content, Delivered, TimeRules, Truth};
+use crate::{Report, ages, aggregators, chance, check, imports, mapping, producers, redrive, restore, trouble};
 
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
@@ -78,6 +79,7 @@ struct State {
     looked: Looked,
     /// Partials that were damaged, by date, source and version.
     damaged: BTreeSet<(NaiveDate, Source, u64)>,
+    nights: Vec<Night>,
     aggregators_begun: u64,
     last_aggregator_ended: u64,
 }
@@ -89,7 +91,11 @@ impl World {
         let zone = zones[random.usize(..zones.len())];
         // The clocks of Berlin change on the second day.
         let first = NaiveDate::from_ymd_opt(2026, 3, 28).unwrap_or_default();
-        let params = Params::draw(first, zone, &mut random);
+        let mut params = Params::draw(first, zone, &mut random);
+        let mut long = chance(scenario.seed, "long", 0);
+        if long.u8(0..6) == 0 {
+            params = params.lengthened(first, zone, &mut long);
+        }
         let lateness_ms = random.i64(2..9) * HOUR_MS;
         let rules = TimeRules { zone, lateness_ms, earliness_ms: MAX_EARLINESS_MS };
         let world = Self::build(scenario, params, rules, keeps_history, &mut random);
@@ -223,6 +229,13 @@ impl World {
         self.state().kept.clone()
     }
 
+    /// The days that a kept batch has something of.
+    pub(crate) fn days_of(&self, kept: &Kept) -> BTreeSet<NaiveDate> {
+        let state = self.state();
+        let records = &state.truth.sources[&kept.origin];
+        kept.records.iter().filter_map(|record| records.get(&record.sequence)).flat_map(Delivered::days).collect()
+    }
+
     /// A kept batch becomes a source; whether it was one before.
     pub(crate) fn is_redriven_again(&self, source: &Source, kept: &Kept) -> bool {
         let mut state = self.state();
@@ -246,6 +259,14 @@ impl World {
 
     pub(crate) fn damaged_partials(&self) -> BTreeSet<(NaiveDate, Source, u64)> {
         self.state().damaged.clone()
+    }
+
+    pub(crate) fn had_a_good_night(&self, night: Night) {
+        self.state().nights.push(night);
+    }
+
+    pub(crate) fn nights(&self) -> Vec<Night> {
+        self.state().nights.clone()
     }
 
     pub(crate) fn begin_aggregator(&self) -> u64 {
@@ -345,6 +366,8 @@ pub(crate) async fn live(world: &Arc<World>) {
         tokio::spawn(trouble::bucket_outages(Arc::clone(world))),
         tokio::spawn(trouble::damage(Arc::clone(world))),
         tokio::spawn(trouble::expire(Arc::clone(world))),
+        tokio::spawn(ages::expire(Arc::clone(world))),
+        tokio::spawn(ages::nights(Arc::clone(world))),
         tokio::spawn(restore::now_and_then(Arc::clone(world))),
         tokio::spawn(redrive::now_and_then(Arc::clone(world))),
         tokio::spawn(imports::now_and_then(Arc::clone(world))),
@@ -378,6 +401,7 @@ pub(crate) async fn live(world: &Arc<World>) {
     // What is on its way when its sender is gone arrives within the longest delay.
     world.time.until(world.time.now_ms() + HOUR_MS).await;
     aggregators::finish(world).await;
+    ages::last_night(world).await;
     check::everything(world).await;
 }
 

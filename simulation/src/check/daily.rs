@@ -14,7 +14,9 @@ use headcount_core::user_sketch::UserSketch;
 use tokio::time::{Duration, Instant};
 
 use super::entries::Entries;
+use crate::ages::Ages;
 use crate::aggregators::{is_idle_harmless, quiet};
+use crate::tally::Kind;
 use crate::truth::{Day, Key, Truth};
 use crate::world::World;
 
@@ -71,8 +73,12 @@ pub(crate) async fn differences(world: &Arc<World>, entries: &Entries) -> Vec<St
             verified(world, &counts.0, &mut found).await;
         }
     }
-    if is_sound {
+    if is_sound && !world.params.is_long {
         proven(world, entries, &mut found).await;
+    }
+    if world.params.is_long {
+        let counts = counted(world, entries, Repeated::IsDuplicate);
+        settled(world, entries, &counts, &mut found);
     }
     if found.is_empty() && !is_idle_harmless(world).await {
         found.push("a roll-up changes something though nothing happened".to_owned());
@@ -85,7 +91,7 @@ type Counted = (Days, Vec<NaiveDate>);
 
 fn counted(world: &World, entries: &Entries, how: Repeated) -> Counted {
     world.with_truth(|truth| {
-        let first = truth.first_days(&world.rules);
+        let first = truth.first_days(&world.rules, &entries.keys());
         (Days::of(world, truth, entries, how), first.into_values().collect())
     })
 }
@@ -116,6 +122,27 @@ async fn proven(world: &Arc<World>, entries: &Entries, found: &mut Vec<String>) 
         }
     }
     compare(world, &(days, first), found);
+}
+
+/// In a world of weeks: each day that a good night could prove is proven, what is proven is exact, its entries there or expired, and no
+/// day takes anything after it is frozen.
+fn settled(world: &World, entries: &Entries, (days, first): &Counted, found: &mut Vec<String>) {
+    let rows: BTreeMap<NaiveDate, _> =
+        world.table().store.all_dailies().into_iter().map(|row| (row.date, row)).collect();
+    for date in days.days.keys() {
+        let Some(span) = Ages::of(world, entries, *date) else { continue };
+        if span.is_late() {
+            found.push(format!("{date} has something that was appended after it was frozen: {span:?}"));
+        }
+        let metrics = rows.get(date).and_then(|row| DailyMetrics::from_object(&row.data).ok());
+        match metrics.filter(|metrics| metrics.figures.verified) {
+            Some(metrics) => OneDay { date: *date, days, first }.compare(&metrics.figures, found),
+            None if world.nights().into_iter().any(|night| span.is_provable_by(night)) => {
+                found.push(format!("{date} is not proven: {span:?}, nights {:?}", world.nights()));
+            }
+            None => world.count(Kind::Unproven, 1),
+        }
+    }
 }
 
 struct OneDay<'a> {

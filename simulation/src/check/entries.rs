@@ -75,6 +75,11 @@ impl Entries {
         self.all().all(|(_, _, fate)| self.is_for_table(fate))
     }
 
+    /// Every event that is in a log.
+    pub(crate) fn keys(&self) -> BTreeSet<Key> {
+        self.all().flat_map(|(_, logged, _)| logged.events()).map(Key::of).collect()
+    }
+
     /// Occurrences beyond the first of each event.
     pub(crate) fn duplicates(&self) -> u64 {
         let mut keys = BTreeSet::new();

@@ -117,7 +117,8 @@ pub(crate) fn difference(
 fn first_days(world: &World, truth: &Truth, entries: &Entries, found: &mut Vec<String>) {
     let profiles = world.table().store.all_profiles();
     let stored: BTreeMap<&str, NaiveDate> = profiles.iter().map(|one| (one.user_id.as_str(), one.date)).collect();
-    let wanted = truth.first_days(&world.rules);
+    let known = entries.keys();
+    let wanted = truth.first_days(&world.rules, &known);
     if entries.is_whole() {
         if stored != wanted {
             found.push(format!("first days of users: {stored:?}, not {wanted:?}"));

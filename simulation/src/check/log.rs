@@ -12,9 +12,8 @@ use crate::truth::{Delivered, Key, Truth};
 
 pub(crate) fn differences(truth: &Truth, entries: &Entries) -> Vec<String> {
     let mut found = Vec::new();
-    let known: BTreeSet<Key> =
-        entries.all().flat_map(|(_, logged, _)| logged.events()).map(|event| Key::of(event)).collect();
-    let missing: Vec<&Key> = truth.events.keys().filter(|key| !known.contains(key)).collect();
+    let (known, needed) = (entries.keys(), truth.needed());
+    let missing: Vec<&Key> = needed.difference(&known).collect();
     if !missing.is_empty() {
         found.push(format!("events that are in no log: {missing:?}"));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use headcount_core::keys::Follower;
+use headcount_core::metrics::DailyMetrics;
 use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
 use headcount_testkit::memory::MemoryStore;
@@ -14,7 +15,7 @@ use super::entries::{self, Entries};
 use super::figures::difference;
 use crate::chance;
 use crate::tally::Kind;
-use crate::time::{HOUR_MS, MINUTE_MS, between};
+use crate::time::between;
 use crate::truth::Key;
 use crate::world::World;
 
@@ -34,7 +35,8 @@ pub(crate) async fn now_and_then(world: Arc<World>) {
     let mut random = chance(world.scenario.seed, "look", 0);
     let end_ms = world.params.began_ms + world.params.span_ms;
     while world.time.now_ms() < end_ms && !world.has_failed() {
-        let longest_ms = if random.bool() { MINUTE_MS } else { 2 * HOUR_MS };
+        let look_every_ms = world.params.look_every_ms;
+        let longest_ms = if random.bool() { look_every_ms / 120 } else { look_every_ms };
         sleep(between(&mut random, 1_000, longest_ms)).await;
         look(&world).await;
     }
@@ -75,6 +77,12 @@ impl Looked {
             if known != partial.version && !damaged.contains(&(partial.date, partial.source.clone(), partial.version)) {
                 found.extend(difference(partial, entries, 0, &meta.deployment));
                 found.extend(unseen(partial, entries, &first_days));
+            }
+        }
+        for row in store.all_dailies() {
+            let figures = DailyMetrics::from_object(&row.data).map(|metrics| metrics.figures);
+            if figures.is_ok_and(|figures| figures.is_final && !figures.verified) {
+                found.push(format!("{} is final, but not proven", row.date));
             }
         }
         let rows = store.all_checkpoints();
