@@ -47,7 +47,7 @@ pub(crate) struct Night {
 pub(crate) struct Ages {
     first_ms: i64,
     last_ms: i64,
-    retention_ms: i64,
+    retention_days: u32,
 }
 
 impl Ages {
@@ -55,12 +55,17 @@ impl Ages {
     pub(crate) fn of(world: &World, entries: &Entries, date: NaiveDate) -> Option<Self> {
         let of_date = entries.all().filter(|(_, logged, _)| logged.content.days.contains_key(&date));
         let times: Vec<i64> = of_date.map(|(_, logged, _)| logged.facts.appended_ms).collect();
-        let retention_ms = i64::from(world.params.log_retention_days) * DAY_MS;
-        Some(Self { first_ms: *times.iter().min()?, last_ms: *times.iter().max()?, retention_ms })
+        let retention_days = world.params.log_retention_days;
+        Some(Self { first_ms: *times.iter().min()?, last_ms: *times.iter().max()?, retention_days })
+    }
+
+    /// So many days before the first entry expires.
+    fn before_expiry_ms(self, days: i64) -> i64 {
+        self.first_ms + (i64::from(self.retention_days) - days) * DAY_MS
     }
 
     fn is_frozen(self, now_ms: i64) -> bool {
-        now_ms >= self.first_ms + self.retention_ms - FROZEN_DAYS * DAY_MS
+        now_ms >= self.before_expiry_ms(FROZEN_DAYS)
     }
 
     /// Whether something was appended though the day was frozen.
@@ -71,7 +76,7 @@ impl Ages {
     /// Whether a run could prove all of the day.
     pub(crate) fn is_provable_by(self, night: Night) -> bool {
         let Night { began_ms, covers_ms } = night;
-        self.last_ms < covers_ms && began_ms < self.first_ms + self.retention_ms - UNPROVABLE_DAYS * DAY_MS
+        self.last_ms < covers_ms && began_ms < self.before_expiry_ms(UNPROVABLE_DAYS)
     }
 }
 
@@ -146,7 +151,10 @@ pub(crate) async fn nights(world: Arc<World>) {
     let mut random = chance(world.scenario.seed, "night", 0);
     let end_ms = world.params.began_ms + world.params.span_ms;
     let mut date = days_after(world.rules.day(world.params.began_ms), 1);
-    while world.params.is_long {
+    if !world.params.is_long {
+        return;
+    }
+    loop {
         let at_ms = start_of(world.rules.zone, date) + 4 * HOUR_MS + random.i64(0..HOUR_MS / 2);
         if at_ms >= end_ms {
             return;
