@@ -1,6 +1,6 @@
 //! Exact counts of one day: what [`headcount_core::partial::Partial`] bounds, a tally keeps whole while it counts.
 //!
-//! Users and sessions are told apart by 64 bits of their hash. That two of n are taken for one has a chance of about n^2 / 2^65: of
+//! Users, sessions and names are told apart by 64 bits of their hash. That two of n are taken for one has a chance of about n^2 / 2^65: of
 //! ten million, three in a million.
 
 use std::collections::{HashMap, HashSet};
@@ -202,64 +202,62 @@ fn is_recent(recent: &mut [u64], key: u64) -> bool {
     std::mem::replace(place, key) == key
 }
 
-/// The names of one kind, as many as there are.
+/// The names of one kind, as many as there are, by 64 bits of their hash.
 #[derive(Debug, Serialize, Deserialize)]
 struct Names<V> {
     /// Tells the same name of different kinds apart.
     kind: u64,
-    /// The number that the next name gets.
-    next: u64,
-    by_name: HashMap<Box<str>, Name<V>>,
+    by_hash: HashMap<u64, Name<V>, BuildHasherDefault<PassedThrough>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Name<V> {
-    number: u64,
+    name: Box<str>,
     value: V,
     users: Hashes,
 }
 
 impl<V: Weigh> Names<V> {
     fn of_kind(kind: u64) -> Self {
-        Self { kind, next: 0, by_name: HashMap::new() }
+        Self { kind, by_hash: HashMap::default() }
     }
 
     fn add(&mut self, name: &str, value: &V, user: Option<u64>, recent: &mut [u64]) {
-        let name = self.name(cut(name));
-        name.value.add(value);
+        let name = cut(name);
+        let hash = hash64(name.as_bytes());
+        let counted = self.by_hash.entry(hash).or_insert_with(|| Name::new(name.into()));
+        counted.value.add(value);
         if let Some(user) = user
-            && !is_recent(recent, user ^ name.number.wrapping_mul(MIX))
+            && !is_recent(recent, user ^ (hash ^ self.kind).wrapping_mul(MIX))
         {
-            name.users.insert(user);
+            counted.users.insert(user);
         }
-    }
-
-    fn name(&mut self, name: &str) -> &mut Name<V> {
-        if !self.by_name.contains_key(name) {
-            self.next += 1;
-            let number = self.next << 3 | self.kind;
-            self.by_name.insert(name.into(), Name { number, value: V::default(), users: Hashes::default() });
-        }
-        self.by_name.get_mut(name).expect("it is there now")
     }
 
     fn merge(&mut self, other: Self) {
-        for (name, theirs) in other.by_name {
-            let ours = self.name(&name);
+        for (hash, theirs) in other.by_hash {
+            let ours = self.by_hash.entry(hash).or_insert_with(|| Name::new(theirs.name));
             ours.value.add(&theirs.value);
             ours.users.extend(theirs.users);
         }
     }
 
     fn counts(&self) -> CappedMap<V> {
-        let counts = self.by_name.iter().map(|(name, counted)| (name.clone(), counted.value.clone()));
+        let counts = self.by_hash.values().map(|counted| (counted.name.clone(), counted.value.clone()));
         CappedMap::exact(counts, MAX_EXACT_NAMES)
     }
 
     /// The users of each name that is listed.
     fn users(&self, listed: &CappedMap<V>) -> std::collections::BTreeMap<String, u64> {
         let names = listed.iter().map(|(name, _)| name).filter(|name| *name != OTHER);
-        let users = |name: &str| Some((name.to_owned(), self.by_name.get(name)?.users.len() as u64));
+        let users =
+            |name: &str| Some((name.to_owned(), self.by_hash.get(&hash64(name.as_bytes()))?.users.len() as u64));
         names.filter_map(users).collect()
+    }
+}
+
+impl<V: Weigh> Name<V> {
+    fn new(name: Box<str>) -> Self {
+        Self { name, value: V::default(), users: Hashes::default() }
     }
 }
