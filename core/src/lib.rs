@@ -26,6 +26,7 @@ pub mod record;
 mod bits;
 pub mod frame;
 pub mod hash;
+pub mod seal;
 
 pub mod counters;
 pub mod session_sample;

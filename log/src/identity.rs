@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use headcount_core::deployment::Deployment;
+use headcount_core::seal::{self, SealError};
 use object_store::path::Path;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -49,8 +50,7 @@ impl Log {
 
     async fn create_first(&self, first: &Deployment, deadline: Instant) -> Result<Stored, LogError> {
         let path = path(1);
-        let json = serde_json::to_vec(first).expect("texts and numbers are JSON, and memory takes all");
-        self.create(&path, json.into(), deadline).await?;
+        self.create(&path, seal::seal(first).into(), deadline).await?;
         // What is there now, written by this put or by another at the same moment.
         self.newest_deployment(deadline).await?.ok_or_else(|| LogError::Unusable {
             detail: format!("{path} was put and is not there: the log needs a storage whose reads see earlier puts"),
@@ -84,12 +84,13 @@ struct Versioned {
 }
 
 fn read(path: &Path, json: &[u8]) -> Result<Deployment, LogError> {
-    let bad = |error: serde_json::Error| LogError::Unusable {
+    let bad = |error: SealError| LogError::Unusable {
         detail: format!("{path} does not describe a deployment ({error}): restore an earlier version of the object"),
     };
-    let Versioned { schema_version } = serde_json::from_slice(json).map_err(bad)?;
+    let Versioned { schema_version } =
+        serde_json::from_slice(json).map_err(|error| bad(SealError::Content(error.to_string())))?;
     Deployment::check_schema(schema_version)?;
-    let deployment: Deployment = serde_json::from_slice(json).map_err(bad)?;
+    let deployment: Deployment = seal::open(json).map_err(bad)?;
     deployment.check()?;
     Ok(deployment)
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use chrono::NaiveDate;
 use headcount_core::exact::Proof;
+use headcount_core::seal;
 use object_store::path::Path;
 use tokio::time::Instant;
 
@@ -30,7 +31,7 @@ impl Log {
         let bad = |detail: String| LogError::Unusable {
             detail: format!("{path} holds no proof ({detail}): delete the object and prove {date} again"),
         };
-        let proof: Proof = serde_json::from_slice(&json).map_err(|error| bad(error.to_string()))?;
+        let proof: Proof = seal::open(&json).map_err(|error| bad(error.to_string()))?;
         if (proof.proven.date, proof.proven.number) != (date, newest) {
             return Err(bad(format!("it says proof {} of {}", proof.proven.number, proof.proven.date)));
         }
@@ -44,7 +45,7 @@ impl Log {
     /// [`LogError`]; with [`LogError::Unavailable`] it may be there.
     pub async fn put_proof(&self, proof: &Proof, deadline: Instant) -> Result<Append, LogError> {
         let (date, number) = (proof.proven.date, proof.proven.number);
-        let json = Bytes::from(serde_json::to_vec(proof).expect("texts and numbers are JSON, and memory takes all"));
+        let json = Bytes::from(seal::seal(proof));
         let put = self.create(&path(date, number), json, deadline).await?;
         if put == Append::Created {
             for earlier in self.proofs(date, deadline).await?.into_iter().filter(|earlier| *earlier < number) {

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use headcount_core::origin::Source;
+use headcount_core::seal;
 use headcount_runtime::retry::Jitter;
 use headcount_runtime::telemetry;
 use object_store::path::Path;
@@ -249,7 +250,7 @@ impl Log {
     pub async fn head(&self, source: &Source, deadline: Instant) -> Result<Option<Head>, LogError> {
         let path = naming::source(naming::HEAD, source);
         let Some(bytes) = self.get(&path, deadline).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| LogError::Unusable {
+        seal::open(&bytes).map(Some).map_err(|error| LogError::Unusable {
             detail: format!(
                 "{path} does not say how far the log of {source} goes ({error}): restore an earlier version of the object; \
                  if there is none and no entry has expired yet, delete it"
@@ -264,7 +265,7 @@ impl Log {
     /// [`LogError`].
     pub async fn put_head(&self, source: &Source, head: &Head, deadline: Instant) -> Result<(), LogError> {
         let path = naming::source(naming::HEAD, source);
-        let json = Bytes::from(serde_json::to_vec(head).expect("numbers are JSON, and memory takes all"));
+        let json = Bytes::from(seal::seal(head));
         self.request(Action::Put, &path, deadline, || async {
             self.store.put(&path, json.clone().into()).await.map(drop)
         })

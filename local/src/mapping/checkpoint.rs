@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use headcount_core::seal::{open, seal};
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir::{self, DirLock};
@@ -152,9 +153,8 @@ impl Checkpoints {
         }
         let (text, change) = {
             let state = self.state();
-            (serde_json::to_string(&state.kept), state.change)
+            (seal(&state.kept), state.change)
         };
-        let text = text.expect("strings and numbers can be said in JSON");
         match tokio::task::spawn_blocking(move || data_dir::replace(&path, &text)).await {
             Ok(outcome) => outcome?,
             Err(_) => return Err(LocalError::Stopped { what: "writer of checkpoints" }),
@@ -175,7 +175,7 @@ fn read(path: &Path) -> Result<Kept, LocalError> {
         detail,
         advice: "move it away: what is still in the stream is then delivered again, and counted once all the same",
     };
-    let kept: Kept = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let kept: Kept = open(text.as_bytes()).map_err(|error| damaged(error.to_string()))?;
     if kept.version > VERSION {
         return Err(damaged(format!("its version {} is newer than this build's {VERSION}", kept.version)));
     }
@@ -192,7 +192,7 @@ mod tests {
         ShardCheckpoint { sequence: Some(sequence.into()), ended: false }
     }
 
-    fn open(dir: &Path, created_ms: i64) -> Checkpoints {
+    fn opened(dir: &Path, created_ms: i64) -> Checkpoints {
         let checkpoints = Checkpoints::open(Some(dir)).unwrap();
         checkpoints.begin(ARN, created_ms);
         checkpoints
@@ -201,35 +201,35 @@ mod tests {
     #[tokio::test]
     async fn they_outlive_the_process_but_not_their_stream() {
         let dir = tempfile::tempdir().unwrap();
-        let first = open(dir.path(), 1);
+        let first = opened(dir.path(), 1);
         first.set("a", at("10")).await.unwrap();
         first.set("b", ShardCheckpoint { sequence: None, ended: true }).await.unwrap();
         drop(first);
 
-        let again = open(dir.path(), 1);
+        let again = opened(dir.path(), 1);
         assert_eq!(again.of("a"), at("10"));
         assert!(again.of("b").ended);
         assert_eq!(again.of("c"), ShardCheckpoint::default());
         drop(again);
 
-        let fresh = open(dir.path(), 2);
+        let fresh = opened(dir.path(), 2);
         assert_eq!(fresh.of("a"), ShardCheckpoint::default());
         fresh.set("c", at("3")).await.unwrap();
         drop(fresh);
         let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
         assert!(text.contains("\"3\""), "{text}");
-        let again = open(dir.path(), 3);
+        let again = opened(dir.path(), 3);
         let before = |shard| again.before(ARN, shard);
         assert_eq!((before("a"), before("b"), before("c")), (Some("10".into()), None, Some("3".into())));
         again.pass(ARN, "a", Some("11".into())).await.unwrap();
         drop(again);
-        assert_eq!(open(dir.path(), 3).before(ARN, "a").as_deref(), Some("11"));
+        assert_eq!(opened(dir.path(), 3).before(ARN, "a").as_deref(), Some("11"));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn shards_at_once_are_all_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let checkpoints = std::sync::Arc::new(open(dir.path(), 1));
+        let checkpoints = std::sync::Arc::new(opened(dir.path(), 1));
         let mut setting = tokio::task::JoinSet::new();
         for shard in 0..20 {
             let checkpoints = std::sync::Arc::clone(&checkpoints);
@@ -241,7 +241,7 @@ mod tests {
         }
         setting.join_all().await;
         drop(checkpoints);
-        let again = open(dir.path(), 1);
+        let again = opened(dir.path(), 1);
         assert!((0..20).all(|shard: i32| again.of(&shard.to_string()) == at("10")));
         again.retain(|shard| shard == "3");
         assert_eq!((again.of("3"), again.of("4")), (at("10"), ShardCheckpoint::default()));
@@ -261,7 +261,9 @@ mod tests {
 
     #[test]
     fn a_damaged_or_newer_file_is_named_with_what_to_do() {
-        for (text, word) in [("{\"version\":1,\"str", "EOF"), ("{\"version\":2,\"streams\":{}}", "newer")] {
+        let newer = seal(&Kept { version: VERSION + 1, ..Kept::default() });
+        let other = newer.replace("\"version\":2", "\"version\":1");
+        for (text, word) in [(&newer[..12], "checksum"), (&other, "checksum"), (&newer, "newer")] {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
             let refused = Checkpoints::open(Some(dir.path())).unwrap_err().to_string();

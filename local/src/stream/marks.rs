@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use headcount_core::seal::{open, seal};
 use headcount_runtime::clock::Clock;
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +123,7 @@ impl Marks {
 
     fn keep(&self, last_shard_s: u64) -> Result<(), LocalError> {
         let Some(path) = &self.path else { return Ok(()) };
-        data_dir::replace(path, &serde_json::json!(State { last_shard_s }).to_string())
+        data_dir::replace(path, &seal(&State { last_shard_s }))
     }
 }
 
@@ -146,7 +147,7 @@ fn now_s(clock: &Clock) -> u64 {
 
 fn read(path: &Path) -> Result<u64, LocalError> {
     let Some(text) = data_dir::read(path)? else { return Ok(0) };
-    let state: State = serde_json::from_str(&text).map_err(|error| LocalError::Damaged {
+    let state: State = open(text.as_bytes()).map_err(|error| LocalError::Damaged {
         path: path.to_owned(),
         detail: error.to_string(),
         advice: "move it away only together with the table of its directory, or the stream's sequence numbers may repeat",
@@ -195,9 +196,12 @@ mod tests {
     #[test]
     fn a_damaged_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(FILE_NAME), "{\"last").unwrap();
-        let refused = Marks::begin(Some(dir.path()), turned_clock().1).unwrap_err().to_string();
-        assert!(refused.contains(FILE_NAME) && refused.contains("damaged"), "{refused}");
+        let sealed = seal(&State { last_shard_s: 7 });
+        for text in ["{\"last", "", &sealed.replace('7', "6")] {
+            std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
+            let refused = Marks::begin(Some(dir.path()), turned_clock().1).unwrap_err().to_string();
+            assert!(refused.contains(FILE_NAME) && refused.contains("damaged"), "{refused}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 use futures_util::future::join_all;
 use headcount_core::deployment::{Deployment, DeploymentError};
 use headcount_core::origin::Source;
+use headcount_core::seal::seal;
 use headcount_log::error::EntryError;
 use headcount_log::{Append, Content, Day, EntryFacts, EntryRef, Head, Log, LogError, entry};
 use headcount_runtime::retry::Jitter;
@@ -251,7 +252,7 @@ pub(crate) async fn a_log_has_one_deployment(subject: Subject) {
 
     // The highest number counts, and what this build cannot read is refused.
     let other = deployment("d-2nd");
-    subject.put("deployment/10.json", serde_json::to_vec(&other).unwrap()).await;
+    subject.put("deployment/10.json", seal(&other)).await;
     subject.put("deployment/9.json", "{}").await;
     assert_eq!(open("d-9").await, Ok(other));
     subject.put("deployment/11.json", r#"{"schemaVersion":1,"zone":"UTC"}"#).await;
