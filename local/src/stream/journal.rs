@@ -17,9 +17,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::data_dir;
 use crate::error::LocalError;
 use segment::Entry;
+use tail::{Tail, TailFile};
 use writer::{Message, Writer};
 
 mod segment;
+mod tail;
 mod writer;
 
 /// The folder in the data directory.
@@ -124,22 +126,31 @@ impl Journal {
     /// Opens the journal of the stream `arn` in `dir`, with what earlier runs left in it.
     ///
     /// # Errors
-    /// When the directory cannot be used, another process uses it, or a file in it is damaged elsewhere than at its very
-    /// end, where a put that was never answered may be torn.
+    /// When the directory cannot be used, another process uses it, or what was accepted is not there as it was written. A put
+    /// that was never answered may be torn, at the very end.
     pub(super) fn open(dir: &Path, arn: &str, segment_bytes: u64) -> Result<(Self, Backlog), LocalError> {
         let lock = data_dir::lock(dir, "journal")?;
         data_dir::sync_directory(dir).map_err(|source| data_dir::failed(dir, "synced", source))?;
         let found = segment::list(dir)?;
-        let mut entries = Vec::new();
+        let tail = tail::read(dir).unwrap_or_else(|error| {
+            tracing::error!(error, dir = %dir.display(), "tail.json is damaged: the journal's files are read as far as they go");
+            Tail::default()
+        });
+        segment::check_all_are_there(dir, &tail, &found)?;
+        let (mut entries, mut lengths) = (Vec::new(), Tail::default());
         for (at, path) in found.iter().enumerate() {
-            let segment = segment::read(path, at + 1 == found.len())?;
+            let number = segment::number(path).unwrap_or_default();
+            let answered = tail.files.get(&number).copied().unwrap_or_default();
+            let segment = segment::read(path, at + 1 == found.len(), answered)?;
+            lengths.files.insert(number, segment.bytes);
             let arn = segment.arn;
             entries.extend(segment.entries.into_iter().map(|entry| (arn.clone(), entry)));
         }
         let next = found.last().and_then(|path| segment::number(path)).map_or(0, |last| last + 1);
         let (messages, received) = mpsc::channel(QUEUE);
         let (end, ended) = oneshot::channel();
-        let writer = Writer::new(dir.to_owned(), arn.to_owned(), segment_bytes, next, found);
+        let tail_file = TailFile::create(dir, lengths).map_err(|source| data_dir::failed(dir, "written", source))?;
+        let writer = Writer::new(dir.to_owned(), arn.to_owned(), segment_bytes, next, found, tail_file);
         let run = move || {
             writer.run(received);
             drop(lock);

@@ -142,7 +142,7 @@ fn what_was_answered_comes_under_its_lane_and_number_after_kills() {
         stream.stop().await;
         assert_eq!(processed(&function.seen()[calls..]), *more.lock().unwrap());
         let left = std::fs::read_dir(dir.path().join("journal")).unwrap().map(|file| file.unwrap().file_name());
-        assert_eq!(left.collect::<Vec<_>>(), ["journal.lock"]);
+        assert_eq!(left.collect::<Vec<_>>(), ["journal.lock", "tail.json"]);
     });
 }
 

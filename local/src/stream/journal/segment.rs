@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Accepted;
+use super::tail::Tail;
 use crate::data_dir::failed;
 use crate::error::LocalError;
 
@@ -29,6 +30,10 @@ const EXTENSION: &str = "journal";
 const ADVICE: &str = "accepted records that are not counted yet may be in it: restore it from a copy, or move it away, which \
                       gives them up";
 
+/// What to do about a file that is gone.
+const ADVICE_WHERE_GONE: &str = "accepted records that are not counted yet may have been in it: restore it from a copy, or move away \
+                                 tail.json beside it, which gives them up";
+
 /// A record with its shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -41,6 +46,8 @@ pub(super) struct Entry {
 pub(super) struct Segment {
     pub(super) arn: String,
     pub(super) entries: Vec<Entry>,
+    /// Its length, without a torn end.
+    pub(super) bytes: u64,
 }
 
 /// The journal's files in `dir`, the oldest first.
@@ -97,12 +104,24 @@ pub(super) fn write_entry(content: &mut Vec<u8>, shard: &str, record: &Accepted)
     Ok(())
 }
 
-/// Reads a file. Where it is the last one, a torn end is cut off: what was written there was never answered. (Files before
-/// it were last once, and cut then.)
-pub(super) fn read(path: &Path, is_last: bool) -> Result<Segment, LocalError> {
+/// Refuses a journal one of whose files is gone before all in it was processed.
+pub(super) fn check_all_are_there(dir: &Path, tail: &Tail, found: &[PathBuf]) -> Result<(), LocalError> {
+    let is_gone = |wanted: &u64| !found.iter().any(|path| number(path) == Some(*wanted));
+    match tail.files.iter().find(|(number, _)| is_gone(number)) {
+        Some((number, bytes)) => {
+            let detail = format!("{bytes} bytes that were accepted are gone");
+            Err(LocalError::Damaged { path: path(dir, *number), detail, advice: ADVICE_WHERE_GONE })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Reads a file. Where it is the last one, a torn end is cut off: it was cut short while it was written, behind the first
+/// `answered` bytes, and never answered. (Files before it were last once, and cut then.)
+pub(super) fn read(path: &Path, is_last: bool, answered: u64) -> Result<Segment, LocalError> {
     let bytes = fs::read(path).map_err(|source| failed(path, "read", source))?;
     let damaged = |detail: String| LocalError::Damaged { path: path.to_owned(), detail, advice: ADVICE };
-    let mut segment = Segment { arn: String::new(), entries: Vec::new() };
+    let mut segment = Segment { arn: String::new(), entries: Vec::new(), bytes: 0 };
     let mut at = 0;
     if bytes.starts_with(MAGIC) {
         at = MAGIC.len();
@@ -123,12 +142,14 @@ pub(super) fn read(path: &Path, is_last: bool) -> Result<Segment, LocalError> {
     } else if bytes.len() >= MAGIC.len() {
         return Err(damaged("it does not begin as this build's journal does".into()));
     }
+    segment.bytes = at as u64;
+    if segment.bytes < answered {
+        return Err(damaged(format!("it can be read up to byte {at}, and {answered} bytes were accepted")));
+    }
     if at == bytes.len() {
         return Ok(segment);
     }
-    let is_torn =
-        is_last && !(at + 1..bytes.len()).any(|at| bytes[at..].starts_with(&FRAME) && content(&bytes[at..]).is_some());
-    if !is_torn {
+    if !(is_last && is_cut_short(&bytes[at..])) {
         return Err(damaged(format!(
             "what stands at byte {at} of {} is no record, or not as it was written",
             bytes.len()
@@ -150,6 +171,14 @@ fn content(bytes: &[u8]) -> Option<&[u8]> {
     let (checksum, rest) = rest.split_first_chunk()?;
     let content = rest.get(..u32::from_le_bytes(*length) as usize)?;
     (xxh3_64(content) == u64::from_le_bytes(*checksum)).then_some(content)
+}
+
+/// Whether the bytes are the beginning of a frame, or of a file, and not all of it: a write that was cut short leaves such. A whole
+/// frame with another checksum was changed later.
+fn is_cut_short(bytes: &[u8]) -> bool {
+    let Some(rest) = bytes.strip_prefix(&FRAME) else { return FRAME.starts_with(bytes) || MAGIC.starts_with(bytes) };
+    let Some((length, _)) = rest.split_first_chunk() else { return true };
+    bytes.len() < FRAME_BYTES + u32::from_le_bytes(*length) as usize
 }
 
 fn entries(mut content: &[u8]) -> Option<Vec<Entry>> {

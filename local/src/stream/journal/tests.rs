@@ -123,6 +123,7 @@ async fn damage_is_named_and_nothing_is_passed_over() {
     let whole = fs::read(&files(source.path())[0]).unwrap();
     let check = |bytes: &[u8], more: bool| {
         let dir = tempfile::tempdir().unwrap();
+        fs::copy(source.path().join("tail.json"), dir.path().join("tail.json")).unwrap();
         fs::write(segment::path(dir.path(), 0), bytes).unwrap();
         if more {
             fs::write(segment::path(dir.path(), 1), &whole).unwrap();
@@ -130,16 +131,26 @@ async fn damage_is_named_and_nothing_is_passed_over() {
         let refused = Journal::open(dir.path(), ARN, SEGMENT_BYTES).unwrap_err().to_string();
         assert!(refused.contains("0000.journal is damaged") && refused.contains("not counted yet"), "{refused}");
     };
-    // Any bit before the last write.
-    let last = whole.len() - 60;
-    for at in (0..last).step_by(7) {
+    // Any bit, and any end.
+    for at in (0..whole.len()).step_by(3) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         check(&bytes, false);
+        check(&whole[..at], false);
+        check(&whole[..at], true);
     }
-    // A torn end of a file that others follow: it was cut when it was the last.
-    check(&whole[..whole.len() - 1], true);
     check(b"something else entirely", false);
+    // Without what says how far it went: a whole frame that was changed is no torn one.
+    let dir = tempfile::tempdir().unwrap();
+    let (mut bytes, last) = (whole.clone(), whole.len() - 1);
+    bytes[last] ^= 1;
+    fs::write(segment::path(dir.path(), 0), bytes).unwrap();
+    let refused = Journal::open(dir.path(), ARN, SEGMENT_BYTES).unwrap_err().to_string();
+    assert!(refused.contains("0000.journal is damaged"), "{refused}");
+    // A file that is gone.
+    fs::remove_file(&files(source.path())[0]).unwrap();
+    let refused = Journal::open(source.path(), ARN, SEGMENT_BYTES).unwrap_err().to_string();
+    assert!(refused.contains("0000.journal is damaged") && refused.contains("are gone"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use headcount_core::origin::SequenceNumber;
 use tokio::sync::{mpsc, oneshot};
 
+use super::tail::TailFile;
 use super::{Processed, segment};
 use crate::data_dir::sync_directory;
 
@@ -53,11 +54,19 @@ pub(super) struct Writer {
     found: Vec<PathBuf>,
     closed: Vec<Segment>,
     current: Option<Segment>,
+    tail: TailFile,
 }
 
 impl Writer {
-    pub(super) fn new(dir: PathBuf, arn: String, segment_bytes: u64, next: u64, found: Vec<PathBuf>) -> Self {
-        Self { dir, arn, segment_bytes, next, found, closed: Vec::new(), current: None }
+    pub(super) fn new(
+        dir: PathBuf,
+        arn: String,
+        segment_bytes: u64,
+        next: u64,
+        found: Vec<PathBuf>,
+        tail: TailFile,
+    ) -> Self {
+        Self { dir, arn, segment_bytes, next, found, closed: Vec::new(), current: None, tail }
     }
 
     /// Works until nobody can ask any more.
@@ -104,19 +113,22 @@ impl Writer {
         self.next = segment::number(&current.path).unwrap_or(self.next) + 1;
         current.append(&segment::frame(content))?;
         raise(&mut current.highest, highest);
+        self.tail.set(segment::number(&current.path).unwrap_or_default(), Some(current.bytes));
         Ok(())
     }
 
     /// Removes the files all records of which are processed. What cannot be removed is found again, and not delivered,
     /// for the checkpoints are beyond it.
     fn forget(&mut self, processed: &Processed) {
+        let tail = &mut self.tail;
         if processed.backlog {
-            self.found.retain(|path| !remove(path));
+            self.found.retain(|path| !remove(path, tail));
         }
-        self.closed.retain(|segment| !(segment.is_processed(processed) && remove(&segment.path)));
+        self.closed.retain(|segment| !(segment.is_processed(processed) && remove(&segment.path, tail)));
         let least = if processed.finally { 0 } else { WORTH_FORGETTING_BYTES };
-        let goes =
-            |segment: &mut Segment| segment.bytes >= least && segment.is_processed(processed) && remove(&segment.path);
+        let goes = |segment: &mut Segment| {
+            segment.bytes >= least && segment.is_processed(processed) && remove(&segment.path, tail)
+        };
         drop(self.current.take_if(goes));
     }
 }
@@ -177,8 +189,9 @@ fn answer(waiting: Waiting, outcome: io::Result<()>) {
     }
 }
 
-/// Whether the file is gone.
-fn remove(path: &Path) -> bool {
+/// Whether the file is gone. That it may go is noted before.
+fn remove(path: &Path, tail: &mut TailFile) -> bool {
+    tail.set(segment::number(path).unwrap_or_default(), None);
     match fs::remove_file(path) {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::NotFound => true,
