@@ -11,15 +11,16 @@ struct Member {
 
 /// core <- runtime <- {log, store} <- follow <- {consumer, proof <- aggregator}; query reads the table alone; {dashboard, local, cli}
 /// come last. The test kit is for tests of all of them.
-const MEMBERS: [Member; 17] = [
+const MEMBERS: [Member; 18] = [
     Member { folder: "core", package: "headcount-core", may_use: &[] },
     Member { folder: "runtime", package: "headcount-runtime", may_use: &["core"] },
+    Member { folder: "doors", package: "headcount-doors", may_use: &[] },
     Member { folder: "log", package: "headcount-log", may_use: &["core", "runtime"] },
     Member { folder: "store", package: "headcount-store", may_use: &["core", "runtime"] },
     Member { folder: "follow", package: "headcount-follow", may_use: &["core", "runtime", "log", "store"] },
     Member { folder: "proof", package: "headcount-proof", may_use: &["core", "runtime", "log", "store", "follow"] },
     Member { folder: "testkit", package: "headcount-testkit", may_use: &["core", "runtime", "log", "store"] },
-    Member { folder: "producer", package: "headcount-producer", may_use: &["core", "runtime"] },
+    Member { folder: "producer", package: "headcount-producer", may_use: &["core", "runtime", "doors"] },
     Member {
         folder: "consumer",
         package: "headcount-consumer",
@@ -31,13 +32,14 @@ const MEMBERS: [Member; 17] = [
         may_use: &["core", "runtime", "log", "store", "follow", "proof"],
     },
     Member { folder: "query", package: "headcount-query", may_use: &["core", "runtime", "store"] },
-    Member { folder: "dashboard", package: "headcount-dashboard", may_use: &["core", "runtime", "query"] },
+    Member { folder: "dashboard", package: "headcount-dashboard", may_use: &["core", "runtime", "doors", "query"] },
     Member {
         folder: "local",
         package: "headcount-local",
         may_use: &[
             "core",
             "runtime",
+            "doors",
             "log",
             "store",
             "follow",
@@ -55,6 +57,7 @@ const MEMBERS: [Member; 17] = [
         may_use: &[
             "core",
             "runtime",
+            "doors",
             "log",
             "store",
             "follow",
@@ -78,6 +81,7 @@ const MEMBERS: [Member; 17] = [
         may_use: &[
             "core",
             "runtime",
+            "doors",
             "log",
             "store",
             "follow",
@@ -106,14 +110,15 @@ const TESTS_MAY_USE: [(&str, &[&str]); 7] = [
     ("cli", &["testkit"]),
 ];
 
-/// Crates that speak to AWS, by the beginning of their names, and the members of the workspace that may use them.
-const AWS: [(&str, &[&str]); 8] = [
+/// Crates that speak to AWS, by the beginning of their names, and the rooms that may use them.
+const AWS: [(&str, &[&str]); 9] = [
     ("aws-sdk-dynamodb", &["store", "local", "tests"]),
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
     ("aws-sdk-cloudformation", &["cli"]),
     ("aws-sdk-lambda", &["cli"]),
     ("aws-config", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-credential-types", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
+    ("aws-sigv4", &["local"]),
     ("aws-smithy-", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-sdk-", &[]),
 ];
