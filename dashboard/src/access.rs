@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, COOKIE, HOST};
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
+use headcount_doors::{Door, Policy};
 
 use crate::problem::Problem;
+use crate::sessions::Sessions;
 use crate::sign_in::{self, COOKIE_NAME, SIGN_IN_PATH, STYLE_PATH};
 use crate::token::ReadToken;
 
@@ -17,10 +19,11 @@ use crate::token::ReadToken;
 pub(crate) const HEALTH_PATH: &str = "/healthz";
 
 /// Who may read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Access {
-    token: Option<ReadToken>,
+    sessions: Option<Sessions>,
     place: Place,
+    policy: Policy,
 }
 
 /// Where requests come from.
@@ -38,69 +41,70 @@ impl Access {
     /// For a listener at this address. Where other machines can connect and there is no token, nobody may read.
     pub fn at(addr: SocketAddr, token: Option<ReadToken>) -> Self {
         let place = if addr.ip().is_loopback() { Place::Loopback } else { Place::Network };
-        Self { token, place }
+        Self { sessions: token.map(Sessions::of_process), place, policy: Policy::at(Door::Figures, addr) }
     }
 
     /// For a function whose address everybody can reach: only with the token.
     pub fn by_token(token: ReadToken) -> Self {
-        Self { token: Some(token), place: Place::Network }
+        Self {
+            sessions: Some(Sessions::of_function(token)),
+            place: Place::Network,
+            policy: Policy::behind(Door::Figures),
+        }
     }
 
     /// For a function that is called only by whom IAM lets.
     pub fn by_iam() -> Self {
-        Self { token: None, place: Place::Signed }
+        Self { sessions: None, place: Place::Signed, policy: Policy::behind(Door::Figures) }
     }
 
     /// Whether nobody may read, for want of a token.
     pub fn is_closed(&self) -> bool {
-        self.place == Place::Network && self.token.is_none()
+        self.place == Place::Network && self.sessions.is_none()
     }
 
-    pub(crate) fn token(&self) -> Option<&ReadToken> {
-        self.token.as_ref()
+    pub(crate) fn sessions(&self) -> Option<&Sessions> {
+        self.sessions.as_ref()
+    }
+
+    /// Whether only this machine can connect.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.place == Place::Loopback
     }
 
     /// Whether a request may be answered.
     fn check(&self, method: &Method, path: &str, headers: &HeaderMap, now_s: i64) -> Result<(), Problem> {
-        if self.place == Place::Loopback && !is_loopback_name(headers) {
-            return Err(Problem::foreign_host());
-        }
+        self.policy.check(method, headers).map_err(|refused| Problem::forbidden(&refused))?;
         let is_public = [HEALTH_PATH, STYLE_PATH].contains(&path)
             || (path == SIGN_IN_PATH && [Method::GET, Method::HEAD, Method::POST].contains(method));
         if is_public {
             return Ok(());
         }
-        match (&self.token, self.place) {
+        match (&self.sessions, self.place) {
             (None, Place::Loopback | Place::Signed) => Ok(()),
             (None, Place::Network) => Err(Problem::unauthorized(false)),
-            (Some(token), _) if is_known(token, headers, now_s) => Ok(()),
+            (Some(sessions), _) if is_known(sessions, headers, now_s) => Ok(()),
             (Some(_), _) => Err(Problem::unauthorized(true)),
         }
     }
 }
 
-/// Whether the request names this machine by a name that no other site can have: a page of another site whose name was
-/// made to point here (DNS rebinding) names its own.
-fn is_loopback_name(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else { return false };
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or("", |(name, _)| name),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn is_known(token: &ReadToken, headers: &HeaderMap, now_s: i64) -> bool {
+fn is_known(sessions: &Sessions, headers: &HeaderMap, now_s: i64) -> bool {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, given) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(given.trim())
     });
-    if let Some(given) = bearer {
-        return token.is(given);
+    match bearer {
+        Some(given) => sessions.token().is(given),
+        None => session_cookies(headers).any(|session| sessions.is_open(session, now_s)),
     }
+}
+
+/// The sessions that a browser brings.
+pub(crate) fn session_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.any(|(name, value)| name == COOKIE_NAME && token.is_session(value, now_s))
+    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
 }
 
 /// Lets a request through, or answers for it: people get the form to sign in, programs the problem.
@@ -118,6 +122,7 @@ pub(crate) async fn guard(State(access): State<Arc<Access>>, request: Request, n
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::HOST;
     use axum::http::{HeaderName, HeaderValue, StatusCode};
 
     use super::*;
@@ -137,24 +142,16 @@ mod tests {
     }
 
     #[test]
-    fn on_loopback_only_names_of_this_machine_are_answered() {
-        let access = at("127.0.0.1:8600", false);
-        for (host, wanted) in [
-            ("127.0.0.1:8600", 200),
-            ("localhost", 200),
-            ("LOCALHOST:1", 200),
-            ("[::1]:8600", 200),
-            ("127.9.9.9", 200),
-            ("evil.example:8600", 403),
-            ("127.0.0.1.evil.example", 403),
-            ("localhost.evil.example:8600", 403),
-            ("[2001:db8::1]", 403),
-            ("", 403),
-        ] {
-            assert_eq!(status(&access, Method::GET, "/api/metrics", &[(HOST, host)]), wanted, "{host}");
-            assert_eq!(status(&access, Method::GET, "/healthz", &[(HOST, host)]), wanted, "{host}");
+    fn pages_of_others_and_foreign_names_are_refused_everywhere() {
+        let foreign = (HOST, "evil.example:8600");
+        let page = (HeaderName::from_static("sec-fetch-site"), "cross-site");
+        for path in ["/api/metrics", "/healthz", "/sign-in"] {
+            let local = at("127.0.0.1:8600", false);
+            assert_eq!(status(&local, Method::GET, path, &[(HOST, "localhost:8600")]), 200, "{path}");
+            assert_eq!(status(&local, Method::GET, path, &[foreign.clone()]), 403, "{path}");
+            assert_eq!(status(&at("0.0.0.0:8600", true), Method::POST, path, &[page.clone()]), 403, "{path}");
+            assert_eq!(status(&Access::by_iam(), Method::GET, path, &[page.clone()]), 403, "{path}");
         }
-        assert_eq!(status(&access, Method::GET, "/api/metrics", &[]), 403);
     }
 
     #[test]
@@ -177,7 +174,7 @@ mod tests {
     #[test]
     fn the_token_opens_as_bearer_and_its_session_as_cookie() {
         let access = at("0.0.0.0:8600", true);
-        let session = access.token().unwrap().session(1_000);
+        let session = access.sessions().unwrap().sign_in(TOKEN, 1_000).unwrap();
         let cookie = format!("{COOKIE_NAME}={session}");
         for (name, value, wanted) in [
             (AUTHORIZATION, format!("Bearer {TOKEN}"), 200),

@@ -16,7 +16,7 @@ pub const READ_TOKEN: &str = "READ_TOKEN";
 pub const READ_ACCESS: &str = "READ_ACCESS";
 
 /// The environment of the function.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// `EVENTS_TABLE`: events, partials, users.
     pub table: String,

@@ -14,6 +14,7 @@ mod headers;
 mod parameters;
 mod problem;
 mod server;
+mod sessions;
 mod sign_in;
 mod site;
 

@@ -70,8 +70,17 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
-    pub(crate) fn foreign_host() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "this server answers to localhost, 127.0.0.1 and [::1] only")
+    pub(crate) fn forbidden(refused: &headcount_doors::Refusal) -> Self {
+        Self::new(StatusCode::FORBIDDEN, refused.to_string())
+    }
+
+    pub(crate) fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions wait for their turn: ask again later")
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        let detail = "the table did not answer in time: ask for fewer days, or look at /healthz";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
     pub(crate) fn not_found() -> Self {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
-use crate::access::Access;
+use crate::access::{Access, session_cookies};
 use crate::problem::Problem;
-use crate::token::SESSION_SECONDS;
+use crate::sessions::{NotSignedIn, SESSION_SECONDS};
 
 /// Where to sign in.
 pub(crate) const SIGN_IN_PATH: &str = "/sign-in";
@@ -29,26 +29,52 @@ pub(crate) const MAX_FORM_BYTES: usize = 4 << 10;
 
 const FIRST: &str = "Enter the read token of this Headcount.";
 const AGAIN: &str = "That is not the read token. Try again.";
+const TOO_FAST: &str = "Too many wrong tokens were tried. Try again in some seconds.";
 const CLOSED: &str = "No read token is configured. Start Headcount with one to read from other machines.";
+const PLAIN: &str = "Browsers keep you signed in over HTTPS only: put a proxy that speaks TLS in front of this address, or connect to \
+                     it from its own machine.";
 
-pub(crate) async fn form(State(access): State<Arc<Access>>) -> Html<String> {
-    Html(page(if access.is_closed() { CLOSED } else { FIRST }))
+/// Seconds after which to try again.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+pub(crate) async fn form(State(access): State<Arc<Access>>, headers: HeaderMap) -> Html<String> {
+    Html(page(first(&access, &headers)))
 }
 
-pub(crate) async fn submit(State(access): State<Arc<Access>>, headers: HeaderMap, body: Bytes) -> Response {
+/// What the form says at first.
+fn first(access: &Access, headers: &HeaderMap) -> &'static str {
+    let is_tls = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    match (access.is_closed(), access.is_loopback() || is_tls) {
+        (true, _) => CLOSED,
+        (false, true) => FIRST,
+        (false, false) => PLAIN,
+    }
+}
+
+pub(crate) async fn submit(State(access): State<Arc<Access>>, body: Bytes) -> Response {
+    let refused = |status, text| (status, Html(page(text))).into_response();
+    let Some(sessions) = access.sessions() else { return refused(StatusCode::UNAUTHORIZED, CLOSED) };
     let given = form_urlencoded::parse(&body).find(|(name, _)| name == "token").map(|(_, value)| value);
-    let token = access.token().filter(|token| given.is_some_and(|given| token.is(given.trim())));
-    let Some(token) = token else {
-        tracing::info!("a sign-in with a wrong read token was refused");
-        let text = if access.is_closed() { CLOSED } else { AGAIN };
-        return (StatusCode::UNAUTHORIZED, Html(page(text))).into_response();
-    };
-    let session = token.session(chrono::Utc::now().timestamp());
-    redirect("/", &cookie(&session, SESSION_SECONDS, &headers))
+    match sessions.sign_in(given.unwrap_or_default().trim(), chrono::Utc::now().timestamp()) {
+        Ok(session) => redirect("/", &cookie(&session, SESSION_SECONDS, &access)),
+        Err(NotSignedIn::Wrong) => {
+            tracing::info!("a sign-in with a wrong read token was refused");
+            refused(StatusCode::UNAUTHORIZED, AGAIN)
+        }
+        Err(NotSignedIn::TooFast) => {
+            let mut answer = refused(StatusCode::TOO_MANY_REQUESTS, TOO_FAST);
+            answer.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+            answer
+        }
+    }
 }
 
-pub(crate) async fn sign_out(headers: HeaderMap) -> Response {
-    redirect(SIGN_IN_PATH, &cookie("", 0, &headers))
+pub(crate) async fn sign_out(State(access): State<Arc<Access>>, headers: HeaderMap) -> Response {
+    if let Some(sessions) = access.sessions() {
+        let now_s = chrono::Utc::now().timestamp();
+        session_cookies(&headers).for_each(|session| sessions.sign_out(session, now_s));
+    }
+    redirect(SIGN_IN_PATH, &cookie("", 0, &access))
 }
 
 fn redirect(to: &'static str, cookie: &str) -> Response {
@@ -59,10 +85,9 @@ fn redirect(to: &'static str, cookie: &str) -> Response {
     response
 }
 
-/// Not for scripts, not for other sites, and only over TLS where this request came over it.
-fn cookie(value: &str, seconds: i64, headers: &HeaderMap) -> String {
-    let is_secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-    let secure = if is_secure { "; Secure" } else { "" };
+/// Not for scripts, not for other sites, and only over TLS where it leaves this machine.
+fn cookie(value: &str, seconds: i64, access: &Access) -> String {
+    let secure = if access.is_loopback() { "" } else { "; Secure" };
     format!("{COOKIE_NAME}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}")
 }
 
@@ -94,11 +119,10 @@ mod tests {
 
     #[test]
     fn the_cookie_is_for_this_site_alone() {
-        let mut headers = HeaderMap::new();
-        let plain = cookie("1.ab", 60, &headers);
+        let cookie_at = |addr: &str| cookie("1.ab", 60, &Access::at(addr.parse().unwrap(), None));
+        let plain = cookie_at("127.0.0.1:8600");
         assert_eq!(plain, "headcount_session=1.ab; Max-Age=60; Path=/; HttpOnly; SameSite=Strict");
-        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
-        assert_eq!(cookie("1.ab", 60, &headers), format!("{plain}; Secure"));
+        assert_eq!(cookie_at("0.0.0.0:8600"), format!("{plain}; Secure"));
     }
 
     #[test]

@@ -10,10 +10,7 @@ pub const MIN_TOKEN_BYTES: usize = 16;
 /// Bytes of a read token, at most.
 pub const MAX_TOKEN_BYTES: usize = 512;
 
-/// How long a browser stays signed in, seconds: 7 days.
-pub(crate) const SESSION_SECONDS: i64 = 7 * 24 * 60 * 60;
-
-/// What a session's mark is made of, beside its end.
+/// What keys of sessions are made of.
 const SESSION_PURPOSE: &str = "headcount read session";
 
 /// The token that readers must give.
@@ -49,29 +46,15 @@ impl ReadToken {
         hmac::verify(&self.0, SESSION_PURPOSE.as_bytes(), mark.as_ref()).is_ok()
     }
 
-    /// What a browser keeps instead of the token: when its session ends, seconds since the epoch, and a mark that only
-    /// the token makes.
-    pub(crate) fn session(&self, now_s: i64) -> String {
-        let ends = now_s + SESSION_SECONDS;
-        let mark = hmac::sign(&self.0, session_text(ends).as_bytes());
-        format!("{ends}.{}", hex::encode(mark))
-    }
-
-    /// Whether the text is a session of this token that has not ended.
-    pub(crate) fn is_session(&self, text: &str, now_s: i64) -> bool {
-        let Some((ends, mark)) = text.split_once('.') else { return false };
-        let Ok(ends) = ends.parse::<i64>() else { return false };
-        let Ok(mark) = hex::decode(mark) else { return false };
-        now_s < ends && hmac::verify(&self.0, session_text(ends).as_bytes(), &mark).is_ok()
+    /// The key of sessions: only the token, and what is drawn for this process, make it.
+    pub(crate) fn session_key(&self, drawn: &[u8]) -> hmac::Key {
+        let secret = hmac::sign(&self.0, &[SESSION_PURPOSE.as_bytes(), drawn].concat());
+        hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref())
     }
 }
 
 fn key(text: &str) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes())
-}
-
-fn session_text(ends: i64) -> String {
-    format!("{SESSION_PURPOSE} until {ends}")
 }
 
 impl fmt::Debug for ReadToken {
@@ -97,20 +80,5 @@ mod tests {
             assert!(!token.is(other), "{other:?}");
         }
         assert_eq!(format!("{token:?}"), "ReadToken");
-    }
-
-    #[test]
-    fn a_session_is_of_its_token_and_ends() {
-        let token = ReadToken::new(TOKEN).unwrap();
-        let session = token.session(1_000);
-        assert!(!session.contains(TOKEN));
-        assert!(token.is_session(&session, 1_000) && token.is_session(&session, 999 + SESSION_SECONDS));
-        assert!(!token.is_session(&session, 1_000 + SESSION_SECONDS));
-        let longer = session.replacen('6', "7", 1);
-        assert!(!token.is_session(&longer, 1_000));
-        for text in ["", ".", "x.y", "9999999999.", "9999999999.0", "9999999999.zz", TOKEN] {
-            assert!(!token.is_session(text, 1_000), "{text:?}");
-        }
-        assert!(!ReadToken::new("another-token-0123").unwrap().is_session(&session, 1_000));
     }
 }

@@ -37,12 +37,16 @@ async function load() {
     if ([metrics, engagement, features, ai].some((one) => one.isNew) || shown !== String(range)) await show(answers);
     wait = rangeOf.pace(metrics.answer.days.length);
     tell(metrics.answer);
+    await tellHealth(mine.signal);
   } catch (error) {
     if (error.name === "AbortError") return;
     complain(error);
   }
   if (asking === mine) next = setTimeout(whenVisible, wait);
 }
+
+/** Events that wait longer than counting usually takes are worth a line. */
+const LONG_WAIT_MS = 10000;
 
 let shown = null;
 
@@ -78,6 +82,17 @@ function tell({ to, today }) {
   live.classList.toggle("still", !moves);
   const text = moves ? "Live: today's figures move" : "";
   if (live.textContent !== text) live.textContent = text;
+}
+
+/** What keeps Headcount from counting, and how much waits: the numbers of /healthz. */
+async function tellHealth(signal) {
+  const response = await fetch("/healthz", { signal, cache: "no-store" });
+  const { problem, backlog = 0, millisBehind = 0 } = await response.json();
+  const waits = backlog > 0 && (problem || millisBehind > LONG_WAIT_MS);
+  const waiting = waits && `${format.number(backlog)} events wait to be counted, the oldest for ${Math.round(millisBehind / 1000)} s`;
+  const health = byId("health");
+  health.textContent = [problem, waiting].filter(Boolean).join("; ");
+  health.hidden = !health.textContent;
 }
 
 function complain(error) {
