@@ -50,6 +50,14 @@ impl<'a> OpenedRecord<'a> {
         self.opened.as_ref().map_or(self.data.len(), |opened| opened.bytes)
     }
 
+    /// How many events the record holds, valid or not, about: a line that holds several is one.
+    pub fn events(&self) -> u64 {
+        match self.opened.as_ref().map_err(Clone::clone).and_then(|opened| Ok(pieces(opened)?.len() as u64)) {
+            Ok(count) | Err(RecordError::TooManyEvents { count }) => count,
+            Err(_) => 1,
+        }
+    }
+
     /// Validates and sanitizes what the record holds. What cannot be taken apart is one rejection at index 0.
     ///
     /// ```

@@ -12,10 +12,35 @@ pub(crate) struct DirLock {
     _file: File,
 }
 
+/// Files and folders that this process makes from now on are its user's alone (0600, 0700): events are personal data.
+#[cfg(unix)]
+pub fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// This system has other means.
+#[cfg(not(unix))]
+pub fn keep_files_private() {}
+
+/// Lets nobody else into a data directory, however it was made. A folder with files of others in it is left alone.
+#[cfg(unix)]
+fn make_private(dir: &Path, lock: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_ours = lock.exists() || fs::read_dir(dir)?.next().is_none();
+    let is_open = fs::metadata(dir)?.permissions().mode() & 0o077 != 0;
+    if is_ours && is_open { fs::set_permissions(dir, fs::Permissions::from_mode(0o700)) } else { Ok(()) }
+}
+
+#[cfg(not(unix))]
+fn make_private(_dir: &Path, _lock: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Makes `dir` if need be and takes the lock `<part>.lock` in it.
 pub(crate) fn lock(dir: &Path, part: &str) -> Result<DirLock, LocalError> {
     fs::create_dir_all(dir).map_err(|source| failed(dir, "created", source))?;
     let path = dir.join(format!("{part}.lock"));
+    make_private(dir, &path).map_err(|source| failed(dir, "made private", source))?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -84,6 +109,24 @@ mod tests {
         let _other_part = lock(dir.path(), "stream").unwrap();
         drop(held);
         lock(dir.path(), "table").unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_is_its_users_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for is_ours in [true, false] {
+            let data = dir.path().join(is_ours.to_string());
+            fs::create_dir(&data).unwrap();
+            if !is_ours {
+                fs::write(data.join("letter.txt"), "").unwrap();
+            }
+            fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+            let _held = lock(&data, "table").unwrap();
+            assert_eq!(mode(&data), if is_ours { 0o700 } else { 0o755 });
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! the functions' real programs.
 //!
 //! Table and stream speak the services' own protocols over loopback sockets, so the very same SDK calls reach them that
-//! reach the real services; and the mapping works as well on a real stream as on the embedded one.
+//! reach the real services; and the mapping works as well on a real stream as on the embedded one. Web pages are kept out.
 
 pub mod aws_names;
 pub mod clients;
@@ -17,4 +17,7 @@ pub mod stream;
 pub mod table;
 
 mod data_dir;
+mod sdk_door;
 mod serving;
+
+pub use data_dir::keep_files_private;

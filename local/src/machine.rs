@@ -1,5 +1,6 @@
 //! The whole pipeline on one machine: stream, mapping, consumer, table, and the aggregator at its times.
 
+mod condition;
 mod following;
 mod functions;
 mod in_process;
@@ -12,6 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::AppName;
+use aws_sdk_kinesis::Client;
+use futures_util::future::join_all;
 use headcount_aggregator::AggregateError;
 use headcount_aggregator::prove::{Asked, ProofRun, prove_days};
 use headcount_aggregator::roll_up::{RollUp, roll_up};
@@ -19,6 +23,7 @@ use headcount_aggregator::verify::{Verification, verify};
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
 use headcount_core::validate::Rules;
+use headcount_doors::Load;
 use headcount_log::{Log, LogError};
 use headcount_runtime::aws::ConnectOptions;
 use headcount_runtime::clock::Clock;
@@ -29,7 +34,8 @@ use headcount_store::dynamo::schema::{Tables, create_tables};
 use headcount_store::error::StoreError;
 use headcount_store::meta::OpenError;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 
 use crate::clients;
 use crate::error::LocalError;
@@ -42,12 +48,14 @@ use crate::schedule::Schedule;
 use crate::stream::{Stream, StreamOptions};
 use crate::table::{TTL_INTERVAL, Table, TableOptions};
 
+pub use condition::Condition;
 pub use following::{Lag, TableLag};
 pub use functions::{Consumer, Functions};
 pub use in_process::InProcess;
 pub use log_folder::LOG_FOLDER;
 pub use options::MachineOptions;
 
+use condition::Looking;
 use log_folder::LogFolder;
 use upkeep::{
     aggregate_regularly, expire_regularly, follow_regularly, forget, prove_regularly, settle_regularly, trim_regularly,
@@ -58,6 +66,9 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long one roll-up may take.
 const ROLL_UP_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// How long the last roll-up of a pipeline that stops may take.
+const LAST_ROLL_UP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Days that lateness must stay below the log's retention: one that a record waits in the stream, 10 before the end of the
 /// retention in which a day takes no more events, and 3 for safety.
@@ -100,6 +111,7 @@ pub enum MachineError {
 pub struct Machine {
     table: Table,
     stream: Arc<Stream>,
+    kinesis: Client,
     mapping: Mapping,
     aggregation: Schedule,
     /// Trimming the stream, following the log, expiring its entries.
@@ -108,6 +120,8 @@ pub struct Machine {
     deployment: Arc<Deployment>,
     log_folder: LogFolder,
     lag: watch::Receiver<TableLag>,
+    condition: watch::Receiver<Condition>,
+    watching: JoinHandle<()>,
     /// The consumer's processes and the aggregator's, where the functions run as such.
     fleets: Option<[Arc<Fleet>; 2]>,
 }
@@ -120,16 +134,22 @@ impl Machine {
     /// # Errors
     /// [`MachineError`]: a port is in use, the data directory cannot be used, or its table is another deployment's.
     pub async fn start(options: MachineOptions) -> Result<Self, MachineError> {
+        check_doors(&options)?;
         let data_dir = options.data_dir.clone();
         let table = Table::start(TableOptions {
             data_dir: data_dir.clone(),
             addr: options.dynamodb_addr,
+            keys: options.aws_keys.clone(),
+            limits: options.limits,
             ttl_interval: TTL_INTERVAL,
         })
         .await?;
         let mut stream = Stream::start(StreamOptions {
             data_dir: data_dir.clone(),
             addr: options.kinesis_addr,
+            keys: options.aws_keys.clone(),
+            limits: options.limits,
+            count_within: options.count_within,
             ..StreamOptions::new(&options.stream, options.shards)
         })
         .await?;
@@ -137,7 +157,9 @@ impl Machine {
         let stream = Arc::new(stream);
 
         let deadline = Instant::now() + START_TIMEOUT;
-        let connection = connect(&ConnectOptions::local(table.endpoint())).await;
+        let local = ConnectOptions::local(table.endpoint());
+        let credentials = options.aws_keys.clone().or(local.credentials.clone());
+        let connection = connect(&ConnectOptions { credentials, ..local }).await;
         let tables = Tables::one(&options.table);
         create_tables(&connection, &tables, deadline).await?;
         let store = DynamoStore::new(connection, tables);
@@ -149,7 +171,7 @@ impl Machine {
         let consumer = consumer(log.clone(), store, &options);
         let deployment = consumer.deployment(deadline).await?;
         check_retention(options.log_retention_days, &options.rules, &deployment)?;
-        consumer.table(&deployment, deadline).await?;
+        let table_id = consumer.table(&deployment, deadline).await?.id;
 
         let mapping = MappingOptions {
             batch_size: options.batch_size,
@@ -161,6 +183,7 @@ impl Machine {
             data_dir,
             ..MappingOptions::new(&options.stream)
         };
+        let kinesis = Client::new(&clients::config(&stream.endpoint(), options.aws_keys.as_ref()));
         let fleets = Functions::fleets(&options, &table.endpoint(), log_folder.path())?;
         let (function, in_process) = if let Some([consumer, _]) = &fleets {
             (Consumer::Processes(ConsumerProcesses(consumer.clone())), None)
@@ -168,7 +191,7 @@ impl Machine {
             let consumer = Arc::new(InProcess::new(consumer));
             (Consumer::InProcess(consumer.clone()), Some(consumer))
         };
-        let mapping = Mapping::start(clients::kinesis(&stream.endpoint()), mapping, function).await?;
+        let mapping = Mapping::start(kinesis.clone(), mapping, function).await?;
         let aggregation = aggregate_regularly(&aggregator, fleets.as_ref(), options.roll_up_interval)?;
         let (seen, lag) = watch::channel(TableLag::default());
         let mut upkeep = vec![
@@ -177,10 +200,33 @@ impl Machine {
             prove_regularly(&aggregator, fleets.as_ref(), options.roll_up_interval)?,
             expire_regularly(&aggregator, &deployment)?,
         ];
+        let (condition, watching) = condition::watch_over(Looking {
+            stream: Arc::downgrade(&stream),
+            progress: mapping.progress(),
+            consumer: in_process.clone(),
+            store: aggregator.store.clone(),
+            table: table_id,
+            log,
+            folder: log_folder.path().to_owned(),
+        });
         if let Some(consumer) = in_process {
             upkeep.push(settle_regularly(consumer)?);
         }
-        Ok(Self { table, stream, mapping, aggregation, upkeep, aggregator, deployment, log_folder, lag, fleets })
+        Ok(Self {
+            table,
+            stream,
+            kinesis,
+            mapping,
+            aggregation,
+            upkeep,
+            aggregator,
+            deployment,
+            log_folder,
+            lag,
+            condition,
+            watching,
+            fleets,
+        })
     }
 
     /// Where SDK clients find the stream, as `http://127.0.0.1:4567`.
@@ -191,6 +237,11 @@ impl Machine {
     /// Where SDK clients find the table, as `http://127.0.0.1:8000`.
     pub fn dynamodb_endpoint(&self) -> String {
         self.table.endpoint()
+    }
+
+    /// The stream, through the SDK.
+    pub fn kinesis(&self) -> &Client {
+        &self.kinesis
     }
 
     /// The stream's name.
@@ -216,6 +267,24 @@ impl Machine {
     /// How far the table is behind the log, as of some seconds ago; a minute where the functions are processes.
     pub fn lag(&self) -> watch::Receiver<TableLag> {
         self.lag.clone()
+    }
+
+    /// How the pipeline is, as of less than two seconds ago.
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.clone()
+    }
+
+    /// How much may be accepted now. Who asks this before, and then puts by [`Self::admitted_kinesis`], is not asked again.
+    pub fn load(&self) -> impl Fn() -> Load + Send + Sync + 'static {
+        let meter = Arc::clone(self.stream.meter());
+        move || meter.load(Clock::system().now_ms())
+    }
+
+    /// A client of the stream for events that [`Self::load`] let in.
+    pub fn admitted_kinesis(&self) -> Client {
+        let config = self.kinesis.config().to_builder();
+        let agent = AppName::new(self.stream.admitted_agent().to_owned()).expect("letters, digits and hyphens");
+        Client::from_conf(config.app_name(agent).build())
     }
 
     /// How far the consumer has come; changes can be waited for.
@@ -261,7 +330,7 @@ impl Machine {
     }
 
     /// Takes no more records, processes those that are in the stream, rolls up, and stops: `patience` is how long the
-    /// records may take.
+    /// records may take. The rest takes a minute at most.
     ///
     /// # Errors
     /// [`LocalError::NotDrained`], where records were left; everything is stopped all the same.
@@ -270,13 +339,15 @@ impl Machine {
         let progress = self.mapping.progress();
         let drained = self.mapping.drain_and_stop(Instant::now() + patience).await;
         forget(&self.stream, &progress, true).await;
-        if let Err(error) = self.aggregation.run_now().await {
-            tracing::warn!(%error, "the last roll-up failed; the next start makes up for it");
+        match timeout(LAST_ROLL_UP_TIMEOUT, self.aggregation.run_now()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the last roll-up failed; the next start makes up for it"),
+            Err(_) => tracing::warn!("the last roll-up took too long; the next start makes up for it"),
         }
-        self.aggregation.stop().await;
-        for schedule in self.upkeep {
-            schedule.stop().await;
-        }
+        self.watching.abort();
+        // It holds the stream while it looks.
+        let _ = self.watching.await;
+        join_all(self.upkeep.into_iter().chain([self.aggregation]).map(Schedule::stop)).await;
         for fleet in self.fleets.iter().flatten() {
             fleet.stop().await;
         }
@@ -300,6 +371,18 @@ fn consumer(log: Log, store: DynamoStore, options: &MachineOptions) -> headcount
         items: options.items,
     };
     headcount_consumer::deps::Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings)
+}
+
+/// What other machines reach takes signed requests only.
+fn check_doors(options: &MachineOptions) -> Result<(), LocalError> {
+    let open = [options.kinesis_addr, options.dynamodb_addr].into_iter().find(|addr| !addr.ip().is_loopback());
+    match open {
+        Some(addr) if options.aws_keys.is_none() => {
+            let rule = format!("other machines reach {addr}: give the key pair that requests must be signed with");
+            Err(LocalError::Option { field: "--aws-keys", rule })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The log's retention is fixed when the log is made, and events must come well before it ends.

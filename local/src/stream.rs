@@ -8,29 +8,35 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use ferrokinesis::sequence::{SeqObj, shard_id_name, shard_ix_to_hex, stringify_sequence};
 use ferrokinesis::store::{Store, StoreOptions};
 use ferrokinesis::types::{EpochSeconds, HashKeyRange, SequenceNumberRange, Shard, StreamBuilder, StreamStatus};
+use headcount_doors::{Limits, Listener, routed};
+use headcount_runtime::aws::StaticCredentials;
 use headcount_runtime::clock::Clock;
 use tokio::sync::watch;
 
 use crate::clients::REGION;
 use crate::data_dir::{self, DirLock};
 use crate::error::LocalError;
-use crate::serving::{self, Serving};
+use crate::sdk_door::SdkDoor;
+use crate::serving;
 use gate::{Gate, Recorder};
 use headcount_core::origin::SequenceNumber;
 use journal::{Backlog, Journal, Processed};
 use marks::Marks;
+use meter::Meter;
 
 pub mod journal;
 
 pub(crate) mod accepted;
 mod gate;
 mod marks;
+pub(crate) mod meter;
 
 /// The longest request body, in bytes: `PutRecords` takes 10 MiB of records, which base64 makes a third longer.
 pub const MAX_BODY_BYTES: usize = 16 << 20;
@@ -68,6 +74,12 @@ pub struct StreamOptions {
     pub data_dir: Option<PathBuf>,
     /// Where it listens. Port 0 takes a free one.
     pub addr: SocketAddr,
+    /// What requests must be signed with; `None` takes any.
+    pub keys: Option<StaticCredentials>,
+    /// What clients may hold.
+    pub limits: Limits,
+    /// How long counting what waits may take before more is refused; nothing is where it is zero.
+    pub count_within: Duration,
     /// The clock that new shards are dated by.
     pub clock: Clock,
 }
@@ -76,7 +88,16 @@ impl StreamOptions {
     /// A stream in memory on a free port of the loopback interface.
     pub fn new(name: impl Into<String>, shards: u32) -> Self {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { name: name.into(), shards, data_dir: None, addr, clock: Clock::system() }
+        Self {
+            name: name.into(),
+            shards,
+            data_dir: None,
+            addr,
+            keys: None,
+            limits: Limits::default(),
+            count_within: Duration::ZERO,
+            clock: Clock::system(),
+        }
     }
 
     fn check(&self) -> Result<(), LocalError> {
@@ -106,7 +127,7 @@ impl StreamOptions {
 /// ```
 #[derive(Debug)]
 pub struct Stream {
-    serving: Serving,
+    listener: Listener,
     name: String,
     store: StoreHandle,
     doorbell: watch::Receiver<u64>,
@@ -132,7 +153,8 @@ impl Stream {
     /// directory cannot be used, its journal is damaged, or the clock lies too far behind an earlier run.
     pub async fn start(options: StreamOptions) -> Result<Self, LocalError> {
         options.check()?;
-        let StreamOptions { name, shards, data_dir, addr, clock } = options;
+        let StreamOptions { name, shards, data_dir, addr, keys, limits, count_within, clock } = options;
+        let now_ms = clock.now_ms();
         let listener = serving::bind("stream", addr, "--kinesis-port").await?;
         let lock = data_dir.as_deref().map(|dir| data_dir::lock(dir, "stream")).transpose()?;
         let (marks, second) = Marks::begin(data_dir.as_deref(), clock)?;
@@ -157,28 +179,39 @@ impl Stream {
             None => (None, Backlog::default()),
         };
         // The last layer is the first that a request meets.
-        let gate = Gate::new(marks, recorder, ring);
+        let meter = Arc::new(Meter::new(count_within, &backlog, now_ms));
+        let gate = Gate::new(SdkDoor::at(addr, keys), marks, (name.clone(), meter), recorder, ring);
         let router = router
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(middleware::from_fn_with_state(gate.clone(), gate::pass));
-        let serving = Serving::spawn("stream", listener, move |listener, stop| async move {
-            let stopped = async move {
-                // A sender that is gone means the same: the stream was dropped.
-                let _ = stop.await;
-            };
-            axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(|error| error.to_string())
-        })?;
-        Ok(Self { serving, name, store: StoreHandle(store), doorbell, gate, backlog, lock })
+        let listener =
+            Listener::serve(listener, limits, routed(router)).map_err(|source| serving::unusable("stream", source))?;
+        Ok(Self { listener, name, store: StoreHandle(store), doorbell, gate, backlog, lock })
     }
 
     /// Where SDK clients find it, as `http://127.0.0.1:4567`.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.serving.addr())
+        format!("http://{}", self.listener.addr())
     }
 
     /// The stream's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What was accepted, and what of it waits.
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        self.gate.meter()
+    }
+
+    /// Part of the user agent of clients whose events were admitted already, by [`Meter::load`].
+    pub(crate) fn admitted_agent(&self) -> &str {
+        self.gate.admitted_agent()
+    }
+
+    /// The last put that could not be made durable, milliseconds since the epoch, and why.
+    pub(crate) fn failed(&self) -> Option<(i64, String)> {
+        self.gate.failed()
     }
 
     /// Changes whenever records were put: for a mapping in the same process, which then need not look all the time
@@ -245,7 +278,7 @@ impl Stream {
 
     /// Finishes the requests under way and ends. The records are gone afterwards, but for those in the journal.
     pub async fn stop(self) {
-        self.serving.stop().await;
+        self.listener.stop().await;
         // A connection that was cut off may hold the gate a little longer; its journal then ends with it.
         if let Some(gate) = Arc::into_inner(self.gate) {
             gate.end().await;

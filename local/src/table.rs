@@ -1,24 +1,29 @@
 //! The table service: an embedded DynamoDB behind its own wire protocol, on a file of its own or of the process.
 
 mod sound;
+mod sum;
+mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use dynoxide::Database;
+use headcount_doors::{Limits, Listener};
+use headcount_runtime::aws::StaticCredentials;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::data_dir::{self, DirLock};
 use crate::error::LocalError;
-use crate::serving::{self, Serving};
+use crate::sdk_door::SdkDoor;
+use crate::serving;
+use wire::Wire;
 
 /// How often expired items are swept, unless said otherwise. The service itself takes hours or days.
 pub const TTL_INTERVAL: Duration = Duration::from_mins(1);
-
-/// Threads of the service. One at a time works on the table, and the others read what was asked and write what is answered.
-const THREADS: usize = 4;
 
 /// The table's file in its data directory.
 pub const FILE_NAME: &str = "table.sqlite";
@@ -30,6 +35,10 @@ pub struct TableOptions {
     pub data_dir: Option<PathBuf>,
     /// Where it listens. Port 0 takes a free one.
     pub addr: SocketAddr,
+    /// What requests must be signed with; `None` takes any.
+    pub keys: Option<StaticCredentials>,
+    /// What clients may hold.
+    pub limits: Limits,
     /// How often expired items are deleted.
     pub ttl_interval: Duration,
 }
@@ -37,7 +46,13 @@ pub struct TableOptions {
 impl Default for TableOptions {
     /// Gone with the process, on a free port of the loopback interface.
     fn default() -> Self {
-        Self { data_dir: None, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ttl_interval: TTL_INTERVAL }
+        Self {
+            data_dir: None,
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            keys: None,
+            limits: Limits::default(),
+            ttl_interval: TTL_INTERVAL,
+        }
     }
 }
 
@@ -54,10 +69,12 @@ impl Default for TableOptions {
 /// ```
 #[derive(Debug)]
 pub struct Table {
-    serving: Serving,
+    listener: Listener,
+    wire: Arc<Wire>,
     stop_sweeping: watch::Sender<bool>,
     sweeping: JoinHandle<()>,
     lock: Option<DirLock>,
+    data_dir: Option<PathBuf>,
 }
 
 impl Table {
@@ -71,25 +88,27 @@ impl Table {
             return Err(LocalError::Option { field: "ttl_interval", rule });
         }
         let listener = serving::bind("table", options.addr, "--dynamodb-port").await?;
-        let dir = options.data_dir;
+        let (dir, data_dir) = (options.data_dir.clone(), options.data_dir);
         let (database, lock) = match tokio::task::spawn_blocking(move || open(dir.as_deref())).await {
             Ok(opened) => opened?,
             Err(_) => return Err(LocalError::Stopped { what: "table" }),
         };
         let (stop_sweeping, stopped) = watch::channel(false);
         let sweeping = tokio::spawn(sweep(database.clone(), options.ttl_interval, stopped));
-        let serving = Serving::spawn_apart("table", listener, THREADS, move |listener, stop| {
-            dynoxide::server::serve_with_shutdown(listener, database, async move {
-                // A sender that is gone means the same: the table was dropped.
-                let _ = stop.await;
-            })
-        })?;
-        Ok(Self { serving, stop_sweeping, sweeping, lock })
+        let door = SdkDoor::at(options.addr, options.keys);
+        let wire = Arc::new(Wire::new(database, door));
+        let answering = Arc::clone(&wire);
+        let listener = Listener::serve(listener, options.limits, move |request, _| {
+            let wire = Arc::clone(&answering);
+            async move { wire.answer(request.map(Body::new)).await }
+        })
+        .map_err(|source| serving::unusable("table", source))?;
+        Ok(Self { listener, wire, stop_sweeping, sweeping, lock, data_dir })
     }
 
     /// Where SDK clients find it, as `http://127.0.0.1:8000`.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.serving.addr())
+        format!("http://{}", self.listener.addr())
     }
 
     /// Finishes the requests under way and ends; the data directory is free afterwards.
@@ -98,8 +117,20 @@ impl Table {
         if let Err(error) = self.sweeping.await {
             tracing::warn!(%error, "the sweep of expired items failed");
         }
-        self.serving.stop().await;
-        drop(self.lock);
+        self.listener.stop().await;
+        self.wire.end().await;
+        let (wire, lock) = (self.wire, self.lock);
+        let closed = tokio::task::spawn_blocking(move || {
+            // The database is closed before another process may open it.
+            drop(wire);
+            if let Some(dir) = self.data_dir {
+                sum::write(&dir.join(FILE_NAME));
+            }
+            drop(lock);
+        });
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "closing the table failed");
+        }
     }
 }
 
@@ -113,7 +144,8 @@ fn open(dir: Option<&Path>) -> Result<(Database, Option<DirLock>), LocalError> {
         advice: "move it away to start with an empty table, or choose another data directory",
     };
     let name = path.to_str().ok_or_else(|| damaged("its path is no UTF-8".into()))?;
-    sound::set_aside_if_damaged(&path)?;
+    let changed = sum::check(&path);
+    sound::set_aside_if_damaged(&path, changed)?;
     let database = Database::new(name).map_err(|error| damaged(error.to_string()))?;
     sync_at_checkpoints(&database).map_err(|error| damaged(error.to_string()))?;
     Ok((database, Some(lock)))

@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use headcount_doors::{Door, Policy};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -112,6 +114,7 @@ impl Api {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .layer(DefaultBodyLimit::max(MAX_READ_BYTES))
+            .layer(from_fn(move |request, next| only_programs(addr, request, next)))
             .with_state(shared);
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -135,6 +138,14 @@ impl Api {
     pub(super) fn hand_over(&self, invocation: Invocation) {
         // The receiver lives as long as the server, which lives as long as this.
         let _ = self.invocations.send(invocation);
+    }
+}
+
+/// Keeps web pages out: the function's process alone has business here.
+async fn only_programs(addr: SocketAddr, request: Request, next: Next) -> Response {
+    match Policy::at(Door::Sdk, addr).check(request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => (StatusCode::FORBIDDEN, refused.to_string()).into_response(),
     }
 }
 

@@ -69,6 +69,10 @@ impl Functions {
         };
         let mut variables = variables(options, log)?;
         variables.push(("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_endpoint.clone().unwrap_or_else(|| table.to_owned())));
+        if let Some(keys) = &options.aws_keys {
+            variables.push(("AWS_ACCESS_KEY_ID", keys.access_key_id.clone()));
+            variables.push(("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.clone()));
+        }
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
         let environment: Vec<_> = variables.chain(environment.iter().cloned()).collect();
         let fleet = |name: &str, program: &PathBuf, most| {

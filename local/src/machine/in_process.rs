@@ -1,6 +1,6 @@
 //! The consumer as code of this process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
@@ -23,6 +23,8 @@ pub struct InProcess {
     deps: Deps<DynamoStore>,
     /// Sources that were appended to since they were last settled.
     unsettled: Mutex<BTreeSet<Source>>,
+    /// The newest entry of each source that was appended to.
+    appended: Mutex<BTreeMap<Source, u64>>,
     /// Held for reading by batches, and for writing by [`Self::settle`]: two followers of one source would only make each
     /// other begin again.
     working: RwLock<()>,
@@ -31,7 +33,7 @@ pub struct InProcess {
 impl InProcess {
     /// With these.
     pub fn new(deps: Deps<DynamoStore>) -> Self {
-        Self { deps, unsettled: Mutex::default(), working: RwLock::default() }
+        Self { deps, unsettled: Mutex::default(), appended: Mutex::default(), working: RwLock::default() }
     }
 
     /// The newest entry of a source's log, as far as this consumer knows.
@@ -46,10 +48,25 @@ impl InProcess {
     ) -> Result<KinesisEventResponse, HandleError> {
         let _working = self.working.read().await;
         let batch = Batch::parse(event, self.deps.settings.stream_generation.as_deref())?;
-        self.unsettled().extend(batch.as_ref().map(|batch| batch.source.clone()));
+        let source = batch.as_ref().map(|batch| batch.source.clone());
+        self.unsettled().extend(source.clone());
         // Without its type, which is too deep for the compiler to look through again.
         let handled: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(respond(&self.deps, batch, deadline));
-        handled.await
+        let answer = handled.await;
+        if let Some((source, tail)) = source.and_then(|source| Some((source.clone(), self.tail(&source)?))) {
+            self.appended.lock().unwrap_or_else(PoisonError::into_inner).insert(source, tail);
+        }
+        answer
+    }
+
+    /// Whether the last request to the table failed.
+    pub(super) fn table_is_failing(&self) -> bool {
+        self.deps.table.is_failing()
+    }
+
+    /// The newest entry of each source that was appended to since the start.
+    pub(super) fn appended(&self) -> BTreeMap<Source, u64> {
+        self.appended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Writes what was folded in memory and waits for more, unless a batch is under way: after the last batch of a burst

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use headcount_core::validate::Rules;
+use headcount_doors::Limits;
 use headcount_follow::ItemOptions;
+use headcount_runtime::aws::StaticCredentials;
 
 use super::functions::Functions;
 use crate::mapping::options::{FUNCTION_TIMEOUT, MAX_BATCH_SIZE};
@@ -25,6 +27,12 @@ pub struct MachineOptions {
     pub kinesis_addr: SocketAddr,
     /// Where the table listens. Port 0 takes a free one.
     pub dynamodb_addr: SocketAddr,
+    /// What requests to both must be signed with; `None` takes any signature, on the loopback interface.
+    pub aws_keys: Option<StaticCredentials>,
+    /// What clients may hold of each of the two listeners.
+    pub limits: Limits,
+    /// How long counting what waits may take before more is refused; nothing is where it is zero.
+    pub count_within: Duration,
     /// The stream's name.
     pub stream: String,
     /// How many shards the stream starts with.
@@ -64,6 +72,9 @@ impl Default for MachineOptions {
             failures: None,
             kinesis_addr: any_port,
             dynamodb_addr: any_port,
+            aws_keys: None,
+            limits: Limits::default(),
+            count_within: Duration::ZERO,
             stream: "headcount-events".to_owned(),
             shards: 2,
             table: "headcount".to_owned(),

@@ -223,7 +223,7 @@ async fn bad_options_and_taken_places_are_named() {
 
     let dir = tempfile::tempdir().unwrap();
     let stream = Stream::start(kept_in(dir.path(), 1)).await.unwrap();
-    let addr = stream.serving.addr();
+    let addr = stream.listener.addr();
     check(StreamOptions { addr, ..StreamOptions::new("events", 1) }, ["in use", "--kinesis-port"]).await;
     check(kept_in(dir.path(), 1), ["another process", "stream.lock"]).await;
     stream.stop().await;
@@ -236,7 +236,8 @@ async fn what_cannot_be_written_down_is_refused_and_nobody_reads_it() {
     let stream = Stream::start(kept_in(dir.path(), 1)).await.unwrap();
     // No retries, so that one put is one put.
     let retries = aws_sdk_kinesis::config::retry::RetryConfig::disabled();
-    let config = aws_sdk_kinesis::config::Builder::from(&clients::config(&stream.endpoint())).retry_config(retries);
+    let config =
+        aws_sdk_kinesis::config::Builder::from(&clients::config(&stream.endpoint(), None)).retry_config(retries);
     let client = Client::from_conf(config.build());
     let journal = dir.path().join(journal::FOLDER);
     let moved = dir.path().join("moved");

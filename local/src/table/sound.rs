@@ -2,7 +2,8 @@
 //!
 //! `SQLite` notices a damaged write-ahead log and silently ends at the last commit before the damage, although later pages may be
 //! in the main file already. So the frames are read here first, while nobody has opened the file. The main file has no checksums:
-//! its structure is checked, and that every item is a JSON text.
+//! after a clean stop it must be as it was then ([`super::sum`]); after a kill its structure is checked, and that every item is a
+//! JSON text.
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,13 +29,14 @@ const WAL_MAGIC: u32 = 0x377f_0682;
 /// Pages are at most this large.
 const MAX_PAGE_BYTES: u32 = 65_536;
 
-/// Moves a damaged file aside: where it is now.
-pub(super) fn set_aside_if_damaged(path: &Path) -> Result<Option<PathBuf>, LocalError> {
+/// Moves a damaged file aside: where it is now. `changed` says so where it is known already that it is damaged.
+pub(super) fn set_aside_if_damaged(path: &Path, changed: Option<String>) -> Result<Option<PathBuf>, LocalError> {
     let wal = with_suffix(path, "-wal");
     let found = match (exists(path)?, exists(&wal)?) {
         (false, false) => return Ok(None),
         // A crash while a damaged file was moved aside.
         (false, true) => Some("its main file is missing".to_owned()),
+        (true, _) if changed.is_some() => changed,
         (true, true) => damage_of_wal(&wal).map_err(|source| failed(&wal, "read", source))?.or(damage_of_file(path)),
         (true, false) => damage_of_file(path),
     };

@@ -85,7 +85,7 @@ async fn two_never_share_a_directory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_places_are_named() {
     let taken = Table::start(TableOptions::default()).await.unwrap();
-    let addr = taken.serving.addr();
+    let addr = taken.listener.addr();
     let refused = Table::start(TableOptions { addr, ..TableOptions::default() }).await.unwrap_err().to_string();
     let port = format!("port {} is in use", addr.port());
     assert!(refused.contains(&port) && refused.contains("--dynamodb-port"), "{refused}");
@@ -147,7 +147,7 @@ async fn a_damaged_file_is_moved_aside_and_a_sound_one_is_not() {
     assert!(copy("") > 0 && copy("-wal") > 100_000);
     table.stop().await;
 
-    let check = |dir: &Path| sound::set_aside_if_damaged(&dir.join(FILE_NAME)).unwrap();
+    let check = |dir: &Path| sound::set_aside_if_damaged(&dir.join(FILE_NAME), None).unwrap();
     let spoiled = |suffix: &str, at: fn(usize) -> usize| {
         let spoiled = tempfile::tempdir().unwrap();
         for name in ["", "-wal"].map(|suffix| format!("{FILE_NAME}{suffix}")) {

@@ -9,7 +9,7 @@ type Answered = oneshot::Receiver<Result<Bytes, InvokeError>>;
 async fn send(api: &Api, method: &str, path: &str, body: &[u8]) -> TcpStream {
     let mut socket = TcpStream::connect(api.addr()).await.unwrap();
     let head = format!(
-        "{method} /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        "{method} /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     socket.write_all(head.as_bytes()).await.unwrap();
