@@ -5,14 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use headcount_doors::{Body, Listener, Load};
 use headcount_producer::collector::config::{
-    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, LATENESS_DAYS, PLACEHOLDER_IDS, TRUSTED_PROXIES, WRITE_KEYS,
+    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, KEY_RATE, LATENESS_DAYS, PLACEHOLDER_IDS, TRUSTED_PROXIES, WRITE_KEYS,
 };
-use headcount_producer::collector::{Collector, Listener, RETRY_FOR, Settings};
+use headcount_producer::collector::{Collector, RETRY_FOR, Settings};
 use headcount_producer::{KinesisStream, Producer};
+use http_body_util::Full;
+use hyper::Request;
+use tokio::net::TcpListener;
 
 use crate::args::{PostingArgs, RuleArgs};
 use crate::failure::Failure;
+use crate::web::limits;
 
 /// Bytes of a file of write keys, at most.
 const MAX_KEY_FILE_BYTES: u64 = 64 << 10;
@@ -32,6 +37,7 @@ pub(crate) fn settings(
         WRITE_KEYS => keys.clone(),
         ALLOWED_ORIGINS => list(&posting.allowed_origins),
         TRUSTED_PROXIES => list(&posting.trusted_proxies),
+        KEY_RATE => Some(posting.key_rate.to_string()),
         EVENT_TYPES => rules.event_types.clone(),
         IP_POLICY => rules.ip_policy.map(|policy| policy.to_string()),
         PLACEHOLDER_IDS => rules.placeholder_ids.clone(),
@@ -59,16 +65,19 @@ fn read_keys(path: &Path) -> Result<String, Failure> {
 #[derive(Debug)]
 pub(crate) struct Collecting {
     listener: Listener,
+    collector: Arc<Collector<Producer>>,
     producer: Producer,
 }
 
 impl Collecting {
-    /// Listens on `addr`, and puts what comes onto the stream. `port_option` is what the command line calls the port.
+    /// Listens on `addr`, and puts what comes onto the stream. `port_option` is what the command line calls the port; `load` tells how
+    /// much waits to be counted, where that is known.
     pub(crate) async fn start(
         addr: SocketAddr,
         port_option: &str,
         settings: Settings,
         stream: KinesisStream,
+        load: Option<Box<dyn Fn() -> Load + Send + Sync>>,
     ) -> Result<Self, Failure> {
         if settings.keys.is_empty() && !addr.ip().is_loopback() {
             return Err(Failure::new(
@@ -77,16 +86,30 @@ impl Collecting {
             ));
         }
         let producer = Producer::builder().retry_for(RETRY_FOR).build_on(stream).map_err(Failure::said)?;
-        let collector = Arc::new(Collector::new(producer.clone(), settings));
-        let listener = Listener::start(addr, collector).await.map_err(|error| {
-            let what = if error.source.kind() == std::io::ErrorKind::AddrInUse {
+        let collector = Collector::new(producer.clone(), settings).at(addr);
+        let collector = Arc::new(match load {
+            Some(load) => collector.admitting(load),
+            None => collector,
+        });
+        let failed = |error: std::io::Error| {
+            let what = if error.kind() == std::io::ErrorKind::AddrInUse {
                 format!("port {} is in use", addr.port())
             } else {
-                error.to_string()
+                format!("{addr} cannot be listened on: {error}")
             };
             Failure::new(what, format!("stop what uses it, or choose another with {port_option}"))
-        })?;
-        Ok(Self { listener, producer })
+        };
+        let answering = Arc::clone(&collector);
+        let answer = move |request: Request<Body>, peer: SocketAddr| {
+            let collector = Arc::clone(&answering);
+            async move {
+                let (head, body) = request.into_parts();
+                collector.answer(&head, body, peer.ip()).await.map(Full::new)
+            }
+        };
+        let listener = TcpListener::bind(addr).await.map_err(failed)?;
+        let listener = Listener::serve(listener, limits(), answer).map_err(failed)?;
+        Ok(Self { listener, collector, producer })
     }
 
     /// Where it answers.
@@ -96,6 +119,7 @@ impl Collecting {
 
     /// Answers what has come, and ends.
     pub(crate) async fn stop(self) {
+        self.collector.close();
         self.listener.stop().await;
         // Every event has its answer: nothing is left to come back.
         let _ = self.producer.close(CLOSE_PATIENCE).await;
@@ -111,6 +135,7 @@ mod tests {
             write_keys: write_keys.map(Path::to_owned),
             allowed_origins: origins.iter().map(ToString::to_string).collect(),
             trusted_proxies: Vec::new(),
+            key_rate: 0,
         }
     }
 
@@ -145,7 +170,7 @@ mod tests {
         let stream = KinesisStream::new(&client, "events", "here");
         let settings = settings(&posting(None, &[]), &RULES, None).unwrap();
         let world = SocketAddr::from(([0, 0, 0, 0], 0));
-        let refused = Collecting::start(world, "--port", settings, stream).await.unwrap_err().to_string();
+        let refused = Collecting::start(world, "--port", settings, stream, None).await.unwrap_err().to_string();
         assert!(refused.contains("--write-keys"), "{refused}");
     }
 }

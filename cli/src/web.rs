@@ -6,9 +6,8 @@ use std::path::Path;
 
 use axum::Router;
 use headcount_dashboard::{Access, ReadToken};
+use headcount_doors::{Limits, Listener, raise_descriptor_limit, routed};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
 use crate::output;
@@ -18,39 +17,31 @@ pub(crate) const TOKEN_VARIABLE: &str = "HEADCOUNT_READ_TOKEN";
 
 /// A running server.
 #[derive(Debug)]
-pub(crate) struct Web {
-    addr: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<io::Result<()>>,
-}
+pub(crate) struct Web(Listener);
 
 impl Web {
     /// Serves on `addr`; port 0 takes a free one.
     pub(crate) async fn start(addr: SocketAddr, router: Router) -> Result<Self, Failure> {
         let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, &error))?;
-        let addr = listener.local_addr().map_err(|error| cannot_listen(addr, &error))?;
-        let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(async move {
-            let stopped = async {
-                // Where nobody can say stop any more, it is time to.
-                let _ = stopped.await;
-            };
-            axum::serve(listener, router).with_graceful_shutdown(stopped).await
-        });
-        Ok(Self { addr, stop, serving })
+        let answer = routed(router.into_service());
+        let listener = Listener::serve(listener, limits(), answer).map_err(|error| cannot_listen(addr, &error))?;
+        Ok(Self(listener))
     }
 
     /// Where it answers.
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("http://{}", self.0.addr())
     }
 
-    /// Takes no more requests and ends. Connections that are merely open do not keep it.
+    /// Takes no more requests and ends.
     pub(crate) async fn stop(self) {
-        let _ = self.stop.send(());
-        self.serving.abort();
-        let _ = self.serving.await;
+        self.0.stop().await;
     }
+}
+
+/// What clients may hold of each listener of this process.
+pub(crate) fn limits() -> Limits {
+    Limits::for_descriptors(raise_descriptor_limit())
 }
 
 /// Who may read from a server on this address: the token is in the file, or in [`TOKEN_VARIABLE`], and never on a command
@@ -93,7 +84,7 @@ mod tests {
     use super::*;
 
     async fn ask(web: &Web, path: &str) -> String {
-        let mut socket = tokio::net::TcpStream::connect(web.addr).await.unwrap();
+        let mut socket = tokio::net::TcpStream::connect(web.0.addr()).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -106,9 +97,9 @@ mod tests {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let router = Router::new().route("/x", get(|| std::future::ready("hello")));
         let web = Web::start(any, router).await.unwrap();
-        assert_eq!(web.endpoint(), format!("http://{}", web.addr));
+        assert_eq!(web.endpoint(), format!("http://{}", web.0.addr()));
         assert!(ask(&web, "/x").await.ends_with("hello"));
-        let addr = web.addr;
+        let addr = web.0.addr();
         let taken = Web::start(addr, Router::new()).await.unwrap_err().to_string();
         assert!(taken.contains("is in use") && taken.contains("--port"), "{taken}");
         web.stop().await;

@@ -10,8 +10,8 @@ mod answer;
 mod body;
 mod budget;
 mod events;
-mod listener;
 mod origins;
+mod rates;
 mod refusal;
 mod sender;
 mod snippet;
@@ -20,12 +20,15 @@ mod write_keys;
 
 pub mod config;
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use bytes::Bytes;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::validate::Rules;
+use headcount_doors::{Door, Load, Policy, Slots, Waiting};
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT,
     VARY,
@@ -33,12 +36,12 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
-use tokio::sync::Semaphore;
 
 use answer::Outcome;
 use body::Encoding;
 use budget::Budget;
 use events::{Judged, Sender};
+use rates::Rates;
 use refusal::Refusal;
 use snippet::Snippet;
 
@@ -48,7 +51,6 @@ pub use accept::{Accept, NotAccepted};
 pub use body::{BODY_TIMEOUT, MAX_BODY_BYTES, MAX_PLAIN_BYTES};
 pub use budget::MAX_BYTES_AT_WORK;
 pub use events::MAX_EVENTS;
-pub use listener::{ListenError, Listener, MAX_CONNECTIONS};
 pub use origins::{OriginError, Origins};
 pub use sender::{TrustedProxies, TrustedProxyError};
 pub use stream::RETRY_FOR;
@@ -72,23 +74,44 @@ pub struct Settings {
     pub origins: Origins,
     /// Proxies that are believed about who is behind them.
     pub proxies: TrustedProxies,
+    /// Events a second that each write key may post; `None` bounds nothing.
+    pub key_rate: Option<NonZeroU32>,
     /// What makes an event acceptable, and what becomes of addresses before they reach the stream.
     pub rules: Rules,
 }
 
+/// Who shares what with others: a write key, by its place in the list, or an address where there are no keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Client {
+    Key(usize),
+    Peer(IpAddr),
+}
+
+/// Tells how much waits to be counted, and how much may.
+type AskLoad = Box<dyn Fn() -> Load + Send + Sync>;
+
 /// The collector, over what puts events onto the stream.
-#[derive(Debug)]
 pub struct Collector<A> {
     settings: Settings,
+    policy: Policy,
     /// The rules without their policy for addresses, which is applied to what the stream gets.
     rules: Rules,
     ip_policy: IpPolicy,
     snippet: Snippet,
     accept: A,
     budget: Budget,
-    requests: Semaphore,
+    rates: Rates,
+    requests: Slots<Client>,
+    load: Option<AskLoad>,
+    waiting: Waiting<Client>,
     closing: AtomicBool,
     failed_ms: AtomicI64,
+}
+
+impl<A> fmt::Debug for Collector<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl<A: Accept> Collector<A> {
@@ -98,13 +121,32 @@ impl<A: Accept> Collector<A> {
             rules: settings.rules.clone().with_ip_policy(IpPolicy::Keep),
             ip_policy: settings.rules.ip_policy(),
             snippet: Snippet::new(&settings.rules),
+            rates: Rates::new(settings.key_rate),
             settings,
+            policy: Policy::behind(Door::Collector),
             accept,
             budget: Budget::new(MAX_BYTES_AT_WORK),
-            requests: Semaphore::new(MAX_REQUESTS),
+            requests: Slots::new(MAX_REQUESTS),
+            load: None,
+            waiting: Waiting::default(),
             closing: AtomicBool::new(false),
             failed_ms: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// The collector behind a listener at this address. Without write keys, only this machine may post there.
+    #[must_use]
+    pub fn at(mut self, addr: SocketAddr) -> Self {
+        let policy = Policy::at(Door::Collector, addr);
+        self.policy = if self.settings.keys.is_empty() { policy } else { policy.of_any_host() };
+        self
+    }
+
+    /// Accepts only what is counted in time: `load` tells how much waits, and how much may. Each client gets its share.
+    #[must_use]
+    pub fn admitting(mut self, load: Box<dyn Fn() -> Load + Send + Sync>) -> Self {
+        self.load = Some(load);
+        self
     }
 
     /// What puts events onto the stream.
@@ -119,6 +161,10 @@ impl<A: Accept> Collector<A> {
 
     /// Answers one request that came from `peer`.
     pub async fn answer<B: Body>(&self, head: &Parts, body: B, peer: IpAddr) -> Response<Bytes> {
+        if let Err(refused) = self.policy.check(&head.method, &head.headers) {
+            body::discard(body).await;
+            return answer::refusal(&Refusal::Host(refused));
+        }
         match head.uri.path() {
             "/v1/events" => self.events(head, body, peer).await,
             "/headcount.js" => asked(head).map_or_else(|refused| answer::refusal(&refused), |()| self.script(head)),
@@ -141,8 +187,8 @@ impl<A: Accept> Collector<A> {
             from.grant_preflight(answer.headers_mut());
             return answer;
         }
-        let mut answer = match self.admit(head, from) {
-            Ok(encoding) => match self.take(head, encoding, body, peer).await {
+        let mut answer = match self.admit(head, from, peer) {
+            Ok((client, encoding)) => match self.take(head, (client, encoding), body, peer).await {
                 Ok(outcomes) => answer::outcomes(&outcomes),
                 Err(refused) => answer::refusal(&refused),
             },
@@ -156,32 +202,38 @@ impl<A: Accept> Collector<A> {
     }
 
     /// Whether the body is worth reading, and how.
-    fn admit(&self, head: &Parts, from: origins::From<'_>) -> Result<Encoding, Refusal> {
+    fn admit(&self, head: &Parts, from: origins::From<'_>, peer: IpAddr) -> Result<(Client, Encoding), Refusal> {
         if head.method != Method::POST {
             return Err(Refusal::Method("POST, OPTIONS"));
         }
         if from == origins::From::Forbidden {
             return Err(Refusal::Origin);
         }
-        if !self.settings.keys.allow(write_key(head).as_deref()) {
-            return Err(Refusal::WriteKey);
-        }
-        Encoding::of(&head.headers)
+        let client = if self.settings.keys.is_empty() {
+            Client::Peer(self.settings.proxies.address_behind(peer, &head.headers))
+        } else {
+            let key = self.settings.keys.find(write_key(head).as_deref()).ok_or(Refusal::WriteKey)?;
+            if let Some(wait) = self.rates.wait(key) {
+                return Err(Refusal::Rate { seconds: wait.as_secs() as u32 + 1 });
+            }
+            Client::Key(key)
+        };
+        Ok((client, Encoding::of(&head.headers)?))
     }
 
     /// Reads the body and takes its events.
     async fn take<B: Body>(
         &self,
         head: &Parts,
-        encoding: Encoding,
+        (client, encoding): (Client, Encoding),
         body: B,
         peer: IpAddr,
     ) -> Result<Vec<Outcome>, Refusal> {
-        let Ok(_permit) = self.requests.try_acquire() else {
-            body::discard(body).await;
-            return Err(Refusal::Busy);
-        };
         let (body, mut charge) = body::read(body, &self.budget).await?;
+        // Only now: a slow body holds its few bytes and nothing else.
+        let Some(_slot) = self.requests.take(client) else {
+            return Err(if self.requests.is_full() { Refusal::Busy } else { Refusal::Share });
+        };
         let plain = encoding.open(body)?;
         if encoding != Encoding::Plain && !charge.add(plain.len()) {
             return Err(Refusal::Busy);
@@ -195,6 +247,16 @@ impl<A: Accept> Collector<A> {
         let sender = Sender { address, user_agent: agent.as_deref(), now_ms: now_ms() };
         let judged = events::judge(&plain, &sender, &self.rules, self.ip_policy)?;
         drop(plain);
+        let valid = judged.iter().filter(|one| one.is_ok()).count();
+        if let Some(load) = &self.load
+            && valid > 0
+            && !self.waiting.take(client, valid as u64, load(), sender.now_ms)
+        {
+            return Err(Refusal::Backlog);
+        }
+        if let Client::Key(key) = client {
+            self.rates.spend(key, judged.len());
+        }
         Ok(self.put(judged).await)
     }
 
@@ -240,7 +302,7 @@ impl<A: Accept> Collector<A> {
     fn readiness(&self) -> Response<Bytes> {
         let said = if self.closing.load(Ordering::Relaxed) {
             "closing"
-        } else if self.requests.available_permits() == 0 {
+        } else if self.requests.is_full() {
             "busy"
         } else if now_ms().saturating_sub(self.failed_ms.load(Ordering::Relaxed)) < OUTAGE_MS {
             "the stream failed lately"

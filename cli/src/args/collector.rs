@@ -55,4 +55,7 @@ pub(crate) struct PostingArgs {
     /// A network of proxies that are believed about who is behind them [default: the variable `TRUSTED_PROXIES`]
     #[arg(long = "trusted-proxy", value_name = "NETWORK")]
     pub(crate) trusted_proxies: Vec<String>,
+    /// Events a second that each write key may post, with bursts of 10 s; 0 bounds nothing
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) key_rate: u32,
 }

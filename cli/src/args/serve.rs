@@ -29,6 +29,7 @@ Examples:
   headcount serve --zone Europe/Berlin --window 5 --ip-policy drop
   headcount serve --event-types signup,purchase --lateness-days 30     events of your own types, up to 30 days late
   headcount serve --allow-origin http://localhost:3000     pages of this origin may post to the collector
+  headcount serve --aws-bind 0.0.0.0 --aws-keys keys.txt     SDKs of other machines, with this key pair
   headcount serve --lambda              the functions as processes, as on AWS; RUST_LOG says what they log";
 
 /// `headcount serve`.
@@ -42,9 +43,16 @@ pub(crate) struct Serve {
     /// `failures` in the data directory; without one they are retried without end, for nothing could keep them]
     #[arg(long, value_name = "PLACE")]
     pub(crate) failures: Option<String>,
-    /// The address to listen on. The Kinesis and DynamoDB endpoints are unauthenticated; bind only to trusted networks
+    /// The address that the figures listen on; where other machines can connect, a read token is needed
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
+    /// The address that the Kinesis and DynamoDB endpoints listen on; any but this machine's own needs --aws-keys
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) aws_bind: IpAddr,
+    /// A file with an access key id and, on the next line, its secret: the Kinesis and DynamoDB endpoints then answer only what
+    /// is signed with them (Signature Version 4) [default: on this machine, any signature]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) aws_keys: Option<PathBuf>,
     /// The port of Kinesis; 0 for any free one
     #[arg(long, value_name = "PORT", default_value_t = KINESIS_PORT)]
     pub(crate) kinesis_port: u16,
@@ -63,6 +71,9 @@ pub(crate) struct Serve {
     /// The address that the collector listens on; any but this machine's own needs write keys
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) collector_bind: IpAddr,
+    /// Seconds within which accepted events must be countable: beyond, more are refused, each client by its share; 0 refuses none
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(crate) count_within: u64,
     /// The stream's shards
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=MAX_SHARDS))]
     pub(crate) shards: u32,

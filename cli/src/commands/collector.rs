@@ -22,7 +22,7 @@ pub(crate) async fn run(args: Collector, interrupt: &Interrupt) -> Result<Ending
     let Some(checked) = interrupt.or(stream.check()).await else { return Ok(Ending::Interrupted) };
     checked.map_err(|problem| Failure::new(problem.problem, problem.remedy))?;
     let needs_key = !settings.keys.is_empty();
-    let collecting = Collecting::start(SocketAddr::new(args.bind, args.port), "--port", settings, stream).await?;
+    let collecting = Collecting::start(SocketAddr::new(args.bind, args.port), "--port", settings, stream, None).await?;
     output::line(&welcome(&collecting.endpoint(), &args.stream.kinesis.stream, &place, needs_key))?;
     interrupt.asked().await;
     output::note("stopping: answering what has come");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use headcount_local::failures::Failures;
+use headcount_local::keep_files_private;
 use headcount_local::machine::{Consumer, InProcess};
 use headcount_local::mapping::options::{GIVE_UP_AGE, MAX_BATCH_SIZE};
 use headcount_local::mapping::{FailurePolicy, Mapping, MappingOptions, Progress};
@@ -46,6 +47,7 @@ pub(crate) async fn run(args: Consume, interrupt: &Interrupt) -> Result<Ending, 
 }
 
 async fn start(args: &Consume) -> Result<(Mapping, Arc<InProcess>), Failure> {
+    keep_files_private();
     let asked = Asked {
         table: &args.table,
         log: &args.log,

@@ -46,7 +46,11 @@ pub(crate) async fn run(args: Demo, interrupt: &Interrupt) -> Result<Ending, Fai
         None
     } else {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, WEB_PORT));
-        Some(serve::answer(&machine, addr, access(addr, None)?).await.map_err(|_| port_in_use(WEB_PORT))?)
+        Some(
+            serve::answer(&machine, addr, access(addr, None)?, Duration::ZERO)
+                .await
+                .map_err(|_| port_in_use(WEB_PORT))?,
+        )
     };
     let target = open_stream(&ConnectOptions::local(machine.kinesis_endpoint()), machine.stream_name()).await?;
     let mut sender = Sender::over(target, Packing::Off)?;

@@ -1,6 +1,7 @@
 //! `headcount serve`: the whole pipeline on this machine, for events of your own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use headcount_aggregator::follow::SourceFollowing;
@@ -9,10 +10,12 @@ use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
 use headcount_dashboard::{Access, Health, router};
 use headcount_local::error::LocalError;
-use headcount_local::machine::{Functions, Lag, Machine, MachineError, MachineOptions, TableLag};
+use headcount_local::keep_files_private;
+use headcount_local::machine::{Condition, Functions, Lag, Machine, MachineError, MachineOptions, TableLag};
 use headcount_local::mapping::Progress;
 use headcount_producer::KinesisStream;
 use headcount_query::Deps;
+use headcount_runtime::aws::StaticCredentials;
 use headcount_runtime::clock::Clock;
 use serde_json::{Value, json};
 
@@ -22,10 +25,34 @@ use crate::connect::LOG_FIELD;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::web::{Web, access};
+use crate::web::{Web, access, limits};
 
-/// How long a stopping pipeline may take for the records that it has accepted.
+/// How long a stopping pipeline may take for the records that it has accepted, where nothing else keeps them.
 const DRAIN_PATIENCE: Duration = Duration::from_mins(2);
+
+/// And where a data directory does: they are counted after the next start.
+const KEPT_DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Characters of a secret access key, at least: shorter ones can be guessed.
+const MIN_SECRET_BYTES: usize = 16;
+
+/// How long events may wait to be counted, where nothing else was asked for.
+pub(super) const COUNT_WITHIN: Duration = Duration::from_mins(1);
+
+/// The status while accepting or counting does not work.
+const FAILING: &str = "failing";
+
+/// The table may be silent for so long.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// For how long an error counts.
+const RECENTLY: Duration = Duration::from_mins(1);
+
+/// With fewer free bytes nothing can be written soon.
+const LEAST_DISK: u64 = 16 << 20;
+
+/// With fewer free bytes it is time to make room.
+const LITTLE_DISK: u64 = 512 << 20;
 
 /// Sources whose positions are told, at most.
 const MAX_SOURCES: usize = 100;
@@ -40,11 +67,18 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
     let lateness_ms = args.lateness_days * DAY_MS;
     let rules = Rules::new(args.event_types, Some(lateness_ms), MAX_EARLINESS_MS, args.ip_policy);
     let rules = own_rules.with_placeholder_ids(rules.map_err(Failure::said)?)?;
+    keep_files_private();
+    let count_within = Duration::from_secs(args.count_within);
+    let patience = if args.data_dir.is_some() { KEPT_DRAIN_PATIENCE } else { DRAIN_PATIENCE };
+    let aws_keys = args.aws_keys.as_deref().map(aws_keys).transpose()?;
     let machine = Machine::start(MachineOptions {
         data_dir: args.data_dir,
         failures: args.failures,
-        kinesis_addr: SocketAddr::new(args.bind, args.kinesis_port),
-        dynamodb_addr: SocketAddr::new(args.bind, args.dynamodb_port),
+        kinesis_addr: SocketAddr::new(args.aws_bind, args.kinesis_port),
+        dynamodb_addr: SocketAddr::new(args.aws_bind, args.dynamodb_port),
+        aws_keys,
+        limits: limits(),
+        count_within,
         stream: DEFAULT_STREAM.to_owned(),
         shards: args.shards,
         table: DEFAULT_TABLE.to_owned(),
@@ -60,16 +94,35 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
     })
     .await
     .map_err(cannot_start)?;
-    let web = answer(&machine, addr, access).await?;
-    let client = headcount_local::clients::kinesis(&machine.kinesis_endpoint());
-    let stream = KinesisStream::new(&client, machine.stream_name(), &machine.kinesis_endpoint());
+    let web = answer(&machine, addr, access, count_within).await?;
+    let stream = KinesisStream::new(&machine.admitted_kinesis(), machine.stream_name(), &machine.kinesis_endpoint());
     let collector_addr = SocketAddr::new(args.collector_bind, args.collector_port);
-    let collecting = Collecting::start(collector_addr, "--collector-port", collector, stream).await?;
+    let collecting =
+        Collecting::start(collector_addr, "--collector-port", collector, stream, Some(Box::new(machine.load())))
+            .await?;
     output::line(&endpoints(&machine, &web, Some(&collecting)))?;
     interrupt.asked().await;
     collecting.stop().await;
-    close(machine, web).await?;
+    close(machine, web, patience).await?;
     Ok(Ending::Fine)
+}
+
+/// The key pair in a file.
+fn aws_keys(file: &Path) -> Result<StaticCredentials, Failure> {
+    let unusable = |what: String| {
+        let remedy = "name a file with an access key id on its first line and the secret on its second, as made by `openssl rand \
+                      -hex 20`";
+        Failure::new(format!("--aws-keys {} {what}", file.display()), remedy)
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| unusable(format!("cannot be read ({error})")))?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    match words[..] {
+        [id, secret] if secret.len() >= MIN_SECRET_BYTES && text.is_ascii() && !id.contains(['/', ',', '=']) => {
+            let (access_key_id, secret_access_key) = (id.to_owned(), secret.to_owned());
+            Ok(StaticCredentials { access_key_id, secret_access_key, session_token: None })
+        }
+        _ => Err(unusable(format!("is not a key id and a secret of at least {MIN_SECRET_BYTES} characters"))),
+    }
 }
 
 /// How the functions run.
@@ -95,19 +148,26 @@ fn functions(programs: Option<Programs>) -> Result<Functions, Failure> {
 fn cannot_start(error: MachineError) -> Failure {
     match error {
         MachineError::Local(error @ LocalError::Bind { .. }) => {
-            Failure::new(error.to_string(), "choose an address of this machine (--bind), or another port")
+            Failure::new(error.to_string(), "choose an address of this machine (--aws-bind), or another port")
         }
         error => Failure::said(error),
     }
 }
 
 /// Begins to show figures, and to answer `/healthz`.
-pub(super) async fn answer(machine: &Machine, addr: SocketAddr, access: Access) -> Result<Web, Failure> {
+pub(super) async fn answer(
+    machine: &Machine,
+    addr: SocketAddr,
+    access: Access,
+    count_within: Duration,
+) -> Result<Web, Failure> {
     let (progress, lag, consumer) = (machine.progress(), machine.lag(), machine.consumer_fleet());
+    let condition = machine.condition();
     // Health is told to everybody who can connect; where the log lies only to this machine.
     let log = addr.ip().is_loopback().then(|| machine.log_folder().display().to_string());
     let health = Health::from_fn(move || {
-        let mut health = health(&progress.borrow(), &lag.borrow());
+        let now_ms = Clock::system().now_ms();
+        let mut health = health(&progress.borrow(), &lag.borrow(), &condition.borrow(), count_within, now_ms);
         if let Some(log) = &log {
             health[LOG_FIELD] = log.clone().into();
         }
@@ -121,26 +181,78 @@ pub(super) async fn answer(machine: &Machine, addr: SocketAddr, access: Access) 
 }
 
 /// Counts what was accepted and stops everything.
-pub(super) async fn close(machine: Machine, web: Web) -> Result<(), Failure> {
+async fn close(machine: Machine, web: Web, patience: Duration) -> Result<(), Failure> {
     output::note("stopping: counting what was accepted");
     web.stop().await;
-    machine.drain_and_stop(DRAIN_PATIENCE).await.map_err(Failure::said)
+    machine.drain_and_stop(patience).await.map_err(Failure::said)
 }
 
-/// How the consumer is: failing while a shard, or the stream itself, does not go on. And how far the table is behind the log.
-fn health(progress: &Progress, lag: &TableLag) -> Value {
-    let behind = progress.shards.values().map(|shard| shard.millis_behind).max().unwrap_or(0);
-    let of_shards = progress.shards.values().filter_map(|shard| shard.problem.as_deref());
-    let problem = progress.problem.as_deref().or_else(|| of_shards.into_iter().next());
+/// How it is, in one word, and what is wrong. Only what does not work now is failing; docs/operating.md has the rules.
+fn status(
+    progress: &Progress,
+    condition: &Condition,
+    count_within: Duration,
+    now_ms: i64,
+) -> (&'static str, Option<String>) {
+    let since = |at_ms: i64| Duration::from_millis(now_ms.saturating_sub(at_ms).max(0).unsigned_abs());
+    let of_shards = progress.shards.values().find_map(|shard| shard.problem.clone());
+    let failing = [
+        progress.problem.clone().or(of_shards),
+        condition
+            .silent_since_ms
+            .filter(|at_ms| since(*at_ms) >= SILENCE)
+            .map(|at_ms| format!("the table has not worked for {} s", since(at_ms).as_secs())),
+        condition.disk_free.filter(|free| *free < LEAST_DISK).map(|free| {
+            format!("the disk is full ({free} bytes are free): free some space, or move the data directory")
+        }),
+        condition
+            .put_failed_ms
+            .filter(|at_ms| since(*at_ms) < RECENTLY)
+            .map(|_| "events could not be written to the data directory and were not accepted".to_owned()),
+    ];
+    if let Some(problem) = failing.into_iter().flatten().next() {
+        return (FAILING, Some(problem));
+    }
+    let patience = if count_within.is_zero() { COUNT_WITHIN } else { count_within };
+    let degraded = [
+        condition.oldest_ms.filter(|at_ms| since(*at_ms) > patience).map(|at_ms| {
+            format!(
+                "the oldest of {} events has waited {} s to be counted",
+                condition.uncounted,
+                since(at_ms).as_secs()
+            )
+        }),
+        condition
+            .disk_free
+            .filter(|free| *free < LITTLE_DISK)
+            .map(|free| format!("only {free} bytes are free on the disk")),
+        condition.last_error.as_ref().filter(|(at_ms, _)| since(*at_ms) < RECENTLY).map(|(_, error)| error.clone()),
+    ];
+    match degraded.into_iter().flatten().next() {
+        Some(problem) => (Health::DEGRADED, Some(problem)),
+        None => (Health::OK, None),
+    }
+}
+
+/// How it is, in words and numbers.
+fn health(progress: &Progress, lag: &TableLag, condition: &Condition, count_within: Duration, now_ms: i64) -> Value {
+    let (status, problem) = status(progress, condition, count_within, now_ms);
+    let error = condition.last_error.as_ref();
+    let error = error.map(|(at_ms, message)| json!({"secondsAgo": (now_ms - at_ms) / 1_000, "message": message}));
     json!({
-        "status": if problem.is_none() { Health::OK } else { "failing" },
+        "status": status,
         "problem": problem,
+        "accepted": condition.accepted,
+        "counted": condition.accepted.saturating_sub(condition.uncounted),
+        "backlog": condition.uncounted,
+        "millisBehind": condition.oldest_ms.map_or(0, |at_ms| (now_ms - at_ms).max(0)),
+        "mostWaiting": condition.most_waiting,
+        "diskFreeBytes": condition.disk_free,
+        "lastError": error,
         "records": progress.records,
         "batches": progress.batches,
         "failures": progress.failures,
         "kept": progress.kept,
-        "backlog": progress.backlog,
-        "millisBehind": behind,
         "followers": {"figures": follower(&lag.figures), "items": follower(&lag.items)},
         "sources": lag.following.sources.iter().take(MAX_SOURCES).map(source).collect::<Vec<_>>(),
     })
@@ -206,17 +318,53 @@ mod tests {
 
     use super::*;
 
+    const NOW_MS: i64 = 1_800_000_000_000;
+
+    fn told(progress: &Progress, condition: &Condition) -> Value {
+        health(progress, &TableLag::default(), condition, COUNT_WITHIN, NOW_MS)
+    }
+
+    #[test]
+    fn health_is_what_was_accepted_and_not_counted() {
+        let oldest_ms = Some(NOW_MS - 22_000);
+        let condition = Condition { accepted: 60_000, uncounted: 59_000, oldest_ms, ..Condition::default() };
+        let told = told(&Progress::default(), &condition);
+        assert_eq!(
+            (&told["accepted"], &told["counted"], &told["backlog"]),
+            (&60_000.into(), &1_000.into(), &59_000.into())
+        );
+        assert_eq!((&told["millisBehind"], &told["status"]), (&22_000.into(), &"ok".into()));
+    }
+
+    #[test]
+    fn each_rule_has_its_status() {
+        let ago = |seconds: i64| Some(NOW_MS - seconds * 1_000);
+        let none = Condition::default;
+        let note = |seconds: i64| ago(seconds).map(|at_ms| (at_ms, "it broke".to_owned()));
+        for (condition, status, problem) in [
+            (none(), "ok", ""),
+            (Condition { silent_since_ms: ago(1), last_error: note(0), ..none() }, "degraded", "it broke"),
+            (Condition { silent_since_ms: ago(5), ..none() }, "failing", "has not worked for 5 s"),
+            (Condition { disk_free: Some(LEAST_DISK - 1), ..none() }, "failing", "disk is full"),
+            (Condition { disk_free: Some(LITTLE_DISK - 1), ..none() }, "degraded", "are free"),
+            (Condition { put_failed_ms: ago(59), ..none() }, "failing", "not accepted"),
+            (Condition { put_failed_ms: ago(61), last_error: note(61), ..none() }, "ok", ""),
+            (Condition { uncounted: 7, oldest_ms: ago(61), ..none() }, "degraded", "oldest of 7 events"),
+            (Condition { last_error: note(59), ..none() }, "degraded", "it broke"),
+        ] {
+            let told = told(&Progress::default(), &condition);
+            assert_eq!(told["status"], status, "{condition:?}");
+            assert!(told["problem"].as_str().unwrap_or_default().contains(problem), "{told}");
+        }
+    }
+
     #[test]
     fn a_shard_that_does_not_go_on_is_told() {
         let (mut progress, mut shard) = (Progress::default(), ShardProgress::default());
-        (progress.records, shard.millis_behind) = (7, 40);
         progress.shards.insert("a".into(), shard.clone());
-        let lag = TableLag::default();
-        let fine = health(&progress, &lag);
-        assert_eq!((&fine["status"], &fine["records"], &fine["millisBehind"]), (&json!("ok"), &json!(7), &json!(40)));
         shard.problem = Some("the table is away".into());
         progress.shards.insert("b".into(), shard);
-        let failing = health(&progress, &lag);
+        let failing = told(&progress, &Condition::default());
         assert_eq!((&failing["status"], &failing["problem"]), (&json!("failing"), &json!("the table is away")));
     }
 
@@ -224,7 +372,7 @@ mod tests {
     fn followers_that_are_behind_are_told() {
         let behind = Lag { entries: 3, events: Some(40), millis: 2_500, worst_source: Some("events/0".to_owned()) };
         let lag = TableLag { items: behind, ..TableLag::default() };
-        let health = health(&Progress::default(), &lag);
+        let health = health(&Progress::default(), &lag, &Condition::default(), COUNT_WITHIN, NOW_MS);
         let wanted = json!({"entriesBehind": 3, "eventsBehind": 40, "secondsBehind": 2, "worstSource": "events/0"});
         assert_eq!(health["followers"]["items"], wanted);
         assert_eq!((&health["followers"]["figures"]["entriesBehind"], &health["status"]), (&json!(0), &json!("ok")));
@@ -239,6 +387,6 @@ mod tests {
             source: io::Error::from(io::ErrorKind::AddrNotAvailable),
         };
         let failure = cannot_start(error.into()).to_string();
-        assert!(failure.contains("203.0.113.7:8000") && failure.contains("--bind"), "{failure}");
+        assert!(failure.contains("203.0.113.7:8000") && failure.contains("--aws-bind"), "{failure}");
     }
 }

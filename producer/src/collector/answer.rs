@@ -80,8 +80,14 @@ pub(super) fn refusal(refusal: &Refusal) -> Response<Bytes> {
         Refusal::WriteKey => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Refusal::Busy => {
+        Refusal::Busy | Refusal::Share => {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        Refusal::Backlog => {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_OUTAGE_SECONDS.into());
+        }
+        Refusal::Rate { seconds } => {
+            headers.insert(RETRY_AFTER, (*seconds).into());
         }
         Refusal::Encoding => {
             headers.insert(http::header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
@@ -90,6 +96,7 @@ pub(super) fn refusal(refusal: &Refusal) -> Response<Bytes> {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Refusal::Path
+        | Refusal::Host(_)
         | Refusal::Origin
         | Refusal::MediaType
         | Refusal::TooLarge

@@ -20,6 +20,8 @@ pub(super) enum Refusal {
     Method(&'static str),
     #[error("bring a write key: `Authorization: Bearer KEY`, or `?key=KEY` where a client cannot set headers")]
     WriteKey,
+    #[error("{0}")]
+    Host(headcount_doors::Refusal),
     #[error("pages of this origin may not post: name it among the collector's allowed origins")]
     Origin,
     #[error("the body is a form: send events as JSON")]
@@ -42,6 +44,12 @@ pub(super) enum Refusal {
     BrokenOff,
     #[error("the collector has as much to do as it can: send the request again")]
     Busy,
+    #[error("this write key has as many requests under way as its share: send the request again")]
+    Share,
+    #[error("this write key posts more events than its rate allows: send the request again after {seconds} s")]
+    Rate { seconds: u32 },
+    #[error("more events of yours wait to be counted than are counted in time: send the request again later")]
+    Backlog,
 }
 
 impl Refusal {
@@ -50,11 +58,12 @@ impl Refusal {
             Self::Path => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::WriteKey => StatusCode::UNAUTHORIZED,
-            Self::Origin => StatusCode::FORBIDDEN,
+            Self::Host(_) | Self::Origin => StatusCode::FORBIDDEN,
             Self::MediaType | Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge | Self::TooManyEvents(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Empty | Self::Corrupt(_) | Self::BrokenOff => StatusCode::BAD_REQUEST,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Share | Self::Rate { .. } | Self::Backlog => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -65,6 +74,7 @@ impl Refusal {
             Self::Path => "not found",
             Self::Method(_) => "method not allowed",
             Self::WriteKey => "no valid write key",
+            Self::Host(_) => "host not allowed",
             Self::Origin => "origin not allowed",
             Self::MediaType => "unknown media type",
             Self::Encoding => "unknown content encoding",
@@ -72,6 +82,8 @@ impl Refusal {
             Self::TooManyEvents(_) => "too many events",
             Self::Empty | Self::Corrupt(_) | Self::BrokenOff => "unreadable body",
             Self::TooSlow => "too slow",
+            Self::Share | Self::Rate { .. } => "too many requests",
+            Self::Backlog => "too many events wait",
             Self::Busy => "busy",
         }
     }

@@ -34,6 +34,7 @@ fn collector(keys: &str) -> Collector<Scripted> {
         keys: WriteKeys::parse(keys).unwrap(),
         origins: Origins::parse(["https://app.test"]).unwrap(),
         proxies: TrustedProxies::default(),
+        key_rate: None,
         rules: Rules::default(),
     };
     Collector::new(Scripted::default(), settings)
@@ -204,5 +205,58 @@ async fn it_says_when_it_is_closing() {
 fn what_is_escaped_in_an_address_is_read() {
     for (text, read) in [("a%5Fb", "a_b"), ("%", "%"), ("%5", "%5"), ("%zz%41", "%zzA"), ("a+b", "a+b")] {
         assert_eq!(unescaped(text), read);
+    }
+}
+
+/// A second key beside [`KEY`].
+const OTHER: &str = "wk_fedcba9876543210";
+
+#[tokio::test]
+async fn a_key_that_floods_waits_and_others_do_not() {
+    let mut settings = collector(&format!("{KEY},{OTHER}")).settings;
+    settings.key_rate = NonZeroU32::new(10);
+    let collector = Collector::new(Scripted::default(), settings);
+    let batch = json!((0..50).map(|n| event(&format!("u-{n}"))).collect::<Vec<_>>()).to_string();
+    let from = |key: &str| Request::post("/v1/events").header(AUTHORIZATION, format!("Bearer {key}"));
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        answers.push(send(&collector, from(KEY), batch.clone()).await);
+        let other = send(&collector, from(OTHER), event("u").to_string()).await;
+        assert_eq!(other.status(), StatusCode::ACCEPTED);
+    }
+    let accepted = answers.iter().filter(|answer| answer.status() == StatusCode::ACCEPTED).count();
+    assert_eq!(accepted, 3, "its burst, and what goes one request beyond");
+    let refused = answers.last().unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    let wait: u32 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=6).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn requests_and_waiting_events_are_shared_between_keys() {
+    let load = Load { most: 100, waiting: 60, counted_to_ms: 0 };
+    let collector = collector(&format!("{KEY},{OTHER}")).admitting(Box::new(move || load));
+    let from = |key: &str| Request::post("/v1/events").header(AUTHORIZATION, format!("Bearer {key}"));
+    let batch = |events: usize| json!((0..events).map(|n| event(&format!("u-{n}"))).collect::<Vec<_>>()).to_string();
+    for (key, events, status) in [(KEY, 30, 202), (KEY, 30, 429), (OTHER, 30, 202), (KEY, 1, 202)] {
+        let answer = send(&collector, from(key), batch(events)).await;
+        assert_eq!(answer.status().as_u16(), status, "{key} {events} {answer:?}");
+    }
+    // Half of all requests at once are those of one key.
+    let held: Vec<_> = std::iter::from_fn(|| collector.requests.take(Client::Key(0))).collect();
+    assert_eq!(held.len(), MAX_REQUESTS / 2);
+    assert_eq!(send(&collector, from(KEY), batch(1)).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(send(&collector, from(OTHER), batch(1)).await.status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn without_keys_only_this_machine_may_post() {
+    let at = "127.0.0.1:8700".parse().unwrap();
+    for (keys, host, status) in
+        [("", "localhost:8700", 202), ("", "evil.example:8700", 403), (KEY, "evil.example", 202)]
+    {
+        let collector = collector(keys).at(at);
+        let answer = send(&collector, post().header("host", host), event("u").to_string()).await;
+        assert_eq!(answer.status().as_u16(), status, "{keys:?} {host}");
     }
 }

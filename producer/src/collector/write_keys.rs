@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use subtle::{Choice, ConstantTimeEq as _};
+use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
 /// Bytes of a write key, at least: short ones can be guessed.
 pub const MIN_KEY_BYTES: usize = 16;
@@ -53,11 +53,19 @@ impl WriteKeys {
         self.0.is_empty()
     }
 
-    /// Whether a request that brings this key may post. All keys are compared, each in a time that depends on lengths alone.
+    /// Whether a request that brings this key may post.
     pub fn allow(&self, given: Option<&str>) -> bool {
+        self.is_empty() || self.find(given).is_some()
+    }
+
+    /// Which key a request brings. All keys are compared, each in a time that depends on lengths alone.
+    pub(super) fn find(&self, given: Option<&str>) -> Option<usize> {
         let given = given.unwrap_or_default().as_bytes();
-        let any = self.0.iter().fold(Choice::from(0), |any, key| any | key.as_bytes().ct_eq(given));
-        self.is_empty() || any.into()
+        let (none, mut found) = (u64::MAX, u64::MAX);
+        for (index, key) in (0..).zip(&self.0) {
+            found.conditional_assign(&index, key.as_bytes().ct_eq(given));
+        }
+        (found != none).then_some(found as usize)
     }
 }
 
