@@ -55,6 +55,15 @@ impl Browser {
     ///
     /// It is not installed, and then the error says what to install, or does not start.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further arguments for Chromium.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_with(further: &[&str]) -> Result<Self> {
         let browser = BROWSERS.into_iter().find_map(installed);
         let (Some(browser), Some(program)) = (browser, installed(DRIVER)) else {
             bail!(
@@ -65,7 +74,7 @@ impl Browser {
         let profile = tempfile::tempdir().context("no folder for the browser's profile")?;
         let driver = Driver::start(&program)?;
         let kept = format!("--user-data-dir={}", profile.path().display());
-        let arguments: Vec<&str> = ARGUMENTS.into_iter().chain([&*kept]).collect();
+        let arguments: Vec<&str> = ARGUMENTS.into_iter().chain([&*kept]).chain(further.iter().copied()).collect();
         let wanted = json!({
             "goog:chromeOptions": {"args": arguments, "binary": browser},
             "goog:loggingPrefs": {"browser": "ALL"},
@@ -114,6 +123,16 @@ impl Browser {
             }
         }
         Ok(())
+    }
+
+    /// What a promise of JavaScript in the page that is open comes to.
+    ///
+    /// # Errors
+    ///
+    /// It is rejected.
+    pub async fn outcome(&self, promise: &str) -> Result<Value> {
+        let script = format!("const done = arguments[arguments.length - 1]; ({promise}).then(done)");
+        self.client.execute_async(&script, Vec::new()).await.with_context(|| format!("{promise} comes to nothing"))
     }
 
     /// What pages have written to the console since the last time, errors of theirs and of the browser included.

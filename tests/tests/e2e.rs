@@ -14,18 +14,24 @@ mod collector;
 mod command;
 #[path = "e2e/damage.rs"]
 mod damage;
+#[path = "e2e/damage_matrix.rs"]
+mod damage_matrix;
 #[path = "e2e/damaged_table.rs"]
 mod damaged_table;
 #[path = "e2e/dashboard.rs"]
 mod dashboard;
 #[path = "e2e/demo.rs"]
 mod demo;
+#[path = "e2e/doors.rs"]
+mod doors;
 #[path = "e2e/event_log.rs"]
 mod event_log;
 #[path = "e2e/foreign_client.rs"]
 mod foreign_client;
 #[path = "e2e/function_url.rs"]
 mod function_url;
+#[path = "e2e/health.rs"]
+mod health;
 #[path = "e2e/history.rs"]
 mod history;
 #[path = "e2e/http.rs"]

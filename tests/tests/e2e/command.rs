@@ -122,8 +122,25 @@ impl Serve {
 
     /// The same with further options.
     pub(crate) fn start_with(data_dir: Option<&Path>, options: &[&str]) -> Self {
-        let ports = ["serve", "--kinesis-port", "0", "--dynamodb-port", "0", "--port", "0", "--window", "0"];
-        let mut command = headcount(&ports);
+        Self::start_command(headcount(&[]), data_dir, options)
+    }
+
+    /// The same through a script of bash, which runs `"$@"` in the end.
+    pub(crate) fn start_through(script: &str, data_dir: Option<&Path>, options: &[&str]) -> Self {
+        let mut command = Command::new("bash");
+        let plain = headcount(&["-c", script, "bash"]);
+        command.args(plain.get_args()).arg(plain.get_program());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self::start_command(command, data_dir, options)
+    }
+
+    fn start_command(mut command: Command, data_dir: Option<&Path>, options: &[&str]) -> Self {
+        command.args(["serve", "--kinesis-port", "0", "--dynamodb-port", "0", "--port", "0", "--window", "0"]);
         command.args(["--collector-port", "0"]);
         command.args(options);
         if let Some(data_dir) = data_dir {
@@ -168,8 +185,13 @@ impl Serve {
     }
 
     /// Stops it as Ctrl-C would, and waits for its end.
-    pub(crate) fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(self) -> ExitStatus {
         signal(self.child.id(), "INT");
+        self.ended()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {

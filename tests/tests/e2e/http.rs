@@ -32,7 +32,7 @@ pub(crate) fn connect(endpoint: &str) -> TcpStream {
 /// The head of a `POST` of events that ends its connection.
 pub(crate) fn head(headers: &str, length: usize) -> String {
     format!(
-        "POST /v1/events HTTP/1.1\r\nHost: here\r\nUser-Agent: test/1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+        "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test/1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
     )
 }
 
