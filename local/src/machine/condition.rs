@@ -40,7 +40,7 @@ pub struct Condition {
     pub oldest_ms: Option<i64>,
     /// Events that may wait in the stream before more are refused; `None` without such a bound.
     pub most_waiting: Option<u64>,
-    /// Since when the table has not answered, or taken no writes, milliseconds since the epoch.
+    /// Since when the table has not answered, or has not taken what waits, milliseconds since the epoch.
     pub silent_since_ms: Option<i64>,
     /// Bytes that are free where the data is kept.
     pub disk_free: Option<u64>,
@@ -75,6 +75,8 @@ struct Seen {
     counted: BTreeMap<Source, u64>,
     /// Entries behind them.
     behind: BTreeMap<(Source, u64), Logged>,
+    /// Entries that were counted when the table stopped working.
+    counted_before: u64,
     condition: Condition,
 }
 
@@ -105,15 +107,9 @@ async fn look(at: &Looking, seen: &mut Seen) -> Option<Condition> {
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some("the table does not answer".to_owned()),
     };
-    match problem {
-        None => seen.condition.silent_since_ms = None,
-        Some(problem) => {
-            seen.condition.silent_since_ms.get_or_insert(now_ms);
-            seen.condition.note(now_ms, &problem);
-        }
-    }
     let tails = consumer.as_ref().map(|consumer| consumer.appended()).unwrap_or_default();
     seen.read_behind(log, &tails).await;
+    seen.judge_table(problem, now_ms);
 
     let stream = at.stream.upgrade()?;
     let (checkpoints, is_backlog_passed, problem) = {
@@ -145,6 +141,22 @@ async fn look(at: &Looking, seen: &mut Seen) -> Option<Condition> {
 }
 
 impl Seen {
+    /// A table that did not work is taken to work again once it has taken what waited, not when it answers between two stalls.
+    fn judge_table(&mut self, problem: Option<String>, now_ms: i64) {
+        let counted = self.counted.values().sum();
+        match problem {
+            Some(problem) => {
+                if self.condition.silent_since_ms.is_none() {
+                    self.condition.silent_since_ms = Some(now_ms);
+                    self.counted_before = counted;
+                }
+                self.condition.note(now_ms, &problem);
+            }
+            None if self.behind.is_empty() || counted > self.counted_before => self.condition.silent_since_ms = None,
+            None => {}
+        }
+    }
+
     /// Forgets what is counted, and reads of how many events the rest is.
     async fn read_behind(&mut self, log: &Log, tails: &BTreeMap<Source, u64>) {
         let counted = &self.counted;
@@ -182,4 +194,30 @@ fn disk_free(folder: &std::path::Path) -> Option<u64> {
 #[cfg(not(unix))]
 fn disk_free(_folder: &std::path::Path) -> Option<u64> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_works_again_when_it_has_taken_what_waited() {
+        let source = Source::shard("events", None, "shardId-000000000000").unwrap();
+        let logged = Logged { events: 5, arrived_ms: 1_000 };
+        let mut seen = Seen::default();
+        let judge = |seen: &mut Seen, problem: bool, now_ms| {
+            seen.judge_table(problem.then(|| "the table does not answer".to_owned()), now_ms);
+            seen.condition.silent_since_ms
+        };
+        assert_eq!(judge(&mut seen, false, 1_000), None);
+        assert_eq!(judge(&mut seen, true, 2_000), Some(2_000));
+        assert_eq!(judge(&mut seen, false, 3_000), None, "nothing waits");
+        seen.behind.insert((source.clone(), 7), logged);
+        assert_eq!(judge(&mut seen, true, 4_000), Some(4_000));
+        assert_eq!(judge(&mut seen, false, 5_000), Some(4_000), "it answers, and takes nothing");
+        assert_eq!(judge(&mut seen, true, 9_000), Some(4_000));
+        seen.counted.insert(source, 7);
+        assert_eq!(judge(&mut seen, false, 10_000), None);
+        assert_eq!(seen.condition.last_error.unwrap().0, 9_000);
+    }
 }
