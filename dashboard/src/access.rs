@@ -74,7 +74,7 @@ impl Access {
 
     /// Whether a request may be answered.
     fn check(&self, method: &Method, path: &str, headers: &HeaderMap, now_s: i64) -> Result<(), Problem> {
-        self.policy.check(method, headers).map_err(|refused| Problem::forbidden(&refused))?;
+        self.policy.check(method, headers).map_err(Problem::forbidden)?;
         let is_public = [HEALTH_PATH, STYLE_PATH].contains(&path)
             || (path == SIGN_IN_PATH && [Method::GET, Method::HEAD, Method::POST].contains(method));
         if is_public {
@@ -143,14 +143,14 @@ mod tests {
 
     #[test]
     fn pages_of_others_and_foreign_names_are_refused_everywhere() {
-        let foreign = (HOST, "evil.example:8600");
-        let page = (HeaderName::from_static("sec-fetch-site"), "cross-site");
+        let foreign = [(HOST, "evil.example:8600")];
+        let page = [(HeaderName::from_static("sec-fetch-site"), "cross-site")];
         for path in ["/api/metrics", "/healthz", "/sign-in"] {
             let local = at("127.0.0.1:8600", false);
             assert_eq!(status(&local, Method::GET, path, &[(HOST, "localhost:8600")]), 200, "{path}");
-            assert_eq!(status(&local, Method::GET, path, &[foreign.clone()]), 403, "{path}");
-            assert_eq!(status(&at("0.0.0.0:8600", true), Method::POST, path, &[page.clone()]), 403, "{path}");
-            assert_eq!(status(&Access::by_iam(), Method::GET, path, &[page.clone()]), 403, "{path}");
+            assert_eq!(status(&local, Method::GET, path, &foreign), 403, "{path}");
+            assert_eq!(status(&at("0.0.0.0:8600", true), Method::POST, path, &page), 403, "{path}");
+            assert_eq!(status(&Access::by_iam(), Method::GET, path, &page), 403, "{path}");
         }
     }
 

@@ -70,7 +70,7 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
-    pub(crate) fn forbidden(refused: &headcount_doors::Refusal) -> Self {
+    pub(crate) fn forbidden(refused: headcount_doors::Refusal) -> Self {
         Self::new(StatusCode::FORBIDDEN, refused.to_string())
     }
 

@@ -61,15 +61,16 @@ impl Wire {
         let (head, body) = request.into_parts();
         self.door.check(&head)?;
         if head.method != Method::POST {
-            return Err(refused(StatusCode::NOT_FOUND, "UnknownOperationException", "operations are posted"));
+            return refused(StatusCode::NOT_FOUND, "UnknownOperationException", "operations are posted");
         }
-        let body = to_bytes(body, MAX_BODY_BYTES)
-            .await
-            .map_err(|error| refused(StatusCode::BAD_REQUEST, "SerializationException", &error.to_string()))?;
+        let body = match to_bytes(body, MAX_BODY_BYTES).await {
+            Ok(body) => body,
+            Err(error) => return refused(StatusCode::BAD_REQUEST, "SerializationException", &error.to_string()),
+        };
         self.door.check_signature(&head, &body)?;
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let Some(operation) = text(TARGET).and_then(|target| target.strip_prefix(PREFIX)).map(str::to_owned) else {
-            return Err(refused(StatusCode::BAD_REQUEST, "UnknownOperationException", "no operation is named"));
+            return refused(StatusCode::BAD_REQUEST, "UnknownOperationException", "no operation is named");
         };
         let material = AuthMaterial {
             authorization: text(AUTHORIZATION.as_str()),
@@ -97,8 +98,8 @@ impl Wire {
     }
 }
 
-fn refused(status: StatusCode, kind: &str, message: &str) -> Box<Response> {
-    Box::new(refusal(status, kind, message))
+fn refused<T>(status: StatusCode, kind: &str, message: &str) -> Result<T, Box<Response>> {
+    Err(Box::new(refusal(status, kind, message)))
 }
 
 fn json(status: StatusCode, text: String) -> Response {

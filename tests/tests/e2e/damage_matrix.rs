@@ -59,7 +59,7 @@ fn copy(from: &Path, to: &Path) {
         if path.is_dir() {
             copy(&path, &target);
         } else {
-            drop(fs::copy(&path, target).unwrap());
+            fs::copy(&path, target).unwrap();
         }
     }
 }
@@ -91,9 +91,9 @@ fn world(folder: &Path, is_killed: bool) -> Value {
     }
     let before = figures(&serve);
     if is_killed {
-        serve.kill()
+        serve.kill();
     } else {
-        assert!(serve.stop().success())
+        assert!(serve.stop().success());
     }
     before
 }

@@ -153,7 +153,9 @@ fn open_to_others(path: &Path, found: &mut Vec<String>) {
         found.push(format!("{} {:o}", path.display(), metadata.permissions().mode()));
     }
     if metadata.is_dir() {
-        std::fs::read_dir(path).unwrap().for_each(|entry| open_to_others(&entry.unwrap().path(), found));
+        for entry in std::fs::read_dir(path).unwrap() {
+            open_to_others(&entry.unwrap().path(), found);
+        }
     }
 }
 
