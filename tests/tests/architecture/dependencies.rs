@@ -110,7 +110,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 7] = [
     ("cli", &["testkit"]),
 ];
 
-/// Crates that speak to AWS, by the beginning of their names, and the rooms that may use them.
+/// Crates that speak to AWS, by the beginning of their names, and the members of the workspace that may use them.
 const AWS: [(&str, &[&str]); 9] = [
     ("aws-sdk-dynamodb", &["store", "local", "tests"]),
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
@@ -217,7 +217,7 @@ fn arrows_against_the_rules_are_found_wherever_they_hide() {
 }
 
 #[test]
-fn the_table_of_rooms_has_no_circle() {
+fn the_table_of_members_has_no_circle() {
     for (place, member) in MEMBERS.iter().enumerate() {
         for used in member.may_use {
             assert!(MEMBERS[..place].iter().any(|earlier| earlier.folder == *used), "{} uses {used}", member.folder);
