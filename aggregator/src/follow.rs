@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use futures_util::{StreamExt as _, stream};
 use headcount_core::keys::Follower;
 use headcount_core::origin::Source;
-use headcount_follow::figures::Write;
+use headcount_follow::figures::{LATE_SNAPSHOT_INTERVAL, Write};
 use headcount_follow::{Backlog, FollowError, Followed};
 use headcount_log::{Head, LogError};
 use headcount_runtime::retry::{Retryable as _, retry};
@@ -35,6 +35,9 @@ pub const LIGHT_TIME: Duration = Duration::from_secs(55);
 
 pub use headcount_follow::items::TAKEN_OVER_AFTER_MS as BEHIND_AFTER_MS;
 
+/// How far behind figures may be of a source whose consumer is at work: it writes partials of past days this seldom.
+pub const HELD_BACK_MS: i64 = LATE_SNAPSHOT_INTERVAL.as_millis() as i64 + BEHIND_AFTER_MS;
+
 /// Damaged partials of one source that one run folds anew.
 const MAX_REFOLDS: usize = 64;
 
@@ -57,7 +60,7 @@ impl Care {
 }
 
 /// The light run: follows the sources whose oldest entry that is not followed is over two minutes old, the most behind
-/// first. A log that was never used has none.
+/// first. Figures of a source that still gets entries have [`HELD_BACK_MS`]. A log that was never used has none.
 ///
 /// # Errors
 ///

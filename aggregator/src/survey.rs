@@ -11,7 +11,7 @@ use headcount_store::rows::{Checkpoint, CheckpointRow};
 use headcount_store::traits::AggregatorStore;
 
 use crate::error::AggregateError;
-use crate::follow::{BEHIND_AFTER_MS, Care};
+use crate::follow::{BEHIND_AFTER_MS, Care, HELD_BACK_MS};
 use crate::run::Run;
 
 /// Entries that one listing names at most.
@@ -42,6 +42,8 @@ pub(crate) struct Seen {
     pub(crate) entries: u64,
     /// When the oldest of them was appended, milliseconds since the epoch.
     pub(crate) oldest_ms: Option<i64>,
+    /// Whether the follower of the source's own consumer still has time to write them.
+    is_held_back: bool,
     is_finished: bool,
 }
 
@@ -73,10 +75,10 @@ impl Survey {
 
     /// The sources that a follower must follow.
     pub(crate) fn due(&self, care: Care, now_ms: i64, follower: Follower) -> impl Iterator<Item = &Looked> {
-        self.sources.iter().filter(move |looked| match (care, looked.seen(follower).oldest_ms) {
-            (_, None) => false,
-            (Care::Full, Some(_)) => true,
-            (Care::Light, Some(oldest_ms)) => now_ms.saturating_sub(oldest_ms) > BEHIND_AFTER_MS,
+        self.sources.iter().filter(move |looked| match (care, looked.seen(follower)) {
+            (_, Seen { oldest_ms: None, .. }) => false,
+            (Care::Full, _) => true,
+            (Care::Light, seen) => is_older(seen.oldest_ms, now_ms, BEHIND_AFTER_MS) && !seen.is_held_back,
         })
     }
 
@@ -150,6 +152,7 @@ async fn look<S: AggregatorStore>(
     let mut after = figures.entry.min(items.entry);
     let mut newest = figures.entry.max(items.entry);
     let (mut oldest_of_figures, mut oldest_of_items): (Option<EntryRef>, Option<EntryRef>) = (None, None);
+    let mut newest_listed = None;
     loop {
         let page = run.deps.log.list_after(&source, after, LISTED_AT_ONCE, run.deadline).await?;
         for listed in &page {
@@ -161,7 +164,7 @@ async fn look<S: AggregatorStore>(
             }
         }
         match page.last() {
-            Some(last) => after = last.entry,
+            Some(last) => (after, newest_listed) = (last.entry, Some(*last)),
             None => break,
         }
         newest = newest.max(after);
@@ -170,12 +173,22 @@ async fn look<S: AggregatorStore>(
         }
     }
     figures.oldest_ms = appended(run, &source, oldest_of_figures).await?;
+    let is_behind = |after_ms| is_older(figures.oldest_ms, run.now_ms, after_ms);
+    if is_behind(BEHIND_AFTER_MS) && !is_behind(HELD_BACK_MS) {
+        let newest_ms = appended(run, &source, newest_listed).await?;
+        figures.is_held_back = !is_older(newest_ms, run.now_ms, BEHIND_AFTER_MS);
+    }
     items.oldest_ms = if oldest_of_items == oldest_of_figures {
         figures.oldest_ms
     } else {
         appended(run, &source, oldest_of_items).await?
     };
     Ok(Looked { source, newest, checkpoint, figures, items })
+}
+
+/// Whether it was longer ago.
+fn is_older(then_ms: Option<i64>, now_ms: i64, millis: i64) -> bool {
+    then_ms.is_some_and(|then_ms| now_ms.saturating_sub(then_ms) > millis)
 }
 
 /// When an entry was appended, by the writer's clock; by the storage's where the entry is damaged.

@@ -14,13 +14,13 @@ use crate::appended::Appended;
 use crate::entries::{Entries, Next};
 use crate::error::FollowError;
 use crate::first_seen::FirstSeen;
-use crate::folding::Folding;
+use crate::folding::{Due, Folding};
 use crate::setup::{Followed, Setup};
 
-pub use crate::folding::{SNAPSHOT_INTERVAL, fold_day};
+pub use crate::folding::{LATE_SNAPSHOT_INTERVAL, SNAPSHOT_INTERVAL, fold_day};
 
 /// Entries that are folded before the partials are written, where there are many to catch up with.
-const MAX_UNWRITTEN_ENTRIES: u64 = 64;
+pub const MAX_UNWRITTEN_ENTRIES: u64 = 64;
 
 /// Times that one run begins again because another follower of the same source was at work.
 const MAX_CONFLICTS: u32 = 3;
@@ -28,7 +28,7 @@ const MAX_CONFLICTS: u32 = 3;
 /// When what is folded is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Small partials at once, larger ones every [`SNAPSHOT_INTERVAL`].
+    /// Small partials at once, larger ones every [`SNAPSHOT_INTERVAL`], those of past days every [`LATE_SNAPSHOT_INTERVAL`].
     WhenDue,
     /// Before the run ends.
     Always,
@@ -118,7 +118,7 @@ impl<S: FollowStore> Run<'_, S> {
         write: Write,
     ) -> Result<Followed, FollowError> {
         let mut followed = Followed::default();
-        let now_ms = || self.setup.clock.now_ms();
+        let (zone, clock) = (self.setup.table.deployment.zone, self.setup.clock);
         loop {
             if Instant::now() >= self.fold_until {
                 followed.is_behind = true;
@@ -136,13 +136,15 @@ impl<S: FollowStore> Run<'_, S> {
                 }
             }
             followed.entries += 1;
-            if folding.entry() - folding.stored() >= MAX_UNWRITTEN_ENTRIES && folding.is_due(now_ms()) {
-                followed.writes += folding.write(self.setup, self.deadline).await?;
+            // All of them, or a process that starts would have as many to fold again.
+            if folding.entry() - folding.stored() >= MAX_UNWRITTEN_ENTRIES
+                && folding.due(zone, clock.now_ms()) != Due::Nothing
+            {
+                followed.writes += folding.write(self.setup, Due::All, self.deadline).await?;
             }
         }
-        if write == Write::Always || folding.is_due(now_ms()) {
-            followed.writes += folding.write(self.setup, self.deadline).await?;
-        }
+        let due = if write == Write::Always { Due::All } else { folding.due(zone, clock.now_ms()) };
+        followed.writes += folding.write(self.setup, due, self.deadline).await?;
         followed.entry = folding.entry();
         Ok(followed)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use headcount_core::calendar::Hours;
+use headcount_core::calendar::{Hours, end_of};
 use headcount_core::deployment::TableId;
 use headcount_core::keys::Follower;
 use headcount_core::limits::PARTIAL_TTL_DAYS;
@@ -37,6 +37,13 @@ const SMALL_BYTES: usize = 4 << 10;
 /// How old an entry may get before the larger partials that it changed are written.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_mins(1);
 
+/// The same for partials of days that ended a while ago. A few late events a minute touch every open day, and each of its partials
+/// costs as much to write as today's.
+pub const LATE_SNAPSHOT_INTERVAL: Duration = Duration::from_mins(5);
+
+/// How long after its end a day counts as current: until producers that queue for minutes have sent what they have of it.
+const CURRENT_FOR_MS: i64 = 60 * 60 * 1_000;
+
 /// One source's partials, as folded up to an entry.
 #[derive(Debug)]
 pub(crate) struct Folding {
@@ -47,17 +54,26 @@ pub(crate) struct Folding {
     /// The last entry that is folded in memory.
     folded: Option<Checkpoint>,
     partials: BTreeMap<NaiveDate, Folded>,
-    /// When the oldest entry was appended that is folded here and not in the table, milliseconds since the epoch.
-    unwritten_since_ms: Option<i64>,
 }
 
 #[derive(Debug)]
 struct Folded {
     partial: Partial,
-    /// Whether it differs from what is in the table.
-    is_dirty: bool,
+    /// When the oldest entry was appended that is in it and not in the table, milliseconds since the epoch.
+    unwritten_since_ms: Option<i64>,
     /// Bytes when it was last read or written.
     bytes: usize,
+}
+
+/// Which partials are due to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// None.
+    Nothing,
+    /// Those of current days. The checkpoint stays, for the others lack entries that these have.
+    Current,
+    /// All, and then the checkpoint.
+    All,
 }
 
 impl Folding {
@@ -71,8 +87,7 @@ impl Folding {
         let read = || answer_by(deadline, setup.store.read_checkpoint(table, Follower::Figures, source));
         let folded = retry(setup.jitter, deadline, read).await?;
         let stored = folded.as_ref().map_or(0, |checkpoint| checkpoint.entry);
-        let partials = BTreeMap::new();
-        Ok(Self { source: source.clone(), table, stored, folded, partials, unwritten_since_ms: None })
+        Ok(Self { source: source.clone(), table, stored, folded, partials: BTreeMap::new() })
     }
 
     /// The table that it was read from.
@@ -103,9 +118,10 @@ impl Folding {
         // Nothing waits from here on: an entry is folded into all of its dates or into none.
         for (date, day) in &entry.content.days {
             let Some(folded) = self.partials.get_mut(date) else { continue };
-            folded.is_dirty |= fold_day(&mut folded.partial, entry.entry, day, setup.table.deployment.zone);
+            if fold_day(&mut folded.partial, entry.entry, day, setup.table.deployment.zone) {
+                folded.unwritten_since_ms.get_or_insert(entry.appended_ms);
+            }
         }
-        self.unwritten_since_ms.get_or_insert(entry.appended_ms);
         self.pass(entry.entry, &entry.last);
         Ok(())
     }
@@ -120,31 +136,56 @@ impl Folding {
         self.folded.as_ref().map(|folded| &folded.last)
     }
 
-    /// Whether the partials should be written now: they are small, what they lack in the table is old, or they are many.
+    /// What should be written now: partials that are small together, those that have been lacking an entry for too long, or all where
+    /// they are many.
     ///
     /// The age is that of the entry in the log and not of anything in this process: after a cold start, a failed write or
     /// another process's turn the interval would begin anew, and the table could be several intervals behind.
-    pub(crate) fn is_due(&self, now_ms: i64) -> bool {
-        let dirty = self.partials.values().filter(|folded| folded.is_dirty);
-        let bytes: usize = dirty.map(|folded| folded.bytes).sum();
-        let interval_ms = SNAPSHOT_INTERVAL.as_millis() as i64;
-        let is_old = self.unwritten_since_ms.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= interval_ms);
-        bytes <= SMALL_BYTES || is_old || self.partials.len() > MAX_PARTIALS
+    pub(crate) fn due(&self, zone: Tz, now_ms: i64) -> Due {
+        if self.partials.len() > MAX_PARTIALS {
+            return Due::All;
+        }
+        let is_due = |of_current: bool, interval: Duration| {
+            let unwritten = |(date, folded): (&NaiveDate, &Folded)| {
+                let since_ms = folded.unwritten_since_ms.filter(|_| is_current(zone, *date, now_ms) == of_current)?;
+                Some((since_ms, folded.bytes))
+            };
+            let (mut oldest_ms, mut bytes) = (now_ms, 0);
+            for (since_ms, of_one) in self.partials.iter().filter_map(unwritten) {
+                oldest_ms = oldest_ms.min(since_ms);
+                bytes += of_one;
+            }
+            bytes <= SMALL_BYTES || now_ms.saturating_sub(oldest_ms) >= interval.as_millis() as i64
+        };
+        match (is_due(true, SNAPSHOT_INTERVAL), is_due(false, LATE_SNAPSHOT_INTERVAL)) {
+            (true, true) => Due::All,
+            (true, false) => Due::Current,
+            (false, _) => Due::Nothing,
+        }
     }
 
-    /// Writes the changed partials, each on condition of the version that was read, and then the checkpoint. How many.
+    /// Writes changed partials, each on condition of the version that was read, and where these are all, the checkpoint. How many
+    /// partials.
     pub(crate) async fn write<S: PartialStore + CheckpointStore>(
         &mut self,
         setup: Setup<'_, S>,
+        due: Due,
         deadline: Instant,
     ) -> Result<u64, FollowError> {
         let Some(checkpoint) = self.folded.clone().filter(|folded| folded.entry > self.stored) else { return Ok(0) };
+        let (zone, now_ms) = (setup.table.deployment.zone, setup.clock.now_ms());
+        let is_due = |date: NaiveDate| due == Due::All || (due == Due::Current && is_current(zone, date, now_ms));
         let mut writes = Vec::new();
-        for folded in self.partials.values_mut().filter(|folded| folded.is_dirty) {
-            writes.push(write_partial(setup, &self.source, folded, deadline));
+        for (date, folded) in &mut self.partials {
+            if folded.unwritten_since_ms.is_some() && is_due(*date) {
+                writes.push(write_partial(setup, &self.source, folded, deadline));
+            }
         }
         let written = writes.len() as u64;
         stream::iter(writes).buffered(WRITES_IN_FLIGHT).try_collect::<()>().await?;
+        if due != Due::All {
+            return Ok(written);
+        }
         let table = setup.table.id;
         let put = || {
             let write = setup.store.write_checkpoint(table, Follower::Figures, &self.source, &checkpoint);
@@ -153,7 +194,6 @@ impl Folding {
         // Refused: an earlier try of ours, or another follower that is as far. Partials of ours would have been refused first.
         retry(setup.jitter, deadline, put).await?;
         self.stored = checkpoint.entry;
-        self.unwritten_since_ms = None;
         if self.partials.len() > MAX_PARTIALS {
             self.partials.clear();
         }
@@ -174,7 +214,7 @@ impl Folding {
             Some(record) => (self.decode(&record)?, record.bytes()),
             None => (Partial::new(date, self.source.clone(), setup.table.deployment.precision)?, 0),
         };
-        self.partials.insert(date, Folded { partial, is_dirty: false, bytes });
+        self.partials.insert(date, Folded { partial, unwritten_since_ms: None, bytes });
         Ok(())
     }
 
@@ -185,6 +225,11 @@ impl Folding {
             damage,
         })
     }
+}
+
+/// Whether a day goes on, or ended only just now.
+fn is_current(zone: Tz, date: NaiveDate, now_ms: i64) -> bool {
+    now_ms < end_of(zone, date).saturating_add(CURRENT_FOR_MS)
 }
 
 /// Folds what an entry has of one date; whether the partial changed.
@@ -219,7 +264,7 @@ async fn write_partial<S: PartialStore>(
     let write = || answer_by(deadline, setup.store.write_partial(setup.table.id, &record, read, stamp));
     match retry(setup.jitter, deadline, write).await? {
         Put::Written => {
-            folded.is_dirty = false;
+            folded.unwritten_since_ms = None;
             folded.bytes = record.bytes();
             Ok(())
         }

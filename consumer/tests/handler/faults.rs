@@ -203,6 +203,36 @@ async fn a_failed_write_of_a_large_partial_is_not_put_off_for_another_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn large_partials_of_past_days_are_written_every_five_minutes_and_today_s_every_minute() {
+    let world = World::new();
+    let deps = world.cold();
+    // Both days are large: one event more is not written at once.
+    let of_day = |sequence: u64, at_ms: i64, count: u64| {
+        let event = |n| event(&format!("{sequence}-{n}"), &format!("u{sequence}-{n}"), at_ms);
+        record(sequence, &(0..count).map(event).collect::<Vec<_>>())
+    };
+    let three_days_ago = NOON - 3 * DAY_MS;
+    run(&deps, 0, &[of_day(1, NOON, 2_000), of_day(2, three_days_ago, 2_000)]).await;
+    let written = || [0, -3].map(|n| world.partial(day(n), &source(0)).as_of);
+    assert_eq!(written(), [1, 1]);
+    let mut seen = Vec::new();
+    for n in 2..=8 {
+        run(&deps, 0, &[of_day(2 * n, NOON, 1), of_day(2 * n + 1, three_days_ago, 1)]).await;
+        seen.push(written());
+        tokio::time::advance(headcount_follow::figures::SNAPSHOT_INTERVAL).await;
+    }
+    // An entry a minute: today's partial comes with every second one, the other with the first one that is five minutes behind.
+    assert_eq!(seen, [[1, 1], [3, 1], [3, 1], [5, 1], [5, 1], [7, 7], [7, 7]]);
+    // Whoever dies before that loses nothing.
+    run(&world.cold(), 0, &[of_day(20, NOON, 1)]).await;
+    tokio::time::advance(headcount_follow::figures::LATE_SNAPSHOT_INTERVAL).await;
+    run(&world.cold(), 0, &[of_day(22, NOON, 1)]).await;
+    tokio::time::advance(headcount_follow::figures::SNAPSHOT_INTERVAL).await;
+    run(&world.cold(), 0, &[of_day(24, NOON, 1)]).await;
+    assert_eq!([0, -3].map(|n| world.partial(day(n), &source(0)).counters.events), [2_010, 2_007]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_throttled_write_of_a_partial_is_tried_again() {
     let world = World::new();
     let deps = world.cold_with(failing_once(&world, Operation::WritePartial, Fault::Throttle));
