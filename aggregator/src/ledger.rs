@@ -73,6 +73,11 @@ impl Ledger {
         month_of(date).filter_map(|day| self.sketches.get(&day)).map(|row| row.made_of_day).sum()
     }
 
+    /// Users first seen on `date`, where they were counted before.
+    pub(crate) fn new_users(&self, date: NaiveDate) -> Option<u64> {
+        self.totals.get(&date).map(|row| row.new_users)
+    }
+
     /// Users first seen up to the end of `date`.
     pub(crate) fn total_users(&self, date: NaiveDate) -> u64 {
         self.totals.range(..=date).map(|(_, row)| row.new_users).sum()

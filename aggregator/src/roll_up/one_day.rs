@@ -24,6 +24,10 @@ use crate::run::Run;
 /// Times that a date is done again because somebody else wrote newer figures meanwhile.
 const MAX_REFUSALS: u32 = 5;
 
+/// How long after a change of a day's figures its new users are counted anew in each run, milliseconds: the index that tells them may be
+/// a moment old. Later nothing of them changes, and counting reads the profile of every one.
+const RECOUNTED_FOR_MS: i64 = 2 * 60 * 60 * 1_000;
+
 /// Why a run looks at a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -55,6 +59,7 @@ impl OwnDay {
 /// What is stored of a date, in both forms.
 struct Known {
     made_of: MadeOf,
+    updated_ms: i64,
     /// None where the stored figures are malformed.
     metrics: Option<DailyMetrics>,
 }
@@ -118,7 +123,8 @@ async fn until_settled<S: AggregatorStore>(
 
 fn known(ledger: &Ledger, date: NaiveDate) -> Option<Known> {
     let row = ledger.daily(date)?;
-    Some(Known { made_of: row.made_of, metrics: DailyMetrics::from_object(&row.data).ok() })
+    let metrics = DailyMetrics::from_object(&row.data).ok();
+    Some(Known { made_of: row.made_of, updated_ms: row.updated_ms, metrics })
 }
 
 /// One attempt; none where a write was refused for something newer.
@@ -154,7 +160,14 @@ async fn attempt<S: AggregatorStore>(
     let made_of = MadeOf { day, proof, month: ledger.month_sum(date) };
 
     // Also of a day that only follows: who was seen on an earlier day now is no longer new on this one.
-    let row = TotalRow { date, new_users: run.new_users(date).await?, made_of };
+    let is_recent = |known: &Known| run.now_ms.saturating_sub(known.updated_ms) < RECOUNTED_FOR_MS;
+    let is_settled = matches!(task, Task::Open { .. }) && !reach_changed && !known.as_ref().is_some_and(is_recent);
+    let counted = ledger.new_users(date).filter(|_| is_settled);
+    let new_users = match counted {
+        Some(counted) => counted,
+        None => run.new_users(date).await?,
+    };
+    let row = TotalRow { date, new_users, made_of };
     if ledger.put_total(run, row).await? == Put::Refused {
         return Ok(None);
     }
