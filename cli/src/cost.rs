@@ -4,6 +4,8 @@ pub(crate) mod estimate;
 pub(crate) mod observed;
 pub(crate) mod prices;
 pub(crate) mod proofs;
+pub(crate) mod rollups;
+pub(crate) mod stream;
 pub(crate) mod units;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ Examples:
   headcount cost --events-per-day 864000                    10 events a second
   headcount cost --events-per-day 864000 --window 60        cheaper, and a minute late
   headcount cost --events-per-day 86400000 --no-event-items     much cheaper: figures only, events in the log
+  headcount cost --events-per-day 86400000 --no-event-items --packed
   headcount cost --events-per-day 864000,86400000           side by side
   headcount cost --from-table --json
   headcount cost --print-prices > prices.toml
@@ -43,6 +44,15 @@ pub(crate) struct Cost {
     /// The share of events that break a rule [default: 0.01]
     #[arg(long, value_name = "SHARE", value_parser = values::share)]
     pub(crate) invalid: Option<f64>,
+    /// The share of events that come days late, up to 7, while others come minutes late
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = values::share)]
+    pub(crate) late: f64,
+    /// Producers pack many events into one record, as our Rust library and `headcount send --pack` do
+    #[arg(long)]
+    pub(crate) packed: bool,
+    /// Processes that produce: each packs records of its own [default: one for 1,000 events a second]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) producers: Option<u32>,
     /// Batching window, in seconds: a longer one makes larger batches and later figures
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=300))]
     pub(crate) window: u16,
@@ -58,6 +68,9 @@ pub(crate) struct Cost {
     /// Count a retention of up to 7 days instead of 24 hours
     #[arg(long)]
     pub(crate) long_retention: bool,
+    /// Do not count backups from which any second of the last 35 days of the table can be restored
+    #[arg(long)]
+    pub(crate) no_recovery: bool,
     /// Other prices: a file like the one that `--print-prices` prints
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,

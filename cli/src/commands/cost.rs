@@ -4,12 +4,16 @@ use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
 
 use crate::args::Cost;
 use crate::connect;
+use crate::cost::estimate::Terms;
 use crate::cost::observed::{Observed, observe};
 use crate::cost::prices::Prices;
+use crate::cost::stream::Packing;
 use crate::cost::units::Load;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output;
+
+use report::{Asked, Report};
 
 mod report;
 
@@ -21,6 +25,9 @@ const EVENTS_PER_USER: f64 = 20.0;
 
 /// The share of new users' events and of invalid ones, unless told.
 const DEFAULT_SHARE: f64 = 0.01;
+
+/// Events a second of one process that produces, unless told.
+const EVENTS_PER_PRODUCER: f64 = 1_000.0;
 
 /// Runs it.
 pub(crate) async fn run(args: Cost, interrupt: &Interrupt) -> Result<Ending, Failure> {
@@ -49,8 +56,9 @@ pub(crate) async fn run(args: Cost, interrupt: &Interrupt) -> Result<Ending, Fai
         Some(observed) if args.events_per_day.is_empty() => vec![observed.events_per_day],
         _ => args.events_per_day.iter().map(|events| *events as f64).collect(),
     };
-    let loads: Vec<Load> = rates.into_iter().map(|events| load(&args, observed.as_ref(), events)).collect();
-    let report = report::Report::new(&loads, &prices, args.long_retention);
+    let loads: Vec<Asked> = rates.into_iter().map(|events| asked(&args, observed.as_ref(), events)).collect();
+    let terms = Terms { extended: args.long_retention, recovery: !args.no_recovery, ..Terms::default() };
+    let report = Report::new(&loads, &prices, terms);
     if args.json {
         output::json(&report.json())?;
     } else {
@@ -62,7 +70,7 @@ pub(crate) async fn run(args: Cost, interrupt: &Interrupt) -> Result<Ending, Fai
     Ok(Ending::Fine)
 }
 
-fn load(args: &Cost, observed: Option<&Observed>, events_per_day: f64) -> Load {
+fn asked(args: &Cost, observed: Option<&Observed>, events_per_day: f64) -> Asked {
     let seen = |of: fn(&Observed) -> f64| observed.map(of);
     let bytes = args.bytes.map(f64::from).or(observed.and_then(|observed| observed.event_bytes));
     let users = args.users.map(|users| users as f64).or(seen(|observed| observed.users));
@@ -72,13 +80,19 @@ fn load(args: &Cost, observed: Option<&Observed>, events_per_day: f64) -> Load {
         users: users.unwrap_or_else(|| (events_per_day / EVENTS_PER_USER).max(1.0)),
         new_users: args.new_users.or(seen(|observed| observed.new_users)).unwrap_or(DEFAULT_SHARE),
         invalid: args.invalid.or(seen(|observed| observed.invalid)).unwrap_or(DEFAULT_SHARE),
+        late: args.late,
         window_s: f64::from(args.window),
         sources: 1,
         peak: f64::from(args.peak),
         precision: observed.map_or(DEFAULT_SKETCH_PRECISION, |observed| observed.precision),
         items: args.items.options(),
+        packing: Packing::Single,
     };
-    let sources = args.shards.or(observed.and_then(|observed| observed.sources));
-    load.sources = sources.unwrap_or_else(|| load.shards_needed());
-    load
+    let producers = args.producers.map_or_else(|| (load.rate() / EVENTS_PER_PRODUCER).ceil(), f64::from);
+    if args.packed {
+        load.packing = Packing::Packed { producers };
+    }
+    let shards = args.shards.or(observed.and_then(|observed| observed.sources));
+    load.sources = shards.unwrap_or_else(|| load.shards_needed());
+    Asked { load, shards, producers }
 }

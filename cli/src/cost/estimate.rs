@@ -4,7 +4,9 @@ use headcount_core::limits::DEFAULT_LOG_RETENTION_DAYS;
 use serde::Serialize;
 
 use super::prices::Prices;
-use super::proofs::{ITEM_UNITS, Proofs};
+use super::proofs::Proofs;
+use super::rollups::Runs;
+use super::stream::{EVENT_S, packed};
 use super::units::{INDEX_COPY, Load, Partials, Units, item_bytes};
 
 /// Hours of a month, as AWS's own calculator has them.
@@ -28,10 +30,9 @@ const EXTENDED_DAYS: f64 = 6.0;
 /// Open shards of a new stream on demand.
 const ON_DEMAND_SOURCES: u32 = 4;
 
-/// The consumer: its memory in GB, seconds of an invocation and of an event in it. Assumed, not measured on AWS.
+/// The consumer: its memory in GB, and seconds of an invocation besides its events. Assumed, not measured on AWS.
 const CONSUMER_GB: f64 = 0.5;
 const INVOCATION_S: f64 = 0.1;
-const EVENT_S: f64 = 0.000_15;
 
 /// The aggregator: its memory in GB, seconds of an hourly run, and of the light run of every minute. Assumed.
 const AGGREGATOR_GB: f64 = 1.0;
@@ -49,8 +50,11 @@ const LOGGED_DAYS: f64 = DEFAULT_LOG_RETENTION_DAYS as f64;
 pub(crate) const COMPRESSED_SMALL: f64 = 0.15;
 pub(crate) const COMPRESSED_LARGE: f64 = 0.13;
 
-/// Events of a batch from which on it compresses as a large one does.
-pub(crate) const LARGE_BATCH: f64 = 1_000.0;
+/// Events of an entry from which on it compresses as a large one does.
+pub(crate) const LARGE_ENTRY: f64 = 1_000.0;
+
+/// Bytes that an entry's header has for each further day that late events bring. Their frames compress as packed records do.
+const DAY_HEADER: f64 = 130.0;
 
 /// Bytes logged for an invocation: its line, its metrics, and what Lambda itself writes. Assumed.
 const LOGGED: f64 = 2_000.0;
@@ -75,6 +79,24 @@ pub(crate) enum Capacity {
     OnDemand,
 }
 
+/// How stream and table are paid, and what they keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) stream: Capacity,
+    pub(crate) table: Capacity,
+    /// Whether the stream keeps records for 7 days.
+    pub(crate) extended: bool,
+    /// Whether any second of the table can be restored.
+    pub(crate) recovery: bool,
+}
+
+impl Default for Terms {
+    /// As the template has them.
+    fn default() -> Self {
+        Self { stream: Capacity::Provisioned, table: Capacity::OnDemand, extended: false, recovery: true }
+    }
+}
+
 /// One line of the bill.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,30 +114,41 @@ pub(crate) struct Line {
 pub(crate) struct Estimate {
     pub(crate) sources: u32,
     pub(crate) units: Units,
-    pub(crate) partials: Partials,
     pub(crate) proofs: Proofs,
+    pub(crate) runs: Runs,
     pub(crate) lines: Vec<Line>,
 }
 
 impl Estimate {
     /// Of this load, at these prices.
-    pub(crate) fn of(load: &Load, prices: &Prices, stream: Capacity, table: Capacity, extended: bool) -> Self {
-        let sources = match stream {
+    pub(crate) fn of(load: &Load, prices: &Prices, terms: Terms) -> Self {
+        let sources = match terms.stream {
             Capacity::Provisioned => load.sources,
             Capacity::OnDemand => load.shards_needed().max(ON_DEMAND_SOURCES),
         };
         let load = Load { sources, ..*load };
         let partials = Partials::of_day(&load);
         let units = Units::of(&load, partials);
-        let proofs = Proofs::of(&load);
-        let mut bill = Bill { load: &load, prices, units: &units, proofs: &proofs, lines: Vec::new() };
-        bill.stream(stream, extended);
+        let proofs = Proofs::of(&load, LOGGED_DAYS);
+        let runs = Runs::of(&load, partials, &proofs);
+        let mut bill = Bill { load: &load, prices, units: &units, lines: Vec::new() };
+        bill.stream(terms);
         bill.functions();
-        bill.log();
-        bill.table(table);
-        bill.proving(table);
+        bill.log(&runs, &proofs);
+        bill.table(terms, &runs);
+        bill.proving(&proofs);
         bill.watching();
-        Self { sources, units, partials, proofs, lines: bill.lines }
+        Self { sources, units, proofs, runs, lines: bill.lines }
+    }
+
+    /// Write units an event, the aggregator's among them.
+    pub(crate) fn writes_per_event(&self, load: &Load) -> f64 {
+        self.units.writes() + self.runs.writes / load.events_per_day
+    }
+
+    /// Read units an event, the aggregator's among them.
+    pub(crate) fn reads_per_event(&self, load: &Load) -> f64 {
+        self.units.first_sight + self.runs.reads / load.events_per_day
     }
 
     /// Dollars a month.
@@ -129,16 +162,28 @@ impl Estimate {
     }
 }
 
-/// Bytes of the log for a byte of JSON, in batches of so many events.
-pub(crate) fn compressed(events_per_batch: f64) -> f64 {
-    if events_per_batch < LARGE_BATCH { COMPRESSED_SMALL } else { COMPRESSED_LARGE }
+/// Bytes of the log for a byte of JSON, in entries of so many events.
+pub(crate) fn compressed(events_per_entry: f64) -> f64 {
+    if events_per_entry < LARGE_ENTRY { COMPRESSED_SMALL } else { COMPRESSED_LARGE }
+}
+
+/// Bytes of an event in the log.
+pub(crate) fn logged_bytes(load: &Load) -> f64 {
+    let entry = load.events_per_entry();
+    let on_time = load.event_bytes * compressed(entry);
+    let (late, days) = (entry * load.late, load.late_days(entry));
+    if days <= 0.0 {
+        return on_time;
+    }
+    // A day's events are a frame of their own, which is small.
+    let of_frames = late * load.event_bytes * packed((late / days).max(1.0));
+    on_time * (1.0 - load.late) + (days * DAY_HEADER + of_frames) / entry
 }
 
 struct Bill<'a> {
     load: &'a Load,
     prices: &'a Prices,
     units: &'a Units,
-    proofs: &'a Proofs,
     lines: Vec<Line>,
 }
 
@@ -151,25 +196,26 @@ impl Bill<'_> {
         self.load.events_per_day * MONTH_DAYS
     }
 
-    fn stream(&mut self, capacity: Capacity, extended: bool) {
-        let prices = self.prices.kinesis;
+    fn stream(&mut self, Terms { stream, extended, .. }: Terms) {
+        let prices = &self.prices.kinesis;
         let shard_hours = f64::from(self.load.sources) * MONTH_HOURS;
-        match capacity {
+        let record_bytes = self.load.record_bytes();
+        match stream {
             Capacity::Provisioned => {
                 self.add("Kinesis", "shards", shard_hours, "shard hours", prices.shard_hour);
-                // One event a record; a record of up to 25 KB is one unit.
-                let puts = self.events() * (self.load.event_bytes / 25_600.0).ceil() / MILLION;
-                self.add("Kinesis", "records in", puts, "million", prices.put_million);
+                let units = self.events() * self.load.payload_units() / MILLION;
+                self.add("Kinesis", "records in", units, "million units", prices.put_million);
                 if extended {
                     self.add("Kinesis", "retention to 7 days", shard_hours, "shard hours", prices.extended_shard_hour);
                 }
             }
             Capacity::OnDemand => {
                 self.add("Kinesis", "stream", MONTH_HOURS, "hours", prices.on_demand_stream_hour);
+                let records = self.events() / self.load.events_per_record();
                 // Each record is rounded up to 1 KB on its way in.
-                let written = self.events() * (self.load.event_bytes / 1_024.0).ceil() * 1_024.0 / GB;
+                let written = records * (record_bytes / 1_024.0).ceil() * 1_024.0 / GB;
                 self.add("Kinesis", "data in", written, "GB", prices.on_demand_in_gb);
-                let read = self.events() * self.load.event_bytes / GB;
+                let read = records * record_bytes / GB;
                 self.add("Kinesis", "data out", read, "GB", prices.on_demand_out_gb);
                 if extended {
                     let kept = written / MONTH_DAYS * EXTENDED_DAYS;
@@ -180,7 +226,7 @@ impl Bill<'_> {
     }
 
     fn functions(&mut self) {
-        let prices = self.prices.lambda;
+        let prices = &self.prices.lambda;
         let batches = self.load.batches_per_day() * MONTH_DAYS;
         let work = batches * INVOCATION_S + self.events() * EVENT_S;
         self.add("Lambda", "consumer, invocations", batches / MILLION, "million", prices.request_million);
@@ -191,41 +237,51 @@ impl Bill<'_> {
         self.add("Scheduler", "hourly and light runs", runs, "million", self.prices.scheduler.invocation_million);
     }
 
-    fn log(&mut self) {
-        let prices = self.prices.s3;
-        let entries = self.load.batches_per_day() * MONTH_DAYS;
+    fn log(&mut self, runs: &Runs, proofs: &Proofs) {
+        let prices = &self.prices.s3;
+        let entries = self.load.entries_per_day() * MONTH_DAYS;
         self.add("S3", "entries of the event log", entries / MILLION, "million puts", prices.put_million);
-        // Each run lists the streams, the shards of each, and what is new in each shard.
-        let listings = MONTH_HOURS * LIGHT_RUNS * (2.0 + f64::from(self.load.sources));
-        self.add("S3", "listings of the event log", listings / MILLION, "million", prices.put_million);
-        let compressed = compressed(self.load.events_per_batch());
-        let logged = self.load.events_per_day * LOGGED_DAYS * self.load.event_bytes * compressed / GB;
+        let of_month = |requests: f64| requests * MONTH_DAYS / MILLION;
+        self.add("S3", "listings, heads and proofs", of_month(runs.puts), "million", prices.put_million);
+        self.add("S3", "reads by the aggregator's runs", of_month(runs.gets), "million", prices.get_million);
+        self.add("S3", "reads of the event log by proofs", of_month(proofs.reads), "million", prices.get_million);
+        let logged = self.load.events_per_day * LOGGED_DAYS * logged_bytes(self.load) / GB;
         self.add("S3", "event log of 90 days", logged, "GB", prices.storage_gb);
     }
 
-    fn table(&mut self, capacity: Capacity) {
-        let (prices, units) = (self.prices.dynamodb, *self.units);
-        match capacity {
+    fn table(&mut self, Terms { table, recovery, .. }: Terms, runs: &Runs) {
+        let (prices, units) = (&self.prices.dynamodb, *self.units);
+        match table {
             Capacity::OnDemand => {
                 let millions = self.events() / MILLION;
                 for (what, units) in [
                     ("writes: event items", units.event_item),
                     ("writes: copies in the index", units.index_copy),
                     ("writes: partials", units.partial),
+                    ("writes: partials of past days", units.late_partial),
                     ("writes: checkpoints", units.checkpoint),
                     ("writes: new users", units.new_users),
                     ("writes: rejected", units.rejected),
                 ] {
                     self.add("DynamoDB", what, units * millions, "million units", prices.write_million);
                 }
-                for (what, units) in [("reads: known users", units.first_sight), ("reads: roll-up", units.roll_up)] {
-                    self.add("DynamoDB", what, units * millions, "million units", prices.read_million);
-                }
+                let known = units.first_sight * millions;
+                self.add("DynamoDB", "reads: known users", known, "million units", prices.read_million);
+                let of_month = |units: f64| units * MONTH_DAYS / MILLION;
+                self.add("DynamoDB", "reads: aggregator", of_month(runs.reads), "million units", prices.read_million);
+                self.add(
+                    "DynamoDB",
+                    "writes: aggregator",
+                    of_month(runs.writes),
+                    "million units",
+                    prices.write_million,
+                );
             }
+            // It has room for the aggregator's.
             Capacity::Provisioned => {
                 let peak = self.load.rate() * self.load.peak / UTILIZATION * MONTH_HOURS;
                 self.add("DynamoDB", "write capacity", peak * units.writes(), "unit hours", prices.write_unit_hour);
-                self.add("DynamoDB", "read capacity", peak * units.reads(), "unit hours", prices.read_unit_hour);
+                self.add("DynamoDB", "read capacity", peak * units.first_sight, "unit hours", prices.read_unit_hour);
             }
         }
         let Load { items, event_bytes, events_per_day, .. } = *self.load;
@@ -236,26 +292,18 @@ impl Bill<'_> {
         self.add("DynamoDB", "events of 90 days", of_items + of_copies, "GB", prices.storage_gb);
         // Backups are billed by the size of the table and its local indexes; ours is a global one:
         // https://aws.amazon.com/dynamodb/pricing/on-demand/
-        self.add("DynamoDB", "recovery", of_items, "GB", prices.recovery_gb);
-    }
-
-    fn proving(&mut self, capacity: Capacity) {
-        let Proofs { memory_mb, reads, stored, seconds, .. } = *self.proofs;
-        let time = seconds * MONTH_DAYS * memory_mb as f64 / 1_024.0;
-        self.add("Lambda", "prover, time", time, "GB seconds", self.prices.lambda.gb_second);
-        let reads = reads * MONTH_DAYS / MILLION;
-        self.add("S3", "reads of the event log by proofs", reads, "million", self.prices.s3.get_million);
-        let puts = stored * MONTH_DAYS / MILLION;
-        self.add("S3", "proofs", puts, "million puts", self.prices.s3.put_million);
-        // A provisioned table has room for so few.
-        if capacity == Capacity::OnDemand {
-            let units = puts * ITEM_UNITS;
-            self.add("DynamoDB", "writes: proofs", units, "million units", self.prices.dynamodb.write_million);
+        if recovery {
+            self.add("DynamoDB", "recovery", of_items, "GB", prices.recovery_gb);
         }
     }
 
+    fn proving(&mut self, proofs: &Proofs) {
+        let time = proofs.seconds * MONTH_DAYS * proofs.memory_mb as f64 / 1_024.0;
+        self.add("Lambda", "prover, time", time, "GB seconds", self.prices.lambda.gb_second);
+    }
+
     fn watching(&mut self) {
-        let prices = self.prices.cloudwatch;
+        let prices = &self.prices.cloudwatch;
         let logged = self.load.batches_per_day() * MONTH_DAYS * LOGGED / GB;
         self.add("CloudWatch", "logs", logged, "GB", prices.logs_gb);
         self.add("CloudWatch", "metrics", METRICS, "metrics", prices.metric);

@@ -13,7 +13,6 @@ const BUILT_IN: &str = include_str!("../../prices/us-east-1.toml");
 pub(crate) struct Prices {
     pub(crate) region: String,
     pub(crate) date: String,
-    pub(crate) source: String,
     pub(crate) kinesis: Kinesis,
     pub(crate) lambda: Lambda,
     pub(crate) dynamodb: Dynamodb,
@@ -22,9 +21,11 @@ pub(crate) struct Prices {
     pub(crate) scheduler: Scheduler,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kinesis {
+    /// Where AWS publishes them.
+    pub(crate) page: String,
     pub(crate) shard_hour: f64,
     pub(crate) put_million: f64,
     pub(crate) extended_shard_hour: f64,
@@ -34,16 +35,20 @@ pub(crate) struct Kinesis {
     pub(crate) on_demand_extended_gb: f64,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lambda {
+    /// Where AWS publishes them.
+    pub(crate) page: String,
     pub(crate) request_million: f64,
     pub(crate) gb_second: f64,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Dynamodb {
+    /// Where AWS publishes them.
+    pub(crate) page: String,
     pub(crate) write_million: f64,
     pub(crate) read_million: f64,
     pub(crate) write_unit_hour: f64,
@@ -52,25 +57,31 @@ pub(crate) struct Dynamodb {
     pub(crate) recovery_gb: f64,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct S3 {
+    /// Where AWS publishes them.
+    pub(crate) page: String,
     pub(crate) put_million: f64,
     pub(crate) get_million: f64,
     pub(crate) storage_gb: f64,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cloudwatch {
+    /// Where AWS publishes them.
+    pub(crate) page: String,
     pub(crate) logs_gb: f64,
     pub(crate) metric: f64,
     pub(crate) alarm: f64,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scheduler {
+    /// Where AWS publishes them.
+    pub(crate) page: String,
     pub(crate) invocation_million: f64,
 }
 

@@ -1,12 +1,18 @@
+use std::collections::BTreeMap;
+
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
 use headcount_follow::ItemOptions;
 
-use super::estimate::{Capacity, Estimate};
+use super::estimate::{Capacity, Estimate, Terms};
 use super::prices::Prices;
 use super::proofs::Proofs;
-use super::units::{DAY_S, Growing, Load, Partials, Units, write_units};
+use super::stream::{Packing, packed};
+use super::units::{DAY_S, Growing, Load, Partials, START_MS, Units, write_units};
+use crate::generate::{Generator, GeneratorOptions};
 
+mod handlers;
 mod measured;
+mod world;
 
 fn load(rate: f64, window_s: f64) -> Load {
     let events_per_day = rate * DAY_S;
@@ -16,11 +22,13 @@ fn load(rate: f64, window_s: f64) -> Load {
         users: events_per_day / 20.0,
         new_users: 0.01,
         invalid: 0.01,
+        late: 0.0,
         window_s,
         sources: 1,
         peak: 1.0,
         precision: DEFAULT_SKETCH_PRECISION,
         items: ItemOptions::default(),
+        packing: Packing::Single,
     }
 }
 
@@ -77,34 +85,36 @@ fn a_partial_grows_until_it_is_dense_and_full() {
 #[test]
 fn a_small_partial_is_written_for_each_batch_and_a_large_one_every_minute() {
     for (rate, window, bytes, per_event, checkpoints) in [
-        // 10 events a batch, 600 a minute.
+        // 10 events a batch, and one more batch than a minute has until all are written.
         (10.0, 1.0, 1_000, 0.1, 0.1),
-        (10.0, 1.0, 41_000, 41.0 / 600.0, 1.0 / 600.0),
-        // Less than a batch a minute.
-        (0.01, 10.0, 41_000, 41.0, 1.0),
+        (10.0, 1.0, 41_000, 41.0 / 610.0, 1.0 / 610.0),
+        // Less than a batch in two minutes: the aggregator writes it.
+        (0.005, 10.0, 41_000, 41.0, 1.0),
         (10.0, 300.0, 41_000, 41.0 / 3_000.0, 1.0 / 3_000.0),
     ] {
-        let partials = Partials::of_bytes(&load(rate, window), bytes);
+        let partials = Partials::of_bytes(&load(rate, window), bytes, bytes);
         assert!((partials.per_event - per_event).abs() < 1e-9, "{rate} {window} {bytes}: {partials:?}");
         assert!((partials.checkpoints_per_event - checkpoints).abs() < 1e-9, "{rate} {window} {bytes}: {partials:?}");
     }
     let mean = Partials::of_day(&load(10.0, 10.0));
-    assert!(mean.units > 1.0 && mean.units < 62.0, "{mean:?}");
+    assert!(mean.per_event > 1.0 / 700.0 && mean.per_event < 62.0 / 700.0, "{mean:?}");
 }
 
 #[test]
 fn units_are_the_sum_of_their_parts() {
-    let partials = Partials { units: 20.0, per_event: 0.2, checkpoints_per_event: 0.002 };
+    let partials =
+        Partials { per_event: 0.2, late_per_event: 0.1, checkpoints_per_event: 0.002, ..Partials::default() };
     let units = Units::of(&load(10.0, 10.0), partials);
     for (part, wanted) in [
         (units.event_item, 0.99),
         (units.index_copy, 0.99),
         (units.partial, 0.2),
+        (units.late_partial, 0.1),
         (units.checkpoint, 0.012),
         (units.new_users, 0.02),
         (units.rejected, 0.01),
         (units.first_sight, 0.5 * 0.01 + 0.5 * 1.5 / 20.0),
-        (units.writes(), 2.222),
+        (units.writes(), 2.322),
     ] {
         assert!((part - wanted).abs() < 1e-9, "{part} {wanted}");
     }
@@ -121,7 +131,7 @@ fn units_are_the_sum_of_their_parts() {
 fn ten_events_a_second_cost_less_than_a_hundred_dollars_recovery_included() {
     let prices = Prices::read(None).unwrap();
     let load = Load { event_bytes: 450.0, ..load(10.0, 10.0) };
-    let estimate = Estimate::of(&load, &prices, Capacity::Provisioned, Capacity::OnDemand, false);
+    let estimate = Estimate::of(&load, &prices, Terms::default());
     let sum: f64 = ["Kinesis", "Lambda", "Scheduler", "S3", "DynamoDB", "CloudWatch"]
         .iter()
         .map(|service| estimate.of_service(service))
@@ -129,40 +139,79 @@ fn ten_events_a_second_cost_less_than_a_hundred_dollars_recovery_included() {
     assert!((estimate.total() - sum).abs() < 1e-6, "every line is of a service that is shown");
     assert!(estimate.total() < 100.0, "{:#?}", estimate.lines);
     // Four sources from the first hour on: more partials, and a price by the hour.
-    let on_demand = Estimate::of(&load, &prices, Capacity::OnDemand, Capacity::OnDemand, false);
+    let on_demand = Estimate::of(&load, &prices, Terms { stream: Capacity::OnDemand, ..Terms::default() });
     assert!(on_demand.sources == 4 && on_demand.total() > estimate.total());
 }
 
 #[test]
 fn proofs_read_what_the_schedule_has_them_read() {
-    // Hourly: today at hours 1 to 11, 13, 15, 17, 19, 21 and 24, 175 / 24 of a day. At night 11 days in batches of 5, and today.
-    let small = Proofs::of(&load(10.0, 10.0));
-    let entries = load(10.0, 10.0).batches_per_day();
-    let night = 4.5 / 24.0;
-    let days = 175.0 / 24.0 + night + (5.0 + night) + (10.0 + night);
-    assert!((small.reads / entries - days).abs() < 1e-6, "{} {days}", small.reads / entries);
+    // Runs come at minute 35; `log2` of the entries of 90 days is how many headers tell where a day begins.
+    let of = |rate, late, searched: f64| {
+        let load = Load { late, ..load(rate, 10.0) };
+        let proofs = Proofs::of(&load, 90.0);
+        let days = move |log: f64, walks: f64| (log, (proofs.reads - walks * searched) / load.entries_per_day());
+        (proofs, days)
+    };
+    let check = |what: &str, (expected, found): (f64, f64)| {
+        assert!((expected - found).abs() < 1e-6, "{what}: {found} days, not {expected}");
+    };
+    let hour = |hour: f64| (hour + 35.0 / 60.0) / 24.0;
+    // Today each time it has grown by a tenth, but for the night, which proves yesterday as well.
+    let grown = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23].map(|at| hour(f64::from(at)));
+    let (small, days) = of(10.0, 0.0, 20.0);
+    check("on time", days(grown.iter().sum::<f64>() + 1.0 + hour(4.0), 17.0));
     assert!(small.passes == 1 && small.memory_mb == 1_769, "{small:?}");
+    // With late events, today and five days before it together, and then the other three that take some.
+    let (_, days) = of(10.0, 0.01, 20.0);
+    check("late", days(grown.iter().sum::<f64>() + 5.0 + 8.0 + 2.0 * hour(4.0), 18.0));
     // Beyond the budget: today until it is too large, at night yesterday and the day that has closed.
-    let large = Proofs::of(&load(1_000.0, 10.0));
-    let entries = load(1_000.0, 10.0).batches_per_day();
-    let days = 1.0 / 24.0 + night + (1.0 + night) + (10.0 + night);
-    assert!((large.reads / entries - days).abs() < 1e-6, "{} {days}", large.reads / entries);
+    let (large, days) = of(1_000.0, 0.01, 21.0);
+    check("large", days(hour(0.0) + 0.0 + 1.0 + 10.0 + 3.0 * hour(4.0), 4.0));
     assert!(large.passes == 1 && large.memory_mb > 6_000, "{large:?}");
-    let huge = Proofs::of(&load(10_000.0, 10.0));
+    let (huge, _) = of(10_000.0, 0.0, 0.0);
     assert!(huge.passes == 7 && huge.memory_mb == 10_240, "{huge:?}");
 }
 
-/// Dollars a month for figures and the log, at most.
+/// Dollars a month for figures and the log, at most; and what late traffic may add.
 #[test]
 fn without_event_items_a_month_stays_within_what_the_documents_promise() {
     let prices = Prices::read(None).unwrap();
     let items = ItemOptions { event_items: false, user_index: false };
+    let of = |rate, late, packing| {
+        let load = Load { event_bytes: 450.0, items, peak: 2.0, late, packing, ..load(rate, 10.0) };
+        Estimate::of(&Load { sources: load.shards_needed(), ..load }, &prices, Terms::default())
+    };
     for (rate, most) in [(10.0, 30.0), (100.0, 45.0), (1_000.0, 160.0), (10_000.0, 1_500.0)] {
-        let load = Load { event_bytes: 450.0, items, peak: 2.0, ..load(rate, 10.0) };
-        let load = Load { sources: load.shards_needed(), ..load };
-        let estimate = Estimate::of(&load, &prices, Capacity::Provisioned, Capacity::OnDemand, false);
-        println!("{rate}/s: ${:.2}", estimate.total());
-        assert!(estimate.total() <= most, "{rate}/s: {:#?}", estimate.lines);
+        let (on_time, late) = (of(rate, 0.0, Packing::Single), of(rate, 0.01, Packing::Single));
+        println!("{rate}/s: ${:.2}, late ${:.2}", on_time.total(), late.total());
+        assert!(on_time.total() <= most, "{rate}/s: {:#?}", on_time.lines);
+        assert!(late.total() <= on_time.total() * 1.2, "{rate}/s: {:#?}", late.lines);
+    }
+    let packed = of(10_000.0, 0.0, Packing::Packed { producers: 10.0 });
+    println!("10,000/s packed, {} shards: ${:.2}", packed.sources, packed.total());
+    assert!(packed.total() < 900.0, "{:#?}", packed.lines);
+}
+
+#[test]
+fn generated_events_pack_as_the_estimate_says() {
+    let options = GeneratorOptions { events: 20_000, days: 1, ..GeneratorOptions::new(START_MS) };
+    let mut groups: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for line in Generator::new(&options).unwrap() {
+        let event: serde_json::Value = serde_json::from_str(&line.json).unwrap_or_default();
+        let user = event["userId"].as_str().map_or(0, |user| user.bytes().map(u64::from).sum::<u64>());
+        groups.entry(user % 32).or_default().push(line.json);
+    }
+    for of_record in [1, 2, 5, 10, 31, 100, 300] {
+        let (mut json, mut bytes) = (0, 0);
+        for record in groups.values().filter_map(|lines| lines.chunks_exact(of_record).next()) {
+            let lines = record.join("\n");
+            json += lines.len();
+            // As the producer compresses.
+            bytes += zstd::bulk::compress(lines.as_bytes(), 3).unwrap().len();
+        }
+        let (measured, formula) = (bytes as f64 / json as f64, packed(of_record as f64));
+        println!("{of_record} events a record: {measured:.3}, {formula:.3} by the estimate");
+        assert!((measured / formula - 1.0).abs() < 0.2, "{of_record}: {measured}, {formula} by the estimate");
     }
 }
 
@@ -174,7 +223,7 @@ fn without_event_items_a_thousand_events_a_second_cost_less_than_two_hundred_dol
     let monthly = |rate, items| {
         let load = load(rate, items);
         let load = Load { sources: load.shards_needed(), ..load };
-        Estimate::of(&load, &prices, Capacity::Provisioned, Capacity::OnDemand, false)
+        Estimate::of(&load, &prices, Terms::default())
     };
     let (with, without) = (monthly(1_000.0, ItemOptions::default()), monthly(1_000.0, figures_only));
     assert!(without.total() < with.total() / 10.0, "{} {}", without.total(), with.total());

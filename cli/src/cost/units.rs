@@ -1,16 +1,20 @@
 //! The formulas: capacity units an event, pure arithmetic over sizes and rates.
 //!
 //! Sources of the limits: DynamoDB writes in units of 1 KB and reads in units of 4 KB, half of one where a read need not
-//! be consistent; an event source mapping hands over at most 10,000 records and 6 MB. A batch of that size is one entry of
-//! the event log.
+//! be consistent; an event source mapping hands over at most 10,000 records and 6 MB. A batch of that size, one event a record, is
+//! one entry of the event log.
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::event::{Event, EventType, Object};
+use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
 use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
 use headcount_follow::ItemOptions;
-use headcount_follow::figures::SNAPSHOT_INTERVAL;
+use headcount_follow::figures::{LATE_SNAPSHOT_INTERVAL, MAX_UNWRITTEN_ENTRIES, SNAPSHOT_INTERVAL};
+use headcount_follow::items::TAKEN_OVER_AFTER_MS;
+
+use super::stream::Packing;
 
 /// Seconds of a day.
 pub(crate) const DAY_S: f64 = 86_400.0;
@@ -39,13 +43,6 @@ const SMALL_PARTIAL_BYTES: usize = 4 << 10;
 /// Units of a checkpoint: each follower writes its own.
 const CHECKPOINT_UNITS: f64 = 1.0;
 
-/// Records of one batch, at most.
-const MAX_BATCH_RECORDS: f64 = 10_000.0;
-
-/// Bytes of one batch, at most: 6 MB with the records in base64, each in an envelope of about 350 bytes.
-const MAX_BATCH_BYTES: f64 = 6.0 * 1_024.0 * 1_024.0;
-const ENVELOPE: f64 = 350.0;
-
 /// Users beyond which a source's partial no longer grows.
 const SATURATED_USERS: u64 = 150_000;
 
@@ -55,8 +52,11 @@ pub(crate) const SESSIONS_PER_USER: f64 = 1.5;
 /// Times of the day at which a partial's size is looked at.
 const LOOKS: u32 = 8;
 
-/// Days that the aggregator looks at in each hourly run.
-const OPEN_DAYS: f64 = 10.0;
+/// Days before its arrival that a late event lies, at most; we assume that they are spread evenly.
+pub(crate) const LATE_DAYS: f64 = (DEFAULT_LATENESS_MS / DAY_MS) as f64;
+
+/// Seconds that the other late events wait in their producers' queues.
+pub(crate) const QUEUED_S: f64 = 300.0;
 
 /// What comes in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,6 +71,8 @@ pub(crate) struct Load {
     pub(crate) new_users: f64,
     /// The share of events that break a rule.
     pub(crate) invalid: f64,
+    /// The share of events that come days late. Where there are some, others come minutes late.
+    pub(crate) late: f64,
     /// Seconds that an event waits for company.
     pub(crate) window_s: f64,
     /// Shards, each a source of its own.
@@ -81,6 +83,8 @@ pub(crate) struct Load {
     pub(crate) precision: u8,
     /// Which items of events are written.
     pub(crate) items: ItemOptions,
+    /// How producers put events into records.
+    pub(crate) packing: Packing,
 }
 
 impl Load {
@@ -89,11 +93,14 @@ impl Load {
         self.events_per_day / DAY_S
     }
 
-    /// Events of one batch of one source: what the window gathers, up to what a batch may hold.
-    pub(crate) fn events_per_batch(&self) -> f64 {
-        let by_bytes = (MAX_BATCH_BYTES / (self.event_bytes * 4.0 / 3.0 + ENVELOPE)).floor();
-        let gathered = self.rate() / f64::from(self.sources) * self.window_s;
-        gathered.min(MAX_BATCH_RECORDS).min(by_bytes).max(1.0)
+    /// Events a second of one source.
+    pub(crate) fn rate_of_source(&self) -> f64 {
+        self.rate() / f64::from(self.sources)
+    }
+
+    /// Seconds between two batches of a source.
+    pub(crate) fn seconds_per_batch(&self) -> f64 {
+        self.events_per_batch() / self.rate_of_source()
     }
 
     /// Batches a day, all sources together.
@@ -101,16 +108,37 @@ impl Load {
         self.events_per_day / self.events_per_batch()
     }
 
-    /// Shards that the peak needs: each takes 1,000 records and 1 MB a second.
-    pub(crate) fn shards_needed(&self) -> u32 {
-        let peak = self.rate() * self.peak;
-        (peak / 1_000.0).max(peak * self.event_bytes / 1_000_000.0).ceil().max(1.0) as u32
+    /// Events of an entry of the log.
+    pub(crate) fn events_per_entry(&self) -> f64 {
+        self.events_per_batch() / self.entries_per_batch()
     }
 
-    /// Events between two writes of a source's partial, once it is large.
-    pub(crate) fn events_per_snapshot(&self) -> f64 {
-        let gathered = self.rate() / f64::from(self.sources) * SNAPSHOT_INTERVAL.as_secs_f64();
-        gathered.max(self.events_per_batch())
+    /// Entries of the log a day, all sources together.
+    pub(crate) fn entries_per_day(&self) -> f64 {
+        self.batches_per_day() * self.entries_per_batch()
+    }
+
+    /// Seconds between two writes of a source's partial, once it is large: it is written with the first batch that comes when its
+    /// oldest unwritten entry is old enough. What comes too seldom is written by the aggregator.
+    pub(crate) fn snapshot_s(&self) -> f64 {
+        let batch = self.seconds_per_batch();
+        if batch * 1_000.0 >= TAKEN_OVER_AFTER_MS as f64 {
+            return batch;
+        }
+        ((SNAPSHOT_INTERVAL.as_secs_f64() / batch).ceil() + 1.0) * batch
+    }
+
+    /// The same for the partials of past days, which are written together with today's.
+    pub(crate) fn late_snapshot_s(&self) -> f64 {
+        let (batch, snapshot) = (self.seconds_per_batch(), self.snapshot_s());
+        let by_entries = MAX_UNWRITTEN_ENTRIES as f64 / self.entries_per_batch() * batch;
+        let by_age = LATE_SNAPSHOT_INTERVAL.as_secs_f64() + batch;
+        (by_entries.min(by_age) / snapshot).ceil().max(1.0) * snapshot
+    }
+
+    /// Past days that have something among so many events.
+    pub(crate) fn late_days(&self, events: f64) -> f64 {
+        LATE_DAYS * (1.0 - (1.0 - 1.0 / LATE_DAYS).powf(events * self.late))
     }
 }
 
@@ -124,8 +152,13 @@ pub(crate) fn write_units(bytes: f64) -> f64 {
     (bytes / WRITE_UNIT).ceil().max(1.0)
 }
 
+/// Units of one consistent read.
+pub(crate) fn read_units(bytes: f64) -> f64 {
+    (bytes / READ_UNIT).ceil().max(1.0)
+}
+
 /// Units of one eventually consistent read.
-fn cheap_read_units(bytes: f64) -> f64 {
+pub(crate) fn cheap_read_units(bytes: f64) -> f64 {
     (bytes / READ_UNIT).ceil().max(1.0) / 2.0
 }
 
@@ -138,6 +171,8 @@ pub(crate) struct Units {
     pub(crate) index_copy: f64,
     /// Writes: its share of the partials, which are rewritten once a minute; for every batch while they are small.
     pub(crate) partial: f64,
+    /// Writes: its share of the partials of past days, which late events change.
+    pub(crate) late_partial: f64,
     /// Writes: its share of the followers' checkpoints.
     pub(crate) checkpoint: f64,
     /// Writes: profiles of new users, and their copies.
@@ -146,8 +181,6 @@ pub(crate) struct Units {
     pub(crate) rejected: f64,
     /// Reads: whether users are known.
     pub(crate) first_sight: f64,
-    /// Reads: the hourly roll-up.
-    pub(crate) roll_up: f64,
 }
 
 impl Units {
@@ -159,38 +192,39 @@ impl Units {
         let copies = if load.items.user_index { items } else { 0.0 };
         // Who is new, and who comes back: a consumer that remembers neither looks each up.
         let looked_up = (load.new_users + SESSIONS_PER_USER * load.users / load.events_per_day).min(1.0);
-        let partials_read = f64::from(load.sources) * OPEN_DAYS * 24.0 * partials.units * WRITE_UNIT / READ_UNIT;
         Self {
             event_item: items * write_units(item),
             index_copy: copies * write_units(INDEX_COPY),
             partial: partials.per_event,
+            late_partial: partials.late_per_event,
             checkpoint: partials.checkpoints_per_event + CHECKPOINT_UNITS / load.events_per_batch(),
             new_users: load.new_users * 2.0,
             rejected: load.invalid * write_units(load.event_bytes + REJECTED_OVERHEAD),
             first_sight: looked_up * cheap_read_units(ITEM_OVERHEAD),
-            roll_up: partials_read / load.events_per_day,
         }
     }
 
     /// All writes.
     pub(crate) fn writes(&self) -> f64 {
-        self.event_item + self.index_copy + self.partial + self.checkpoint + self.new_users + self.rejected
-    }
-
-    /// All reads.
-    pub(crate) fn reads(&self) -> f64 {
-        self.first_sight + self.roll_up
+        let of_partials = self.partial + self.late_partial + self.checkpoint;
+        self.event_item + self.index_copy + of_partials + self.new_users + self.rejected
     }
 }
 
-/// What a source's partial costs.
+/// What a source's partials cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Partials {
-    /// Units of one write.
-    pub(crate) units: f64,
-    /// Units of its writes, an event.
+    /// Bytes of a source's partial of a day once the day has ended.
+    pub(crate) whole_bytes: f64,
+    /// Bytes of the users and sessions of a day, all sources together.
+    pub(crate) sketch_bytes: f64,
+    /// Bytes of the counters of a source's partial.
+    pub(crate) counter_bytes: f64,
+    /// Units of the writes of today's, an event.
     pub(crate) per_event: f64,
-    /// Units of the checkpoint that is written with it, an event.
+    /// Units of the writes of past days', an event.
+    pub(crate) late_per_event: f64,
+    /// Units of the checkpoint that is written with them, an event.
     pub(crate) checkpoints_per_event: f64,
 }
 
@@ -199,23 +233,49 @@ impl Partials {
     pub(crate) fn of_day(load: &Load) -> Self {
         let of_source = (load.users / f64::from(load.sources)).ceil().max(1.0) as u64;
         let mut growing = Growing::new(load.precision);
-        let mut mean = Self::default();
-        for look in 1..=LOOKS {
-            growing.grow_to((of_source * u64::from(look) / u64::from(LOOKS)).max(1));
-            let now = Self::of_bytes(load, growing.bytes());
-            mean.units += now.units / f64::from(LOOKS);
+        let sizes: Vec<usize> = (1..=LOOKS)
+            .map(|look| {
+                growing.grow_to((of_source * u64::from(look) / u64::from(LOOKS)).max(1));
+                growing.bytes()
+            })
+            .collect();
+        let whole = sizes.last().copied().unwrap_or(0);
+        growing.grow_to(load.users as u64);
+        let (sketch_bytes, counter_bytes) = growing.parts();
+        let mut mean = Self { whole_bytes: whole as f64, sketch_bytes, counter_bytes, ..Self::default() };
+        for bytes in sizes {
+            let now = Self::of_bytes(load, bytes, whole);
             mean.per_event += now.per_event / f64::from(LOOKS);
+            mean.late_per_event += now.late_per_event / f64::from(LOOKS);
             mean.checkpoints_per_event += now.checkpoints_per_event / f64::from(LOOKS);
+        }
+        if load.late > 0.0 {
+            // For some minutes after midnight yesterday's is written like today's.
+            let writes = QUEUED_S / load.snapshot_s() * f64::from(load.sources);
+            mean.late_per_event += writes * write_units(mean.whole_bytes) / load.events_per_day;
         }
         mean
     }
 
-    /// While its item has so many bytes.
-    pub(crate) fn of_bytes(load: &Load, bytes: usize) -> Self {
-        let is_small = bytes <= SMALL_PARTIAL_BYTES + PARTIAL_OVERHEAD;
-        let events = if is_small { load.events_per_batch() } else { load.events_per_snapshot() };
-        let units = write_units(bytes as f64);
-        Self { units, per_event: units / events, checkpoints_per_event: CHECKPOINT_UNITS / events }
+    /// While today's item has so many bytes, and those of past days so many.
+    pub(crate) fn of_bytes(load: &Load, bytes: usize, whole: usize) -> Self {
+        let is_small = |bytes: f64| bytes <= (SMALL_PARTIAL_BYTES + PARTIAL_OVERHEAD) as f64;
+        let of_batch = load.events_per_batch();
+        let rate = load.rate_of_source();
+        let events = if is_small(bytes as f64) { of_batch } else { rate * load.snapshot_s() };
+        let in_batch = load.late_days(of_batch);
+        let late_events = if is_small(in_batch * whole as f64) { of_batch } else { rate * load.late_snapshot_s() };
+        let late_days = load.late_days(late_events);
+        // The checkpoint waits for all of them.
+        let checkpoint = if load.late > 0.0 { events.max(late_events) } else { events };
+        Self {
+            whole_bytes: whole as f64,
+            sketch_bytes: whole as f64,
+            counter_bytes: 0.0,
+            per_event: write_units(bytes as f64) / events,
+            late_per_event: late_days * write_units(whole as f64) / late_events,
+            checkpoints_per_event: CHECKPOINT_UNITS / checkpoint,
+        }
     }
 }
 
@@ -260,8 +320,13 @@ impl Growing {
 
     /// Bytes of its item.
     pub(crate) fn bytes(&mut self) -> usize {
+        PARTIAL_OVERHEAD + self.partial.encode().bytes()
+    }
+
+    /// Bytes of its users and sessions, and of its counters.
+    pub(crate) fn parts(&mut self) -> (f64, f64) {
         let record = self.partial.encode();
-        PARTIAL_OVERHEAD + record.counters.len() + record.users.len() + record.sessions.len()
+        ((record.users.len() + record.sessions.len()) as f64, record.counters.len() as f64)
     }
 
     /// It itself.

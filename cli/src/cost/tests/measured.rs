@@ -4,35 +4,16 @@
 //! warm: it knows the source's partial and most users, but not those who come back after a pause. What is written once a
 //! minute is measured by itself, and shared among the events of a minute.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use headcount_consumer::batch::{Batch, Record};
-use headcount_consumer::deps::{Deps, Settings};
-use headcount_consumer::handler::consume;
-use headcount_core::limits::{DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS, MAX_EARLINESS_MS};
+use headcount_core::calendar::day_of;
 use headcount_core::origin::Source;
-use headcount_core::validate::Rules;
 use headcount_follow::figures::Write;
 use headcount_follow::{ItemOptions, Setup};
-use headcount_local::table::{Table, TableOptions};
-use headcount_log::Log;
-use headcount_runtime::aws::ConnectOptions;
-use headcount_runtime::clock::Clock;
-use headcount_runtime::retry::Jitter;
-use headcount_store::dynamo::DynamoStore;
-use headcount_store::dynamo::connect::connect_metered;
-use headcount_store::dynamo::meter::{Meter, UnitsUsed};
-use headcount_store::dynamo::schema::{Tables, create_tables};
-use headcount_store::rows::{FirstDay, Put};
-use headcount_store::traits::{PartialStore as _, Stamp, UserStore as _};
-use object_store::memory::InMemory;
-use serde_json::json;
-use tokio::time::Instant;
+use headcount_store::dynamo::meter::UnitsUsed;
 
 use super::super::estimate::compressed;
 use super::super::units::{Growing, Load, Partials, SESSIONS_PER_USER, START_MS, Units};
 use super::load;
+use super::world::{World, event, shard, soon};
 use crate::generate::{Generator, GeneratorOptions};
 
 /// Users whom the consumer remembers.
@@ -44,11 +25,6 @@ const READ_TOLERANCE: f64 = 0.01;
 
 /// When the events arrive: in the evening.
 const NOW_MS: i64 = START_MS + 20 * 3_600_000;
-
-struct Bench {
-    deps: Deps<DynamoStore>,
-    meter: Meter,
-}
 
 /// What an event consumed.
 #[derive(Clone, Copy, Debug)]
@@ -69,112 +45,60 @@ impl Measured {
     }
 }
 
-/// An event of exactly so many bytes, or one that breaks a rule.
-fn event(bytes: f64, id: u64, user: &str, is_valid: bool) -> Vec<u8> {
-    let text = |agent: &str| {
-        let mut event = json!({
-            "eventId": format!("0198f2b1-5c1e-7cc3-9b2a-{id:012}"), "userId": user, "sessionId": format!("of-{user}"),
-            "eventType": "page_view", "timestamp": NOW_MS - 1_000 + id as i64 % 1_000,
-            "metadata": {"userAgent": agent, "ipAddress": "203.0.113.9", "platform": "web"},
-        });
-        if !is_valid {
-            event["eventType"] = "no_such_type".into();
-        }
-        event.to_string()
-    };
-    let agent = "a".repeat(bytes as usize - text("").len());
-    text(&agent).into_bytes()
-}
-
-impl Bench {
-    async fn new(table: &Table, items: ItemOptions) -> Self {
-        let (connection, meter) = connect_metered(&ConnectOptions::local(table.endpoint())).await;
-        create_tables(&connection, &Tables::one("headcount"), soon()).await.unwrap();
-        let store = DynamoStore::new(connection, Tables::one("headcount"));
-        let rules = Rules::new(Vec::new(), Some(DEFAULT_LATENESS_MS), MAX_EARLINESS_MS, "keep".parse().unwrap());
-        let settings = Settings {
-            rules: rules.unwrap(),
-            zone: None,
-            project: "tests".into(),
-            log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
-            stream_generation: None,
-            items,
-        };
-        let log = Log::new(Arc::new(InMemory::new()), Jitter::from_seed(3));
-        Self { deps: Deps::new(log, store, Clock::from_fn(|| NOW_MS), Jitter::from_seed(4), settings), meter }
-    }
-
-    /// Makes the users' profiles, as an earlier day left them.
-    async fn meet(&self, user: &str) {
-        let date = headcount_core::calendar::day_of(chrono_tz::Tz::UTC, START_MS).unwrap();
-        let first = FirstDay { user_id: user.to_owned(), date, seen_ms: START_MS };
-        assert_eq!(self.deps.store.put_first_day(&first).await, Ok(Put::Written));
-    }
-
+impl World {
     /// Handles batches of this load in a source of its own, whose partial has this many users. What an event consumed, and
     /// what the formula says.
-    async fn measure(&self, case: u64, load: &Load, users: u64) -> (Measured, Units) {
-        let deployment = self.deps.deployment(soon()).await.unwrap();
-        let table = self.deps.table(&deployment, soon()).await.unwrap();
-        let source = Source::shard("headcount-events", None, &format!("shardId-{case:012}")).unwrap();
+    async fn measure(&mut self, case: u32, load: &Load, users: u64) -> (Measured, Units) {
+        let source = shard(case);
         let mut growing = Growing::new(load.precision);
         growing.grow_to(users);
-        let partials = Partials::of_bytes(load, growing.bytes());
-        let formula = Units::of(load, partials);
+        let bytes = growing.bytes();
+        let formula = Units::of(load, Partials::of_bytes(load, bytes, bytes));
         let mut partial = growing.into_partial();
-        (partial.source, partial.version) = (source.clone(), 1);
-        let stamp = Stamp { now_ms: NOW_MS, expires_s: NOW_MS / 1_000 };
-        let written = self.deps.store.write_partial(table.id, &partial.encode(), 0, stamp).await;
-        assert_eq!(written, Ok(Put::Written));
+        partial.source = source.clone();
+        self.store_partial(partial).await;
 
         let of_batch = load.events_per_batch() as u64;
         let batches = 400u64.div_ceil(of_batch);
         let events = of_batch * batches;
         let back_every = (load.events_per_day / (SESSIONS_PER_USER * load.users)).round() as u64;
         for n in (0..events).filter(|n| n.is_multiple_of(back_every)) {
-            self.meet(&format!("back-{case}-{n}")).await;
+            self.meet(&format!("back-{case}-{n}"), day_of(chrono_tz::Tz::UTC, START_MS).unwrap(), START_MS).await;
         }
-        let record = |n: u64, user: &str, is_valid| {
-            let id = case * 1_000_000 + n;
-            let data = event(load.event_bytes, id, user, is_valid);
-            Record { sequence: format!("5{id:055}").parse().unwrap(), arrived_ms: NOW_MS, data }
+        let made = |n: u64, user: &str, is_valid| {
+            let id = u64::from(case) * 1_000_000 + n;
+            event(load.event_bytes, id, user, is_valid, NOW_MS - 1_000 + id as i64 % 1_000)
         };
-        let warm = (0..KNOWN).map(|n| record(n, &format!("user-{n}"), true)).collect();
-        self.consume(&source, warm).await;
-        let setup = Setup {
-            log: &self.deps.log,
-            store: &self.deps.store,
-            table: &table,
-            clock: &self.deps.clock,
-            jitter: &self.deps.jitter,
-        };
-        let follow = || self.deps.figures.follow(setup, &source, &[], None, Write::Always, soon());
-        follow().await.unwrap();
+        self.deliver(&source, (0..KNOWN).map(|n| made(n, &format!("user-{n}"), true)).collect()).await;
+        self.write_all(&source).await;
         self.meter.take();
         for batch in 0..batches {
-            let record = |n: u64| {
+            let next = |n: u64| {
                 let n = batch * of_batch + n;
                 match n {
-                    n if n % 100 == 51 => record(KNOWN + n, &format!("new-{case}-{n}"), true),
-                    n if n.is_multiple_of(back_every) => record(KNOWN + n, &format!("back-{case}-{n}"), n % 100 != 52),
-                    n => record(KNOWN + n, &format!("user-{}", n % KNOWN), n % 100 != 52),
+                    n if n % 100 == 51 => made(KNOWN + n, &format!("new-{case}-{n}"), true),
+                    n if n.is_multiple_of(back_every) => made(KNOWN + n, &format!("back-{case}-{n}"), n % 100 != 52),
+                    n => made(KNOWN + n, &format!("user-{}", n % KNOWN), n % 100 != 52),
                 }
             };
-            self.consume(&source, (0..of_batch).map(record).collect()).await;
+            self.deliver(&source, (0..of_batch).map(next).collect()).await;
         }
         let used = self.meter.take();
         // Of a large partial nothing was written so far: a minute has not passed.
-        follow().await.unwrap();
+        self.write_all(&source).await;
         let snapshot = self.meter.take();
         assert!(snapshot.batched_puts + snapshot.reads < 1e-9, "{snapshot:?}");
         (self.measured(&source, &used, &snapshot, events, load, batches).await, formula)
     }
 
-    async fn consume(&self, source: &Source, records: Vec<Record>) {
-        let batch = Batch::of_shard(source.clone(), records);
-        let outcome = consume(&self.deps, &batch, Instant::now() + Duration::from_mins(5)).await.unwrap();
-        assert_eq!(outcome.failed_from, None);
-        assert_eq!(outcome.entries, 1, "a batch is one put to the log");
+    /// Writes the partials of a source, due or not.
+    async fn write_all(&self, source: &Source) {
+        let deps = &self.consumer;
+        let deployment = deps.deployment(soon()).await.unwrap();
+        let table = deps.table(&deployment, soon()).await.unwrap();
+        let setup =
+            Setup { log: &deps.log, store: &deps.store, table: &table, clock: &deps.clock, jitter: &deps.jitter };
+        deps.figures.follow(setup, source, &[], None, Write::Always, soon()).await.unwrap();
     }
 
     async fn measured(
@@ -186,28 +110,19 @@ impl Bench {
         load: &Load,
         batches: u64,
     ) -> Measured {
-        let listed = self.deps.log.list_after(source, 1, 10_000, soon()).await.unwrap();
+        let listed = self.consumer.log.list_after(source, 1, 10_000, soon()).await.unwrap();
         assert_eq!(listed.len() as u64, batches);
         let bytes: u64 = listed.iter().map(|entry| entry.bytes).sum();
         let events = events as f64;
         Measured {
             items: used.batched_puts / events,
             copies: used.batched_copies / events,
-            partials_and_checkpoints: used.puts / events + snapshot.puts / load.events_per_snapshot(),
+            partials_and_checkpoints: used.puts / events + snapshot.puts / (load.rate_of_source() * load.snapshot_s()),
             users: used.indexed_puts / events,
             reads: used.reads / events,
             compressed: bytes as f64 / (events * load.event_bytes),
         }
     }
-}
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_mins(1)
-}
-
-/// Of a day long past: nothing may be swept meanwhile.
-async fn table() -> Table {
-    Table::start(TableOptions { ttl_interval: Duration::from_hours(24), ..TableOptions::default() }).await.unwrap()
 }
 
 fn compare(what: &str, measured: Measured, formula: Units) {
@@ -229,90 +144,81 @@ fn compare(what: &str, measured: Measured, formula: Units) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn units_an_event_are_as_the_formula_says_and_within_bounds() {
-    let table = table().await;
-    let bench = Bench::new(&table, ItemOptions::default()).await;
+    let mut world = World::new(NOW_MS, ItemOptions::default()).await;
     let mut case = 0;
     for rate in [10.0, 100.0, 1_000.0] {
         for window in [1.0, 10.0, 60.0] {
             case += 1;
             let load = load(rate, window);
-            let (measured, formula) = bench.measure(case, &load, load.users as u64).await;
+            let (measured, formula) = world.measure(case, &load, load.users as u64).await;
             compare(&format!("{rate}/s {window} s"), measured, formula);
             assert!(measured.writes() <= 2.4, "{rate}/s {window} s: {} writes", measured.writes());
         }
     }
-    table.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_event_items_an_event_costs_a_tenth_of_a_unit() {
-    let table = table().await;
     let items = ItemOptions { event_items: false, user_index: false };
-    let bench = Bench::new(&table, items).await;
+    let mut world = World::new(NOW_MS, items).await;
     for (case, rate) in [(1, 10.0), (2, 100.0)] {
         let load = Load { items, ..load(rate, 10.0) };
-        let (measured, formula) = bench.measure(case, &load, load.users as u64).await;
+        let (measured, formula) = world.measure(case, &load, load.users as u64).await;
         compare(&format!("{rate}/s without items"), measured, formula);
         assert!(measured.writes() < 0.15 && measured.copies < 1e-9, "{rate}/s: {measured:?}");
     }
-    table.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_events_compress_as_the_estimate_says() {
-    let table = table().await;
-    let bench = Bench::new(&table, ItemOptions { event_items: false, user_index: false }).await;
+    let mut world = World::new(NOW_MS, ItemOptions { event_items: false, user_index: false }).await;
     let options = GeneratorOptions { events: 12_000, days: 1, ..GeneratorOptions::new(NOW_MS) };
     let lines: Vec<_> = Generator::new(&options).unwrap().map(|line| line.json.into_bytes()).collect();
     let mut rest = &lines[..];
     for (case, of_batch, batches) in [(1, 100, 10), (2, 1_000, 2), (3, 5_000, 1)] {
-        let source = Source::shard("headcount-events", None, &format!("shardId-{case:012}")).unwrap();
-        let (mut json, mut sequence) = (0, 0);
+        let source = shard(case);
+        let mut json = 0;
         for _ in 0..batches {
             let (batch, others) = rest.split_at(of_batch);
             rest = others;
             json += batch.iter().map(Vec::len).sum::<usize>();
-            let record = |data: &Vec<u8>| {
-                sequence += 1;
-                Record { sequence: format!("5{sequence:055}").parse().unwrap(), arrived_ms: NOW_MS, data: data.clone() }
-            };
-            bench.consume(&source, batch.iter().map(record).collect()).await;
+            world.deliver(&source, batch.to_vec()).await;
         }
-        let listed = bench.deps.log.list_after(&source, 0, 10_000, soon()).await.unwrap();
+        let listed = world.consumer.log.list_after(&source, 0, 10_000, soon()).await.unwrap();
         let logged: u64 = listed.iter().map(|entry| entry.bytes).sum();
         let share = logged as f64 / json as f64;
         let estimated = compressed(of_batch as f64);
         println!("batches of {of_batch}: {share:.3} of {json} bytes of JSON, {estimated} by the estimate");
         assert!(share < estimated && share > estimated - 0.04, "batches of {of_batch}: {share}");
     }
-    table.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_partial_is_written_for_every_batch() {
-    let table = table().await;
-    let bench = Bench::new(&table, ItemOptions::default()).await;
+    let mut world = World::new(NOW_MS, ItemOptions::default()).await;
     let load = load(10.0, 10.0);
-    let (measured, formula) = bench.measure(1, &load, 1).await;
+    let (measured, formula) = world.measure(1, &load, 1).await;
     // The users of the warm-up are in it as well, and those of each batch.
     assert!((measured.writes() / formula.writes() - 1.0).abs() < 0.1, "{measured:?} {formula:?}");
-    table.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_unit_begins_where_the_formula_has_it() {
-    let table = table().await;
-    let bench = Bench::new(&table, ItemOptions::default()).await;
+    let mut world = World::new(NOW_MS, ItemOptions::default()).await;
     // Of 1,024 bytes the keys and names take about 157, a little more or less as ids are longer or shorter.
     for (case, event_bytes, units) in [(1, 850.0, 0.99), (2, 885.0, 1.98)] {
         let load = Load { event_bytes, ..load(10.0, 10.0) };
-        let (measured, formula) = bench.measure(case, &load, load.users as u64).await;
+        let (measured, formula) = world.measure(case, &load, load.users as u64).await;
         assert!((formula.event_item - units).abs() < 1e-9, "{event_bytes}");
         let items = measured.items - formula.rejected;
         println!("{event_bytes}: {measured:?}");
         assert!((items - units).abs() < 1e-9, "{event_bytes}: {items} units");
         assert!((measured.copies - 0.99).abs() < 1e-9, "{event_bytes}: the copy has keys only");
-        assert!(measured.compressed < compressed(load.events_per_batch()), "{event_bytes}: {measured:?}");
+        assert!(measured.compressed < compressed(load.events_per_entry()), "{event_bytes}: {measured:?}");
     }
-    table.stop().await;
+    world.stop().await;
 }
