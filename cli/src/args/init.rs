@@ -2,18 +2,18 @@
 
 use clap::Args;
 
-use super::connection::{KinesisArgs, ServiceArgs, TablesArgs};
+use super::connection::{KinesisArgs, LogArgs, ServiceArgs, TablesArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  headcount init                                 stream and table in the AWS environment's account and region
+  headcount init --log s3://my-events            stream and table in the AWS environment's account and region
   headcount init --shards 4 --retention-hours 168
   headcount init --on-demand --json
   headcount init --fix                           also switch on what an existing table lacks
   headcount init --local
 
 What exists is compared and left as it is; doing it again changes nothing. Exit code 1 where something differs in a way
-that breaks a promise.";
+that breaks a promise. The bucket of the event log is only looked at: docs/aws.md has the commands that make one.";
 
 /// `headcount init`.
 #[derive(Debug, Args)]
@@ -47,4 +47,7 @@ pub(crate) struct Init {
     /// Which tables.
     #[command(flatten)]
     pub(crate) tables: TablesArgs,
+    /// Which event log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

@@ -1,4 +1,4 @@
-//! `headcount init`: stream and table, made where they are missing, compared where they are there.
+//! `headcount init`: stream and table, made where they are missing, compared where they are there; and the event log, looked at.
 
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ struct Part {
     kind: &'static str,
     name: String,
     created: bool,
+    /// What else is to be told of it.
+    state: Option<String>,
     fixed: Vec<&'static str>,
     differences: Vec<Difference>,
 }
@@ -30,7 +32,7 @@ struct Part {
 impl From<TableReport> for Part {
     fn from(report: TableReport) -> Self {
         let TableReport { table, created, fixed, differences } = report;
-        Self { kind: "table", name: table, created, fixed, differences }
+        Self { kind: "table", name: table, created, state: None, fixed, differences }
     }
 }
 
@@ -56,7 +58,28 @@ async fn all(args: &Init) -> Result<Vec<Part>, Failure> {
     let wanted = SetUp { recovery: !args.no_recovery, fix: args.fix };
     let reports = set_up(&connect(&dynamodb).await, &tables, wanted, deadline).await.map_err(Failure::said)?;
     parts.extend(reports.into_iter().map(Part::from));
+    match &args.log.log {
+        Some(place) => parts.push(log(args, place, deadline).await?),
+        // A running `headcount serve` has its own.
+        None if args.services.local => {}
+        None => output::note(
+            "the event log needs a bucket, which is not made here: docs/aws.md (Without the template) has the commands; \
+             give --log s3://<bucket> to have it looked at",
+        ),
+    }
     Ok(parts)
+}
+
+/// The event log, which must be there: its bucket has settings that a command line makes better.
+async fn log(args: &Init, place: &str, deadline: Instant) -> Result<Part, Failure> {
+    let sources = connect::log(&args.services, &args.log).await?.sources(deadline).await.map_err(Failure::said)?;
+    let state = match sources.len() {
+        0 => "exists, and is empty".to_owned(),
+        1 => "exists, with entries of 1 source".to_owned(),
+        count => format!("exists, with entries of {count} sources"),
+    };
+    let (name, differences) = (place.to_owned(), Vec::new());
+    Ok(Part { kind: "log", name, created: false, state: Some(state), fixed: Vec::new(), differences })
 }
 
 fn as_json(part: &Part) -> Value {
@@ -76,10 +99,11 @@ fn as_json(part: &Part) -> Value {
 }
 
 fn as_text(part: &Part) -> String {
-    let found = match (part.created, part.differences.is_empty()) {
-        (true, _) => "made",
-        (false, true) => "exists, as it would have been made",
-        (false, false) => "exists, and differs",
+    let found = match (&part.state, part.created, part.differences.is_empty()) {
+        (Some(state), ..) => state,
+        (None, true, _) => "made",
+        (None, false, true) => "exists, as it would have been made",
+        (None, false, false) => "exists, and differs",
     };
     let mut lines = vec![format!("{} {}: {found}", part.kind, part.name)];
     lines.extend(part.fixed.iter().map(|what| format!("  switched on: {what}")));

@@ -34,6 +34,7 @@ pub(super) async fn set_up(args: &Init, options: &ConnectOptions, deadline: Inst
         kind: "stream",
         name: args.kinesis.stream.clone(),
         created: false,
+        state: None,
         fixed: Vec::new(),
         differences: Vec::new(),
     };

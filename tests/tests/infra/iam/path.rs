@@ -86,9 +86,12 @@ impl Walk<'_> {
         let tables = self.tables()?;
         let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
         let stream = self.world.template.reference("EventStream")?;
-        let init = ["init", "--stream", &stream, "--retention-hours", "48"];
+        let log = format!("s3://{LOG_BUCKET}");
+        let init = ["init", "--stream", &stream, "--retention-hours", "48", "--log", &log];
         let made = self.headcount("init", &[&init[..], &tables].concat()).await?;
-        ensure!(made.as_array().is_some_and(|parts| parts.iter().all(|part| part["created"] == true)), "{made}");
+        let parts = made.as_array().context("an array")?;
+        let is_made = |part: &Value| part["created"] == true || part["kind"] == "log";
+        ensure!(parts.iter().all(is_made) && parts.iter().any(|part| part["kind"] == "log"), "{made}");
         Ok(())
     }
 

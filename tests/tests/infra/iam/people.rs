@@ -9,10 +9,12 @@ use headcount_tests::binaries;
 use headcount_tests::iam::REGION;
 use headcount_tests::iam::policy::Policy;
 use headcount_tests::iam::proxy::Proxy;
+use headcount_tests::iam::template::LOG_BUCKET;
 
 use super::documents::policies;
 use super::world::configuration;
 use crate::deployed::Stack;
+use crate::scripts::create_bucket;
 use crate::stand_in::StandIn;
 
 /// Longest wait for a record to be counted.
@@ -25,7 +27,7 @@ async fn run(
     policy: &Policy,
     arguments: &[&str],
 ) -> (bool, BTreeSet<String>, String) {
-    let services = ["cloudformation", "dynamodb", "kinesis", "lambda"];
+    let services = ["cloudformation", "dynamodb", "kinesis", "lambda", "s3"];
     let upstreams = services.map(|service| (service, stand_in.endpoint.clone())).into();
     let principals = BTreeMap::from([(person.to_owned(), policy.clone())]);
     let proxy = Proxy::start(upstreams, principals, Policy::default(), "test").await.expect("the proxy starts");
@@ -34,6 +36,7 @@ async fn run(
     let config = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(config.path(), configuration(&proxy.endpoint())).expect("it can be written");
     command.args(arguments).arg("--json").env("AWS_CONFIG_FILE", config.path()).env("AWS_REGION", REGION);
+    command.env("AWS_ENDPOINT_URL_S3", proxy.endpoint());
     command.env("AWS_ACCESS_KEY_ID", person).env("AWS_SECRET_ACCESS_KEY", "secret").env_remove("AWS_PROFILE");
     let output = tokio::task::block_in_place(|| command.output()).expect("the command runs");
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
@@ -74,10 +77,12 @@ async fn check_looks_at_a_deployed_stack_with_its_documented_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn init_makes_a_stream_and_a_table_with_its_documented_policy() {
+async fn init_makes_a_stream_and_a_table_and_finds_the_log_with_its_documented_policy() {
     let stand_in = StandIn::start();
-    let policy = &policies()["init"];
-    let (allowed, used, said) = run(&stand_in, "init", policy, &["init", "--retention-hours", "48"]).await;
+    create_bucket(&stand_in.endpoint, LOG_BUCKET);
+    let (policy, log) = (&policies()["init"], format!("s3://{LOG_BUCKET}"));
+    let init = ["init", "--retention-hours", "48", "--log", &log];
+    let (allowed, used, said) = run(&stand_in, "init", policy, &init).await;
     assert!(allowed, "{said}");
     let all: BTreeSet<_> = policy.statements.iter().flat_map(|statement| statement.actions.clone()).collect();
     assert_eq!(used, all, "{said}");
