@@ -215,6 +215,16 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
             format!("lower LATENESS_DAYS or the stream's retention, to {} days together", kept - FROZEN_MARGIN_DAYS),
         ));
     }
+    if let (Some(made), Some(kept)) = (seen.log_days, kept_days)
+        && i64::from(made) != kept
+    {
+        findings.push(Finding::new(
+            if kept < i64::from(made) { BreaksPromise } else { Note },
+            format!("EVENT_RETENTION_DAYS is {kept}, the deployment was made with {made}"),
+            "days are proven as if entries were kept as long as the deployment says; the bucket deletes them by the new setting",
+            format!("set EventRetentionDays to {made} again: it is fixed once the first event is counted"),
+        ));
+    }
     let kept: Vec<String> = [
         (consumer::IP_POLICY, "--ip-policy"),
         (consumer::EVENT_TYPES, "--event-types"),

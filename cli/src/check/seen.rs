@@ -18,6 +18,8 @@ pub(crate) struct Seen {
     /// The prover, where it is known which function it is.
     pub(crate) prover: Prover,
     pub(crate) load: Option<Load>,
+    /// Days that the deployment's log keeps an entry, as it was made; none where nothing was counted yet.
+    pub(crate) log_days: Option<u32>,
     /// What yesterday's and today's events tell of users.
     pub(crate) days: Vec<DayEvents>,
 }

@@ -84,7 +84,7 @@ async fn look(args: &Check) -> Result<Vec<Finding>, Failure> {
     let of_tables: Vec<_> = of_tables.collect();
     // A table of other keys has no figures of ours.
     if of_tables.iter().all(|finding| finding.severity != Severity::BreaksPromise) {
-        (seen.load, seen.days) = load::of(&DynamoStore::new(connection, names.tables)).await?;
+        load::look(&DynamoStore::new(connection, names.tables), &mut seen).await?;
     }
     let mut all = of_tables;
     all.extend(findings(&seen));

@@ -35,6 +35,7 @@ fn good() -> Seen {
         aggregator: Some(Function { name: "shop-aggregator".into(), timeout_s: 900, variables: set(&follower) }),
         prover: Prover::Scheduled(Function { name: "shop-prover".into(), timeout_s: 900, variables: set(&follower) }),
         load: Some(Load { peak_rate: 20.0 }),
+        log_days: Some(90),
         days: vec![day("2026-03-09", 100), day("2026-03-10", 99)],
     }
 }
@@ -65,7 +66,7 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
         let Prover::Scheduled(prover) = &mut seen.prover else { panic!("a good deployment has a prover") };
         prover.variables.insert(name.into(), value.into());
     }
-    let cases: [(Severity, &str, Spoil); 34] = [
+    let cases: [(Severity, &str, Spoil); 36] = [
         (BreaksPromise, "ParallelizationFactor is 2", |seen| mapping(seen).parallelization = 2),
         (Note, "MaximumRetryAttempts is 100", |seen| mapping(seen).max_retries = Some(100)),
         (BreaksPromise, "is without a bound", |seen| mapping(seen).max_age_s = None),
@@ -109,6 +110,10 @@ fn each_spoiled_setting_is_found_and_nothing_else() {
         (BreaksPromise, "LATENESS_DAYS of the prover", |seen| prover(seen, "LATENESS_DAYS", "3")),
         (Note, "the stack has no ProofSchedule", |seen| seen.prover = Prover::Missing("ProofSchedule")),
         (BreaksPromise, "LOG of the aggregator", |seen| aggregator(seen, "LOG", "s3://other")),
+        (BreaksPromise, "EVENT_RETENTION_DAYS is 90, the deployment was made with 365", |seen| {
+            seen.log_days = Some(365);
+        }),
+        (Note, "EVENT_RETENTION_DAYS is 90, the deployment was made with 30", |seen| seen.log_days = Some(30)),
         (WastesMoney, "on demand", |seen| seen.stream.is_on_demand = true),
         (WastesMoney, "has 8 shards, 1 would do", |seen| seen.stream.open_shards = 8),
     ];
@@ -152,6 +157,7 @@ fn events_must_come_well_before_the_log_expires() {
     let mut seen = good();
     let variables = &mut seen.mappings.as_mut().unwrap()[0].function.variables;
     variables.insert("EVENT_RETENTION_DAYS".into(), "22".into());
+    seen.log_days = Some(22);
     assert!(!says(&seen, "may come"));
     seen.mappings.as_mut().unwrap()[0].function.variables.insert("EVENT_RETENTION_DAYS".into(), "21".into());
     assert!(says(&seen, "keeps them 21 days"));

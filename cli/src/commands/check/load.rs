@@ -6,7 +6,7 @@ use headcount_runtime::clock::Clock;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::traits::MetaStore as _;
 
-use crate::check::seen::{DayEvents, Load};
+use crate::check::seen::{DayEvents, Load, Seen};
 use crate::failure::Failure;
 
 /// Days that are looked at, today among them.
@@ -17,11 +17,11 @@ const HOUR_S: f64 = 3_600.0;
 /// Days whose users are told: yesterday and today.
 const NEWEST_DAYS: usize = 2;
 
-/// The busiest hour, and the newest days; nothing where nothing was counted yet.
-pub(super) async fn of(store: &DynamoStore) -> Result<(Option<Load>, Vec<DayEvents>), Failure> {
-    let nothing = (None, Vec::new());
-    let Some(meta) = store.read_meta().await.map_err(Failure::said)? else { return Ok(nothing) };
-    let Some(today) = day_of(meta.deployment.zone, Clock::system().now_ms()) else { return Ok(nothing) };
+/// Adds what the table tells: how long the log keeps an entry, the busiest hour, and the newest days.
+pub(super) async fn look(store: &DynamoStore, seen: &mut Seen) -> Result<(), Failure> {
+    let Some(meta) = store.read_meta().await.map_err(Failure::said)? else { return Ok(()) };
+    seen.log_days = Some(meta.deployment.log_retention_days);
+    let Some(today) = day_of(meta.deployment.zone, Clock::system().now_ms()) else { return Ok(()) };
     let week = Range::ending(today, DAYS).map_err(Failure::said)?;
     let metrics = get_platform_metrics(&Deps::new(store.clone()), week, false).await.map_err(Failure::said)?;
     let hours = metrics.days.iter().flat_map(|day| &day.metrics.figures.events_by_hour);
@@ -32,5 +32,7 @@ pub(super) async fn of(store: &DynamoStore) -> Result<(Option<Load>, Vec<DayEven
         events: day.figures.events_by_hour.iter().sum(),
         without_user: day.figures.events_without_user,
     });
-    Ok(((busiest > 0).then_some(Load { peak_rate: busiest as f64 / HOUR_S }), newest.collect()))
+    seen.load = (busiest > 0).then_some(Load { peak_rate: busiest as f64 / HOUR_S });
+    seen.days = newest.collect();
+    Ok(())
 }
