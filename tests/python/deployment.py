@@ -1,7 +1,8 @@
 """Deploys the template to a stand-in for AWS, and uses what it made, through boto3.
 
     deployment.py deploy ENDPOINT STACK BINARIES [NAME=VALUE...] < template.yaml
-                                                                    prints the stack's outputs and resources
+                                                                    prints the stack's outputs and resources; without
+                                                                    binaries (-) its functions cannot run
     deployment.py put ENDPOINT STREAM < records                     one a line: {"key": ..., "data": base64}
     deployment.py invoke ENDPOINT FUNCTION [EVENT]                  prints what the function answered
     deployment.py secret ENDPOINT NAME                              prints a secret
@@ -75,10 +76,11 @@ def deploy(endpoint: str, stack: str, binaries: str, *parameters: str) -> dict:
             resource["Properties"]["GenerateSecretString"]["ExcludeCharacters"] = string.punctuation
     s3 = client("s3", endpoint)
     s3.create_bucket(Bucket=template.CODE_BUCKET)
+    nothing = zipped(b"#!/bin/sh\n")
     for name, resource in expanded["Resources"].items():
         # What is made only where it was asked for needs its code only then.
         if resource["Type"] == "AWS::Lambda::Function" and (parameters or "Condition" not in resource):
-            code = zipped(Path(binaries) / PROGRAMS[name])
+            code = nothing if binaries == "-" else zipped((Path(binaries) / PROGRAMS[name]).read_bytes())
             s3.put_object(Bucket=template.CODE_BUCKET, Key=resource["Properties"]["Code"]["S3Key"], Body=code)
     cloudformation = client("cloudformation", endpoint)
     # As `sam` does it: a template that is handed over in the request has at most 51,200 bytes.
@@ -106,14 +108,14 @@ def deploy(endpoint: str, stack: str, binaries: str, *parameters: str) -> dict:
     }
 
 
-def zipped(binary: Path) -> bytes:
+def zipped(binary: bytes) -> bytes:
     """The binary as Lambda wants it: executable, and named `bootstrap`."""
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = 0o755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", compresslevel=1) as archive:
-        archive.writestr(entry, binary.read_bytes())
+        archive.writestr(entry, binary)
     return target.getvalue()
 
 
@@ -174,20 +176,36 @@ def describe(endpoint: str, stack: str) -> dict:
     dynamodb, functions = client("dynamodb", endpoint), client("lambda", endpoint)
     kinesis, bucket = client("kinesis", endpoint), client("s3", endpoint)
     table = names["EventsTable"]
-    return {
+    log, failures, logs = names["LogBucket"], names["FailureBucket"], client("logs", endpoint)
+    groups = logs.describe_log_groups(logGroupNamePrefix=names["ConsumerLogs"])["logGroups"]
+    configured = {
+        name.lower(): functions.get_function_configuration(FunctionName=names[name])
+        for name in PROGRAMS
+        if name in names
+    }
+    return configured | {
+        "names": names,
         "stream": kinesis.describe_stream_summary(StreamName=names["EventStream"])["StreamDescriptionSummary"],
         "table": dynamodb.describe_table(TableName=table)["Table"],
         "expiry": dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"],
         "backups": dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"],
         "mapping": functions.get_event_source_mapping(UUID=names["ConsumerStream"]),
-        "aggregator": functions.get_function_configuration(FunctionName=names["Aggregator"]),
-        "prover": functions.get_function_configuration(FunctionName=names["Prover"]),
-        "concurrency": functions.get_function_concurrency(FunctionName=names["Aggregator"]),
+        "concurrency": {
+            name: functions.get_function_concurrency(FunctionName=configuration["FunctionName"])
+            for name, configuration in configured.items()
+        },
         "retries": functions.get_function_event_invoke_config(FunctionName=names["Aggregator"], Qualifier="$LATEST"),
         "schedule": client("scheduler", endpoint).get_schedule(Name=names["Schedule"]),
         "proofs": client("scheduler", endpoint).get_schedule(Name=names["ProofSchedule"]),
-        "encryption": bucket.get_bucket_encryption(Bucket=names["FailureBucket"]),
-        "private": bucket.get_public_access_block(Bucket=names["FailureBucket"]),
+        "encryption": bucket.get_bucket_encryption(Bucket=failures),
+        "private": bucket.get_public_access_block(Bucket=failures),
+        "log": {
+            "encryption": bucket.get_bucket_encryption(Bucket=log)["ServerSideEncryptionConfiguration"],
+            "private": bucket.get_public_access_block(Bucket=log)["PublicAccessBlockConfiguration"],
+            "versioning": bucket.get_bucket_versioning(Bucket=log).get("Status"),
+            "policy": json.loads(bucket.get_bucket_policy(Bucket=log)["Policy"]),
+        },
+        "groups": groups,
         "alarms": client("cloudwatch", endpoint).describe_alarms()["MetricAlarms"],
     }
 

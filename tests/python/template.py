@@ -49,7 +49,10 @@ def expand(text: str) -> dict:
 
 def complaints(text: str) -> list[str]:
     """SAM's own schema, then its expansion, then cfn-lint: errors, warnings and hints."""
-    found = [f"SAM: {line}" for line in SamTemplateValidator().get_errors(parse(text))]
+    template = parse(text)
+    # SAM's schema does not know this section, which SAM hands on as it is; cfn-lint looks at it below.
+    template.pop("Rules", None)
+    found = [f"SAM: {line}" for line in SamTemplateValidator().get_errors(template)]
     try:
         expanded = expand(text)
     except InvalidDocumentException as error:

@@ -128,6 +128,10 @@ fn the_stack_deploys_and_its_resources_are_what_the_template_says() {
     check("/schedule/ScheduleExpression", json!("cron(5 * * * ? *)"));
     check("/schedule/State", json!("ENABLED"));
     check("/private/PublicAccessBlockConfiguration/RestrictPublicBuckets", json!(true));
+    check("/log/private/RestrictPublicBuckets", json!(true));
+    check("/log/encryption/Rules/0/ApplyServerSideEncryptionByDefault/SSEAlgorithm", json!("AES256"));
+    check("/log/versioning", Value::Null);
+    check("/log/policy/Statement/1/Condition", json!({"Null": {"s3:if-none-match": "true"}}));
     let alarms = is["alarms"].as_array().expect("alarms");
     assert!(alarms.iter().all(|alarm| alarm["AlarmActions"][0] == stack.made["outputs"]["AlarmTopicArn"]));
 }

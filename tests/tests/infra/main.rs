@@ -10,6 +10,7 @@ mod independent;
 mod lint;
 mod log;
 mod names;
+mod parameters;
 mod policies;
 mod roles;
 mod sam;

@@ -42,7 +42,7 @@ fn tables_are_encrypted_recoverable_on_demand_and_protected() {
 #[test]
 fn what_cannot_be_made_again_outlives_the_stack() {
     let template = Expanded::new();
-    for name in TABLES.iter().chain(&["FailureBucket", "FailureBucketPolicy"]) {
+    for name in TABLES.iter().chain(&["FailureBucket", "FailureBucketPolicy", "LogBucket", "LogBucketPolicy"]) {
         let resource = &template.resources()[*name];
         assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
         assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{name}");
@@ -107,13 +107,41 @@ fn records_are_given_up_before_the_stream_forgets_them() {
 fn the_failure_bucket_is_private_encrypted_and_only_spoken_to_over_tls() {
     let template = Expanded::new();
     let bucket = template.properties("FailureBucket");
+    assert_private_and_encrypted(bucket);
+    assert_eq!(bucket["LifecycleConfiguration"]["Rules"][0]["Status"], "Enabled");
+    assert_denies_plain_http(&template.properties("FailureBucketPolicy")["PolicyDocument"]["Statement"][0]);
+}
+
+/// Without versions: a condition looks at current ones only, and nothing is ever replaced.
+#[test]
+fn the_log_bucket_is_private_encrypted_unversioned_and_takes_entries_once() {
+    let template = Expanded::new();
+    let bucket = template.properties("LogBucket");
+    assert_private_and_encrypted(bucket);
+    assert!(bucket["VersioningConfiguration"].is_null(), "{bucket}");
+    let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().expect("rules");
+    assert!(rules.iter().all(|rule| rule["Status"] == "Enabled"), "{rules:?}");
+    let policy = template.properties("LogBucketPolicy");
+    assert_eq!(policy["Bucket"], json!({"Ref": "LogBucket"}));
+    let statements = policy["PolicyDocument"]["Statement"].as_array().expect("statements");
+    let [plain, once] = &statements[..] else { panic!("{statements:#?}") };
+    assert_denies_plain_http(plain);
+    assert_eq!((&once["Effect"], &once["Principal"]), (&json!("Deny"), &json!("*")));
+    assert_eq!(
+        (&once["Action"], &once["Condition"]),
+        (&json!("s3:PutObject"), &json!({"Null": {"s3:if-none-match": "true"}}))
+    );
+    let folders =
+        ["log", "deployment", "proof"].map(|folder| json!({"Fn::Sub": format!("${{LogBucket.Arn}}/{folder}/*")}));
+    assert_eq!(once["Resource"], json!(folders));
+}
+
+fn assert_private_and_encrypted(bucket: &Value) {
     let by_default =
         &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]["ServerSideEncryptionByDefault"];
     assert_eq!(by_default["SSEAlgorithm"], "AES256");
     let access = bucket["PublicAccessBlockConfiguration"].as_object().expect("public access is blocked");
     assert!(access.len() == 4 && access.values().all(|blocked| *blocked == true), "{access:?}");
-    assert_eq!(bucket["LifecycleConfiguration"]["Rules"][0]["Status"], "Enabled");
-    assert_denies_plain_http(&template.properties("FailureBucketPolicy")["PolicyDocument"]["Statement"][0]);
 }
 
 #[test]
