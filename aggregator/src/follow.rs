@@ -35,7 +35,8 @@ pub const LIGHT_TIME: Duration = Duration::from_secs(55);
 
 pub use headcount_follow::items::TAKEN_OVER_AFTER_MS as BEHIND_AFTER_MS;
 
-/// How far behind figures may be of a source whose consumer is at work: it writes partials of past days this seldom.
+/// How far behind figures may be of a source whose consumer is at work, where partials of past days are to be written: it does that
+/// this seldom.
 pub const HELD_BACK_MS: i64 = LATE_SNAPSHOT_INTERVAL.as_millis() as i64 + BEHIND_AFTER_MS;
 
 /// Damaged partials of one source that one run folds anew.
@@ -60,7 +61,7 @@ impl Care {
 }
 
 /// The light run: follows the sources whose oldest entry that is not followed is over two minutes old, the most behind
-/// first. Figures of a source that still gets entries have [`HELD_BACK_MS`]. A log that was never used has none.
+/// first. Where partials of past days are to be written and the source still gets entries, figures have [`HELD_BACK_MS`]. A log that was never used has none.
 ///
 /// # Errors
 ///

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use headcount_core::keys::Follower;
 use headcount_core::origin::Source;
+use headcount_follow::figures::is_current;
 use headcount_log::{EntryRef, LogError};
 use headcount_runtime::retry::retry;
 use headcount_store::rows::{Checkpoint, CheckpointRow};
@@ -172,16 +173,17 @@ async fn look<S: AggregatorStore>(
             break;
         }
     }
-    figures.oldest_ms = appended(run, &source, oldest_of_figures).await?;
+    let oldest = appended(run, &source, oldest_of_figures).await?;
+    figures.oldest_ms = oldest.map(|oldest| oldest.at_ms);
     let is_behind = |after_ms| is_older(figures.oldest_ms, run.now_ms, after_ms);
-    if is_behind(BEHIND_AFTER_MS) && !is_behind(HELD_BACK_MS) {
-        let newest_ms = appended(run, &source, newest_listed).await?;
+    if oldest.is_some_and(|oldest| oldest.has_past_days) && is_behind(BEHIND_AFTER_MS) && !is_behind(HELD_BACK_MS) {
+        let newest_ms = appended(run, &source, newest_listed).await?.map(|newest| newest.at_ms);
         figures.is_held_back = !is_older(newest_ms, run.now_ms, BEHIND_AFTER_MS);
     }
     items.oldest_ms = if oldest_of_items == oldest_of_figures {
         figures.oldest_ms
     } else {
-        appended(run, &source, oldest_of_items).await?
+        appended(run, &source, oldest_of_items).await?.map(|oldest| oldest.at_ms)
     };
     Ok(Looked { source, newest, checkpoint, figures, items })
 }
@@ -191,16 +193,27 @@ fn is_older(then_ms: Option<i64>, now_ms: i64, millis: i64) -> bool {
     then_ms.is_some_and(|then_ms| now_ms.saturating_sub(then_ms) > millis)
 }
 
+/// What is told of an entry.
+#[derive(Clone, Copy)]
+struct Appended {
+    at_ms: i64,
+    /// Whether it has something of days whose partials are written more seldom.
+    has_past_days: bool,
+}
+
 /// When an entry was appended, by the writer's clock; by the storage's where the entry is damaged.
 pub(crate) async fn appended<S: AggregatorStore>(
     run: &Run<'_, S>,
     source: &Source,
     listed: Option<EntryRef>,
-) -> Result<Option<i64>, AggregateError> {
+) -> Result<Option<Appended>, AggregateError> {
     let Some(listed) = listed else { return Ok(None) };
     match run.deps.log.read_header(source, listed.entry, run.deadline).await {
-        Ok(header) => Ok(Some(header.facts.appended_ms)),
-        Err(LogError::Damaged { .. }) => Ok(Some(listed.modified_ms)),
+        Ok(header) => {
+            let has_past_days = header.dates.keys().any(|date| !is_current(run.zone(), *date, run.now_ms));
+            Ok(Some(Appended { at_ms: header.facts.appended_ms, has_past_days }))
+        }
+        Err(LogError::Damaged { .. }) => Ok(Some(Appended { at_ms: listed.modified_ms, has_past_days: false })),
         Err(error) => Err(error.into()),
     }
 }

@@ -17,7 +17,7 @@ use crate::first_seen::FirstSeen;
 use crate::folding::{Due, Folding};
 use crate::setup::{Followed, Setup};
 
-pub use crate::folding::{LATE_SNAPSHOT_INTERVAL, SNAPSHOT_INTERVAL, fold_day};
+pub use crate::folding::{LATE_SNAPSHOT_INTERVAL, SNAPSHOT_INTERVAL, fold_day, is_current};
 
 /// Entries that are folded before the partials are written, where there are many to catch up with.
 pub const MAX_UNWRITTEN_ENTRIES: u64 = 64;

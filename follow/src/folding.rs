@@ -59,10 +59,19 @@ pub(crate) struct Folding {
 #[derive(Debug)]
 struct Folded {
     partial: Partial,
-    /// When the oldest entry was appended that is in it and not in the table, milliseconds since the epoch.
-    unwritten_since_ms: Option<i64>,
+    /// What it has and the table has not.
+    unwritten: Option<Unwritten>,
     /// Bytes when it was last read or written.
     bytes: usize,
+}
+
+/// Where that begins which the table does not have of a partial.
+#[derive(Debug)]
+struct Unwritten {
+    /// When the first of its entries was appended, milliseconds since the epoch.
+    since_ms: i64,
+    /// The entry before it.
+    after: Option<Checkpoint>,
 }
 
 /// Which partials are due to be written.
@@ -70,9 +79,9 @@ struct Folded {
 pub(crate) enum Due {
     /// None.
     Nothing,
-    /// Those of current days. The checkpoint stays, for the others lack entries that these have.
+    /// Those of current days.
     Current,
-    /// All, and then the checkpoint.
+    /// All.
     All,
 }
 
@@ -119,7 +128,8 @@ impl Folding {
         for (date, day) in &entry.content.days {
             let Some(folded) = self.partials.get_mut(date) else { continue };
             if fold_day(&mut folded.partial, entry.entry, day, setup.table.deployment.zone) {
-                folded.unwritten_since_ms.get_or_insert(entry.appended_ms);
+                let unwritten = Unwritten { since_ms: entry.appended_ms, after: self.folded.clone() };
+                folded.unwritten.get_or_insert(unwritten);
             }
         }
         self.pass(entry.entry, &entry.last);
@@ -147,8 +157,8 @@ impl Folding {
         }
         let is_due = |of_current: bool, interval: Duration| {
             let unwritten = |(date, folded): (&NaiveDate, &Folded)| {
-                let since_ms = folded.unwritten_since_ms.filter(|_| is_current(zone, *date, now_ms) == of_current)?;
-                Some((since_ms, folded.bytes))
+                let unwritten = folded.unwritten.as_ref().filter(|_| is_current(zone, *date, now_ms) == of_current)?;
+                Some((unwritten.since_ms, folded.bytes))
             };
             let (mut oldest_ms, mut bytes) = (now_ms, 0);
             for (since_ms, of_one) in self.partials.iter().filter_map(unwritten) {
@@ -164,28 +174,30 @@ impl Folding {
         }
     }
 
-    /// Writes changed partials, each on condition of the version that was read, and where these are all, the checkpoint. How many
-    /// partials.
+    /// Writes changed partials, each on condition of the version that was read, and then the checkpoint: up to the first entry that some
+    /// partial lacks. How many partials.
     pub(crate) async fn write<S: PartialStore + CheckpointStore>(
         &mut self,
         setup: Setup<'_, S>,
         due: Due,
         deadline: Instant,
     ) -> Result<u64, FollowError> {
-        let Some(checkpoint) = self.folded.clone().filter(|folded| folded.entry > self.stored) else { return Ok(0) };
+        if due == Due::Nothing {
+            return Ok(0);
+        }
         let (zone, now_ms) = (setup.table.deployment.zone, setup.clock.now_ms());
-        let is_due = |date: NaiveDate| due == Due::All || (due == Due::Current && is_current(zone, date, now_ms));
+        let is_due = |date: NaiveDate| due == Due::All || is_current(zone, date, now_ms);
         let mut writes = Vec::new();
         for (date, folded) in &mut self.partials {
-            if folded.unwritten_since_ms.is_some() && is_due(*date) {
+            if folded.unwritten.is_some() && is_due(*date) {
                 writes.push(write_partial(setup, &self.source, folded, deadline));
             }
         }
         let written = writes.len() as u64;
         stream::iter(writes).buffered(WRITES_IN_FLIGHT).try_collect::<()>().await?;
-        if due != Due::All {
+        let Some(checkpoint) = self.complete().filter(|complete| complete.entry > self.stored) else {
             return Ok(written);
-        }
+        };
         let table = setup.table.id;
         let put = || {
             let write = setup.store.write_checkpoint(table, Follower::Figures, &self.source, &checkpoint);
@@ -194,10 +206,18 @@ impl Folding {
         // Refused: an earlier try of ours, or another follower that is as far. Partials of ours would have been refused first.
         retry(setup.jitter, deadline, put).await?;
         self.stored = checkpoint.entry;
-        if self.partials.len() > MAX_PARTIALS {
+        if due == Due::All && self.partials.len() > MAX_PARTIALS {
             self.partials.clear();
         }
         Ok(written)
+    }
+
+    /// The last entry up to which the table has all.
+    fn complete(&self) -> Option<Checkpoint> {
+        let unwritten = self.partials.values().filter_map(|folded| folded.unwritten.as_ref());
+        let first = unwritten.map(|unwritten| unwritten.after.clone());
+        // Nothing comes before the first entry.
+        first.min_by_key(|after| after.as_ref().map_or(0, |after| after.entry)).unwrap_or_else(|| self.folded.clone())
     }
 
     async fn read<S: PartialStore>(
@@ -214,7 +234,7 @@ impl Folding {
             Some(record) => (self.decode(&record)?, record.bytes()),
             None => (Partial::new(date, self.source.clone(), setup.table.deployment.precision)?, 0),
         };
-        self.partials.insert(date, Folded { partial, unwritten_since_ms: None, bytes });
+        self.partials.insert(date, Folded { partial, unwritten: None, bytes });
         Ok(())
     }
 
@@ -227,8 +247,8 @@ impl Folding {
     }
 }
 
-/// Whether a day goes on, or ended only just now.
-fn is_current(zone: Tz, date: NaiveDate, now_ms: i64) -> bool {
+/// Whether a day goes on, or ended only just now. Larger partials of other days are written every [`LATE_SNAPSHOT_INTERVAL`].
+pub fn is_current(zone: Tz, date: NaiveDate, now_ms: i64) -> bool {
     now_ms < end_of(zone, date).saturating_add(CURRENT_FOR_MS)
 }
 
@@ -264,7 +284,7 @@ async fn write_partial<S: PartialStore>(
     let write = || answer_by(deadline, setup.store.write_partial(setup.table.id, &record, read, stamp));
     match retry(setup.jitter, deadline, write).await? {
         Put::Written => {
-            folded.unwritten_since_ms = None;
+            folded.unwritten = None;
             folded.bytes = record.bytes();
             Ok(())
         }
