@@ -93,7 +93,7 @@ impl World {
         let first = NaiveDate::from_ymd_opt(2026, 3, 28).unwrap_or_default();
         let mut params = Params::draw(first, zone, &mut random);
         let mut long = chance(scenario.seed, "long", 0);
-        if long.u8(0..6) == 0 {
+        if long.u8(0..4) == 0 {
             params = params.lengthened(first, zone, &mut long);
         }
         let lateness_ms = random.i64(2..9) * HOUR_MS;
