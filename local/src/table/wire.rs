@@ -12,6 +12,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 use crate::sdk_door::{SdkDoor, TARGET, refusal};
 
@@ -87,7 +88,10 @@ impl Wire {
             let _turn = turn;
             operate(&database, &operation, &body)
         });
-        let answered = done.await.unwrap_or_else(|error| Err(DynoxideError::InternalServerError(error.to_string())));
+        let failed = |error: JoinError| Some(Err(DynoxideError::InternalServerError(error.to_string())));
+        let Some(answered) = done.await.unwrap_or_else(failed) else {
+            return refused(StatusCode::BAD_REQUEST, "UnknownOperationException", "no such operation is known here");
+        };
         Ok(match answered {
             Ok(answer) => json(StatusCode::OK, answer),
             Err(error) => {
@@ -109,9 +113,9 @@ fn json(status: StatusCode, text: String) -> Response {
     response
 }
 
-/// Runs an operation with its request as JSON, and takes its answer as JSON.
-fn operate(on: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
-    match operation {
+/// Runs an operation with its request as JSON, and takes its answer as JSON; `None` where there is no such operation.
+fn operate(on: &Database, operation: &str, body: &[u8]) -> Option<Result<String, DynoxideError>> {
+    Some(match operation {
         "BatchExecuteStatement" => call(body, |asked| on.batch_execute_statement(asked)),
         "BatchGetItem" => call(body, |asked| on.batch_get_item(asked)),
         "BatchWriteItem" => call(body, |asked| on.batch_write_item(asked)),
@@ -135,8 +139,8 @@ fn operate(on: &Database, operation: &str, body: &[u8]) -> Result<String, Dynoxi
         "UpdateItem" => call(body, |asked| on.update_item(asked)),
         "UpdateTable" => call(body, |asked| on.update_table(asked)),
         "UpdateTimeToLive" => call(body, |asked| on.update_time_to_live(asked)),
-        _ => Err(DynoxideError::ValidationException(format!("the operation {operation} is not known here"))),
-    }
+        _ => return None,
+    })
 }
 
 fn call<Q: DeserializeOwned, A: Serialize>(
