@@ -180,7 +180,7 @@ pub(crate) async fn first_entry<S: AggregatorStore>(
         let listed = run.deps.log.list_after(source, entry - 1, 1, run.deadline).await?;
         let listed = listed.into_iter().find(|listed| listed.entry == entry);
         match appended(run, source, listed).await? {
-            Some(appended_ms) => first_ms = Some(first_ms.map_or(appended_ms, |first_ms| first_ms.min(appended_ms))),
+            Some(appended) => first_ms = Some(first_ms.map_or(appended.at_ms, |first_ms| first_ms.min(appended.at_ms))),
             None => return Ok(First::Gone { source: source.clone(), entry }),
         }
     }

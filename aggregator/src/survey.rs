@@ -195,8 +195,9 @@ fn is_older(then_ms: Option<i64>, now_ms: i64, millis: i64) -> bool {
 
 /// What is told of an entry.
 #[derive(Clone, Copy)]
-struct Appended {
-    at_ms: i64,
+pub(crate) struct Appended {
+    /// When it was appended, milliseconds since the epoch.
+    pub(crate) at_ms: i64,
     /// Whether it has something of days whose partials are written more seldom.
     has_past_days: bool,
 }

@@ -212,7 +212,7 @@ struct Names<V> {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Name<V> {
-    name: Box<str>,
+    text: Box<str>,
     value: V,
     users: Hashes,
 }
@@ -236,14 +236,14 @@ impl<V: Weigh> Names<V> {
 
     fn merge(&mut self, other: Self) {
         for (hash, theirs) in other.by_hash {
-            let ours = self.by_hash.entry(hash).or_insert_with(|| Name::new(theirs.name));
+            let ours = self.by_hash.entry(hash).or_insert_with(|| Name::new(theirs.text));
             ours.value.add(&theirs.value);
             ours.users.extend(theirs.users);
         }
     }
 
     fn counts(&self) -> CappedMap<V> {
-        let counts = self.by_hash.values().map(|counted| (counted.name.clone(), counted.value.clone()));
+        let counts = self.by_hash.values().map(|counted| (counted.text.clone(), counted.value.clone()));
         CappedMap::exact(counts, MAX_EXACT_NAMES)
     }
 
@@ -257,7 +257,7 @@ impl<V: Weigh> Names<V> {
 }
 
 impl<V: Weigh> Name<V> {
-    fn new(name: Box<str>) -> Self {
-        Self { name, value: V::default(), users: Hashes::default() }
+    fn new(text: Box<str>) -> Self {
+        Self { text, value: V::default(), users: Hashes::default() }
     }
 }

@@ -16,9 +16,8 @@ const MAX_MB: u64 = 10_240;
 const READS_AT_ONCE: f64 = 32.0;
 const READ_S: f64 = 0.025;
 
-/// Seconds of one vCPU for an event, and of a run besides its reads and events. Assumed: `headcount report`, which counts with the same
-/// code, handles 1,061,000 events a second on one thread.
-const EVENT_S: f64 = 0.000_001;
+/// Seconds of one vCPU for an event, as `cargo xtask bench prove` measures, and of a run besides its reads and events, assumed.
+const EVENT_S: f64 = 0.000_002_2;
 const RUN_S: f64 = 2.0;
 
 /// Hours of a day, the hour in which a run is the nightly one, and the part of an hour at which each comes.
