@@ -17,7 +17,7 @@ fn parsed(output: &Output) -> Value {
 
 #[test]
 fn the_docs_show_what_the_command_prints() {
-    let output = run(&["cost", "--events-per-day", "864000,86400000,864000000"]);
+    let output = run(&["cost", "--events-per-day", "864000,8640000,86400000,864000000"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let page = include_str!("../../../docs/costs.md");
     assert!(page.contains(&stdout(&output)), "put this into docs/costs.md:\n{}", stdout(&output));
