@@ -1,13 +1,14 @@
 //! A collector of this process: what it is told, and its start and end.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_doors::{Body, Listener, Load};
 use headcount_producer::collector::config::{
-    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, KEY_RATE, LATENESS_DAYS, PLACEHOLDER_IDS, TRUSTED_PROXIES, WRITE_KEYS,
+    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, LATENESS_DAYS, PLACEHOLDER_IDS, TRUSTED_PROXIES, WRITE_KEYS,
 };
 use headcount_producer::collector::{Collector, RETRY_FOR, Settings};
 use headcount_producer::{KinesisStream, Producer};
@@ -37,14 +38,14 @@ pub(crate) fn settings(
         WRITE_KEYS => keys.clone(),
         ALLOWED_ORIGINS => list(&posting.allowed_origins),
         TRUSTED_PROXIES => list(&posting.trusted_proxies),
-        KEY_RATE => Some(posting.key_rate.to_string()),
         EVENT_TYPES => rules.event_types.clone(),
         IP_POLICY => rules.ip_policy.map(|policy| policy.to_string()),
         PLACEHOLDER_IDS => rules.placeholder_ids.clone(),
         LATENESS_DAYS => lateness_days.map(|days| days.to_string()),
         _ => None,
     };
-    Settings::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)
+    let settings = Settings::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)?;
+    Ok(Settings { key_rate: NonZeroU32::new(posting.key_rate), ..settings })
 }
 
 /// The text of a file of keys. An empty one is a mistake, and not leave for everybody.

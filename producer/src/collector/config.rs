@@ -1,7 +1,5 @@
 //! The configuration of the Lambda function, from its environment.
 
-use std::num::NonZeroU32;
-
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
@@ -16,8 +14,6 @@ pub const WRITE_KEYS: &str = "WRITE_KEYS";
 pub const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
 /// Networks of proxies that are believed about who is behind them, by commas.
 pub const TRUSTED_PROXIES: &str = "TRUSTED_PROXIES";
-/// Events a second that each write key may post.
-pub const KEY_RATE: &str = "KEY_RATE";
 /// What reaches the stream of addresses: `keep`, `truncate` or `drop`.
 pub const IP_POLICY: &str = "IP_POLICY";
 /// Event types beside the built-in ones, by commas, as the consumer has them.
@@ -92,13 +88,6 @@ impl Settings {
                 DAY_MS * days.ok_or_else(rule)?
             }
         };
-        let key_rate = match set(&variable, KEY_RATE) {
-            None => None,
-            Some(rate) => {
-                let rule = |_| error(KEY_RATE, "must be a number of events a second; 0 bounds nothing".to_owned());
-                NonZeroU32::new(rate.parse().map_err(rule)?)
-            }
-        };
         let types = list(EVENT_TYPES);
         let types = types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let rules = Rules::new(types, Some(lateness_ms), MAX_EARLINESS_MS, ip_policy)
@@ -109,7 +98,8 @@ impl Settings {
                 .map_err(|problem| error(PLACEHOLDER_IDS, format!("cannot be used: {problem}")))?,
             None => rules,
         };
-        Ok(Self { keys, origins, proxies, key_rate, rules })
+        // A process of a function takes one request after the other: no rate of its own would be that of a key.
+        Ok(Self { keys, origins, proxies, key_rate: None, rules })
     }
 }
 

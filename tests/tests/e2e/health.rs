@@ -113,9 +113,9 @@ fn a_table_that_takes_no_writes_is_told() {
     assert!(answer.starts_with("HTTP/1.1 ") && asked.elapsed() < Duration::from_secs(25), "{answer}");
 
     stall.end();
-    // The next batch finds out that the table works again.
-    serve.send(0, &events(25..26));
-    let is_counted = |health: &Value| health["counted"] == 26 && health["backlog"] == 0;
+    // The next batch of each shard finds out that the table works again.
+    serve.send(0, &events(25..45));
+    let is_counted = |health: &Value| health["counted"] == 45 && health["backlog"] == 0;
     wait_for("all is counted", || serve.health(), is_counted);
     assert!(serve.stop().success());
 }
