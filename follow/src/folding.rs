@@ -54,6 +54,9 @@ pub(crate) struct Folding {
     /// The last entry that is folded in memory.
     folded: Option<Checkpoint>,
     partials: BTreeMap<NaiveDate, Folded>,
+    /// When the oldest entry was appended that is behind the checkpoint, milliseconds since the epoch. Partials may have it already, where
+    /// the checkpoint could not be written.
+    behind_since_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -96,7 +99,7 @@ impl Folding {
         let read = || answer_by(deadline, setup.store.read_checkpoint(table, Follower::Figures, source));
         let folded = retry(setup.jitter, deadline, read).await?;
         let stored = folded.as_ref().map_or(0, |checkpoint| checkpoint.entry);
-        Ok(Self { source: source.clone(), table, stored, folded, partials: BTreeMap::new() })
+        Ok(Self { source: source.clone(), table, stored, folded, partials: BTreeMap::new(), behind_since_ms: None })
     }
 
     /// The table that it was read from.
@@ -132,6 +135,7 @@ impl Folding {
                 folded.unwritten.get_or_insert(unwritten);
             }
         }
+        self.behind_since_ms.get_or_insert(entry.appended_ms);
         self.pass(entry.entry, &entry.last);
         Ok(())
     }
@@ -160,7 +164,10 @@ impl Folding {
                 let unwritten = folded.unwritten.as_ref().filter(|_| is_current(zone, *date, now_ms) == of_current)?;
                 Some((unwritten.since_ms, folded.bytes))
             };
-            let (mut oldest_ms, mut bytes) = (now_ms, 0);
+            let waits =
+                self.partials.iter().any(|(date, one)| one.unwritten.is_some() && !is_current(zone, *date, now_ms));
+            let behind_ms = self.behind_since_ms.filter(|_| of_current && !waits);
+            let (mut oldest_ms, mut bytes) = (behind_ms.unwrap_or(now_ms), 0);
             for (since_ms, of_one) in self.partials.iter().filter_map(unwritten) {
                 oldest_ms = oldest_ms.min(since_ms);
                 bytes += of_one;
@@ -206,6 +213,7 @@ impl Folding {
         // Refused: an earlier try of ours, or another follower that is as far. Partials of ours would have been refused first.
         retry(setup.jitter, deadline, put).await?;
         self.stored = checkpoint.entry;
+        self.behind_since_ms = None;
         if due == Due::All && self.partials.len() > MAX_PARTIALS {
             self.partials.clear();
         }

@@ -1,6 +1,8 @@
 //! What the aggregator and the prover ask of the table and of the log, besides the entries that proofs read: the light runs of every
 //! minute, the hourly roll-ups, the hourly proofs, and the roll-ups of days that were proven.
 
+use headcount_core::limits::PARTIAL_TTL_DAYS;
+
 use super::proofs::Proofs;
 use super::units::{LATE_DAYS, Load, Partials, cheap_read_units, read_units, write_units};
 
@@ -148,8 +150,13 @@ impl Runs {
         let sizes = Sizes::of(load, partials, days_counted);
         let Proofs { stored, walks, at_night, .. } = *proofs;
         let by_day = stored - at_night;
-        // Each run chooses from today and yesterday, at night from all days.
-        let chosen = HOURLY_RUNS * (sizes.state + 2.0 * sizes.day) + (CLOSING_DAYS - 2.0) * sizes.day;
+        // Each run chooses from today and yesterday, at night from all days that were ever counted.
+        let with_partials = days_counted.min(PARTIAL_TTL_DAYS as f64);
+        let chosen = HOURLY_RUNS * (sizes.state + 2.0 * (sizes.day + sizes.daily))
+            + sizes.totals
+            + (days_counted - 2.0) * sizes.daily
+            + (with_partials - 2.0) * sizes.day
+            + (days_counted - with_partials);
         // A roll-up of its own follows each run that has proven something.
         let counted = cheap_read_units(load.new_users * load.events_per_day * PROFILE_COPY / 2.0);
         let runs = by_day + 1.0;
@@ -162,7 +169,8 @@ impl Runs {
                 + stored * (sizes.partials + sizes.day + counted)
                 + runs * (sizes.state - 1.0),
             writes: stored * (sizes.proof + sizes.rolled_up),
-            puts: HOURLY_RUNS * (RUN_LISTS + 2.0 * shards) + walks * (2.0 + 3.0 * shards) + stored * 3.0,
+            // One more of its listings looks for what an earlier run has left unfinished.
+            puts: HOURLY_RUNS * (RUN_LISTS + 1.0 + 2.0 * shards) + walks * (2.0 + 3.0 * shards) + stored * 3.0,
             gets: HOURLY_RUNS * (RUN_GETS + 3.0 * shards) + stored,
         }
     }

@@ -176,11 +176,12 @@ async fn open_days_are_counted_from_the_live_partials() {
     let only_today = ask(store.clone(), "2026-06-10", "2026-06-10").await.unwrap();
     assert_eq!((only_today.total.active_users, only_today.total.weekly_active_users), (3, 5));
 
-    // A closed day has figures that partials cannot tell.
+    // What is counted of a day that was final is shown until it is proven again.
     store_day(&store, date("2026-06-01"), &["ann"], true).await;
     store_partial(&store, date("2026-06-01"), "shard-0", &["ann", "bob"]).await;
-    let closed = ask(store, "2026-06-01", "2026-06-01").await.unwrap();
-    assert_eq!((closed.days[0].state, closed.total.active_users), (DayState::Stored, 1));
+    let reopened = ask(store, "2026-06-01", "2026-06-01").await.unwrap();
+    assert_eq!((reopened.days[0].state, reopened.total.active_users), (DayState::Live, 2));
+    assert!(!reopened.days[0].metrics.figures.is_final);
 }
 
 #[tokio::test]

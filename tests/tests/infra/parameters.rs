@@ -130,7 +130,8 @@ const PARAMETERS: [Checked; 34] = [
     }),
     ("WriteKeysVersion", &[""], |_, _| {}),
     ("CollectorConcurrency", &["0", "1000", "1000"], |made, value| {
-        let reserved = (made.parameter("WithCollector") == "true" && value != "0").then_some(value);
+        let is_made = ["WithCollector", "ReserveConcurrency"].iter().all(|name| made.parameter(name) == "true");
+        let reserved = (is_made && value != "0").then_some(value);
         made.says(FUNCTION, "Collector", "/ReservedConcurrentExecutions", reserved);
     }),
     ("SeparateMetricsTable", &["false", "true"], |made, value| {

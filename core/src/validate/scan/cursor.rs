@@ -298,7 +298,8 @@ impl<'a> Cursor<'a> {
     fn is_trimmed(&self, token: Token) -> bool {
         let bytes = &self.text.as_bytes()[token.range()];
         let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return true };
-        let may_be_blank = |byte: &u8| *byte == b' ' || *byte >= 0x80;
+        // One comparison: what is smaller than a blank is in no string.
+        let may_be_blank = |byte: &u8| !(b'!'..=0x7f).contains(byte);
         if token.kind == Kind::Escaped || may_be_blank(first) || may_be_blank(last) {
             let ends_in_escape = token.kind == Kind::Escaped && (*first == b'\\' || matches!(bytes, [.., b'\\', _]));
             return !ends_in_escape && trimmed_id(token.of(self.text)).len() == bytes.len();

@@ -56,8 +56,11 @@ impl Walk<'_> {
         self.step = "consumer";
         self.consume().await?;
         self.step = "failure destination";
-        self.give_up().await?;
+        self.give_up(2).await?;
         self.step = "redrive";
+        self.redrive().await?;
+        // The next proof of today takes the place of the first one.
+        self.give_up(4).await?;
         self.redrive().await?;
         self.step = "restore";
         self.restore().await?;
@@ -139,10 +142,10 @@ impl Walk<'_> {
     }
 
     /// One with the condition that aged records have, one with a word that nobody knows yet.
-    async fn give_up(&self) -> Result<()> {
+    async fn give_up(&self, first: u64) -> Result<()> {
         let stream = self.world.template.reference("EventStream")?;
         let mapping = self.world.service("ConsumerRole");
-        for (sequence, condition) in [(2, RECORD_AGE_EXCEEDED), (3, "AWordOfTheFuture")] {
+        for (sequence, condition) in [(first, RECORD_AGE_EXCEEDED), (first + 1, "AWordOfTheFuture")] {
             let mut bad = event("bad again", "ann", self.now);
             bad["sessionId"] = Value::Null;
             let given_up = invocation(&stream, sequence, self.now, &[event(condition, "ann", self.now), bad]);
@@ -217,8 +220,9 @@ impl Walk<'_> {
             self.world.forget_checkpoints().await?;
             let dates = [closed, self.now.date_naive()];
             let answer = self.world.invoke("Prover", &json!({"task": "prove", "dates": dates})).await?;
-            let days = answer["days"].as_array().context("days")?;
-            ensure!(days.len() == 2 && days.iter().all(|day| day["number"] == number), "{answer}");
+            let numbers: Vec<_> = answer["days"].as_array().context("days")?.iter().map(|day| &day["number"]).collect();
+            // The redrives have proven today already.
+            ensure!(numbers == [&json!(number), &json!(number + 2)], "{answer}");
         }
         // As the schedule asks: nothing was counted since.
         let answer = self.world.invoke("Prover", &json!({"task": "prove"})).await?;
