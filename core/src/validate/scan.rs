@@ -222,8 +222,8 @@ fn is_cost(text: &str, value: Token) -> bool {
     value.kind == Kind::Number && value.of(text).parse::<f64>().is_ok_and(|cost| (0.0..=MAX_COST_USD).contains(&cost))
 }
 
-/// Reads an event that the log stored, with its index, as [`scan`] reads one that arrives: where its names lie is then known when it is
-/// counted. `None` where the general way must read it, which takes three times as long.
+/// Reads an event that the log stored, with its index, in one pass that copies nothing. Where its names lie is then known when it is counted.
+/// `None` where the general way must read it, which takes longer: something about it is rare.
 pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
     if line.len() > MAX_TEXT_BYTES {
         return None;
