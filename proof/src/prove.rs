@@ -307,7 +307,7 @@ impl Passes {
     pub fn load(proving: &Proving<'_>, saved: &[u8]) -> Result<Self, SavedError> {
         let unreadable = SavedError::new;
         let Saved { version, passes, done, days } =
-            postcard::from_bytes::<Saved<Vec<(NaiveDate, SavedDay<Tally>)>>>(saved)
+            postcard::from_bytes::<Saved<Vec<(NaiveDate, SavedDay<Tally, Noted>)>>>(saved)
                 .map_err(|error| unreadable(&error))?;
         if version != SAVED_VERSION {
             return Err(unreadable(&format_args!("it has version {version}, this build reads {SAVED_VERSION}")));
@@ -332,52 +332,29 @@ impl Passes {
     }
 }
 
-/// A day as it is saved, with a tally or a reference to one.
+/// A day as it is saved, or with references to what is.
 #[derive(Serialize, Deserialize)]
-struct SavedDay<T> {
+struct SavedDay<T, N> {
     tally: T,
     partials: Vec<PartialRecord>,
-    entries: BTreeMap<Source, Vec<u64>>,
-    behind: BTreeMap<Source, u64>,
-    damaged: Vec<Unreadable>,
-    first_ms: Option<i64>,
-    repeated: u64,
-    ids_with_several_times: u64,
+    noted: N,
 }
 
-impl SavedDay<Tally> {
+impl SavedDay<Tally, Noted> {
     fn day(self) -> Result<Day, Damaged> {
-        let Self { tally, partials, entries, behind, damaged, first_ms, repeated, ids_with_several_times } = self;
-        let partials: Result<BTreeMap<_, _>, Damaged> = partials
+        let Self { tally, partials, noted } = self;
+        let partials = partials
             .iter()
             .map(|record| Partial::decode(record).map(|partial| (record.source.clone(), partial)))
-            .collect();
-        Ok(Day {
-            tally,
-            partial: None,
-            partials: partials?,
-            entries,
-            behind,
-            damaged,
-            first_ms,
-            repeated,
-            ids_with_several_times,
-        })
+            .collect::<Result<_, _>>()?;
+        Ok(Day { tally, partial: None, partials, noted })
     }
 }
 
 impl Day {
-    fn saved(&mut self) -> SavedDay<&Tally> {
-        SavedDay {
-            tally: &self.tally,
-            partials: self.partials.values_mut().map(Partial::encode).collect(),
-            entries: self.entries.clone(),
-            behind: self.behind.clone(),
-            damaged: self.damaged.clone(),
-            first_ms: self.first_ms,
-            repeated: self.repeated,
-            ids_with_several_times: self.ids_with_several_times,
-        }
+    fn saved(&mut self) -> SavedDay<&Tally, &Noted> {
+        let partials = self.partials.values_mut().map(Partial::encode).collect();
+        SavedDay { tally: &self.tally, partials, noted: &self.noted }
     }
 }
 
@@ -396,12 +373,18 @@ struct Days {
     source: Option<Source>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Day {
     tally: Tally,
     /// The source's own, while it is read.
     partial: Option<Partial>,
     partials: BTreeMap<Source, Partial>,
+    noted: Noted,
+}
+
+/// What is told of a day besides its counts.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Noted {
     entries: BTreeMap<Source, Vec<u64>>,
     behind: BTreeMap<Source, u64>,
     damaged: Vec<Unreadable>,
@@ -422,24 +405,13 @@ impl Days {
     fn new(proving: &Proving<'_>, passes: u64) -> Result<Self, ProveError> {
         // Checked once here, so that no fold can fail.
         UserSketch::new(proving.precision)?;
-        let day = || Day {
-            tally: Tally::default(),
-            partial: None,
-            partials: BTreeMap::new(),
-            entries: BTreeMap::new(),
-            behind: BTreeMap::new(),
-            damaged: Vec::new(),
-            first_ms: None,
-            repeated: 0,
-            ids_with_several_times: 0,
-        };
         Ok(Self {
             zone: proving.zone,
             hours: Hours::of(proving.zone),
             precision: proving.precision,
             passes,
             pass: 0,
-            by_date: proving.dates.iter().map(|date| (*date, day())).collect(),
+            by_date: proving.dates.iter().map(|date| (*date, Day::default())).collect(),
             seen: SeenEvents::with_room(0),
             ids: 0,
             source: None,
@@ -453,7 +425,7 @@ impl Days {
 
     /// The entries of a source that have something of the days.
     fn entries_of(&self, source: &Source) -> BTreeSet<u64> {
-        self.by_date.values().filter_map(|day| day.entries.get(source)).flatten().copied().collect()
+        self.by_date.values().filter_map(|day| day.noted.entries.get(source)).flatten().copied().collect()
     }
 
     /// Frees the memory of the ids.
@@ -524,11 +496,11 @@ impl Days {
             let Some(day) = self.by_date.get_mut(&one.day.date) else { continue };
             let headcount_log::Day { events, duplicates, rejected } = &one.events;
             if self.pass == 0 {
-                day.first_ms = [day.first_ms, one.appended_ms].into_iter().flatten().min();
+                day.noted.first_ms = [day.noted.first_ms, one.appended_ms].into_iter().flatten().min();
                 day.tally.add_duplicates(*duplicates);
                 day.tally.add_rejected(*rejected);
                 if let Some(source) = &self.source {
-                    day.entries.entry(source.clone()).or_default().push(one.entry);
+                    day.noted.entries.entry(source.clone()).or_default().push(one.entry);
                 }
                 if let Some(partial) = &mut day.partial {
                     fold_day(partial, one.entry, &one.events, self.zone);
@@ -547,14 +519,14 @@ impl Days {
             let mut are_first = vec![false; ids.len()];
             let before = self.seen.ids_with_several_times();
             self.seen.see(&ids, &times, &mut order, 0, |index, is_first| are_first[index] = is_first);
-            day.ids_with_several_times += self.seen.ids_with_several_times() - before;
+            day.noted.ids_with_several_times += self.seen.ids_with_several_times() - before;
             for (event, is_first) in mine.into_iter().zip(are_first) {
                 if is_first {
                     self.ids += 1;
                     let (_, hour) = self.hours.at(event.counted_ms).unwrap_or_default();
                     day.tally.add(event, hour);
                 } else {
-                    day.repeated += 1;
+                    day.noted.repeated += 1;
                 }
             }
         }
@@ -563,7 +535,7 @@ impl Days {
     fn note_behind(&mut self, bytes: &DayBytes) {
         let (Some(day), Some(source)) = (self.by_date.get_mut(&bytes.date), &self.source) else { return };
         if self.pass == 0 && bytes.counts.events > 0 {
-            *day.behind.entry(source.clone()).or_default() += bytes.counts.events;
+            *day.noted.behind.entry(source.clone()).or_default() += bytes.counts.events;
         }
     }
 
@@ -573,8 +545,8 @@ impl Days {
         let Some(source) = self.source.clone() else { return };
         for (_, day) in self.by_date.iter_mut().filter(|(known, _)| date.is_none_or(|date| date == **known)) {
             let is_this = |known: &Unreadable| (&known.source, known.entry) == (&source, entry);
-            if self.pass == 0 || !day.damaged.iter().any(is_this) {
-                day.damaged.push(Unreadable { source: source.clone(), entry, detail: damage.to_string() });
+            if self.pass == 0 || !day.noted.damaged.iter().any(is_this) {
+                day.noted.damaged.push(Unreadable { source: source.clone(), entry, detail: damage.to_string() });
             }
         }
     }
@@ -587,9 +559,8 @@ impl Days {
                 users.merge(&partial.users);
                 sessions.merge(&partial.sessions);
             }
-            let Day {
-                mut tally, partials, entries, behind, damaged, first_ms, repeated, ids_with_several_times, ..
-            } = day;
+            let Day { mut tally, partials, noted, .. } = day;
+            let Noted { entries, behind, damaged, first_ms, repeated, ids_with_several_times } = noted;
             tally.add_duplicates(repeated);
             let figures = ExactFigures { ids_with_several_times, ..tally.figures() };
             Ok((date, Proven { figures, users, sessions, repeated, partials, entries, behind, damaged, first_ms }))
