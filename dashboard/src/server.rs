@@ -27,9 +27,6 @@ const METRICS_PATH: &str = "/metrics";
 /// The media type of its text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The `status` of what does not work.
-const FAILING: &str = "failing";
-
 /// Questions that are answered at once. Further ones wait.
 const QUESTIONS_AT_ONCE: usize = 4;
 
@@ -46,6 +43,9 @@ impl Health {
 
     /// The `status` of what works and needs somebody to look at it. Any but these two is answered with 503.
     pub const DEGRADED: &str = "degraded";
+
+    /// The `status` of what does not work.
+    pub const FAILING: &str = "failing";
 
     /// Told by this function.
     pub fn from_fn(health: impl Fn() -> Value + Send + Sync + 'static) -> Self {
@@ -67,7 +67,7 @@ impl Health {
 fn gauges(health: &Value) -> String {
     let mut text = String::new();
     let status = health["status"].as_str().unwrap_or_default();
-    for known in [Health::OK, Health::DEGRADED, FAILING] {
+    for known in [Health::OK, Health::DEGRADED, Health::FAILING] {
         text += &format!("headcount_status{{status=\"{known}\"}} {}\n", u8::from(status == known));
     }
     add_gauges(&mut text, "headcount", health);

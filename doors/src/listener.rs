@@ -215,7 +215,7 @@ async fn connection<A, F, B>(
         .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
     tokio::select! {
-        // How a client breaks off is its own affair.
+        // A client may break off at any time.
         _ = connection.as_mut() => return,
         () = seat.dismissed() => return,
         () = told(stopped) => {}

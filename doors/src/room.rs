@@ -1,9 +1,9 @@
-//! The connections of one listener. Where there is no room, the connection that has waited longest without a whole request goes:
-//! whoever only connects, or sends slowly, cannot keep others out.
+//! The connections of one listener. When all are taken, the one that has waited longest without a complete request is closed, so
+//! clients that only connect, or send slowly, cannot keep others out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -62,7 +62,7 @@ impl Room {
     }
 
     fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guests.lock().expect("no holder of the lock panics")
     }
 }
 

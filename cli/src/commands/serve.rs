@@ -39,9 +39,6 @@ const MIN_SECRET_BYTES: usize = 16;
 /// How long events may wait to be counted, where nothing else was asked for.
 pub(super) const COUNT_WITHIN: Duration = Duration::from_mins(1);
 
-/// The status while accepting or counting does not work.
-const FAILING: &str = "failing";
-
 /// The table may be silent for so long.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -195,9 +192,8 @@ fn status(
     now_ms: i64,
 ) -> (&'static str, Option<String>) {
     let since = |at_ms: i64| Duration::from_millis(now_ms.saturating_sub(at_ms).max(0).unsigned_abs());
-    let of_shards = progress.shards.values().find_map(|shard| shard.problem.clone());
     let failing = [
-        progress.problem.clone().or(of_shards),
+        progress.any_problem(),
         condition
             .silent_since_ms
             .filter(|at_ms| since(*at_ms) >= SILENCE)
@@ -211,7 +207,7 @@ fn status(
             .map(|_| "events could not be written to the data directory and were not accepted".to_owned()),
     ];
     if let Some(problem) = failing.into_iter().flatten().next() {
-        return (FAILING, Some(problem));
+        return (Health::FAILING, Some(problem));
     }
     let patience = if count_within.is_zero() { COUNT_WITHIN } else { count_within };
     let degraded = [

@@ -114,8 +114,7 @@ async fn look(at: &Looking, seen: &mut Seen) -> Option<Condition> {
     let stream = at.stream.upgrade()?;
     let (checkpoints, is_backlog_passed, problem) = {
         let progress = progress.borrow();
-        let of_shards = progress.shards.values().find_map(|shard| shard.problem.clone());
-        (progress.checkpoints(), progress.is_backlog_passed, progress.problem.clone().or(of_shards))
+        (progress.checkpoints(), progress.is_backlog_passed, progress.any_problem())
     };
     stream.meter().pass(&checkpoints, now_ms);
     if is_backlog_passed {

@@ -64,6 +64,12 @@ impl Progress {
         self.listed >= question && self.pending(question) == 0
     }
 
+    /// What is wrong with the mapping, or else with one of its shards.
+    pub fn any_problem(&self) -> Option<String> {
+        let of_shards = || self.shards.values().find_map(|shard| shard.problem.clone());
+        self.problem.clone().or_else(of_shards)
+    }
+
     /// Each shard's checkpoint, of those that have one.
     pub fn checkpoints(&self) -> BTreeMap<String, String> {
         let checkpoint = |(id, shard): (&String, &ShardProgress)| Some((id.clone(), shard.checkpoint.clone()?));
