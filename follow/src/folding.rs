@@ -77,6 +77,26 @@ struct Unwritten {
     after: Option<Checkpoint>,
 }
 
+/// What the table lacks of some partials.
+#[derive(Debug, Default)]
+struct Lack {
+    /// When the oldest entry of it was appended, milliseconds since the epoch.
+    since_ms: Option<i64>,
+    /// Bytes that these partials had when they were last read or written.
+    bytes: usize,
+}
+
+impl Lack {
+    fn extend(&mut self, since_ms: i64) {
+        self.since_ms = Some(self.since_ms.map_or(since_ms, |oldest_ms| oldest_ms.min(since_ms)));
+    }
+
+    fn is_due(&self, interval: Duration, now_ms: i64) -> bool {
+        let is_old = |since_ms| now_ms.saturating_sub(since_ms) >= interval.as_millis() as i64;
+        self.bytes <= SMALL_BYTES || self.since_ms.is_some_and(is_old)
+    }
+}
+
 /// Which partials are due to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
@@ -159,22 +179,18 @@ impl Folding {
         if self.partials.len() > MAX_PARTIALS {
             return Due::All;
         }
-        let is_due = |of_current: bool, interval: Duration| {
-            let unwritten = |(date, folded): (&NaiveDate, &Folded)| {
-                let unwritten = folded.unwritten.as_ref().filter(|_| is_current(zone, *date, now_ms) == of_current)?;
-                Some((unwritten.since_ms, folded.bytes))
-            };
-            let waits =
-                self.partials.iter().any(|(date, one)| one.unwritten.is_some() && !is_current(zone, *date, now_ms));
-            let behind_ms = self.behind_since_ms.filter(|_| of_current && !waits);
-            let (mut oldest_ms, mut bytes) = (behind_ms.unwrap_or(now_ms), 0);
-            for (since_ms, of_one) in self.partials.iter().filter_map(unwritten) {
-                oldest_ms = oldest_ms.min(since_ms);
-                bytes += of_one;
-            }
-            bytes <= SMALL_BYTES || now_ms.saturating_sub(oldest_ms) >= interval.as_millis() as i64
-        };
-        match (is_due(true, SNAPSHOT_INTERVAL), is_due(false, LATE_SNAPSHOT_INTERVAL)) {
+        let (mut current, mut past) = (Lack::default(), Lack::default());
+        for (date, folded) in &self.partials {
+            let Some(unwritten) = &folded.unwritten else { continue };
+            let lack = if is_current(zone, *date, now_ms) { &mut current } else { &mut past };
+            lack.bytes += folded.bytes;
+            lack.extend(unwritten.since_ms);
+        }
+        // Partials may have what the checkpoint has not. Where none of a past day holds the checkpoint back, it is as due as they are.
+        if let Some(since_ms) = self.behind_since_ms.filter(|_| past.since_ms.is_none()) {
+            current.extend(since_ms);
+        }
+        match (current.is_due(SNAPSHOT_INTERVAL, now_ms), past.is_due(LATE_SNAPSHOT_INTERVAL, now_ms)) {
             (true, true) => Due::All,
             (true, false) => Due::Current,
             (false, _) => Due::Nothing,
