@@ -1,4 +1,4 @@
-//! JSON objects that carry a checksum of themselves, as their last field: one bit that changes while they lie somewhere is noticed.
+//! JSON objects whose last field is a checksum of the rest, so that a single flipped bit is noticed.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +29,7 @@ pub enum SealError {
 ///
 /// # Panics
 ///
-/// What is no JSON object, or has no field.
+/// Where `object` is not a JSON object with at least one field.
 ///
 /// ```
 /// use headcount_core::seal::{open, seal};

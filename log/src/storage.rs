@@ -136,7 +136,7 @@ impl Log {
         .await
     }
 
-    /// The number of the newest entry of `source`, where `known` is one of the newer ones; `known` where none is behind it.
+    /// The number of the newest entry of `source`. It lists from entry `known` on, and returns that where nothing follows it.
     ///
     /// # Errors
     ///

@@ -68,7 +68,7 @@ pub(crate) struct Cost {
     /// Count a retention of up to 7 days instead of 24 hours
     #[arg(long)]
     pub(crate) long_retention: bool,
-    /// Do not count backups from which any second of the last 35 days of the table can be restored
+    /// Leave out point-in-time recovery of the table
     #[arg(long)]
     pub(crate) no_recovery: bool,
     /// Other prices: a file like the one that `--print-prices` prints

@@ -49,8 +49,8 @@ pub(crate) struct Serve {
     /// The address that the Kinesis and DynamoDB endpoints listen on; any but this machine's own needs --aws-keys
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) aws_bind: IpAddr,
-    /// A file with an access key id and, on the next line, its secret: the Kinesis and DynamoDB endpoints then answer only what
-    /// is signed with them (Signature Version 4) [default: on this machine, any signature]
+    /// A file with an access key id on its first line and the secret on its second: the Kinesis and DynamoDB endpoints then answer
+    /// only requests signed with them (Signature Version 4) [default: any signature is accepted]
     #[arg(long, value_name = "FILE")]
     pub(crate) aws_keys: Option<PathBuf>,
     /// The port of Kinesis; 0 for any free one
@@ -71,7 +71,7 @@ pub(crate) struct Serve {
     /// The address that the collector listens on; any but this machine's own needs write keys
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) collector_bind: IpAddr,
-    /// Seconds within which accepted events must be countable: beyond, more are refused, each client by its share; 0 refuses none
+    /// Accept only as many events as can be counted within so many seconds, shared fairly between clients; 0 accepts all
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub(crate) count_within: u64,
     /// The stream's shards
