@@ -14,7 +14,8 @@ import sys
 import time
 
 FIELDS = ("feature", "contentType", "model", "errorType")
-TOKENS = ("tokens", "inputTokens", "outputTokens", "cachedTokens")
+# Cached tokens are part of the input.
+TOKENS = ("tokens", "inputTokens", "outputTokens")
 
 
 class DuckDb:

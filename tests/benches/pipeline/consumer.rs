@@ -46,9 +46,6 @@ const EVENTS: usize = 5_000;
 /// Events of one packed record.
 const PACKED: usize = 100;
 
-/// Payloads that are sent in turn.
-const PAYLOADS: usize = 4;
-
 /// Invocations before those that are measured: connections, the cache of users, the allocator.
 const WARM_UP: usize = 8;
 
@@ -82,34 +79,33 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         return stub::serve();
     }
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
-    let stub = Stub::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (now_ms, mut random) = (Utc::now().timestamp_millis(), Rng::with_seed(7));
-    let mut payloads = |form| (0..PAYLOADS).map(|_| Payload::new(&mut random, EVENTS, form, now_ms)).collect();
-    let plain: Vec<_> = payloads(Form::Plain);
-    let packed: Vec<_> = payloads(Form::Packed(PACKED));
-    let bytes = plain[0].event_bytes / EVENTS;
+    let one = Payload::new(&mut Rng::with_seed(7), 0, EVENTS, Form::Plain, Utc::now().timestamp_millis());
+    let bytes = one.event_bytes / EVENTS;
 
     let until = arguments.invocations.map_or(Until::Seconds(arguments.seconds as f64), Until::Invocations);
-    let ours = |payloads: &[Payload], event_items: bool| {
-        runtime.block_on(measure(&stub.endpoint, payloads.to_vec(), until, event_items))
+    let ours = |form: Form, event_items: bool| {
+        // A table of its own: it belongs to one log, and each measurement begins with an empty one.
+        let stub = Stub::start()?;
+        runtime.block_on(measure(&stub.endpoint, form, until, event_items))
     };
     if arguments.invocations.is_some() {
-        return ours(&plain, true).map(drop);
+        return ours(Form::Plain, true).map(drop);
     }
     let folder = tempfile::tempdir()?;
     let payload = folder.path().join("payload.json");
-    std::fs::write(&payload, &plain[0].json)?;
+    std::fs::write(&payload, &one.json)?;
     let peers: Vec<_> = arguments.peer.chunks(3).collect();
+    let stub = Stub::start()?;
     let (mut least_plain, mut least_packed, mut least_of) =
         (f64::INFINITY, f64::INFINITY, vec![f64::INFINITY; peers.len()]);
     let mut least_without_items = f64::INFINITY;
     for run in 1..=RUNS {
         eprintln!("consumer: run {run} of {RUNS}: one event of {bytes} bytes a record");
-        least_plain = least_plain.min(ours(&plain, true)?);
-        least_without_items = least_without_items.min(ours(&plain, false)?);
+        least_plain = least_plain.min(ours(Form::Plain, true)?);
+        least_without_items = least_without_items.min(ours(Form::Plain, false)?);
         eprintln!("consumer: run {run} of {RUNS}: {PACKED} events a record");
-        least_packed = least_packed.min(ours(&packed, false)?);
+        least_packed = least_packed.min(ours(Form::Packed(PACKED), false)?);
         for (peer, least) in peers.iter().zip(&mut least_of) {
             eprintln!("consumer: run {run} of {RUNS}: {}", peer[0]);
             *least = least.min(run_peer(peer, &stub.endpoint, &payload, arguments.seconds)?);
@@ -152,7 +148,7 @@ enum Until {
 }
 
 /// Microseconds of processor time an event.
-async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until, event_items: bool) -> Result<f64> {
+async fn measure(endpoint: &str, form: Form, until: Until, event_items: bool) -> Result<f64> {
     let store = DynamoStore::new(connect(&ConnectOptions::local(endpoint)).await, Tables::one(TABLE));
     let settings = Settings {
         rules: Rules::default(),
@@ -164,13 +160,13 @@ async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until, event
     };
     let log = Log::new(Arc::new(InMemory::new()), Jitter::from_entropy());
     let deps = Deps::new(log, store, Clock::system(), Jitter::from_entropy(), settings);
-    let (mut seconds, mut events, mut measured) = (0.0, 0, 0);
+    let (mut random, mut seconds, mut events, mut measured) = (Rng::with_seed(7), 0.0, 0, 0);
     // Not every profiler stands a look at the clock.
     let clock = || if matches!(until, Until::Seconds(_)) { processor::seconds() } else { 0.0 };
     let warm_up = if matches!(until, Until::Seconds(_)) { WARM_UP } else { 1 };
-    for n in 0.. {
-        let payload = &mut payloads[n % PAYLOADS];
-        payload.move_on(n as u64);
+    for n in 0_usize.. {
+        // Events that came before would be dropped as duplicates.
+        let payload = Payload::new(&mut random, n as u64, EVENTS, form, Utc::now().timestamp_millis());
         let began = clock();
         let batch = invocation::read(&payload.json, None)?;
         let answer = respond(&deps, batch, Instant::now() + Duration::from_mins(1)).await?;
@@ -179,7 +175,7 @@ async fn measure(endpoint: &str, mut payloads: Vec<Payload>, until: Until, event
         if n < warm_up {
             continue;
         }
-        (seconds, events, measured) = (seconds + took, events + payload.events, measured + 1);
+        (seconds, events, measured) = (seconds + took, events + EVENTS, measured + 1);
         let enough = match until {
             Until::Seconds(wanted) => seconds >= wanted,
             Until::Invocations(wanted) => measured >= wanted,

@@ -10,6 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use super::line::Line;
 use crate::python;
 
+/// The profile of what is released, and the folder of its programs.
+const DIST: &str = "dist";
+
 /// The place.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -54,9 +57,9 @@ impl Place {
     /// Builds the command `headcount` as it is released. Its program.
     pub(crate) fn headcount(&self) -> Result<PathBuf> {
         let mut build = self.cargo();
-        build.args(["build", "--quiet", "--release", "--workspace", "--bin", "headcount"]);
+        build.args(["build", "--quiet", "--profile", DIST, "--workspace", "--bin", "headcount"]);
         self.run("building headcount", &mut build)?;
-        Ok(self.target.join("release").join("headcount"))
+        Ok(self.target.join(DIST).join("headcount"))
     }
 
     /// As [`Place::measure`], one part of the program that measures the pipeline.

@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 /// People whose events these are: as many as a shard has in a while.
 const USERS: u64 = 20_000;
 
-/// Digits of a sequence number, as Kinesis hands them out.
-const SEQUENCE_DIGITS: usize = 56;
-
 /// How records hold their events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -20,39 +17,34 @@ pub(crate) enum Form {
     Packed(usize),
 }
 
-/// The bytes of one invocation. Its sequence numbers can be moved on, so that it is a new one.
-#[derive(Clone)]
+/// The bytes of one invocation.
 pub(crate) struct Payload {
     pub(crate) json: Vec<u8>,
-    pub(crate) events: usize,
     /// Bytes of the events as JSON.
     pub(crate) event_bytes: usize,
-    records: u64,
-    /// Where sequence numbers stand, two a record.
-    sequences: Vec<usize>,
 }
 
 impl Payload {
-    /// An invocation with so many events, that happened and arrived about now.
-    pub(crate) fn new(random: &mut Rng, events: usize, form: Form, now_ms: i64) -> Self {
+    /// The invocation number `n` of its shard, with so many new events that happened and arrived about now.
+    pub(crate) fn new(random: &mut Rng, n: u64, events: usize, form: Form, now_ms: i64) -> Self {
         let lines: Vec<String> = (0..events).map(|n| event(random, now_ms - 60_000 + n as i64)).collect();
         let event_bytes = lines.iter().map(String::len).sum();
-        let data: Vec<Vec<u8>> = match form {
+        let records: Vec<Vec<u8>> = match form {
             Form::Plain => lines.into_iter().map(String::into_bytes).collect(),
             Form::Packed(many) => {
                 let pack = |lines: &[String]| zstd::bulk::compress(lines.join("\n").as_bytes(), 3);
                 lines.chunks(many).map(|lines| pack(lines).expect("bytes can be compressed")).collect()
             }
         };
-        let records = data.len() as u64;
-        let (mut text, mut sequences) = (String::from(r#"{"Records":["#), Vec::new());
-        for (index, data) in data.iter().enumerate() {
+        let mut text = String::from(r#"{"Records":["#);
+        for (index, data) in records.iter().enumerate() {
+            // 56 digits, as Kinesis hands them out.
+            let sequence = format!("495903382714902566{:038}", n * records.len() as u64 + index as u64);
             text.push_str(if index == 0 { "" } else { "," });
             text.push_str(r#"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"user-"#);
             text.push_str(&format!("{:06}", random.u64(..USERS)));
             text.push_str(r#"","sequenceNumber":""#);
-            sequences.push(text.len());
-            text.push_str(&"0".repeat(SEQUENCE_DIGITS));
+            text.push_str(&sequence);
             text.push_str(r#"","data":""#);
             STANDARD.encode_string(data, &mut text);
             let arrived = now_ms + index as i64 / 10;
@@ -61,23 +53,11 @@ impl Payload {
                 arrived / 1_000,
                 arrived % 1_000
             ));
-            sequences.push(text.len());
-            text.push_str(&"0".repeat(SEQUENCE_DIGITS));
+            text.push_str(&sequence);
             text.push_str(r#"","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::123456789012:role/headcount-consumer","awsRegion":"eu-central-1","eventSourceARN":"arn:aws:kinesis:eu-central-1:123456789012:stream/headcount-events"}"#);
         }
         text.push_str("]}");
-        let mut payload = Self { json: text.into_bytes(), events, event_bytes, records, sequences };
-        payload.move_on(0);
-        payload
-    }
-
-    /// Gives the records the sequence numbers of the invocation number `n` of its shard.
-    pub(crate) fn move_on(&mut self, n: u64) {
-        let first = 49_590_338_271_490_256_608_u128 * 10_u128.pow(18) + u128::from(n * self.records);
-        for (at, index) in self.sequences.iter().zip((0..).flat_map(|record| [record; 2])) {
-            let digits = format!("{:0<18}{:038}", "495903382714902566", first + index);
-            self.json[*at..at + SEQUENCE_DIGITS].copy_from_slice(digits.as_bytes());
-        }
+        Self { json: text.into_bytes(), event_bytes }
     }
 }
 
