@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headcount_doors::{Body, Listener, Load};
-use headcount_producer::collector::config::{
+use headcount_collector::config::{
     ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, LATENESS_DAYS, PLACEHOLDER_IDS, TRUSTED_PROXIES, WRITE_KEYS,
 };
-use headcount_producer::collector::{Collector, RETRY_FOR, Settings};
+use headcount_collector::{Collector, RETRY_FOR, Settings};
+use headcount_doors::{Body, Listener, Load};
 use headcount_producer::{KinesisStream, Producer};
 use http_body_util::Full;
 use hyper::Request;

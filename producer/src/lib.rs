@@ -40,9 +40,6 @@ pub mod producer;
 pub mod connect;
 pub mod put_records;
 
-#[cfg(feature = "collector")]
-pub mod collector;
-
 mod assembler;
 mod backlog;
 mod pace;

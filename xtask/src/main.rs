@@ -220,7 +220,7 @@ fn check_script(steps: &mut Steps, root: &Path) -> Result<()> {
     };
     steps.run("script types", tool("tsc").args(["--project", SCRIPT_CHECKS]));
     let config = format!("{SCRIPT_CHECKS}/eslint.config.mjs");
-    steps.run("script style", tool("eslint").args(["--config", &config, "producer/src/collector/snippet.js"]));
+    steps.run("script style", tool("eslint").args(["--config", &config, "collector/src/snippet.js"]));
     Ok(())
 }
 

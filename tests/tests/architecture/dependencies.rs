@@ -11,7 +11,7 @@ struct Member {
 
 /// core <- runtime <- {log, store} <- follow <- {consumer, proof <- aggregator}; query reads the table alone; {dashboard, local, cli}
 /// come last. The test kit is for tests of all of them.
-const MEMBERS: [Member; 18] = [
+const MEMBERS: [Member; 19] = [
     Member { folder: "core", package: "headcount-core", may_use: &[] },
     Member { folder: "runtime", package: "headcount-runtime", may_use: &["core"] },
     Member { folder: "doors", package: "headcount-doors", may_use: &[] },
@@ -20,7 +20,8 @@ const MEMBERS: [Member; 18] = [
     Member { folder: "follow", package: "headcount-follow", may_use: &["core", "runtime", "log", "store"] },
     Member { folder: "proof", package: "headcount-proof", may_use: &["core", "runtime", "log", "store", "follow"] },
     Member { folder: "testkit", package: "headcount-testkit", may_use: &["core", "runtime", "log", "store"] },
-    Member { folder: "producer", package: "headcount-producer", may_use: &["core", "runtime", "doors"] },
+    Member { folder: "producer", package: "headcount-producer", may_use: &["core", "runtime"] },
+    Member { folder: "collector", package: "headcount-collector", may_use: &["core", "runtime", "doors", "producer"] },
     Member {
         folder: "consumer",
         package: "headcount-consumer",
@@ -45,6 +46,7 @@ const MEMBERS: [Member; 18] = [
             "follow",
             "proof",
             "producer",
+            "collector",
             "consumer",
             "aggregator",
             "query",
@@ -63,6 +65,7 @@ const MEMBERS: [Member; 18] = [
             "follow",
             "proof",
             "producer",
+            "collector",
             "consumer",
             "aggregator",
             "query",
@@ -88,6 +91,7 @@ const MEMBERS: [Member; 18] = [
             "proof",
             "testkit",
             "producer",
+            "collector",
             "consumer",
             "aggregator",
             "query",

@@ -255,7 +255,7 @@ fn each_function_is_told_exactly_what_its_configuration_reads() {
         ("Consumer", &["consumer/src/config.rs", "follow/src/config.rs"][..]),
         ("Aggregator", &["aggregator/src/config.rs", "follow/src/config.rs"]),
         ("Prover", &["aggregator/src/config.rs", "follow/src/config.rs"]),
-        ("Collector", &["producer/src/collector/config.rs"]),
+        ("Collector", &["collector/src/config.rs"]),
         ("Api", &["dashboard/src/config.rs"]),
     ];
     for (name, paths) in configurations {

@@ -205,7 +205,7 @@ fn the_documented_lines_deploy_each_set_of_functions_and_remove_them() {
 #[test]
 fn a_build_that_leaves_a_function_out_cannot_be_packaged() {
     let stand_in = StandIn::start();
-    let line = line("README.md", "cargo lambda build").replace("--package headcount-producer", "");
+    let line = line("README.md", "cargo lambda build").replace("--package headcount-collector", "");
     let project = Project::built_by(&line);
     let deploy =
         "sam deploy --stack-name headcount --resolve-s3 --capabilities CAPABILITY_IAM --template infra/template.yaml";

@@ -29,6 +29,7 @@ use bytes::Bytes;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::validate::Rules;
 use headcount_doors::{Door, Load, Policy, Slots, Waiting};
+use headcount_producer::identity::now_ms;
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, USER_AGENT,
     VARY,
@@ -44,8 +45,6 @@ use events::{Judged, Sender};
 use rates::Rates;
 use refusal::Refusal;
 use snippet::Snippet;
-
-use crate::identity::now_ms;
 
 pub use accept::{Accept, NotAccepted};
 pub use body::{BODY_TIMEOUT, MAX_BODY_BYTES, MAX_PLAIN_BYTES};

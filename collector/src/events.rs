@@ -10,10 +10,10 @@ use headcount_core::ip_policy::{IpPolicy, WITHHELD};
 use headcount_core::rejection::{Problem, Problems};
 use headcount_core::validate::{Rules, mend, validate_new};
 use headcount_core::wire::{Raw, RecordError, split};
+use headcount_producer::identity::new_event_id;
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
-use crate::identity::new_event_id;
 
 /// Events in one request.
 pub const MAX_EVENTS: usize = 1_000;

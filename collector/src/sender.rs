@@ -34,7 +34,7 @@ impl TrustedProxies {
     /// proxy's: what stands left of it anybody can have written.
     ///
     /// ```
-    /// use headcount_producer::collector::TrustedProxies;
+    /// use headcount_collector::TrustedProxies;
     /// let proxies = TrustedProxies::parse(["10.0.0.0/8"]).unwrap();
     /// let mut headers = http::HeaderMap::new();
     /// headers.insert("x-forwarded-for", "1.2.3.4, 203.0.113.7, 10.0.0.2".parse().unwrap());

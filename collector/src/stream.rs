@@ -1,12 +1,11 @@
-//! The collector's way to the stream: the producer of this crate.
+//! The collector's way to the stream: the producer.
 
 use std::time::Duration;
 
 use headcount_core::event::Event;
+use headcount_producer::{Producer, ProducerError};
 
 use super::accept::{Accept, NotAccepted};
-use crate::error::ProducerError;
-use crate::producer::Producer;
 
 /// How long the collector tries an event before it tells the client to: shorter than clients wait.
 pub const RETRY_FOR: Duration = Duration::from_secs(10);

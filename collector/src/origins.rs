@@ -36,7 +36,7 @@ impl Origins {
     /// One of them is no origin.
     ///
     /// ```
-    /// use headcount_producer::collector::Origins;
+    /// use headcount_collector::Origins;
     /// assert!(Origins::parse(["https://app.example.com", "http://localhost:3000"]).is_ok());
     /// let error = Origins::parse(["https://app.example.com/"]).unwrap_err();
     /// assert!(error.to_string().contains("without a path"));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use headcount_producer::collector::config::Config;
-use headcount_producer::collector::{Collector, RETRY_FOR};
+use headcount_collector::config::Config;
+use headcount_collector::{Collector, RETRY_FOR};
 use headcount_producer::{Producer, connect};
 use http_body_util::Full;
 use lambda_http::request::RequestContext;

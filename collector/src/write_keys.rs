@@ -26,7 +26,7 @@ impl WriteKeys {
     /// A key is too short, too long, or not of visible ASCII, or there are too many. The key itself is not repeated.
     ///
     /// ```
-    /// use headcount_producer::collector::WriteKeys;
+    /// use headcount_collector::WriteKeys;
     /// let keys = WriteKeys::parse("# the website\nwk_0123456789abcdef\n").unwrap();
     /// assert!(keys.allow(Some("wk_0123456789abcdef")));
     /// assert!(!keys.allow(Some("wk_0123456789abcdee")) && !keys.allow(None));
