@@ -25,6 +25,8 @@ NAMES = {
     "error": ("errors", "errorType"),
 }
 
+COUNTED = ("events", "rejected", "duplicates", "without_user", "without_session")
+
 
 def name(value):
     """The name that counts: 100 bytes at most; what is no text, or empty, is (none)."""
@@ -86,12 +88,16 @@ def count(folder, certificate):
                 figures["without_user"] += 1
             else:
                 users.add(user)
-            first, last = sessions.get((event["sessionId"], user), (at_ms, at_ms))
-            sessions[event["sessionId"], user] = min(first, at_ms), max(last, at_ms)
+            session = event.get("sessionId")
+            if session is None:
+                figures["without_session"] += 1
+            else:
+                first, last = sessions.get((session, user), (at_ms, at_ms))
+                sessions[session, user] = min(first, at_ms), max(last, at_ms)
     durations = sorted(last - first for first, last in sessions.values())
     rank = lambda percent: durations[max(math.ceil(len(durations) * percent / 100), 1) - 1] if durations else 0
     found = {"entries": len(hashes), "merkleRoot": merkle_root(hashes)}
-    found.update({f"figures.counters.{one}": figures[one] for one in ("events", "rejected", "duplicates", "without_user")})
+    found.update({f"figures.counters.{one}": figures[one] for one in COUNTED})
     found["figures.counters.by_hour"] = hours
     for kind in ("by_type", "platforms", "features", "content", "errors"):
         # The 250 most used names are listed one by one, all others together as (other).

@@ -145,7 +145,7 @@ async fn of_a_mixed_batch_the_good_events_are_accepted_and_the_bad_ones_listed()
     assert_eq!(body["accepted"], 2);
     let problems = body["events"][1]["problems"].as_array().unwrap();
     let fields: Vec<_> = problems.iter().map(|problem| problem["field"].as_str().unwrap()).collect();
-    assert_eq!(fields, ["userId", "sessionId", "eventType", "metadata.platform"]);
+    assert_eq!(fields, ["userId", "eventType", "metadata.platform"]);
     assert_eq!(collector.accept.taken.lock().unwrap().len(), 2);
 }
 

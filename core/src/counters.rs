@@ -15,7 +15,7 @@ pub use capped::{CappedMap, NONE, OTHER, Weigh, cut};
 pub use difference::{Compare, Difference};
 
 /// The version of the stored form that this build writes.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Counters of one source and date, or of a whole date.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Counters {
     pub duplicates: u64,
     /// Valid events of nobody who is known: anonymous ones, and those whose `userId` is a placeholder.
     pub without_user: u64,
+    /// Valid events that belong to no session.
+    pub without_session: u64,
     /// Events by type.
     pub by_type: CappedMap<u64>,
     /// Events by hour of the reporting zone's clock.
@@ -87,6 +89,7 @@ impl Counters {
     pub fn add_at(&mut self, event: &Event<'_>, hour: usize) {
         Weigh::add(&mut self.events, &1);
         Weigh::add(&mut self.without_user, &u64::from(event.user().is_none()));
+        Weigh::add(&mut self.without_session, &u64::from(event.session_id.is_none()));
         Weigh::add(&mut self.by_hour[hour], &1);
         self.by_type.add(event.event_type.as_str(), &1);
         self.platforms.add(event.platform().as_deref().unwrap_or(NONE), &1);
@@ -120,6 +123,7 @@ impl Counters {
         Weigh::add(&mut self.rejected, &other.rejected);
         Weigh::add(&mut self.duplicates, &other.duplicates);
         Weigh::add(&mut self.without_user, &other.without_user);
+        Weigh::add(&mut self.without_session, &other.without_session);
         for (hour, other) in self.by_hour.iter_mut().zip(&other.by_hour) {
             Weigh::add(hour, other);
         }

@@ -75,8 +75,8 @@ pub struct Event<'a> {
     pub id: Cow<'a, str>,
     /// Whose event it is. An anonymous id has [`ANONYMOUS_PREFIX`] in front: ask [`Self::user`] for what counts as a user.
     pub user_id: Cow<'a, str>,
-    /// The session that it belongs to.
-    pub session_id: Cow<'a, str>,
+    /// The session that it belongs to. What a server sends has none, and counts in everything but sessions.
+    pub session_id: Option<Cow<'a, str>>,
     /// What happened.
     pub event_type: EventType,
     /// When it happened as its sender's clock had it, milliseconds since the epoch.
@@ -113,7 +113,7 @@ impl Event<'_> {
         Event {
             id: owned(self.id),
             user_id: owned(self.user_id),
-            session_id: owned(self.session_id),
+            session_id: self.session_id.map(owned),
             event_type: self.event_type,
             timestamp_ms: self.timestamp_ms,
             counted_ms: self.counted_ms,
@@ -127,9 +127,10 @@ impl Event<'_> {
         (!self.user_id.starts_with(ANONYMOUS_PREFIX)).then_some(&*self.user_id)
     }
 
-    /// What its session is known by: the session's id and whose it is, for ids such as `undefined` are shared by many.
-    pub fn session_key(&self) -> u64 {
-        hash64_of_both(self.session_id.as_bytes(), self.user_id.as_bytes())
+    /// What its session is known by, if it has one: the session's id and whose it is, for ids such as `undefined` are shared by
+    /// many.
+    pub fn session_key(&self) -> Option<u64> {
+        self.session_id.as_ref().map(|id| hash64_of_both(id.as_bytes(), self.user_id.as_bytes()))
     }
 
     /// `eventData.feature`.
@@ -200,7 +201,7 @@ mod tests {
     use serde_json::json;
 
     fn ai_use(data: Value) -> AiUse {
-        let [id, user_id, session_id] = ["e", "u", "s"].map(Cow::from);
+        let ([id, user_id], session_id) = (["e", "u"].map(Cow::from), None);
         let (event_type, event_data) = (EventType::AiRequest, data.into());
         let metadata = Json::EMPTY;
         Event { id, user_id, session_id, event_type, timestamp_ms: 0, counted_ms: 0, event_data, metadata }.ai_use()

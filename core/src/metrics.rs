@@ -71,6 +71,8 @@ pub struct Figures {
     /// Valid events that count for no user: anonymous ones, and those whose `userId` is a placeholder such as `undefined`.
     #[serde(default)]
     pub events_without_user: u64,
+    /// Valid events that belong to no session, such as those of a server.
+    pub events_without_session: u64,
     /// How exact the figures are.
     pub estimate: Estimate,
     /// Whether the day, or every day of the range, takes no more events of the stream and is proven with all that it took. Events that

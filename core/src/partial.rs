@@ -63,7 +63,9 @@ impl Partial {
         if let Some(user) = event.user() {
             self.users.insert(user);
         }
-        self.sessions.insert_key(event.session_key(), event.counted_ms);
+        if let Some(session) = event.session_key() {
+            self.sessions.insert_key(session, event.counted_ms);
+        }
     }
 
     /// Notes that `entry` is folded.
@@ -181,7 +183,7 @@ mod tests {
         let event = Event {
             id: "e".into(),
             user_id: "u".into(),
-            session_id: "s".into(),
+            session_id: Some("s".into()),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,
@@ -215,7 +217,7 @@ mod tests {
         let mut event = Event {
             id: "f".into(),
             user_id: "anonymous:a".into(),
-            session_id: "t".into(),
+            session_id: Some("t".into()),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,

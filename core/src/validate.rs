@@ -105,7 +105,7 @@ pub fn unknown_fields(text: &str) -> Vec<String> {
 /// assert_eq!(event.timestamp_ms, arrival.arrived_ms);
 ///
 /// let rejection = validate(r#"{"userId":" ","eventType":"click"}"#, &arrival, 0, &Rules::default()).unwrap_err();
-/// assert_eq!(rejection.problems.len(), 4, "user, session, type, metadata");
+/// assert_eq!(rejection.problems.len(), 3, "user, type, metadata");
 /// ```
 pub fn validate<'a>(text: &'a str, arrival: &Arrival, index: u32, rules: &Rules) -> Result<Accepted<'a>, Rejection> {
     check(text, arrival, index, rules).map_err(|problems| Rejection {
@@ -172,7 +172,7 @@ fn accepted(scanned: Scanned<'_>, absent_id: impl FnOnce() -> String) -> Accepte
     let event = Event {
         id: scanned.event_id.map_or_else(|| Cow::Owned(absent_id()), Cow::Borrowed),
         user_id: scanned.user_id,
-        session_id: Cow::Borrowed(scanned.session_id),
+        session_id: scanned.session_id.map(Cow::Borrowed),
         event_type: scanned.event_type,
         timestamp_ms: scanned.timestamp_ms,
         counted_ms: scanned.timestamp_ms,
@@ -206,7 +206,10 @@ fn check_fields(
 ) -> Result<Accepted<'static>, Problems> {
     let event_id = fields.identifier("eventId", MAX_EVENT_ID_BYTES, &mut problems);
     let person = fields.person(rules, &mut problems);
-    let session_id = fields.required_identifier("sessionId", MAX_IDENTITY_BYTES, &mut problems);
+    let session_id = match fields.identifier("sessionId", MAX_IDENTITY_BYTES, &mut problems) {
+        Given::Value(id) => Some(id),
+        Given::Absent | Given::Wrong => None,
+    };
     let event_type = event_type(&mut fields, rules, &mut problems);
     let timestamp = fields.take("timestamp");
     let tells_time = !matches!((&timestamp, &event_id), (Given::Absent, Given::Absent));
@@ -218,8 +221,8 @@ fn check_fields(
     let metadata = fields.metadata(&mut problems);
     let unknown_fields = fields.unknown();
 
-    let (true, Some(person), Some(session_id), Some(event_type), Some(times), Some(mut metadata)) =
-        (problems.is_empty(), person, session_id, event_type, times, metadata)
+    let (true, Some(person), Some(event_type), Some(times), Some(mut metadata)) =
+        (problems.is_empty(), person, event_type, times, metadata)
     else {
         return Err(problems);
     };
@@ -231,7 +234,7 @@ fn check_fields(
     let event = Event {
         id: id.into(),
         user_id: person.id.into(),
-        session_id: session_id.into(),
+        session_id: session_id.map(Cow::Owned),
         event_type,
         timestamp_ms: times.timestamp_ms,
         counted_ms: times.counted_ms,

@@ -237,12 +237,12 @@ pub fn to_json(event: &Event<'_>) -> String {
 /// Appends the event's fields as JSON, without the braces around them: the log puts a field of its own first.
 pub fn write_fields(line: &mut Vec<u8>, event: &Event<'_>) {
     let texts = [
-        ("\"eventId\":", &*event.id),
-        (",\"userId\":", &*event.user_id),
-        (",\"sessionId\":", &*event.session_id),
-        (",\"eventType\":", event.event_type.as_str()),
+        ("\"eventId\":", Some(&*event.id)),
+        (",\"userId\":", Some(&*event.user_id)),
+        (",\"sessionId\":", event.session_id.as_deref()),
+        (",\"eventType\":", Some(event.event_type.as_str())),
     ];
-    for (name, value) in texts {
+    for (name, value) in texts.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         line.extend_from_slice(name.as_bytes());
         serde_json::to_writer(&mut *line, value).expect("a text is JSON, and memory takes all");
     }

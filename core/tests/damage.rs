@@ -91,7 +91,7 @@ fn decoded(data: &[u8]) -> (BTreeSet<String>, u64) {
         Arrival { source: Source::shard("events", None, "shard").unwrap(), sequence: 7.into(), arrived_ms: NOW_MS };
     let opened = OpenedRecord::open(data);
     let record = opened.decode(&arrival, &Rules::default());
-    let ids = record.events.into_iter().map(|(_, event)| event.session_id.into_owned()).collect();
+    let ids = record.events.into_iter().map(|(_, event)| event.session_id.unwrap_or_default().into_owned()).collect();
     (ids, record.rejections.iter().map(|(_, rejection)| rejection.count).sum())
 }
 

@@ -33,7 +33,7 @@ fn counters() -> Counters {
         let event = Event {
             id: n.to_string().into(),
             user_id: "u".into(),
-            session_id: "s".into(),
+            session_id: (n % 3 > 0).then(|| "s".into()),
             event_type: EventType::from_stored(types[n as usize % types.len()]),
             timestamp_ms: 1_772_323_200_000 + n * 100_000,
             counted_ms: 1_772_323_200_000 + n * 100_000,
@@ -103,12 +103,13 @@ fn session_samples_of_version_1() {
 }
 
 #[test]
-fn counters_of_version_2() {
-    let stored = golden("counters-v2.bin", &counters().encode());
+fn counters_of_version_3() {
+    let stored = golden("counters-v3.bin", &counters().encode());
     assert_eq!(stored, counters().encode());
     let read = Counters::decode(&stored).unwrap();
     assert_eq!(read, counters());
     assert_eq!((read.events, read.duplicates, read.rejected, read.features.total()), (600, 7, 9, 100));
+    assert_eq!((read.without_user, read.without_session), (0, 200));
     assert_eq!((read.models.total().cost_nanos, read.platforms.get("web")), (100 * 250_000_000, Some(&300)));
 }
 

@@ -33,7 +33,7 @@ function page(answer, range, timeZone) {
   const columns = [
     { title: "When", of: (event) => format.moment(event.timestamp, timeZone) },
     { title: "What", of: (event) => event.eventType },
-    { title: "Session", of: (event) => make("code", {}, event.sessionId) },
+    { title: "Session", of: (event) => make("code", {}, event.sessionId ?? "") },
     { title: "Data", of: (event) => make("code", {}, JSON.stringify(event.eventData)) },
     { title: "Platform", of: (event) => String(event.metadata.platform ?? "") },
   ];

@@ -32,8 +32,8 @@ struct Line<'a> {
     event_id: Cow<'a, str>,
     #[serde(borrow)]
     user_id: Cow<'a, str>,
-    #[serde(borrow)]
-    session_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    session_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     event_type: Cow<'a, str>,
     timestamp: i64,

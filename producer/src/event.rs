@@ -35,6 +35,14 @@ impl NewEvent {
         Self(Source::Fields(Object::from_iter(fields)))
     }
 
+    /// An event of this type and user that belongs to no session, as what a server does on its own. It counts in everything but
+    /// sessions.
+    pub fn sessionless(event_type: &str, user_id: &str) -> Self {
+        let fields = [("eventType", event_type), ("userId", user_id)];
+        let fields = fields.map(|(name, value)| (name.to_owned(), Value::from(value)));
+        Self(Source::Fields(Object::from_iter(fields)))
+    }
+
     /// The event that is written in this JSON object.
     pub fn from_json(text: impl Into<String>) -> Self {
         Self(Source::Text(text.into()))

@@ -27,6 +27,7 @@ pub struct Tally {
     rejected: u64,
     duplicates: u64,
     without_user: u64,
+    without_session: u64,
     by_hour: [u64; 24],
     types: Names<u64>,
     features: Names<u64>,
@@ -51,6 +52,7 @@ impl Default for Tally {
             rejected: 0,
             duplicates: 0,
             without_user: 0,
+            without_session: 0,
             by_hour: [0; 24],
             types: Names::of_kind(1),
             features: Names::of_kind(2),
@@ -77,8 +79,13 @@ impl Tally {
     pub fn add(&mut self, event: &Event<'_>, hour: usize) {
         self.events += 1;
         self.by_hour[hour] += 1;
-        let span = Span { first_ms: event.counted_ms, last_ms: event.counted_ms };
-        self.sessions.entry(event.session_key()).and_modify(|known| known.extend(span)).or_insert(span);
+        match event.session_key() {
+            Some(session) => {
+                let span = Span { first_ms: event.counted_ms, last_ms: event.counted_ms };
+                self.sessions.entry(session).and_modify(|known| known.extend(span)).or_insert(span);
+            }
+            None => self.without_session += 1,
+        }
         let user = event.user().map(|user| hash64(user.as_bytes()));
         match user {
             Some(user) => {
@@ -125,6 +132,7 @@ impl Tally {
         self.add_rejected(other.rejected);
         self.add_duplicates(other.duplicates);
         self.without_user += other.without_user;
+        self.without_session += other.without_session;
         self.by_hour.iter_mut().zip(other.by_hour).for_each(|(hour, other)| *hour += other);
         self.types.merge(other.types);
         self.features.merge(other.features);
@@ -155,6 +163,7 @@ impl Tally {
             rejected: self.rejected,
             duplicates: self.duplicates,
             without_user: self.without_user,
+            without_session: self.without_session,
             by_type: self.types.counts(),
             by_hour: self.by_hour,
             features: self.features.counts(),

@@ -57,7 +57,7 @@ fn event(random: &mut fastrand::Rng, id: String, at_ms: i64) -> Event<'static> {
     Event {
         id: id.into(),
         user_id: if user == 0 { "anonymous:x".into() } else { format!("user-{user}").into() },
-        session_id: format!("s-{}-{}", user, random.u32(0..3)).into(),
+        session_id: (random.u8(0..7) > 0).then(|| format!("s-{}-{}", user, random.u32(0..3)).into()),
         event_type: types[random.usize(..types.len())].clone(),
         timestamp_ms: at_ms,
         counted_ms: at_ms,
@@ -186,13 +186,14 @@ fn naive(world: &World, of: NaiveDate, position: impl Fn(&Source) -> u64) -> Nai
             continue;
         }
         naive.counters.add(event, Tz::UTC);
-        let key = (event.session_id.to_string(), event.user_id.to_string());
-        let at_ms = event.counted_ms;
-        naive
-            .sessions
-            .entry(key)
-            .and_modify(|span| *span = (span.0.min(at_ms), span.1.max(at_ms)))
-            .or_insert((at_ms, at_ms));
+        if let Some(session) = &event.session_id {
+            let span = (event.counted_ms, event.counted_ms);
+            naive
+                .sessions
+                .entry((session.to_string(), event.user_id.to_string()))
+                .and_modify(|known| *known = (known.0.min(span.0), known.1.max(span.1)))
+                .or_insert(span);
+        }
         if let Some(user) = event.user() {
             naive.users.insert(user.to_owned());
             if event.event_type == EventType::FeatureUse {

@@ -37,8 +37,8 @@ pub struct UserEvent {
     pub timestamp: i64,
     /// Its type.
     pub event_type: String,
-    /// Its session.
-    pub session_id: String,
+    /// Its session; null where it has none.
+    pub session_id: Option<String>,
     /// What it says, sanitized.
     pub event_data: Object,
     /// How it came, sanitized.
@@ -51,7 +51,7 @@ impl From<Event<'_>> for UserEvent {
             event_type: event.event_type.as_str().to_owned(),
             event_id: event.id.into_owned(),
             timestamp: event.timestamp_ms,
-            session_id: event.session_id.into_owned(),
+            session_id: event.session_id.map(std::borrow::Cow::into_owned),
             event_data: event.event_data.to_object(),
             metadata: event.metadata.to_object(),
         }

@@ -40,7 +40,7 @@ async fn store_event(store: &MemoryStore, user: &str, id: &str, at_ms: i64, is_i
         event: Event {
             id: id.into(),
             user_id: user.into(),
-            session_id: "s".into(),
+            session_id: Some("s".into()),
             event_type: EventType::PageView,
             timestamp_ms: at_ms,
             counted_ms: at_ms,

@@ -17,6 +17,9 @@ use crate::world::World;
 /// Of so many people one stays anonymous.
 const ANONYMOUS_OF: u8 = 5;
 
+/// Of so many events one belongs to no session.
+const WITHOUT_SESSION_OF: u8 = 6;
+
 /// One thing that a producer sends: a record, when, and what comes of it.
 struct Send {
     at_ms: i64,
@@ -163,6 +166,7 @@ pub(crate) fn said(world: &World, at_ms: i64, (number, index): (u32, u32), rando
     };
     let session = format!("session-{user}-{}", detail.u8(0..3));
     let platform = ["web", "ios", "android"][detail.usize(0..3)];
+    let session = (detail.u8(0..WITHOUT_SESSION_OF) > 0).then_some(session);
     let user = (user % ANONYMOUS_OF != 1).then(|| format!("user-{user}"));
     Said { id, timestamp_ms, user, session, what, platform, breaks_a_rule }
 }
@@ -193,13 +197,20 @@ pub(crate) fn json_of(said: &Said) -> Value {
             json!({"model": model, "tokens": tokens, "cost": *cost_cents as f64 / 100.0})
         }
     };
-    let (name, person) = said.user.as_ref().map_or(("anonymousId", &said.session), |user| ("userId", user));
+    let (name, person) = match (&said.user, &said.session) {
+        (Some(user), _) => ("userId", user.as_str()),
+        (None, Some(session)) => ("anonymousId", session.as_str()),
+        (None, None) => ("anonymousId", "visitor"),
+    };
     let mut event = json!({
-        name: person, "sessionId": said.session, "eventType": said.what.event_type(), "eventData": data,
+        name: person, "eventType": said.what.event_type(), "eventData": data,
         "metadata": {"userAgent": "simulated", "ipAddress": "203.0.113.9", "platform": said.platform},
     });
     if let Some(id) = &said.id {
         event["eventId"] = json!(id);
+    }
+    if let Some(session) = &said.session {
+        event["sessionId"] = json!(session);
     }
     if let Some(at) = said.timestamp_ms {
         event["timestamp"] = json!(at);

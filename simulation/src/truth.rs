@@ -20,7 +20,7 @@ pub(crate) struct Said {
     pub(crate) timestamp_ms: Option<i64>,
     /// `None` for an anonymous event.
     pub(crate) user: Option<String>,
-    pub(crate) session: String,
+    pub(crate) session: Option<String>,
     pub(crate) what: What,
     pub(crate) platform: &'static str,
     pub(crate) breaks_a_rule: bool,
@@ -209,6 +209,7 @@ pub(crate) struct Day {
     pub(crate) duplicates: u64,
     pub(crate) rejected: u64,
     pub(crate) without_user: u64,
+    pub(crate) without_session: u64,
     pub(crate) by_type: BTreeMap<String, u64>,
     pub(crate) by_hour: Vec<u64>,
     pub(crate) features: BTreeMap<String, u64>,
@@ -242,7 +243,11 @@ impl Day {
         }
         self.without_user += u64::from(said.user.is_none());
         self.users.extend(said.user.clone());
-        let span = self.sessions.entry(said.session.clone()).or_insert((at_ms, at_ms));
+        let Some(session) = &said.session else {
+            self.without_session += 1;
+            return;
+        };
+        let span = self.sessions.entry(session.clone()).or_insert((at_ms, at_ms));
         *span = (span.0.min(at_ms), span.1.max(at_ms));
     }
 }

@@ -87,7 +87,7 @@ fn table(events: &UserEvents) -> String {
         table.row([
             moment(event.timestamp),
             shown(&event.event_type, ID_WIDTH),
-            shown(&event.session_id, ID_WIDTH),
+            shown(event.session_id.as_deref().unwrap_or_default(), ID_WIDTH),
             shown(&data, DATA_WIDTH),
         ]);
     }

@@ -93,11 +93,14 @@ async fn event_bytes(log: &Log, partial: &PartialRecord) -> Result<Option<f64>, 
 
 /// Bytes of the event as JSON, as a producer sends it.
 fn json_bytes(event: &Event<'_>) -> f64 {
-    let json = json!({
-        "eventId": event.id, "userId": event.user_id, "sessionId": event.session_id,
+    let mut json = json!({
+        "eventId": event.id, "userId": event.user_id,
         "eventType": event.event_type.as_str(), "timestamp": event.timestamp_ms,
         "eventData": event.event_data.to_object(), "metadata": event.metadata.to_object(),
     });
+    if let Some(session_id) = &event.session_id {
+        json["sessionId"] = json!(session_id);
+    }
     json.to_string().len() as f64
 }
 

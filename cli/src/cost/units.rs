@@ -357,7 +357,7 @@ fn event(user: u64) -> Event<'static> {
     Event {
         id: user.to_string().into(),
         user_id: format!("user-{user}").into(),
-        session_id: format!("session-{user}-0").into(),
+        session_id: Some(format!("session-{user}-0").into()),
         event_type: EventType::from_stored(kind),
         timestamp_ms: START_MS + (user % 24) as i64 * 3_600_000,
         counted_ms: START_MS + (user % 24) as i64 * 3_600_000,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::numbers::{cell, decimal};
 
 /// The order of the fields; what is not named here follows in the order of the alphabet.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "activeUsers",
     "dailyActiveUsers",
     "weeklyActiveUsers",
@@ -27,6 +27,7 @@ const ORDER: [&str; 18] = [
     "rejected",
     "duplicates",
     "eventsWithoutUser",
+    "eventsWithoutSession",
 ];
 
 /// The field that heads the columns and is no figure.

@@ -219,7 +219,7 @@ fn event(random: &mut fastrand::Rng, id: String, now_ms: i64) -> Event<'static> 
     Event {
         id: id.into(),
         user_id: if user == 0 { "anonymous:x".into() } else { format!("user-{user}").into() },
-        session_id: format!("s-{}", random.u32(0..4)).into(),
+        session_id: (random.u8(0..7) > 0).then(|| format!("s-{}", random.u32(0..4)).into()),
         event_type: types[random.usize(..types.len())].clone(),
         timestamp_ms: timestamp_ms + wrong,
         counted_ms: timestamp_ms,

@@ -45,8 +45,11 @@ impl Counters {
     }
 
     fn flat(&self, compare: Compare, exact: Exact) -> BTreeMap<String, u64> {
-        let mut flat =
-            BTreeMap::from([("events".to_owned(), self.events), ("eventsWithoutUser".to_owned(), self.without_user)]);
+        let mut flat = BTreeMap::from([
+            ("events".to_owned(), self.events),
+            ("eventsWithoutUser".to_owned(), self.without_user),
+            ("eventsWithoutSession".to_owned(), self.without_session),
+        ]);
         if compare.duplicates {
             flat.insert("duplicates".to_owned(), self.duplicates);
         }

@@ -36,6 +36,7 @@ impl Counters {
         Weigh::add(&mut self.rejected, &now.rejected.beyond(&then.rejected));
         Weigh::add(&mut self.duplicates, &now.duplicates.beyond(&then.duplicates));
         Weigh::add(&mut self.without_user, &now.without_user.beyond(&then.without_user));
+        Weigh::add(&mut self.without_session, &now.without_session.beyond(&then.without_session));
         for (hour, (now, then)) in self.by_hour.iter_mut().zip(now.by_hour.iter().zip(&then.by_hour)) {
             Weigh::add(hour, &now.beyond(then));
         }
@@ -110,14 +111,23 @@ mod tests {
 
     #[test]
     fn all_counters_grow() {
-        let mut then = Counters { events: 5, rejected: 1, duplicates: 2, without_user: 3, ..Counters::default() };
+        let mut then = Counters {
+            events: 5,
+            rejected: 1,
+            duplicates: 2,
+            without_user: 3,
+            without_session: 1,
+            ..Counters::default()
+        };
         then.by_hour[3] = 5;
-        let mut now = Counters { events: 8, rejected: 2, duplicates: 4, without_user: 4, ..then.clone() };
+        let mut now =
+            Counters { events: 8, rejected: 2, duplicates: 4, without_user: 4, without_session: 3, ..then.clone() };
         (now.by_hour[3], now.by_hour[4]) = (6, 2);
         let mut exact = Counters { events: 4, duplicates: 3, rejected: 1, without_user: 3, ..Counters::default() };
         exact.by_hour[3] = 4;
         exact.add_since(&now, &then);
-        assert_eq!((exact.events, exact.rejected, exact.duplicates, exact.without_user), (7, 2, 5, 4));
+        assert_eq!((exact.events, exact.rejected, exact.duplicates), (7, 2, 5));
+        assert_eq!((exact.without_user, exact.without_session), (4, 2));
         assert_eq!(exact.by_hour[3..5], [5, 2]);
     }
 }

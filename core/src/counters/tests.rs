@@ -7,7 +7,7 @@ fn event(event_type: &str, data: serde_json::Value, at_ms: i64) -> Event<'static
     Event {
         id: "e".into(),
         user_id: "u".into(),
-        session_id: "s".into(),
+        session_id: Some("s".into()),
         event_type: EventType::from_stored(event_type),
         timestamp_ms: at_ms,
         counted_ms: at_ms,

@@ -41,7 +41,8 @@ pub struct DayInput<'a> {
 impl DailyMetrics {
     /// The figures of a day.
     pub fn of_day(input: &DayInput<'_>) -> Self {
-        let session_figures = input.sessions.figures(input.counters.events);
+        let session_figures =
+            input.sessions.figures(input.counters.events.saturating_sub(input.counters.without_session));
         let mut figures = Figures {
             active_users: input.users,
             total_users: input.total_users,
@@ -83,6 +84,7 @@ pub(super) fn count(figures: &mut Figures, counters: &Counters) {
     figures.rejected = counters.rejected;
     figures.duplicates = counters.duplicates;
     figures.events_without_user = counters.without_user;
+    figures.events_without_session = counters.without_session;
     figures.estimate.names_approximate = counters.is_approximate();
 }
 
@@ -98,9 +100,11 @@ pub fn total<'a>(
     let Some(last) = days.last().map(|day| &day.figures) else {
         return DailyMetrics::empty(NaiveDate::MIN).figures;
     };
-    // Every event belongs to a session and to an hour; the sample's sessions cross days, their events add up.
-    let hours = days.iter().flat_map(|day| &day.figures.events_by_hour);
-    let session_figures = sessions.figures(hours.fold(0, |sum, count| u64::saturating_add(sum, *count)));
+    // Every event belongs to an hour; the sample's sessions cross days, their events add up.
+    let add = |sum: u64, count: &u64| sum.saturating_add(*count);
+    let events = days.iter().flat_map(|day| &day.figures.events_by_hour).fold(0, add);
+    let without_session = days.iter().map(|day| &day.figures.events_without_session).fold(0, add);
+    let session_figures = sessions.figures(events.saturating_sub(without_session));
     let mut sum = Figures {
         average_session_duration: session_figures.average_ms,
         sessions: self::sessions(&session_figures),
@@ -147,6 +151,7 @@ fn add_day(sum: &mut Figures, day: &Figures) {
     add(&mut sum.rejected, day.rejected);
     add(&mut sum.duplicates, day.duplicates);
     add(&mut sum.events_without_user, day.events_without_user);
+    add(&mut sum.events_without_session, day.events_without_session);
     add(&mut sum.content_created.total, day.content_created.total);
     add(&mut sum.errors.total, day.errors.total);
     add(&mut sum.ai_usage.total_requests, day.ai_usage.total_requests);

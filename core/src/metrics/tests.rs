@@ -11,7 +11,7 @@ fn event(event_type: &str, data: Value) -> Event<'static> {
     Event {
         id: "e".into(),
         user_id: "u".into(),
-        session_id: "s".into(),
+        session_id: Some("s".into()),
         event_type: EventType::from_stored(event_type),
         timestamp_ms: 0,
         counted_ms: 0,
@@ -62,7 +62,7 @@ fn a_day_has_exactly_the_fields_of_its_item() {
         "errors": {"total": 0, "byType": {}},
         "eventsByType": {"page_view": 0, "feature_use": 1, "content_create": 0, "ai_request": 1, "error": 0},
         "eventsByHour": [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        "platforms": {"web": 2}, "rejected": 0, "duplicates": 2, "eventsWithoutUser": 0,
+        "platforms": {"web": 2}, "rejected": 0, "duplicates": 2, "eventsWithoutUser": 0, "eventsWithoutSession": 0,
         "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "sourcesSetAside": 0, "namesApproximate": false,
             "sessionIntervals": {
             "count": {"low": 1.0, "high": 1.0}, "averageDuration": {"low": 90_000.0, "high": 90_000.0},
@@ -166,6 +166,16 @@ fn events_without_a_user_are_counted_and_summed() {
     assert_eq!((first.figures.events_without_user, second.figures.events_without_user), (2, 1));
     let sum = total(&[first, second], &mut UserSketch::new(14).unwrap(), &SessionSample::default());
     assert_eq!(sum.events_without_user, 3);
+}
+
+#[test]
+fn events_without_a_session_are_counted_and_summed_and_are_in_no_session() {
+    let without = || Event { session_id: None, ..event("page_view", json!({})) };
+    let first = day("2026-03-01", &[without(), event("page_view", json!({})), without()], 1, true);
+    let second = day("2026-03-02", &[without()], 1, true);
+    assert_eq!((first.figures.events_without_session, second.figures.events_without_session), (2, 1));
+    let sum = total(&[first, second], &mut UserSketch::new(14).unwrap(), &SessionSample::default());
+    assert_eq!((sum.events_without_session, sum.events_by_type["page_view"]), (3, 4));
 }
 
 #[test]

@@ -107,16 +107,6 @@ impl Fields {
         Given::Wrong
     }
 
-    pub(super) fn required_identifier(
-        &mut self,
-        name: &str,
-        max_bytes: usize,
-        problems: &mut Problems,
-    ) -> Option<String> {
-        let given = self.identifier(name, max_bytes, problems);
-        required(name, given, problems)
-    }
-
     /// Whose event it is: `userId`, or else `anonymousId` behind [`ANONYMOUS_PREFIX`]. A `userId` that is empty or a placeholder
     /// is none; a placeholder alone makes the event nobody's.
     pub(super) fn person(&mut self, rules: &Rules, problems: &mut Problems) -> Option<Person> {

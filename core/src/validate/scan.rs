@@ -23,7 +23,7 @@ const MAX_TEXT_BYTES: usize = (MAX_EVENT_BYTES - MAX_ADDED_BYTES) / MAX_GROWTH;
 pub(super) struct Scanned<'a> {
     pub(super) event_id: Option<&'a str>,
     pub(super) user_id: Cow<'a, str>,
-    pub(super) session_id: &'a str,
+    pub(super) session_id: Option<&'a str>,
     pub(super) event_type: EventType,
     pub(super) timestamp_ms: i64,
     pub(super) tells_time: bool,
@@ -95,6 +95,10 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         }
         (None, None) => return None,
     };
+    let session_id = match session_id {
+        Some(id) => Some(identifier(text, id, MAX_IDENTITY_BYTES)?),
+        None => None,
+    };
     let type_name = type_name.filter(|name| name.kind == Kind::Text)?;
     let event_type = rules.event_type(type_name.of(text))?;
     let event_data = match data {
@@ -104,7 +108,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
     Some(Scanned {
         event_id,
         user_id,
-        session_id: identifier(text, session_id?, MAX_IDENTITY_BYTES)?,
+        session_id,
         event_type,
         timestamp_ms: time_of(text, timestamp, event_id, arrived_ms, rules)?,
         tells_time: timestamp.is_some() || event_id.is_some(),
@@ -265,7 +269,10 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
     let event = Event {
         id: text(event_id)?.into(),
         user_id: text(user_id)?.into(),
-        session_id: text(session_id)?.into(),
+        session_id: match session_id {
+            Some(id) => Some(text(Some(id))?.into()),
+            None => None,
+        },
         event_type,
         timestamp_ms,
         counted_ms: counted_at.map_or(Some(timestamp_ms), millis)?,

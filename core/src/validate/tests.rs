@@ -56,7 +56,7 @@ fn a_full_event_is_taken_over() {
     let event = accepted(json!({
         "userId": " u-1\n", "eventType": " ai_request ", "eventData": { "model": " m ", "cost": 0.5, "none": null },
     }));
-    assert_eq!((&*event.id, &*event.user_id, &*event.session_id), ("e-1", "u-1", "s-1"));
+    assert_eq!((&*event.id, &*event.user_id, event.session_id.as_deref()), ("e-1", "u-1", Some("s-1")));
     assert_eq!((event.event_type, event.timestamp_ms), (EventType::AiRequest, ARRIVED_MS));
     assert_eq!(Value::from(event.event_data.to_object()), json!({ "model": "m", "cost": 0.5 }));
     assert_eq!(
@@ -68,7 +68,7 @@ fn a_full_event_is_taken_over() {
 #[test]
 fn every_problem_is_reported_at_once() {
     let text = json!({
-        "eventId": 7, "userId": " ", "sessionId": null, "eventType": "click", "timestamp": "yesterday",
+        "eventId": 7, "userId": " ", "sessionId": "", "eventType": "click", "timestamp": "yesterday",
         "eventData": [1], "metadata": { "userAgent": " ", "platform": 1 },
     });
     let problems = problems_of(&text.to_string(), &Rules::default());
@@ -77,7 +77,7 @@ fn every_problem_is_reported_at_once() {
         [
             "eventId must be a string",
             "userId must not be empty",
-            "sessionId is required",
+            "sessionId must not be empty",
             "eventType must be one of page_view, feature_use, content_create, ai_request, error",
             "timestamp must be milliseconds since 1970 as a number, or RFC 3339 as a string (2026-03-01T12:00:00Z)",
             "eventData must be an object",
@@ -260,7 +260,7 @@ fn addresses_follow_the_policy() {
 fn invisible_characters_around_an_id_are_trimmed() {
     for id in ["u\u{200b}", "\u{feff}u", "u\u{a0}", " \u{2060}u\u{ad}\t", "\u{202e}u"] {
         let event = accepted(json!({ "userId": id, "sessionId": id, "eventId": id }));
-        assert_eq!((&*event.user_id, &*event.session_id, &*event.id), ("u", "u", "u"), "{id:?}");
+        assert_eq!((&*event.user_id, event.session_id.as_deref(), &*event.id), ("u", Some("u"), "u"), "{id:?}");
     }
     // Inside, and what differs to the eye, stays.
     for id in ["a\u{200d}b", "caf\u{e9}", "cafe\u{301}", "Ann", "ann"] {
@@ -287,6 +287,14 @@ fn an_id_that_is_no_id_counts_for_no_user() {
     assert_eq!(accepted_by(&event_with(json!({ "userId": "null" })), &rules).event.user(), Some("null"));
     let long = "x".repeat(MAX_IDENTITY_BYTES);
     assert!(matches!(Rules::default().with_placeholder_ids([&*long]), Err(RulesError::PlaceholderId(_))));
+}
+
+#[test]
+fn an_event_may_belong_to_no_session() {
+    for none in [json!({ "sessionId": null }), json!({ "sessionId": null, "userId": " u-1" })] {
+        let event = accepted(none);
+        assert_eq!((event.session_id.as_deref(), event.session_key()), (None, None));
+    }
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn an_event_is_written_as_it_came() {
     let mut event = Event {
         id: "e-1".into(),
         user_id: "u".into(),
-        session_id: "s".into(),
+        session_id: Some("s".into()),
         event_type: EventType::PageView,
         timestamp_ms: 1_772_323_200_000,
         counted_ms: 1_772_323_200_000,

@@ -34,7 +34,7 @@ pub(crate) fn event(id: &str) -> Event<'static> {
     Event {
         id: id.to_owned().into(),
         user_id: "user \"1\"".into(),
-        session_id: "séssion\n1".into(),
+        session_id: Some("séssion\n1".into()),
         event_type: EventType::FeatureUse,
         timestamp_ms: ARRIVED_MS - 1_000,
         counted_ms: ARRIVED_MS - 1_000,

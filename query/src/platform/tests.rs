@@ -88,7 +88,7 @@ fn event(user: &str, at_ms: i64) -> Event<'static> {
     Event {
         id: format!("e-{user}-{at_ms}").into(),
         user_id: user.to_owned().into(),
-        session_id: user.to_owned().into(),
+        session_id: Some(user.to_owned().into()),
         event_type: EventType::PageView,
         timestamp_ms: at_ms,
         counted_ms: at_ms,

@@ -198,6 +198,7 @@ fn counters(figures: &Figures, day: &Day, found: &mut Vec<String>) {
     equal(found, "rejected", &figures.rejected, &day.rejected);
     equal(found, "duplicates", &figures.duplicates, &day.duplicates);
     equal(found, "events without a user", &figures.events_without_user, &day.without_user);
+    equal(found, "events without a session", &figures.events_without_session, &day.without_session);
 }
 
 fn sessions(figures: &Figures, day: &Day, found: &mut Vec<String>) {

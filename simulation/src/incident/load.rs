@@ -77,7 +77,7 @@ fn said(now_ms: i64, id: String, random: &mut fastrand::Rng) -> Said {
         id: Some(id),
         timestamp_ms: Some(now_ms - random.i64(0..2 * SECOND_MS)),
         user: (!user.is_multiple_of(ANONYMOUS_OF)).then(|| format!("user-{user}")),
-        session: format!("session-{user}"),
+        session: Some(format!("session-{user}")),
         what,
         platform: ["web", "ios", "android"][random.usize(0..3)],
         breaks_a_rule: false,

@@ -34,11 +34,13 @@ fn data(event: &Event<'_>) -> AttributeValue {
     let mut data = Item::from([
         ("eventId".to_owned(), s(&*event.id)),
         ("userId".to_owned(), s(&*event.user_id)),
-        ("sessionId".to_owned(), s(&*event.session_id)),
         ("eventType".to_owned(), s(event.event_type.as_str())),
         ("timestamp".to_owned(), n(event.timestamp_ms)),
         ("metadata".to_owned(), fields(&event.metadata)),
     ]);
+    if let Some(session_id) = &event.session_id {
+        data.insert("sessionId".to_owned(), s(&**session_id));
+    }
     if event.counted_ms != event.timestamp_ms {
         data.insert("countedAt".to_owned(), n(event.counted_ms));
     }
@@ -66,7 +68,7 @@ pub(super) fn read(attributes: Attributes<'_>) -> Result<Event<'static>, StoreEr
     let event = Event {
         id: text("eventId")?.to_owned().into(),
         user_id: text("userId")?.to_owned().into(),
-        session_id: text("sessionId")?.to_owned().into(),
+        session_id: if data.has("sessionId") { Some(text("sessionId")?.to_owned().into()) } else { None },
         event_type: EventType::from_stored(text("eventType")?),
         timestamp_ms,
         counted_ms: if data.has("countedAt") { data.number("countedAt").map_err(inside)? } else { timestamp_ms },

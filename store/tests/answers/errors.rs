@@ -69,7 +69,7 @@ fn event() -> EventItem<'static> {
         event: Event {
             id: "e".into(),
             user_id: "nobody-else".into(),
-            session_id: "s".into(),
+            session_id: Some("s".into()),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,

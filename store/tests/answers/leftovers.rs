@@ -25,7 +25,7 @@ fn event(index: i64) -> EventItem<'static> {
         event: Event {
             id: "e".into(),
             user_id: "u".into(),
-            session_id: "s".into(),
+            session_id: Some("s".into()),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000 + index,
             counted_ms: 1_772_323_200_000 + index,

@@ -58,7 +58,7 @@ pub(crate) fn event(id: &str, after_ms: i64) -> EventItem<'static> {
         event: Event {
             id: id.to_owned().into(),
             user_id: "ann".into(),
-            session_id: "s-1".into(),
+            session_id: Some("s-1".into()),
             event_type: EventType::FeatureUse,
             timestamp_ms: START_MS + after_ms,
             counted_ms: START_MS + after_ms,

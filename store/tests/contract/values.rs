@@ -37,7 +37,7 @@ pub(crate) async fn every_kind_of_value_comes_back(store: impl Store) {
     stores_as_it_is(&store, &bare).await;
     let mut longest = event(&"i".repeat(128), 0);
     longest.event.user_id = "u".repeat(256).into();
-    longest.event.session_id = "s".repeat(256).into();
+    longest.event.session_id = Some("s".repeat(256).into());
     stores_as_it_is(&store, &longest).await;
 }
 

@@ -18,7 +18,7 @@ fn event(n: u32) -> EventItem<'static> {
         event: Event {
             id: format!("e-{n}").into(),
             user_id: "u".into(),
-            session_id: "s".into(),
+            session_id: Some("s".into()),
             event_type: EventType::PageView,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,

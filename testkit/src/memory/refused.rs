@@ -33,8 +33,11 @@ pub(super) fn reason(item: &EventItem<'_>) -> Option<String> {
     if key.sk.len() > MAX_SORT_KEY_BYTES {
         return Some(format!("a sort key must be at most {MAX_SORT_KEY_BYTES} bytes"));
     }
-    let mut bytes =
-        FIXED_BYTES + key.pk.len() + key.sk.len() + 2 * item.event.user_id.len() + item.event.session_id.len();
+    let mut bytes = FIXED_BYTES
+        + key.pk.len()
+        + key.sk.len()
+        + 2 * item.event.user_id.len()
+        + item.event.session_id.as_ref().map_or(0, |id| id.len());
     for object in [&item.event.event_data, &item.event.metadata] {
         match object_bytes(&object.to_object(), LEVELS_ABOVE + 1) {
             Ok(more) => bytes += more,

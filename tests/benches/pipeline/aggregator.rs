@@ -157,7 +157,7 @@ fn event(n: u64, feature: &str, timestamp_ms: i64) -> Event<'static> {
     Event {
         id: format!("0198c5a1-7c4e-7d63-9f1a-{n:012}").into(),
         user_id: format!("user-{}", n % 30_000).into(),
-        session_id: format!("session-{}", n % 50_000).into(),
+        session_id: Some(format!("session-{}", n % 50_000).into()),
         event_type: EventType::FeatureUse,
         timestamp_ms,
         counted_ms: timestamp_ms,

@@ -130,7 +130,7 @@ fn event(n: u64, events: u64) -> Event<'static> {
     Event {
         id: format!("{mixed:08x}-7c4e-7d63-9f1a-{n:012}").into(),
         user_id: format!("user-{}", session / 10).into(),
-        session_id: format!("session-{session}").into(),
+        session_id: Some(format!("session-{session}").into()),
         event_type: if n.is_multiple_of(3) { EventType::FeatureUse } else { EventType::PageView },
         timestamp_ms: at_ms,
         counted_ms: at_ms,

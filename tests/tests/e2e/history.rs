@@ -42,7 +42,7 @@ fn a_file_counts_once_however_often_it_comes() {
     }
     let corrected = lines(&events);
     let mut broken = events.clone();
-    broken[7]["sessionId"] = json!(null);
+    broken[7]["sessionId"] = json!("");
     let broken = lines(&broken);
     let plain = folder.path().join("history.ndjson");
     std::fs::write(&plain, &broken).expect("it can be written");
@@ -51,7 +51,7 @@ fn a_file_counts_once_however_often_it_comes() {
     let first = import(&serve, 1, &plain);
     assert_eq!(counts(&first), [60, 0, 0, 1], "{first:#}");
     assert_eq!((&first["lines"], &first["rejectedLines"][0]["line"]), (&json!(61), &json!(8)));
-    assert_eq!(first["rejectedLines"][0]["problems"], json!(["sessionId is required"]));
+    assert_eq!(first["rejectedLines"][0]["problems"], json!(["sessionId must not be empty"]));
     let (old, old_figures) = (old.to_string(), metrics(&serve, &old.to_string()));
     assert_eq!(old_figures["activeUsers"], 29, "{old_figures:#}");
     assert_eq!((&old_figures["featureUsage"]["search"], &old_figures["final"]), (&json!(29), &json!(true)));

@@ -47,7 +47,7 @@ fn an_accepted_event_says_what_the_fact_says() {
         let opened = OpenedRecord::open(line.json.as_bytes());
         let decoded = opened.decode(&arrival(), &Rules::default());
         let event = &decoded.events[0].1;
-        assert_eq!((&*event.user_id, &*event.session_id), (&*fact.user_id, &*fact.session_id));
+        assert_eq!((&*event.user_id, event.session_id.as_deref()), (&*fact.user_id, Some(&*fact.session_id)));
         assert_eq!((event.timestamp_ms, event.platform().as_deref()), (line.timestamp_ms, Some(fact.platform)));
         assert_eq!(event.event_type.as_str(), fact.action.event_type());
         let names = [event.feature(), event.content_type(), event.model(), event.error_type()];

@@ -57,7 +57,7 @@ fn an_ordinary_event_goes_the_short_way_under_every_policy() {
             r#"{{"metadata":{last},"anonymousId":"a","sessionId":"s","eventType":"signup","eventData":{{ }},"v":1,"more":[2],"eventId":"0198f2b1-5c1e-7cc3-9b2a-2f5d3c1e8a77","timestamp":"2026-03-01T00:00:00Z"}}"#
         ),
         format!(
-            r#"{{"userId":"u","anonymousId":"b","sessionId":"s","eventType":"feature_use","eventData":{{"feature":"a\tb\\cd","cost":-1}},"metadata":{moved}}}"#
+            r#"{{"userId":"u","anonymousId":"b","eventType":"feature_use","eventData":{{"feature":"a\tb\\cd","cost":-1}},"metadata":{moved}}}"#
         ),
     ] {
         for policy in POLICIES {

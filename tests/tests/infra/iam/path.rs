@@ -147,7 +147,7 @@ impl Walk<'_> {
         let mapping = self.world.service("ConsumerRole");
         for (sequence, condition) in [(first, RECORD_AGE_EXCEEDED), (first + 1, "AWordOfTheFuture")] {
             let mut bad = event("bad again", "ann", self.now);
-            bad["sessionId"] = Value::Null;
+            bad["sessionId"] = json!("");
             let given_up = invocation(&stream, sequence, self.now, &[event(condition, "ann", self.now), bad]);
             mapping.keep(&given_up, condition).await?;
         }
