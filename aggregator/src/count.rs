@@ -157,6 +157,8 @@ impl Computed {
         add("users", is_same, stored.users.estimate(), told.users.estimate());
         let is_same = stored.sessions.encode() == told.sessions.encode();
         add("sessions", is_same, stored.sessions.sessions(), told.sessions.sessions());
+        let is_same = stored.accounts.encode() == told.accounts.encode();
+        add("accounts", is_same, stored.accounts.estimate(), told.accounts.estimate());
         Ok(differences)
     }
 

@@ -21,11 +21,13 @@ pub(crate) fn of_merged(
     date: chrono::NaiveDate,
     merged: &Merged,
     proof: Option<&ProvenDay>,
-    users: &mut UserSketch,
+    (users, accounts): (&mut UserSketch, &mut UserSketch),
     is_final: bool,
     around: &Surroundings,
 ) -> DailyMetrics {
-    let (weekly_users, monthly_users) = around.reach.as_ref().map_or((0, 0), |reach| (reach.weekly, reach.monthly));
+    let reach = around.reach.as_ref();
+    let [weekly_users, monthly_users] = reach.map_or([0; 2], |reach| reach.users);
+    let [weekly_accounts, monthly_accounts] = reach.map_or([0; 2], |reach| reach.accounts);
     let live = DailyMetrics::of_day(&DayInput {
         date,
         counters: &merged.counters,
@@ -34,6 +36,10 @@ pub(crate) fn of_merged(
         sessions: &merged.sessions,
         weekly_users,
         monthly_users,
+        accounts: accounts.estimate().round() as u64,
+        accounts_relative_standard_error: accounts.relative_standard_error(),
+        weekly_accounts,
+        monthly_accounts,
         new_users: around.new_users,
         total_users: around.total_users,
         sources_set_aside: merged.set_aside.len() as u32,
@@ -48,8 +54,8 @@ pub(crate) fn of_merged(
 /// The figures of a day of which only the surroundings may have changed.
 pub(crate) fn of_known(mut known: DailyMetrics, around: &Surroundings) -> DailyMetrics {
     if let Some(reach) = &around.reach {
-        known.figures.weekly_active_users = reach.weekly;
-        known.figures.monthly_active_users = reach.monthly;
+        [known.figures.weekly_active_users, known.figures.monthly_active_users] = reach.users;
+        [known.figures.weekly_active_accounts, known.figures.monthly_active_accounts] = reach.accounts;
     }
     known.figures.new_signups_24h = around.new_users;
     known.figures.total_users = around.total_users;

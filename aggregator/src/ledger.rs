@@ -22,11 +22,13 @@ pub(crate) struct Ledger {
     totals: BTreeMap<NaiveDate, TotalRow>,
 }
 
-/// Different users of the days that end with a date.
+/// Different users and accounts of the days that end with a date.
 #[derive(Debug)]
 pub(crate) struct Reach {
-    pub(crate) weekly: u64,
-    pub(crate) monthly: u64,
+    /// Of the week and of the month.
+    pub(crate) users: [u64; 2],
+    /// Of the week and of the month.
+    pub(crate) accounts: [u64; 2],
     /// Days whose stored sketches are damaged, and therefore missing.
     pub(crate) damaged: Vec<NaiveDate>,
 }
@@ -126,7 +128,7 @@ impl Ledger {
         Ok(put)
     }
 
-    /// The users of the week and of the month that end with `date`, from the sketches of their days.
+    /// The users and accounts of the week and of the month that end with `date`, from the sketches of their days.
     pub(crate) async fn reach<S: AggregatorStore>(
         &self,
         run: &Run<'_, S>,
@@ -144,17 +146,21 @@ fn month_of(date: NaiveDate) -> impl Iterator<Item = NaiveDate> {
 }
 
 fn unite(rows: &[SketchesRow], week: NaiveDate) -> Reach {
-    let decoded: Vec<_> = rows.par_iter().map(|row| (row.date, UserSketch::decode(&row.users).ok())).collect();
-    let damaged = decoded.iter().filter(|(_, users)| users.is_none()).map(|(date, _)| *date).collect();
-    let of_days = |from: NaiveDate| {
+    let decode =
+        |row: &SketchesRow| Some((UserSketch::decode(&row.users).ok()?, UserSketch::decode(&row.accounts).ok()?));
+    let decoded: Vec<_> = rows.par_iter().map(|row| (row.date, decode(row))).collect();
+    let damaged = decoded.iter().filter(|(_, found)| found.is_none()).map(|(date, _)| *date).collect();
+    let sound = || decoded.iter().filter_map(|(date, found)| Some((*date, found.as_ref()?)));
+    let of_days = |from: NaiveDate, of: fn(&(UserSketch, UserSketch)) -> &UserSketch| {
         let mut union: Option<UserSketch> = None;
-        for users in decoded.iter().filter(|(date, _)| *date >= from).filter_map(|(_, users)| users.as_ref()) {
+        for sketch in sound().filter(|(date, _)| *date >= from).map(|(_, found)| of(found)) {
             match &mut union {
-                Some(union) => union.merge(users),
-                None => union = Some(users.clone()),
+                Some(union) => union.merge(sketch),
+                None => union = Some(sketch.clone()),
             }
         }
         union.map_or(0, |mut union| union.estimate().round() as u64)
     };
-    Reach { weekly: of_days(week), monthly: of_days(NaiveDate::MIN), damaged }
+    let both = |of| [of_days(week, of), of_days(NaiveDate::MIN, of)];
+    Reach { users: both(|(users, _)| users), accounts: both(|(_, accounts)| accounts), damaged }
 }

@@ -432,7 +432,7 @@ async fn store<S: AggregatorStore>(run: &Run<'_, S>, computed: Computed) -> Resu
         // The log has nothing of this day.
         return Ok(report);
     };
-    let (users, sessions) = (proven.users.encode(), proven.sessions.encode());
+    let (users, sessions, accounts) = (proven.users.encode(), proven.sessions.encode(), proven.accounts.encode());
     for round in 0..MAX_ROUNDS {
         if round > 0 && !run.deps.jitter.pause_until(round, run.deadline).await {
             break;
@@ -459,8 +459,13 @@ async fn store<S: AggregatorStore>(run: &Run<'_, S>, computed: Computed) -> Resu
             figures: proven.figures.clone(),
             damaged: proven.damaged.clone(),
         };
-        let proof =
-            Proof { proven: figures, sources: sources.clone(), users: users.clone(), sessions: sessions.clone() };
+        let proof = Proof {
+            proven: figures,
+            sources: sources.clone(),
+            users: users.clone(),
+            sessions: sessions.clone(),
+            accounts: accounts.clone(),
+        };
         if run.deps.log.put_proof(&proof, run.deadline).await? == Append::Created {
             put(run, &proof.proven, &proof.sources).await?;
             report.number = Some(proof.proven.number);

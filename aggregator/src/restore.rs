@@ -314,7 +314,7 @@ async fn put_proofs<S: AggregatorStore>(
 }
 
 /// Writes what the log no longer tells of the day, where a source lost entries of it: partials as of the
-/// proof. The day's user sketch and session sample are not kept by source, and lie in the first one; so no partial of the day
+/// proof. The day's sketches and session sample are not kept by source, and lie in the first one; so no partial of the day
 /// may be folded from what is left, or a session's events would be in both.
 async fn put_partials<S: AggregatorStore>(
     run: &Run<'_, S>,
@@ -341,6 +341,7 @@ async fn put_partials<S: AggregatorStore>(
                 |detail: String| LogError::Unusable { detail: format!("the proof of {date} is damaged: {detail}") };
             partial.users = UserSketch::decode(&proof.users).map_err(|error| bad(error.to_string()))?;
             partial.sessions = SessionSample::decode(&proof.sessions).map_err(|error| bad(error.to_string()))?;
+            partial.accounts = UserSketch::decode(&proof.accounts).map_err(|error| bad(error.to_string()))?;
         }
         let record = partial.encode();
         let (store, jitter, table) = (&run.deps.store, &run.deps.jitter, run.table.id);

@@ -3,7 +3,6 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::deployment::{Deployment, DeploymentError, TableId};
-use headcount_core::user_sketch::UserSketch;
 use headcount_follow::{Setup, Table};
 use headcount_store::meta;
 use headcount_store::rows::Cursor;
@@ -54,11 +53,6 @@ impl<'a, S: AggregatorStore> Run<'a, S> {
     pub(crate) fn setup(&self) -> Setup<'_, S> {
         let Deps { log, store, clock, jitter, .. } = self.deps;
         Setup { log, store, table: &self.table, clock, jitter }
-    }
-
-    /// A user sketch as this deployment begins it.
-    pub(crate) fn new_user_sketch(&self) -> Result<UserSketch, AggregateError> {
-        UserSketch::new(self.deployment().precision).map_err(AggregateError::Precision)
     }
 
     /// Fails where the time is used up.

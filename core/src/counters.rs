@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::hour_of;
-use crate::event::{Event, EventType};
+use crate::event::{AiUse, Event, EventType};
 use crate::frame::{self, FrameError, Kind};
 
 pub use capped::{CappedMap, NONE, OTHER, Weigh, cut};
@@ -44,11 +44,26 @@ pub struct Counters {
     pub errors: CappedMap<u64>,
     /// Events by platform.
     pub platforms: CappedMap<u64>,
+    /// Events by account, of those that name one.
+    pub accounts: CappedMap<u64>,
+    /// `ai_request` by account, of those that name one.
+    pub ai_accounts: CappedMap<Spent>,
 }
 
 /// Requests to one model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelUse {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Nano-dollars.
+    pub cost_nanos: u128,
+}
+
+/// What requests to language models took and cost. Names are ranked by cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
     /// Requests.
     pub requests: u64,
     /// Tokens.
@@ -79,6 +94,26 @@ impl Weigh for ModelUse {
     }
 }
 
+impl Spent {
+    /// Of one request.
+    pub fn of(ai: &AiUse) -> Self {
+        Self { requests: 1, tokens: ai.tokens, cost_nanos: ai.cost_nanos.into() }
+    }
+}
+
+impl Weigh for Spent {
+    /// A request weighs as much as a nano-dollar, so that those without a cost weigh something.
+    fn weight(&self) -> u64 {
+        u64::try_from(self.cost_nanos).unwrap_or(u64::MAX).saturating_add(self.requests)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
+    }
+}
+
 impl Counters {
     /// Counts one event, in the hour of `zone`'s clock.
     pub fn add(&mut self, event: &Event<'_>, zone: Tz) {
@@ -93,6 +128,9 @@ impl Counters {
         Weigh::add(&mut self.by_hour[hour], &1);
         self.by_type.add(event.event_type.as_str(), &1);
         self.platforms.add(event.platform().as_deref().unwrap_or(NONE), &1);
+        if let Some(account) = &event.account_id {
+            self.accounts.add(account, &1);
+        }
         match &event.event_type {
             EventType::FeatureUse => self.features.add(event.feature().as_deref().unwrap_or(NONE), &1),
             EventType::ContentCreate => self.content.add(event.content_type().as_deref().unwrap_or(NONE), &1),
@@ -101,6 +139,9 @@ impl Counters {
                 let ai = event.ai_use();
                 let one = ModelUse { requests: 1, tokens: ai.tokens, cost_nanos: u128::from(ai.cost_nanos) };
                 self.models.add(event.model().as_deref().unwrap_or(NONE), &one);
+                if let Some(account) = &event.account_id {
+                    self.ai_accounts.add(account, &Spent::of(&ai));
+                }
             }
             EventType::PageView | EventType::Custom(_) => {}
         }
@@ -133,6 +174,8 @@ impl Counters {
         self.models.merge(&other.models);
         self.errors.merge(&other.errors);
         self.platforms.merge(&other.platforms);
+        self.accounts.merge(&other.accounts);
+        self.ai_accounts.merge(&other.ai_accounts);
     }
 
     /// The same counts, each map with its most frequent names only and the rest under [`OTHER`].
@@ -145,14 +188,15 @@ impl Counters {
             models: self.models.capped(),
             errors: self.errors.capped(),
             platforms: self.platforms.capped(),
+            accounts: self.accounts.capped(),
+            ai_accounts: self.ai_accounts.capped(),
             ..*self
         }
     }
 
     /// Whether a map has more names than it can tell apart exactly, so that the counts of names are lower bounds.
     pub fn is_approximate(&self) -> bool {
-        let Self { by_type, features, content, models, errors, platforms, .. } = self;
-        [by_type, features, content, errors, platforms].iter().any(|map| map.error() > 0) || models.error() > 0
+        self.maps().iter().any(|(_, map)| map.error() > 0) || self.models.error() > 0 || self.ai_accounts.error() > 0
     }
 
     /// The stored form: of a sum over sources that of [`Self::capped`], so that what is written can always be read; one
@@ -162,14 +206,25 @@ impl Counters {
         frame::encode(Kind::Counters, VERSION, &payload)
     }
 
+    /// The maps of plain counts, each with the name of its figure.
+    fn maps(&self) -> [(&'static str, &CappedMap<u64>); 6] {
+        [
+            ("eventsByType", &self.by_type),
+            ("featureUsage", &self.features),
+            ("contentCreated", &self.content),
+            ("errors", &self.errors),
+            ("platforms", &self.platforms),
+            ("accounts", &self.accounts),
+        ]
+    }
+
     fn payload(&self) -> Vec<u8> {
         postcard::to_allocvec(self).expect("memory takes all")
     }
 
     /// Whether every map holds only such names, and only so many, as adding events makes.
     fn is_sound(&self) -> bool {
-        let Self { by_type, features, content, models, errors, platforms, .. } = self;
-        [by_type, features, content, errors, platforms].iter().all(|map| map.is_sound()) && models.is_sound()
+        self.maps().iter().all(|(_, map)| map.is_sound()) && self.models.is_sound() && self.ai_accounts.is_sound()
     }
 
     /// The counters that were stored.

@@ -79,6 +79,8 @@ pub struct Event<'a> {
     pub session_id: Option<Cow<'a, str>>,
     /// What happened.
     pub event_type: EventType,
+    /// The account (company, workspace, tenant) that it belongs to; none where the event names none.
+    pub account_id: Option<Cow<'a, str>>,
     /// When it happened as its sender's clock had it, milliseconds since the epoch.
     pub timestamp_ms: i64,
     /// When it counts: the timestamp, corrected where the sender's clock is known to be wrong. Its day and hour are those of
@@ -115,6 +117,7 @@ impl Event<'_> {
             user_id: owned(self.user_id),
             session_id: self.session_id.map(owned),
             event_type: self.event_type,
+            account_id: self.account_id.map(owned),
             timestamp_ms: self.timestamp_ms,
             counted_ms: self.counted_ms,
             event_data: self.event_data.into_owned(),
@@ -204,7 +207,9 @@ mod tests {
         let ([id, user_id], session_id) = (["e", "u"].map(Cow::from), None);
         let (event_type, event_data) = (EventType::AiRequest, data.into());
         let metadata = Json::EMPTY;
-        Event { id, user_id, session_id, event_type, timestamp_ms: 0, counted_ms: 0, event_data, metadata }.ai_use()
+        let (account_id, timestamp_ms, counted_ms) = (None, 0, 0);
+        Event { id, user_id, session_id, event_type, account_id, timestamp_ms, counted_ms, event_data, metadata }
+            .ai_use()
     }
 
     #[test]

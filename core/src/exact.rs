@@ -23,6 +23,8 @@ pub struct ExactFigures {
     pub users_by: UsersBy,
     /// Sessions.
     pub sessions: ExactSessions,
+    /// Different accounts.
+    pub accounts: u64,
     /// Ids that came with more than one timestamp. They count as that many events, and are a hint that a producer stamps an event
     /// anew when it sends it again.
     pub ids_with_several_times: u64,
@@ -133,6 +135,9 @@ pub struct Proof {
     /// The day's session sample, framed, in hexadecimal: for ranges of days.
     #[serde(with = "hex::serde")]
     pub sessions: Vec<u8>,
+    /// The day's account sketch, framed, in hexadecimal: for weeks and months.
+    #[serde(with = "hex::serde")]
+    pub accounts: Vec<u8>,
 }
 
 /// How far a proof counts one source.
@@ -210,7 +215,7 @@ mod tests {
             damaged: vec![Unreadable { source: source.clone(), entry: 5, detail: "it is missing".to_owned() }],
         };
         let sources = [(source, ProvenSource { entry: 17, raw: Some(raw) })].into();
-        let proof = Proof { proven, sources, users: vec![0, 255], sessions: Vec::new() };
+        let proof = Proof { proven, sources, users: vec![0, 255], sessions: Vec::new(), accounts: Vec::new() };
         let json = serde_json::to_value(&proof).unwrap();
         assert_eq!(
             json["proven"]["figures"]["counters"]["features"],

@@ -18,7 +18,7 @@ pub const MAX_PROBLEMS_PER_EVENT: usize = 50;
 /// Bytes of an `eventId`.
 pub const MAX_EVENT_ID_BYTES: usize = 128;
 
-/// Bytes of a `userId` or `sessionId`; both become parts of DynamoDB keys.
+/// Bytes of a `userId`, `sessionId` or `accountId`; users become parts of DynamoDB keys.
 pub const MAX_IDENTITY_BYTES: usize = 256;
 
 /// Event types that a deployment may configure beside the five built-in ones.
@@ -80,6 +80,10 @@ pub const SESSION_SAMPLE_SIZE: usize = 4_096;
 
 /// Precision of a new deployment's user sketches (2^16 registers, standard error 0.41 %).
 pub const DEFAULT_SKETCH_PRECISION: u8 = 16;
+
+/// Precision of the sketches of active accounts (2^12 registers, standard error 1.6 %, at most 3 KB of a partial). Accounts are
+/// far fewer than users, and few of them are counted exactly.
+pub const ACCOUNT_SKETCH_PRECISION: u8 = 12;
 
 /// Days that an event's item lives, counted from the end of its day.
 pub const EVENT_TTL_DAYS: i64 = 90;

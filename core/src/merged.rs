@@ -34,6 +34,8 @@ pub struct Merged {
     pub users: Option<UserSketch>,
     /// The sessions of all sources.
     pub sessions: SessionSample,
+    /// The accounts of all sources; none where no partial was readable.
+    pub accounts: Option<UserSketch>,
     /// The counters of the sources that have counted more than a proof of the day has of them.
     pub since_proof: Vec<(Source, Counters)>,
     /// The partials that could not be read.
@@ -59,22 +61,27 @@ impl Merged {
     pub fn join(mut self, other: Self) -> Self {
         self.counters.merge(&other.counters);
         self.sessions.merge(&other.sessions);
-        self.users = match (self.users.take(), other.users) {
-            (Some(mut users), Some(others)) => {
-                users.merge(&others);
-                Some(users)
-            }
-            (users, others) => users.or(others),
-        };
+        self.users = union(self.users.take(), other.users);
+        self.accounts = union(self.accounts.take(), other.accounts);
         self.since_proof.extend(other.since_proof);
         self.set_aside.extend(other.set_aside);
         self
     }
 }
 
+fn union(one: Option<UserSketch>, other: Option<UserSketch>) -> Option<UserSketch> {
+    match (one, other) {
+        (Some(mut one), Some(other)) => {
+            one.merge(&other);
+            Some(one)
+        }
+        (one, other) => one.or(other),
+    }
+}
+
 impl From<Partial> for Merged {
     fn from(partial: Partial) -> Self {
-        let Partial { counters, users, sessions, .. } = partial;
-        Self { counters, users: Some(users), sessions, ..Self::default() }
+        let Partial { counters, users, sessions, accounts, .. } = partial;
+        Self { counters, users: Some(users), sessions, accounts: Some(accounts), ..Self::default() }
     }
 }

@@ -45,6 +45,12 @@ pub struct Figures {
     pub weekly_active_users: u64,
     /// Different users of the 30 days that end with the (last) day.
     pub monthly_active_users: u64,
+    /// Different accounts of the day, or of the whole range.
+    pub active_accounts: u64,
+    /// Different accounts of the 7 days that end with the (last) day.
+    pub weekly_active_accounts: u64,
+    /// Different accounts of the 30 days that end with the (last) day.
+    pub monthly_active_accounts: u64,
     /// Mean time from a session's first event to its last, milliseconds. Session figures are estimates where
     /// `estimate.sessionsExact` is false.
     pub average_session_duration: f64,
@@ -64,6 +70,8 @@ pub struct Figures {
     pub events_by_hour: Vec<u64>,
     /// Events by platform.
     pub platforms: BTreeMap<String, u64>,
+    /// Events by account, of those that name one.
+    pub accounts: BTreeMap<String, u64>,
     /// Occurrences that broke a rule, by the day of their arrival.
     pub rejected: u64,
     /// Valid occurrences of events that another occurrence had stored.
@@ -124,6 +132,23 @@ pub struct AiUsage {
     pub total_cost_nanos: u64,
     /// By model.
     pub by_model: BTreeMap<String, ModelFigures>,
+    /// By account, of the requests that name one. Those that cost most are listed.
+    pub by_account: BTreeMap<String, SpentFigures>,
+}
+
+/// What requests to language models took and cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SpentFigures {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// US dollars.
+    pub cost: f64,
+    /// Nano-dollars, exact.
+    pub cost_nanos: u64,
 }
 
 /// Use of one model.
@@ -148,6 +173,8 @@ pub struct ModelFigures {
 pub struct Estimate {
     /// The standard error of user figures, as a share of them; small numbers are nearly exact.
     pub users_relative_standard_error: f64,
+    /// The same of account figures.
+    pub accounts_relative_standard_error: f64,
     /// Whether session figures are exact.
     pub sessions_exact: bool,
     /// The 95 % confidence intervals of session figures.
@@ -164,6 +191,7 @@ impl Default for Estimate {
     fn default() -> Self {
         Self {
             users_relative_standard_error: 0.0,
+            accounts_relative_standard_error: 0.0,
             sessions_exact: true,
             session_intervals: SessionIntervals::default(),
             sources_set_aside: 0,

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::calendar::hour_of;
 use crate::counters::{Counters, CountersError};
 use crate::event::Event;
+use crate::limits::ACCOUNT_SKETCH_PRECISION;
 use crate::origin::Source;
 use crate::session_sample::{SampleError, SessionSample};
 use crate::user_sketch::{SketchError, UserSketch};
@@ -31,6 +32,8 @@ pub struct Partial {
     pub users: UserSketch,
     /// The sessions.
     pub sessions: SessionSample,
+    /// The accounts.
+    pub accounts: UserSketch,
 }
 
 impl Partial {
@@ -49,6 +52,7 @@ impl Partial {
             counters: Counters::default(),
             users: UserSketch::new(precision)?,
             sessions: SessionSample::default(),
+            accounts: UserSketch::new(ACCOUNT_SKETCH_PRECISION)?,
         })
     }
 
@@ -62,6 +66,9 @@ impl Partial {
         self.counters.add_at(event, hour);
         if let Some(user) = event.user() {
             self.users.insert(user);
+        }
+        if let Some(account) = &event.account_id {
+            self.accounts.insert(account);
         }
         if let Some(session) = event.session_key() {
             self.sessions.insert_key(session, event.counted_ms);
@@ -87,6 +94,7 @@ impl Partial {
             counters: self.counters.encode(),
             users: self.users.encode(),
             sessions: self.sessions.encode(),
+            accounts: self.accounts.encode(),
             checksum: 0,
         };
         record.checksum = record.computed_checksum();
@@ -108,12 +116,13 @@ impl Partial {
             counters: Counters::decode(&record.counters)?,
             users: UserSketch::decode(&record.users)?,
             sessions: SessionSample::decode(&record.sessions)?,
+            accounts: UserSketch::decode(&record.accounts).map_err(Damaged::Accounts)?,
         };
         if record.checksum == record.computed_checksum() { Ok(partial) } else { Err(Damaged::Checksum) }
     }
 }
 
-/// A partial as its item carries it: three framed, checksummed blobs beside the plain attributes.
+/// A partial as its item carries it: four framed, checksummed blobs beside the plain attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartialRecord {
     /// The date.
@@ -132,21 +141,23 @@ pub struct PartialRecord {
     pub users: Vec<u8>,
     /// The session sample's bytes.
     pub sessions: Vec<u8>,
+    /// The account sketch's bytes.
+    pub accounts: Vec<u8>,
     /// `Checksum` of all of the above.
     pub checksum: u64,
 }
 
 impl PartialRecord {
-    /// Bytes of its three blobs, which is nearly all of its item.
+    /// Bytes of its four blobs, which is nearly all of its item.
     pub fn bytes(&self) -> usize {
-        self.counters.len() + self.users.len() + self.sessions.len()
+        self.counters.len() + self.users.len() + self.sessions.len() + self.accounts.len()
     }
 
     fn computed_checksum(&self) -> u64 {
         let mut hasher = Xxh3::new();
         hasher
             .update(format!("{}/{}/{}/{}/{}", self.date, self.source, self.version, self.as_of, self.first).as_bytes());
-        for blob in [&self.counters, &self.users, &self.sessions] {
+        for blob in [&self.counters, &self.users, &self.sessions, &self.accounts] {
             hasher.update(&(blob.len() as u64).to_le_bytes());
             hasher.update(blob);
         }
@@ -166,6 +177,9 @@ pub enum Damaged {
     /// The session sample.
     #[error("its session sample is damaged: {0}")]
     Sessions(#[from] SampleError),
+    /// The account sketch.
+    #[error("its account sketch is damaged: {0}")]
+    Accounts(#[source] SketchError),
     /// The parts are sound, but do not belong together.
     #[error("its checksum does not match its attributes")]
     Checksum,
@@ -185,6 +199,7 @@ mod tests {
             user_id: "u".into(),
             session_id: Some("s".into()),
             event_type: EventType::PageView,
+            account_id: None,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,
             event_data: crate::json::Json::EMPTY,
@@ -219,6 +234,7 @@ mod tests {
             user_id: "anonymous:a".into(),
             session_id: Some("t".into()),
             event_type: EventType::PageView,
+            account_id: None,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,
             event_data: crate::json::Json::EMPTY,
@@ -237,10 +253,11 @@ mod tests {
     #[test]
     fn the_damaged_part_is_named() {
         type Part = fn(&mut PartialRecord) -> &mut Vec<u8>;
-        let parts: [(Part, &str); 3] = [
+        let parts: [(Part, &str); 4] = [
             (|record| &mut record.counters, "its counters are damaged: "),
             (|record| &mut record.users, "its user sketch is damaged: "),
             (|record| &mut record.sessions, "its session sample is damaged: "),
+            (|record| &mut record.accounts, "its account sketch is damaged: "),
         ];
         for (part, says) in parts {
             let mut record = folded().encode();

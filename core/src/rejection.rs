@@ -40,7 +40,8 @@ pub struct Rejection {
 }
 
 /// Fields that rejections are told apart by; each may cost something by the month.
-const REASONS: [&str; 7] = ["eventId", "userId", "sessionId", "eventType", "timestamp", "eventData", "metadata"];
+const REASONS: [&str; 8] =
+    ["eventId", "userId", "sessionId", "accountId", "eventType", "timestamp", "eventData", "metadata"];
 
 impl Rejection {
     /// The top-level field of the first problem, for counting: one of few, whatever producers send. `record` where the

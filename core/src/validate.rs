@@ -174,6 +174,7 @@ fn accepted(scanned: Scanned<'_>, absent_id: impl FnOnce() -> String) -> Accepte
         user_id: scanned.user_id,
         session_id: scanned.session_id.map(Cow::Borrowed),
         event_type: scanned.event_type,
+        account_id: scanned.account_id.map(Cow::Borrowed),
         timestamp_ms: scanned.timestamp_ms,
         counted_ms: scanned.timestamp_ms,
         event_data: scanned.event_data,
@@ -210,6 +211,7 @@ fn check_fields(
         Given::Value(id) => Some(id),
         Given::Absent | Given::Wrong => None,
     };
+    let account_id = fields.account(rules, &mut problems);
     let event_type = event_type(&mut fields, rules, &mut problems);
     let timestamp = fields.take("timestamp");
     let tells_time = !matches!((&timestamp, &event_id), (Given::Absent, Given::Absent));
@@ -236,6 +238,7 @@ fn check_fields(
         user_id: person.id.into(),
         session_id: session_id.map(Cow::Owned),
         event_type,
+        account_id: account_id.map(Cow::Owned),
         timestamp_ms: times.timestamp_ms,
         counted_ms: times.counted_ms,
         event_data: event_data.into(),

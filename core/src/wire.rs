@@ -246,6 +246,10 @@ pub fn write_fields(line: &mut Vec<u8>, event: &Event<'_>) {
         line.extend_from_slice(name.as_bytes());
         serde_json::to_writer(&mut *line, value).expect("a text is JSON, and memory takes all");
     }
+    if let Some(account_id) = &event.account_id {
+        line.extend_from_slice(b",\"accountId\":");
+        serde_json::to_writer(&mut *line, account_id).expect("a text is JSON, and memory takes all");
+    }
     line.extend_from_slice(b",\"timestamp\":");
     line.extend_from_slice(event.timestamp_ms.to_string().as_bytes());
     if event.counted_ms != event.timestamp_ms {

@@ -35,6 +35,7 @@ fn counters() -> Counters {
             user_id: "u".into(),
             session_id: (n % 3 > 0).then(|| "s".into()),
             event_type: EventType::from_stored(types[n as usize % types.len()]),
+            account_id: (n % 2 == 1).then(|| format!("account-{}", n % 7).into()),
             timestamp_ms: 1_772_323_200_000 + n * 100_000,
             counted_ms: 1_772_323_200_000 + n * 100_000,
             event_data: data.into(),
@@ -111,6 +112,8 @@ fn counters_of_version_3() {
     assert_eq!((read.events, read.duplicates, read.rejected, read.features.total()), (600, 7, 9, 100));
     assert_eq!((read.without_user, read.without_session), (0, 200));
     assert_eq!((read.models.total().cost_nanos, read.platforms.get("web")), (100 * 250_000_000, Some(&300)));
+    assert_eq!((read.accounts.total(), read.accounts.get("account-3")), (300, Some(&43)));
+    assert_eq!(read.ai_accounts.total().requests, 100);
 }
 
 #[test]

@@ -36,6 +36,8 @@ struct Line<'a> {
     session_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     event_type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    account_id: Option<Cow<'a, str>>,
     timestamp: i64,
     counted_at: Option<i64>,
     #[serde(borrow, default)]
@@ -62,6 +64,7 @@ fn read_any(line: &str) -> Result<(u32, Event<'_>), LineError> {
         user_id: line.user_id,
         session_id: line.session_id,
         event_type: EventType::from_stored(&line.event_type),
+        account_id: line.account_id,
         timestamp_ms: line.timestamp,
         counted_ms: line.counted_at.unwrap_or(line.timestamp),
         event_data: line.event_data.map_or(Ok(Json::EMPTY), |raw| object("eventData", raw))?,
@@ -88,6 +91,7 @@ mod tests {
             assert_eq!(read(&line).unwrap(), general, "{line}");
             assert_eq!(scan_stored(&line).is_some(), is_short, "{line}");
             let (_, event) = read(&line).unwrap();
+            assert_eq!(event.account_id.is_some(), rest.contains("accountId"), "{line}");
             assert_eq!(event.platform(), general.1.platform(), "{line}");
             assert_eq!(event.feature(), general.1.feature(), "{line}");
             assert_eq!(event.model(), general.1.model(), "{line}");
@@ -98,6 +102,8 @@ mod tests {
         check(r#""eventData":{"deep":{"feature":"no"},"feature":"yes"},"#, metadata, used, true);
         check("", metadata, used, true);
         check("", r#"{"userAgent":"a"}"#, used, true);
+        check("", metadata, r#""eventType":"page_view","accountId":"acme","timestamp":1,"#, true);
+        check("", metadata, r#""eventType":"page_view","accountId":"a\"b","timestamp":1,"#, false);
         check("", metadata, r#""eventType":"signup","timestamp":-5,"countedAt":900000,"#, true);
         check(
             r#""eventData":{"model":"m-1","tokens":12,"cost":0.25},"#,

@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use headcount_core::calendar::Hours;
 use headcount_core::event::Event;
 use headcount_core::exact::{ExactFigures, Unreadable};
+use headcount_core::limits::ACCOUNT_SKETCH_PRECISION;
 use headcount_core::origin::Source;
 use headcount_core::partial::{Damaged, Partial, PartialRecord};
 use headcount_core::session_sample::SessionSample;
@@ -85,6 +86,8 @@ pub struct Proven {
     pub users: UserSketch,
     /// The sessions, for ranges of days.
     pub sessions: SessionSample,
+    /// The accounts, for weeks and months.
+    pub accounts: UserSketch,
     /// Occurrences that the log has once more: their producer sent them again, and the consumer's memory missed it. They are among the
     /// figures' duplicates.
     pub repeated: u64,
@@ -191,7 +194,7 @@ pub enum Pass {
 }
 
 /// The version of what [`Passes::save`] writes.
-const SAVED_VERSION: u32 = 1;
+const SAVED_VERSION: u32 = 2;
 
 /// What is saved between two passes.
 #[derive(Serialize, Deserialize)]
@@ -555,15 +558,19 @@ impl Days {
         let precision = self.precision;
         let day = |(date, day): (NaiveDate, Day)| {
             let (mut users, mut sessions) = (UserSketch::new(precision)?, SessionSample::default());
+            let mut accounts = UserSketch::new(ACCOUNT_SKETCH_PRECISION)?;
             for partial in day.partials.values() {
                 users.merge(&partial.users);
                 sessions.merge(&partial.sessions);
+                accounts.merge(&partial.accounts);
             }
             let Day { mut tally, partials, noted, .. } = day;
             let Noted { entries, behind, damaged, first_ms, repeated, ids_with_several_times } = noted;
             tally.add_duplicates(repeated);
             let figures = ExactFigures { ids_with_several_times, ..tally.figures() };
-            Ok((date, Proven { figures, users, sessions, repeated, partials, entries, behind, damaged, first_ms }))
+            let proven =
+                Proven { figures, users, sessions, accounts, repeated, partials, entries, behind, damaged, first_ms };
+            Ok((date, proven))
         };
         self.by_date.into_iter().map(day).collect()
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
-use headcount_core::counters::{CappedMap, Counters, ModelUse, NONE, OTHER, Weigh, cut};
+use headcount_core::counters::{CappedMap, Counters, ModelUse, NONE, OTHER, Spent, Weigh, cut};
 use headcount_core::event::{Event, EventType};
 use headcount_core::exact::{ExactFigures, ExactSessions, MAX_EXACT_NAMES, UsersBy};
 use headcount_core::hash::{PassedThrough, hash64};
@@ -35,7 +35,11 @@ pub struct Tally {
     models: Names<ModelUse>,
     errors: Names<u64>,
     platforms: Names<u64>,
+    accounts: Names<u64>,
+    ai_accounts: Names<Spent>,
     users: Hashes,
+    /// Names of accounts are cut, and these tell them apart all the same.
+    account_ids: Hashes,
     sessions: HashMap<u64, Span, BuildHasherDefault<PassedThrough>>,
     #[serde(skip, default = "nothing_recent")]
     recent: Vec<u64>,
@@ -60,7 +64,10 @@ impl Default for Tally {
             models: Names::of_kind(4),
             errors: Names::of_kind(5),
             platforms: Names::of_kind(6),
+            accounts: Names::of_kind(7),
+            ai_accounts: Names::of_kind(8),
             users: Hashes::default(),
+            account_ids: Hashes::default(),
             sessions: HashMap::default(),
             recent: nothing_recent(),
         }
@@ -95,7 +102,11 @@ impl Tally {
             }
             None => self.without_user += 1,
         }
-        let Self { types, features, content, models, errors, platforms, recent, .. } = self;
+        let Self { types, features, content, models, errors, platforms, accounts, ai_accounts, recent, .. } = self;
+        if let Some(account) = &event.account_id {
+            self.account_ids.insert(hash64(account.as_bytes()));
+            accounts.add(account, &1, None, recent);
+        }
         types.add(event.event_type.as_str(), &1, None, recent);
         platforms.add(event.platform().as_deref().unwrap_or(NONE), &1, user, recent);
         match &event.event_type {
@@ -106,6 +117,9 @@ impl Tally {
                 let ai = event.ai_use();
                 let one = ModelUse { requests: 1, tokens: ai.tokens, cost_nanos: u128::from(ai.cost_nanos) };
                 models.add(event.model().as_deref().unwrap_or(NONE), &one, user, recent);
+                if let Some(account) = &event.account_id {
+                    ai_accounts.add(account, &Spent::of(&ai), None, recent);
+                }
             }
             EventType::PageView | EventType::Custom(_) => {}
         }
@@ -140,7 +154,10 @@ impl Tally {
         self.models.merge(other.models);
         self.errors.merge(other.errors);
         self.platforms.merge(other.platforms);
+        self.accounts.merge(other.accounts);
+        self.ai_accounts.merge(other.ai_accounts);
         self.users.extend(other.users);
+        self.account_ids.extend(other.account_ids);
         self.merge_sessions(other.sessions);
     }
 
@@ -150,9 +167,10 @@ impl Tally {
         }
     }
 
-    /// Adds the users and the sessions of another day, which a range of days unites, and nothing else.
+    /// Adds the users, accounts and sessions of another day, which a range of days unites, and nothing else.
     pub fn unite(&mut self, other: &Self) {
         self.users.extend(&other.users);
+        self.account_ids.extend(&other.account_ids);
         self.merge_sessions(other.sessions.iter().map(|(session, span)| (*session, *span)));
     }
 
@@ -171,12 +189,19 @@ impl Tally {
             models: self.models.counts(),
             errors: self.errors.counts(),
             platforms: self.platforms.counts(),
+            accounts: self.accounts.counts(),
+            ai_accounts: self.ai_accounts.counts(),
         }
     }
 
     /// Different users.
     pub fn users(&self) -> u64 {
         self.users.len() as u64
+    }
+
+    /// Different accounts.
+    pub fn accounts(&self) -> u64 {
+        self.account_ids.len() as u64
     }
 
     /// The sessions.
@@ -194,8 +219,8 @@ impl Tally {
             models: self.models.users(&counters.models),
             platforms: self.platforms.users(&counters.platforms),
         };
-        let sessions = self.sessions();
-        ExactFigures { counters, users: self.users(), users_by, sessions, ids_with_several_times: 0 }
+        let (users, accounts, sessions) = (self.users(), self.accounts(), self.sessions());
+        ExactFigures { counters, users, users_by, sessions, accounts, ids_with_several_times: 0 }
     }
 }
 

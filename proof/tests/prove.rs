@@ -59,6 +59,7 @@ fn event(random: &mut fastrand::Rng, id: String, at_ms: i64) -> Event<'static> {
         user_id: if user == 0 { "anonymous:x".into() } else { format!("user-{user}").into() },
         session_id: (random.u8(0..7) > 0).then(|| format!("s-{}-{}", user, random.u32(0..3)).into()),
         event_type: types[random.usize(..types.len())].clone(),
+        account_id: (random.u8(0..3) > 0).then(|| format!("account-{}", random.u32(0..30)).into()),
         timestamp_ms: at_ms,
         counted_ms: at_ms,
         event_data: data.into(),
@@ -155,6 +156,7 @@ impl World {
 struct Naive {
     counters: Counters,
     users: HashSet<String>,
+    accounts: HashSet<String>,
     by_feature: BTreeMap<String, HashSet<String>>,
     sessions: HashMap<(String, String), (i64, i64)>,
     repeated: u64,
@@ -170,6 +172,7 @@ fn naive(world: &World, of: NaiveDate, position: impl Fn(&Source) -> u64) -> Nai
     let mut naive = Naive {
         counters: Counters::default(),
         users: HashSet::new(),
+        accounts: HashSet::new(),
         by_feature: BTreeMap::new(),
         sessions: HashMap::new(),
         repeated: 0,
@@ -194,6 +197,7 @@ fn naive(world: &World, of: NaiveDate, position: impl Fn(&Source) -> u64) -> Nai
                 .and_modify(|known| *known = (known.0.min(span.0), known.1.max(span.1)))
                 .or_insert(span);
         }
+        naive.accounts.extend(event.account_id.as_deref().map(str::to_owned));
         if let Some(user) = event.user() {
             naive.users.insert(user.to_owned());
             if event.event_type == EventType::FeatureUse {
@@ -213,6 +217,8 @@ fn check(world: &World, found: &BTreeMap<NaiveDate, Proven>, position: impl Fn(&
         let compare = headcount_core::counters::Compare { duplicates: true, rejected: true };
         assert_eq!(figures.counters.difference(&naive.counters, compare), [], "{day}");
         assert_eq!((figures.users, proven.repeated), (naive.users.len() as u64, naive.repeated), "{day}");
+        assert_eq!(figures.accounts, naive.accounts.len() as u64, "{day}");
+        assert_eq!(proven.accounts.clone().estimate().round() as u64, figures.accounts, "so few are told apart: {day}");
         assert_eq!(figures.ids_with_several_times, naive.ids_with_several_times, "{day}");
         let by_feature: BTreeMap<_, _> =
             naive.by_feature.iter().map(|(feature, users)| (feature.clone(), users.len() as u64)).collect();

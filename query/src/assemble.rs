@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::days_before;
 use headcount_core::exact::ProvenDay;
+use headcount_core::limits::ACCOUNT_SKETCH_PRECISION;
 use headcount_core::merged::Merged;
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::partial::PartialRecord;
@@ -96,12 +97,14 @@ fn decode(read: &Read, live: &mut BTreeMap<NaiveDate, Merged>) -> Result<BTreeMa
     let one = |row: &&SketchesRow| {
         let users = UserSketch::decode(&row.users).map_err(|error| damaged(row.date, "SKETCHES", error))?;
         let sessions = SessionSample::decode(&row.sessions).map_err(|error| damaged(row.date, "SKETCHES", error))?;
-        Ok((row.date, Decoded { users, sessions }))
+        let accounts = UserSketch::decode(&row.accounts).map_err(|error| damaged(row.date, "SKETCHES", error))?;
+        Ok((row.date, Decoded { users, sessions, accounts }))
     };
     let mut decoded: BTreeMap<_, _> = rows.par_iter().map(one).collect::<Result<_, QueryError>>()?;
     for (date, merged) in live.iter() {
         let users = merged.users.clone().map_or_else(|| empty_sketch(read.precision), Ok)?;
-        decoded.insert(*date, Decoded { users, sessions: merged.sessions.clone() });
+        let accounts = merged.accounts.clone().map_or_else(|| empty_sketch(ACCOUNT_SKETCH_PRECISION), Ok)?;
+        decoded.insert(*date, Decoded { users, sessions: merged.sessions.clone(), accounts });
     }
     Ok(decoded)
 }
@@ -120,6 +123,7 @@ fn totals(read: &Read) -> Vec<TotalRow> {
 fn live_day(gathered: &Gathered, read: &Read, date: NaiveDate, merged: &Merged) -> Result<Day, QueryError> {
     let known = gathered.days.get(&date).map(|day| &day.metrics.figures);
     let mut users = merged.users.clone().map_or_else(|| empty_sketch(read.precision), Ok)?;
+    let mut accounts = merged.accounts.clone().map_or_else(|| empty_sketch(ACCOUNT_SKETCH_PRECISION), Ok)?;
     let counted = read.new_users.get(&date).copied();
     let live = DailyMetrics::of_day(&DayInput {
         date,
@@ -129,6 +133,10 @@ fn live_day(gathered: &Gathered, read: &Read, date: NaiveDate, merged: &Merged) 
         sessions: &merged.sessions,
         weekly_users: 0,
         monthly_users: 0,
+        accounts: accounts.estimate().round() as u64,
+        accounts_relative_standard_error: accounts.relative_standard_error(),
+        weekly_accounts: 0,
+        monthly_accounts: 0,
         new_users: counted.or_else(|| known.map(|known| known.new_signups_24h)).unwrap_or(0),
         total_users: 0,
         sources_set_aside: merged.set_aside.len() as u32,
@@ -154,16 +162,18 @@ fn settle_reach(gathered: &mut Gathered, read: &Read, first_live: Option<NaiveDa
         let is_stored = gathered.days.contains_key(date);
         if is_stored && month_changed {
             let users = [WEEK_DAYS, MONTH_DAYS].map(|count| gathered.users_before(*date, count));
-            settled.push((*date, Some(users), gathered.total_users(*date)));
+            let accounts = [WEEK_DAYS, MONTH_DAYS].map(|count| gathered.accounts_before(*date, count));
+            settled.push((*date, Some((users, accounts)), gathered.total_users(*date)));
         } else if !is_stored || first_live.is_some_and(|first| first <= *date) {
             settled.push((*date, None, gathered.total_users(*date)));
         }
     }
-    for (date, users, total_users) in settled {
+    for (date, reach, total_users) in settled {
         let figures = &mut gathered.days.entry(date).or_insert_with(|| Day::missing(date)).metrics.figures;
         figures.total_users = total_users;
-        if let Some([weekly, monthly]) = users {
-            (figures.weekly_active_users, figures.monthly_active_users) = (weekly, monthly);
+        if let Some((users, accounts)) = reach {
+            [figures.weekly_active_users, figures.monthly_active_users] = users;
+            [figures.weekly_active_accounts, figures.monthly_active_accounts] = accounts;
         }
     }
 }

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use futures_util::future::{try_join_all, try_join4};
 use headcount_core::calendar::{day_of, days, days_after, days_before};
-use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
+use headcount_core::limits::{ACCOUNT_SKETCH_PRECISION, DAY_MS, DEFAULT_LATENESS_MS};
 use headcount_core::metrics::{Figures, total};
 use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
@@ -41,11 +41,12 @@ pub(crate) enum Depth {
     Users,
 }
 
-/// A day's users and sessions.
+/// A day's users, sessions and accounts.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) users: UserSketch,
     pub(crate) sessions: SessionSample,
+    pub(crate) accounts: UserSketch,
 }
 
 /// All that the answer to a question about ranges is made of.
@@ -126,32 +127,42 @@ impl Gathered {
         range.dates().map(day).collect()
     }
 
-    /// Different users and sessions of these days. A union folds to the lowest precision among them.
+    /// Different users, sessions and accounts of these days. A union folds to the lowest precision among them.
     pub(crate) fn union(&self, range: Range) -> Result<Decoded, QueryError> {
         let rows: Vec<_> = self.decoded.range(range.from..=range.to).map(|(_, decoded)| decoded).collect();
-        let users = rows.par_iter().map(|day| day.users.clone()).reduce_with(|mut users, others| {
-            users.merge(&others);
-            users
-        });
+        let unite = |of: fn(&Decoded) -> &UserSketch| {
+            rows.par_iter().map(|day| of(day).clone()).reduce_with(|mut union, others| {
+                union.merge(&others);
+                union
+            })
+        };
+        let (users, accounts) = (unite(|day| &day.users), unite(|day| &day.accounts));
         let sessions = rows.par_iter().map(|day| day.sessions.clone()).reduce_with(|mut sessions, others| {
             sessions.merge(&others);
             sessions
         });
-        let users = match users {
-            Some(users) => users,
-            None => empty_sketch(self.precision)?,
-        };
-        Ok(Decoded { users, sessions: sessions.unwrap_or_default() })
+        let users = users.map_or_else(|| empty_sketch(self.precision), Ok)?;
+        let accounts = accounts.map_or_else(|| empty_sketch(ACCOUNT_SKETCH_PRECISION), Ok)?;
+        Ok(Decoded { users, sessions: sessions.unwrap_or_default(), accounts })
     }
 
     /// Different users of the `count` days that end with `end`.
     pub(crate) fn users_before(&self, end: NaiveDate, count: u64) -> u64 {
+        self.different_before(end, count, |day| &day.users)
+    }
+
+    /// Different accounts of the `count` days that end with `end`.
+    pub(crate) fn accounts_before(&self, end: NaiveDate, count: u64) -> u64 {
+        self.different_before(end, count, |day| &day.accounts)
+    }
+
+    fn different_before(&self, end: NaiveDate, count: u64, of: fn(&Decoded) -> &UserSketch) -> u64 {
         let from = days_before(end, count - 1);
         let mut union: Option<UserSketch> = None;
-        for day in self.decoded.range(from..=end).map(|(_, decoded)| decoded) {
+        for sketch in self.decoded.range(from..=end).map(|(_, decoded)| of(decoded)) {
             match &mut union {
-                Some(union) => union.merge(&day.users),
-                None => union = Some(day.users.clone()),
+                Some(union) => union.merge(sketch),
+                None => union = Some(sketch.clone()),
             }
         }
         union.map_or(0, |mut union| union.estimate().round() as u64)
@@ -162,22 +173,25 @@ impl Gathered {
         self.totals.iter().filter(|row| row.date <= date).map(|row| row.new_users).sum()
     }
 
-    /// The figures of a range: users and sessions of all of it, counters summed.
+    /// The figures of a range: users, accounts and sessions of all of it, counters summed.
     pub(crate) fn total(&self, range: Range) -> Result<Figures, QueryError> {
         let mut union = self.union(range)?;
         let days = self.days(range);
-        let mut sum = total(days.iter().map(|day| &day.metrics), &mut union.users, &union.sessions);
+        let mut sum =
+            total(days.iter().map(|day| &day.metrics), &mut union.users, &mut union.accounts, &union.sessions);
         sum.weekly_active_users = self.users_before(range.to, WEEK_DAYS);
         sum.monthly_active_users = self.users_before(range.to, MONTH_DAYS);
+        sum.weekly_active_accounts = self.accounts_before(range.to, WEEK_DAYS);
+        sum.monthly_active_accounts = self.accounts_before(range.to, MONTH_DAYS);
         sum.total_users = self.total_users(range.to);
         Ok(sum)
     }
 
-    /// The counters of a range, summed; nothing of users and sessions.
+    /// The counters of a range, summed; nothing of users, accounts and sessions.
     pub(crate) fn counters(&self, range: Range) -> Result<Figures, QueryError> {
         let days = self.days(range);
-        let users = &mut empty_sketch(self.precision)?;
-        Ok(total(days.iter().map(|day| &day.metrics), users, &SessionSample::default()))
+        let (users, accounts) = (&mut empty_sketch(self.precision)?, &mut empty_sketch(ACCOUNT_SKETCH_PRECISION)?);
+        Ok(total(days.iter().map(|day| &day.metrics), users, accounts, &SessionSample::default()))
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Changes {
     pub active_users: Option<f64>,
     /// Of the mean of the days' users.
     pub daily_active_users: Option<f64>,
+    /// Of different accounts of the range.
+    pub active_accounts: Option<f64>,
     /// Of users ever seen.
     pub total_users: Option<f64>,
     /// Of new users.
@@ -86,6 +88,7 @@ impl Changes {
         Self {
             active_users: whole(|figures| figures.active_users),
             daily_active_users: whole(|figures| figures.daily_active_users),
+            active_accounts: whole(|figures| figures.active_accounts),
             total_users: whole(|figures| figures.total_users),
             new_signups: whole(|figures| figures.new_signups_24h),
             sessions: whole(|figures| figures.sessions.count),

@@ -1,5 +1,7 @@
 //! What one user did, the newest first.
 
+use std::borrow::Cow;
+
 use headcount_core::calendar::{end_of, start_of};
 use headcount_core::event::{Event, Object};
 use headcount_core::keys::{self, ItemKey};
@@ -39,6 +41,8 @@ pub struct UserEvent {
     pub event_type: String,
     /// Its session; null where it has none.
     pub session_id: Option<String>,
+    /// Its account; null where the event names none.
+    pub account_id: Option<String>,
     /// What it says, sanitized.
     pub event_data: Object,
     /// How it came, sanitized.
@@ -51,7 +55,8 @@ impl From<Event<'_>> for UserEvent {
             event_type: event.event_type.as_str().to_owned(),
             event_id: event.id.into_owned(),
             timestamp: event.timestamp_ms,
-            session_id: event.session_id.map(std::borrow::Cow::into_owned),
+            session_id: event.session_id.map(Cow::into_owned),
+            account_id: event.account_id.map(Cow::into_owned),
             event_data: event.event_data.to_object(),
             metadata: event.metadata.to_object(),
         }

@@ -42,6 +42,7 @@ async fn store_event(store: &MemoryStore, user: &str, id: &str, at_ms: i64, is_i
             user_id: user.into(),
             session_id: Some("s".into()),
             event_type: EventType::PageView,
+            account_id: None,
             timestamp_ms: at_ms,
             counted_ms: at_ms,
             event_data: Json::EMPTY,

@@ -167,8 +167,9 @@ pub(crate) fn said(world: &World, at_ms: i64, (number, index): (u32, u32), rando
     let session = format!("session-{user}-{}", detail.u8(0..3));
     let platform = ["web", "ios", "android"][detail.usize(0..3)];
     let session = (detail.u8(0..WITHOUT_SESSION_OF) > 0).then_some(session);
+    let account = Some(detail.u8(0..9)).filter(|account| *account < 6).map(|account| format!("account-{account}"));
     let user = (user % ANONYMOUS_OF != 1).then(|| format!("user-{user}"));
-    Said { id, timestamp_ms, user, session, what, platform, breaks_a_rule }
+    Said { id, timestamp_ms, user, session, account, what, platform, breaks_a_rule }
 }
 
 /// The record's bytes, in one of the forms that the wire knows.
@@ -214,6 +215,9 @@ pub(crate) fn json_of(said: &Said) -> Value {
     }
     if let Some(at) = said.timestamp_ms {
         event["timestamp"] = json!(at);
+    }
+    if let Some(account) = &said.account {
+        event["accountId"] = json!(account);
     }
     if said.breaks_a_rule {
         event["sessionId"] = json!("  ");

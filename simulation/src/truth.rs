@@ -21,6 +21,7 @@ pub(crate) struct Said {
     /// `None` for an anonymous event.
     pub(crate) user: Option<String>,
     pub(crate) session: Option<String>,
+    pub(crate) account: Option<String>,
     pub(crate) what: What,
     pub(crate) platform: &'static str,
     pub(crate) breaks_a_rule: bool,
@@ -219,6 +220,9 @@ pub(crate) struct Day {
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) platforms: BTreeMap<String, u64>,
     pub(crate) users: BTreeSet<String>,
+    pub(crate) accounts: BTreeMap<String, u64>,
+    /// Requests, tokens, nano-dollars.
+    pub(crate) ai_accounts: BTreeMap<String, (u64, u64, u64)>,
     /// First and last time of each session.
     pub(crate) sessions: BTreeMap<String, (i64, i64)>,
 }
@@ -237,9 +241,16 @@ impl Day {
             What::Content(name) => one(&mut self.content, name),
             What::Error(name) => one(&mut self.errors, name),
             What::Ai { model, tokens, cost_cents } => {
-                let sum = self.models.entry(model.clone()).or_default();
-                *sum = (sum.0 + 1, sum.1 + tokens, sum.2 + cost_cents * 10_000_000);
+                let sums =
+                    [Some((&mut self.models, model)), said.account.as_ref().map(|one| (&mut self.ai_accounts, one))];
+                for (sums, name) in sums.into_iter().flatten() {
+                    let sum = sums.entry(name.clone()).or_default();
+                    *sum = (sum.0 + 1, sum.1 + tokens, sum.2 + cost_cents * 10_000_000);
+                }
             }
+        }
+        if let Some(account) = &said.account {
+            one(&mut self.accounts, account);
         }
         self.without_user += u64::from(said.user.is_none());
         self.users.extend(said.user.clone());

@@ -152,6 +152,8 @@ pub struct SketchesRow {
     pub users: Vec<u8>,
     /// The session sample's bytes.
     pub sessions: Vec<u8>,
+    /// The account sketch's bytes.
+    pub accounts: Vec<u8>,
     /// The sum of the entries up to which the day's partials are folded.
     pub made_of_day: u64,
     /// `UpdatedAt`, milliseconds since the epoch.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use headcount_core::exact::ProvenDay;
+use headcount_core::limits::ACCOUNT_SKETCH_PRECISION;
 use headcount_core::merged::{Merged, SetAside};
 use headcount_core::metrics::DailyMetrics;
 use headcount_core::origin::Source;
@@ -43,6 +44,7 @@ pub(crate) enum Task {
 struct OwnDay {
     merged: Merged,
     users: UserSketch,
+    accounts: UserSketch,
     /// The sum of the entries that the partials are folded up to.
     as_of_sum: u64,
     proof: Option<Arc<ProvenDay>>,
@@ -148,6 +150,7 @@ async fn attempt<S: AggregatorStore>(
             date,
             users: own.users.encode(),
             sessions: own.merged.sessions.encode(),
+            accounts: own.accounts.encode(),
             made_of_day: day,
             updated_ms: run.now_ms,
         };
@@ -177,7 +180,8 @@ async fn attempt<S: AggregatorStore>(
         (Some(mut own), _) => {
             let was_final = known.as_ref().is_some_and(|known| known.figures.is_final);
             report.became_final = own.is_final && !was_final;
-            of_merged(date, &own.merged, own.proof.as_deref(), &mut own.users, own.is_final, &around)
+            let sketches = (&mut own.users, &mut own.accounts);
+            of_merged(date, &own.merged, own.proof.as_deref(), sketches, own.is_final, &around)
         }
         (None, Some(known)) => of_known(known, &around),
         (None, None) => return Err(AggregateError::MalformedDaily { date }),
@@ -228,9 +232,17 @@ async fn own_day<S: AggregatorStore>(
     }
     let users = match &merged.users {
         Some(users) => users.clone(),
-        None => run.new_user_sketch()?,
+        None => new_sketch(run.deployment().precision)?,
     };
-    Ok(Some(OwnDay { merged, users, as_of_sum, proof, is_final }))
+    let accounts = match &merged.accounts {
+        Some(accounts) => accounts.clone(),
+        None => new_sketch(ACCOUNT_SKETCH_PRECISION)?,
+    };
+    Ok(Some(OwnDay { merged, users, accounts, as_of_sum, proof, is_final }))
+}
+
+fn new_sketch(precision: u8) -> Result<UserSketch, AggregateError> {
+    UserSketch::new(precision).map_err(AggregateError::Precision)
 }
 
 /// Folds damaged partials anew from the log. What fails stays set aside, and says why.
@@ -271,9 +283,9 @@ async fn make_sketches_again<S: AggregatorStore>(
     date: NaiveDate,
 ) -> Result<(), AggregateError> {
     let MergedDay { merged, as_of_sum: made_of_day, .. } = run.merged(date).await?;
-    let Some(mut users) = merged.users else { return Ok(()) };
-    let sessions = merged.sessions.encode();
-    let row = SketchesRow { date, users: users.encode(), sessions, made_of_day, updated_ms: run.now_ms };
+    let (Some(mut users), Some(mut accounts)) = (merged.users, merged.accounts) else { return Ok(()) };
+    let (users, accounts, sessions) = (users.encode(), accounts.encode(), merged.sessions.encode());
+    let row = SketchesRow { date, users, sessions, accounts, made_of_day, updated_ms: run.now_ms };
     // Refused: what is there was made of newer partials, and the next run reads it.
     ledger.put_sketches(run, row).await?;
     Ok(())

@@ -359,6 +359,7 @@ fn event(user: u64) -> Event<'static> {
         user_id: format!("user-{user}").into(),
         session_id: Some(format!("session-{user}-0").into()),
         event_type: EventType::from_stored(kind),
+        account_id: None,
         timestamp_ms: START_MS + (user % 24) as i64 * 3_600_000,
         counted_ms: START_MS + (user % 24) as i64 * 3_600_000,
         event_data: data.into(),

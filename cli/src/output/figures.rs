@@ -8,13 +8,16 @@ use serde_json::Value;
 use super::numbers::{cell, decimal};
 
 /// The order of the fields; what is not named here follows in the order of the alphabet.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 23] = [
     "activeUsers",
     "dailyActiveUsers",
     "weeklyActiveUsers",
     "monthlyActiveUsers",
     "totalUsers",
     "newSignups24h",
+    "activeAccounts",
+    "weeklyActiveAccounts",
+    "monthlyActiveAccounts",
     "averageSessionDuration",
     "sessions",
     "eventsByType",
@@ -23,6 +26,7 @@ const ORDER: [&str; 19] = [
     "aiUsage",
     "errors",
     "platforms",
+    "accounts",
     "eventsByHour",
     "rejected",
     "duplicates",

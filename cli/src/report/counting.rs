@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use headcount_core::calendar::Hours;
 use headcount_core::event::Event;
-use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+use headcount_core::limits::{ACCOUNT_SKETCH_PRECISION, DEFAULT_SKETCH_PRECISION};
 use headcount_core::record::OpenedRecord;
 use headcount_core::rejection::Problem;
 use headcount_core::user_sketch::UserSketch;
@@ -165,6 +165,9 @@ impl<'s> Counting<'s> {
             }
             self.counted.events += 1;
             self.day(*date).tally.add(event, *hour);
+            if let Some(account) = &event.account_id {
+                self.day(*date).accounts.insert(account);
+            }
             let Some(user) = event.user() else { continue };
             let key = user_key(user);
             if self.recent.is_there(key, *date) {
@@ -181,8 +184,9 @@ impl<'s> Counting<'s> {
     fn day(&mut self, date: NaiveDate) -> &mut CountedDay {
         if self.days.get(self.last).is_none_or(|(known, _)| *known != date) {
             self.last = self.days.binary_search_by_key(&date, |(known, _)| *known).unwrap_or_else(|place| {
-                let users = UserSketch::new(DEFAULT_SKETCH_PRECISION).expect("the default precision is one");
-                self.days.insert(place, (date, CountedDay { tally: Tally::default(), users }));
+                let [users, accounts] = [DEFAULT_SKETCH_PRECISION, ACCOUNT_SKETCH_PRECISION]
+                    .map(|precision| UserSketch::new(precision).expect("these precisions are usual"));
+                self.days.insert(place, (date, CountedDay { tally: Tally::default(), users, accounts }));
                 place
             });
         }

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::{day_of, days, days_before};
-use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+use headcount_core::limits::{ACCOUNT_SKETCH_PRECISION, DEFAULT_SKETCH_PRECISION};
 use headcount_core::metrics::{DailyMetrics, total};
 use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
@@ -35,10 +35,11 @@ pub(crate) fn figures(folded: &Folded, zone: Tz, now_ms: i64) -> Result<Platform
     }
     let days: Vec<Day> = days(from, to).map(|date| day(folded, date)).collect();
     let metrics: Vec<DailyMetrics> = days.iter().map(|day| day.metrics.clone()).collect();
-    let mut total = total(&metrics, &mut union(folded, from, to), &SessionSample::default());
+    let (mut users, mut accounts) = (users_of(folded, from, to), accounts_of(folded, from, to));
+    let mut total = total(&metrics, &mut users, &mut accounts, &SessionSample::default());
     let mut united = Tally::default();
     folded.days.values().for_each(|counted| united.unite(&counted.tally));
-    total.set_exact(united.users(), &united.sessions());
+    total.set_exact(united.users(), united.accounts(), &united.sessions());
     let (users_error, time_zone) = (UsersError::of(&total), zone.name().to_owned());
     Ok(PlatformMetrics { from, to, today, time_zone, total, users_error, days, previous: None })
 }
@@ -50,20 +51,30 @@ fn day(folded: &Folded, date: NaiveDate) -> Day {
         metrics.figures.total_users = total_users;
         return Day { state: DayState::Missing, metrics };
     };
-    let reach = |count| union(folded, days_before(date, count - 1), date).estimate().round() as u64;
+    let reach = |count, of: fn(&Folded, NaiveDate, NaiveDate) -> UserSketch| {
+        of(folded, days_before(date, count - 1), date).estimate().round() as u64
+    };
     // Exact, and yet not proven: a file may hold any part of a day.
     let mut metrics = DailyMetrics::of_exact(date, &counted.tally.figures());
-    metrics.figures.weekly_active_users = reach(WEEK_DAYS);
-    metrics.figures.monthly_active_users = reach(MONTH_DAYS);
+    metrics.figures.weekly_active_users = reach(WEEK_DAYS, users_of);
+    metrics.figures.monthly_active_users = reach(MONTH_DAYS, users_of);
+    metrics.figures.weekly_active_accounts = reach(WEEK_DAYS, accounts_of);
+    metrics.figures.monthly_active_accounts = reach(MONTH_DAYS, accounts_of);
     metrics.figures.new_signups_24h = folded.new_users.get(&date).copied().unwrap_or(0);
     metrics.figures.total_users = total_users;
     Day { state: DayState::Live, metrics }
 }
 
-fn union(folded: &Folded, from: NaiveDate, to: NaiveDate) -> UserSketch {
-    let mut union = UserSketch::new(DEFAULT_SKETCH_PRECISION).expect("the default precision is one");
-    for (_, counted) in folded.days.range(from..=to) {
-        union.merge(&counted.users);
-    }
+fn users_of(folded: &Folded, from: NaiveDate, to: NaiveDate) -> UserSketch {
+    union(folded.days.range(from..=to).map(|(_, counted)| &counted.users), DEFAULT_SKETCH_PRECISION)
+}
+
+fn accounts_of(folded: &Folded, from: NaiveDate, to: NaiveDate) -> UserSketch {
+    union(folded.days.range(from..=to).map(|(_, counted)| &counted.accounts), ACCOUNT_SKETCH_PRECISION)
+}
+
+fn union<'a>(sketches: impl Iterator<Item = &'a UserSketch>, precision: u8) -> UserSketch {
+    let mut union = UserSketch::new(precision).expect("these precisions are usual");
+    sketches.for_each(|sketch| union.merge(sketch));
     union
 }

@@ -60,12 +60,15 @@ pub(crate) struct CountedDay {
     pub(crate) tally: Tally,
     /// For weeks and months.
     pub(crate) users: UserSketch,
+    /// For weeks and months.
+    pub(crate) accounts: UserSketch,
 }
 
 impl CountedDay {
     fn join(&mut self, other: Self) {
         self.tally.merge(other.tally);
         self.users.merge(&other.users);
+        self.accounts.merge(&other.accounts);
     }
 }
 

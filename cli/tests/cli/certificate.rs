@@ -170,8 +170,8 @@ impl World {
             (source.clone(), ProvenSource { entry: *entry, raw })
         };
         let sources = self.newest.iter().map(source).collect();
-        let (users, sessions) = (proven.users.encode(), proven.sessions.encode());
-        let proof = Proof { proven: figures.clone(), sources, users, sessions };
+        let (users, sessions, accounts) = (proven.users.encode(), proven.sessions.encode(), proven.accounts.encode());
+        let proof = Proof { proven: figures.clone(), sources, users, sessions, accounts };
         assert_eq!(self.log.put_proof(&proof, soon()).await, Ok(Append::Created));
         figures
     }
@@ -221,6 +221,7 @@ fn event(random: &mut fastrand::Rng, id: String, now_ms: i64) -> Event<'static> 
         user_id: if user == 0 { "anonymous:x".into() } else { format!("user-{user}").into() },
         session_id: (random.u8(0..7) > 0).then(|| format!("s-{}", random.u32(0..4)).into()),
         event_type: types[random.usize(..types.len())].clone(),
+        account_id: None,
         timestamp_ms: timestamp_ms + wrong,
         counted_ms: timestamp_ms,
         event_data: data.into(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{CappedMap, Counters};
+use super::{Counters, Spent};
 
 /// What is compared beside the events' own counters. Raw events cannot tell duplicates, and rejected items expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,13 @@ impl Counters {
                 flat.insert(format!("{field}.*"), map.total());
             }
         }
+        let total = ("*", &self.ai_accounts.total());
+        let accounts: Vec<_> = if exact.ai_accounts { self.ai_accounts.iter().collect() } else { vec![total] };
+        for (account, Spent { requests, tokens, cost_nanos }) in accounts {
+            flat.insert(format!("aiByAccount.{account}.requests"), *requests);
+            flat.insert(format!("aiByAccount.{account}.tokens"), *tokens);
+            flat.insert(format!("aiByAccount.{account}.costNanos"), u64::try_from(*cost_nanos).unwrap_or(u64::MAX));
+        }
         let total = ("*", &self.models.total());
         let models: Vec<_> = if exact.models { self.models.iter().collect() } else { vec![total] };
         for (model, used) in models {
@@ -75,30 +82,24 @@ impl Counters {
         }
         flat
     }
-
-    /// The maps of plain counts, each with the name of its figure.
-    fn maps(&self) -> [(&'static str, &CappedMap<u64>); 5] {
-        [
-            ("eventsByType", &self.by_type),
-            ("featureUsage", &self.features),
-            ("contentCreated", &self.content),
-            ("errors", &self.errors),
-            ("platforms", &self.platforms),
-        ]
-    }
 }
 
 /// Which maps are exact on both sides.
 #[derive(Clone, Copy)]
 struct Exact {
-    maps: [bool; 5],
+    maps: [bool; 6],
     models: bool,
+    ai_accounts: bool,
 }
 
 impl Exact {
     fn of(one: &Counters, other: &Counters) -> Self {
         let (ones, others) = (one.maps(), other.maps());
         let maps = std::array::from_fn(|index| ones[index].1.error() == 0 && others[index].1.error() == 0);
-        Self { maps, models: one.models.error() == 0 && other.models.error() == 0 }
+        Self {
+            maps,
+            models: one.models.error() == 0 && other.models.error() == 0,
+            ai_accounts: one.ai_accounts.error() == 0 && other.ai_accounts.error() == 0,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CappedMap, Counters, ModelUse, OTHER, Weigh};
+use super::{CappedMap, Counters, ModelUse, OTHER, Spent, Weigh};
 use crate::limits::MAX_COUNTER_NAMES;
 
 /// What a count grew by.
@@ -18,6 +18,16 @@ impl Grown for u64 {
 }
 
 impl Grown for ModelUse {
+    fn beyond(&self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            tokens: self.tokens.saturating_sub(earlier.tokens),
+            cost_nanos: self.cost_nanos.saturating_sub(earlier.cost_nanos),
+        }
+    }
+}
+
+impl Grown for Spent {
     fn beyond(&self, earlier: &Self) -> Self {
         Self {
             requests: self.requests.saturating_sub(earlier.requests),
@@ -46,6 +56,8 @@ impl Counters {
         add_since(&mut self.models, &now.models, &then.models);
         add_since(&mut self.errors, &now.errors, &then.errors);
         add_since(&mut self.platforms, &now.platforms, &then.platforms);
+        add_since(&mut self.accounts, &now.accounts, &then.accounts);
+        add_since(&mut self.ai_accounts, &now.ai_accounts, &then.ai_accounts);
     }
 }
 

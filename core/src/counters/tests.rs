@@ -9,6 +9,7 @@ fn event(event_type: &str, data: serde_json::Value, at_ms: i64) -> Event<'static
         user_id: "u".into(),
         session_id: Some("s".into()),
         event_type: EventType::from_stored(event_type),
+        account_id: None,
         timestamp_ms: at_ms,
         counted_ms: at_ms,
         event_data: data.into(),
@@ -41,6 +42,39 @@ fn each_type_counts_where_it_belongs() {
     let large = ModelUse { requests: 2, tokens: 10, cost_nanos: 300_000_000 };
     assert_eq!(counters.models.get("large"), Some(&large));
     assert_eq!((counters.by_type.get("signup"), counters.platforms.get("web")), (Some(&1), Some(&8)));
+}
+
+#[test]
+fn accounts_count_where_they_are_named_and_those_that_cost_most_are_kept() {
+    let of = |account: &str, cost: f64| {
+        let asked = event("ai_request", json!({"model": "m", "tokens": 7, "cost": cost}), 0);
+        Event { account_id: Some(account.to_owned().into()), ..asked }
+    };
+    let mut counters = Counters::default();
+    counters.add(&event("page_view", json!({}), 0), Tz::UTC);
+    counters.add(&Event { account_id: Some("acme".into()), ..event("page_view", json!({}), 0) }, Tz::UTC);
+    counters.add(&of("acme", 5.0), Tz::UTC);
+    assert_eq!((counters.accounts.total(), counters.accounts.get("acme")), (2, Some(&2)));
+    let spent = Spent { requests: 1, tokens: 7, cost_nanos: 5_000_000_000 };
+    assert_eq!((counters.ai_accounts.get("acme"), counters.ai_accounts.total()), (Some(&spent), spent));
+    // Many that cost little, some of them nothing, do not drive out the one that costs much.
+    for n in 0..5 * MAX_COUNTER_NAMES {
+        counters.add(&of(&format!("account-{n}"), n.min(1) as f64 / 1e6), Tz::UTC);
+    }
+    assert_eq!(counters.ai_accounts.get("acme"), Some(&spent));
+    assert_eq!(counters.ai_accounts.total().requests, 1 + 5 * MAX_COUNTER_NAMES as u64);
+    assert!(counters.ai_accounts.error() > 0 && counters.is_approximate());
+    let decoded = Counters::decode(&counters.encode()).unwrap();
+    assert_eq!(decoded, counters);
+    let mut later = counters.clone();
+    later.add(&of("acme", 1.0), Tz::UTC);
+    let mut exact = Counters::default();
+    exact.add_since(&later, &counters);
+    let spent = Spent { cost_nanos: 1_000_000_000, ..spent };
+    assert_eq!((exact.accounts.get("acme"), exact.ai_accounts.get("acme")), (Some(&1), Some(&spent)));
+    let compare = Compare { duplicates: true, rejected: true };
+    let differences: Vec<_> = later.difference(&counters, compare).into_iter().map(|one| one.counter).collect();
+    assert!(differences.contains(&"aiByAccount.*.costNanos".to_owned()), "{differences:?}");
 }
 
 #[test]

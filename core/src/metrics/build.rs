@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::{AiUsage, Breakdown, DailyMetrics, Estimate, Figures, ModelFigures, SessionFigures};
-use crate::counters::{CappedMap, Counters, ModelUse, OTHER, Weigh};
+use super::{AiUsage, Breakdown, DailyMetrics, Estimate, Figures, ModelFigures, SessionFigures, SpentFigures};
+use crate::counters::{CappedMap, Counters, ModelUse, OTHER, Spent, Weigh};
 use crate::event::EventType;
 use crate::limits::MAX_COUNTER_NAMES;
 use crate::session_sample::{SessionEstimates, SessionSample};
@@ -22,12 +22,20 @@ pub struct DayInput<'a> {
     pub users: u64,
     /// The standard error of user figures, as a share of them.
     pub users_relative_standard_error: f64,
+    /// Different accounts.
+    pub accounts: u64,
+    /// The standard error of account figures, as a share of them.
+    pub accounts_relative_standard_error: f64,
     /// The sample of all sources' sessions.
     pub sessions: &'a SessionSample,
     /// Different users of the 7 days that end with this one.
     pub weekly_users: u64,
     /// Different users of the 30 days that end with this one.
     pub monthly_users: u64,
+    /// Different accounts of the 7 days that end with this one.
+    pub weekly_accounts: u64,
+    /// Different accounts of the 30 days that end with this one.
+    pub monthly_accounts: u64,
     /// Users first seen on this day.
     pub new_users: u64,
     /// Users ever seen up to the end of this day.
@@ -50,13 +58,14 @@ impl DailyMetrics {
             daily_active_users: input.users,
             weekly_active_users: input.weekly_users,
             monthly_active_users: input.monthly_users,
+            active_accounts: input.accounts,
+            weekly_active_accounts: input.weekly_accounts,
+            monthly_active_accounts: input.monthly_accounts,
             average_session_duration: session_figures.average_ms,
             sessions: sessions(&session_figures),
             estimate: Estimate {
-                // JSON has no other numbers, and the day could not be read again.
-                users_relative_standard_error: Some(input.users_relative_standard_error)
-                    .filter(|error| error.is_finite())
-                    .unwrap_or_default(),
+                users_relative_standard_error: finite(input.users_relative_standard_error),
+                accounts_relative_standard_error: finite(input.accounts_relative_standard_error),
                 sessions_exact: input.sessions.is_exact(),
                 session_intervals: session_figures.intervals,
                 sources_set_aside: input.sources_set_aside,
@@ -70,6 +79,11 @@ impl DailyMetrics {
     }
 }
 
+/// JSON has no other numbers, and the day could not be read again.
+fn finite(error: f64) -> f64 {
+    if error.is_finite() { error } else { 0.0 }
+}
+
 /// Sets the figures that are counters, with every name that these list.
 pub(super) fn count(figures: &mut Figures, counters: &Counters) {
     figures.events_by_type = built_in_types();
@@ -78,9 +92,11 @@ pub(super) fn count(figures: &mut Figures, counters: &Counters) {
     figures.feature_usage = named(&counters.features);
     figures.content_created = Breakdown { total: counters.content.total(), by_type: named(&counters.content) };
     let models = counters.models.iter().map(|(name, used)| (name.to_string(), model(used))).collect();
-    figures.ai_usage = ai(&counters.models.total(), models);
+    let accounts = counters.ai_accounts.iter().map(|(name, spent)| (name.to_string(), self::spent(spent))).collect();
+    figures.ai_usage = ai(&counters.models.total(), models, accounts);
     figures.errors = Breakdown { total: counters.errors.total(), by_type: named(&counters.errors) };
     figures.platforms = named(&counters.platforms);
+    figures.accounts = named(&counters.accounts);
     figures.rejected = counters.rejected;
     figures.duplicates = counters.duplicates;
     figures.events_without_user = counters.without_user;
@@ -88,12 +104,13 @@ pub(super) fn count(figures: &mut Figures, counters: &Counters) {
     figures.estimate.names_approximate = counters.is_approximate();
 }
 
-/// The figures of a range of days, in their order: `users` is the union of the days' sketches, `sessions` of their
+/// The figures of a range of days, in their order: `users` and `accounts` are unions of the days' sketches, `sessions` of their
 /// samples. Counters are summed; `totalUsers` and the weekly and monthly users are those of the last day;
 /// `dailyActiveUsers` is the mean; `final` and `verified` need all days.
 pub fn total<'a>(
     days: impl IntoIterator<Item = &'a DailyMetrics>,
     users: &mut UserSketch,
+    accounts: &mut UserSketch,
     sessions: &SessionSample,
 ) -> Figures {
     let days: Vec<_> = days.into_iter().collect();
@@ -112,10 +129,14 @@ pub fn total<'a>(
         total_users: last.total_users,
         weekly_active_users: last.weekly_active_users,
         monthly_active_users: last.monthly_active_users,
+        active_accounts: accounts.estimate().round() as u64,
+        weekly_active_accounts: last.weekly_active_accounts,
+        monthly_active_accounts: last.monthly_active_accounts,
         events_by_type: built_in_types(),
         events_by_hour: vec![0; 24],
         estimate: Estimate {
             users_relative_standard_error: users.relative_standard_error(),
+            accounts_relative_standard_error: accounts.relative_standard_error(),
             sessions_exact: sessions.is_exact(),
             session_intervals: session_figures.intervals,
             sources_set_aside: 0,
@@ -137,10 +158,12 @@ pub fn total<'a>(
         &mut sum.errors.by_type,
         &mut sum.events_by_type,
         &mut sum.platforms,
+        &mut sum.accounts,
     ] {
         cap(map, |count| *count, |into, count| *into = into.saturating_add(*count));
     }
     cap(&mut sum.ai_usage.by_model, |model| model.requests, add_model);
+    cap(&mut sum.ai_usage.by_account, |spent| spent.cost_nanos.saturating_add(spent.requests), add_spent);
     sum.ai_usage.total_cost = dollars(u128::from(sum.ai_usage.total_cost_nanos));
     sum
 }
@@ -166,6 +189,7 @@ fn add_day(sum: &mut Figures, day: &Figures) {
         (&mut sum.errors.by_type, &day.errors.by_type),
         (&mut sum.events_by_type, &day.events_by_type),
         (&mut sum.platforms, &day.platforms),
+        (&mut sum.accounts, &day.accounts),
     ] {
         for (name, count) in from {
             add(into.entry(name.clone()).or_default(), *count);
@@ -173,6 +197,9 @@ fn add_day(sum: &mut Figures, day: &Figures) {
     }
     for (name, used) in &day.ai_usage.by_model {
         add_model(sum.ai_usage.by_model.entry(name.clone()).or_default(), used);
+    }
+    for (name, spent) in &day.ai_usage.by_account {
+        add_spent(sum.ai_usage.by_account.entry(name.clone()).or_default(), spent);
     }
     sum.estimate.sources_set_aside = sum.estimate.sources_set_aside.saturating_add(day.estimate.sources_set_aside);
     sum.estimate.names_approximate |= day.estimate.names_approximate;
@@ -216,13 +243,30 @@ fn add_model(into: &mut ModelFigures, used: &ModelFigures) {
     into.cost = dollars(u128::from(into.cost_nanos));
 }
 
-fn ai(all: &ModelUse, by_model: BTreeMap<String, ModelFigures>) -> AiUsage {
+fn spent(spent: &Spent) -> SpentFigures {
+    SpentFigures {
+        requests: spent.requests,
+        tokens: spent.tokens,
+        cost: dollars(spent.cost_nanos),
+        cost_nanos: nanos(spent.cost_nanos),
+    }
+}
+
+fn add_spent(into: &mut SpentFigures, spent: &SpentFigures) {
+    Weigh::add(&mut into.requests, &spent.requests);
+    Weigh::add(&mut into.tokens, &spent.tokens);
+    Weigh::add(&mut into.cost_nanos, &spent.cost_nanos);
+    into.cost = dollars(u128::from(into.cost_nanos));
+}
+
+fn ai(all: &ModelUse, by_model: BTreeMap<String, ModelFigures>, by_account: BTreeMap<String, SpentFigures>) -> AiUsage {
     AiUsage {
         total_requests: all.requests,
         total_tokens: all.tokens,
         total_cost: dollars(all.cost_nanos),
         total_cost_nanos: nanos(all.cost_nanos),
         by_model,
+        by_account,
     }
 }
 

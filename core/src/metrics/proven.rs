@@ -26,9 +26,10 @@ pub struct ProofNote {
 }
 
 impl Figures {
-    /// Sets users and sessions, of a day or of a range, that are known exactly, and says that nothing is estimated.
-    pub fn set_exact(&mut self, users: u64, sessions: &ExactSessions) {
+    /// Sets users, accounts and sessions, of a day or of a range, that are known exactly, and says that nothing is estimated.
+    pub fn set_exact(&mut self, users: u64, accounts: u64, sessions: &ExactSessions) {
         self.active_users = users;
+        self.active_accounts = accounts;
         self.average_session_duration = sessions.average_ms();
         self.sessions = SessionFigures { count: sessions.count, p50: sessions.p50_ms, p95: sessions.p95_ms };
         self.estimate = Estimate { session_intervals: SessionIntervals::exact(sessions), ..Estimate::default() };
@@ -36,11 +37,11 @@ impl Figures {
 }
 
 impl DailyMetrics {
-    /// A day of which all is known but what other days decide: weekly, monthly, new and total users are 0.
+    /// A day of which all is known but what other days decide: weekly, monthly, new and total users and accounts are 0.
     pub fn of_exact(date: NaiveDate, exact: &ExactFigures) -> Self {
         let mut metrics = Self::empty(date);
         count(&mut metrics.figures, &exact.counters);
-        metrics.figures.set_exact(exact.users, &exact.sessions);
+        metrics.figures.set_exact(exact.users, exact.accounts, &exact.sessions);
         metrics.figures.daily_active_users = exact.users;
         metrics
     }
@@ -62,9 +63,10 @@ impl DailyMetrics {
         let figures = &mut self.figures;
         count(figures, &counters);
         if since.is_empty() {
-            figures.set_exact(exact.users, &exact.sessions);
+            figures.set_exact(exact.users, exact.accounts, &exact.sessions);
         } else {
             figures.active_users = figures.active_users.max(exact.users);
+            figures.active_accounts = figures.active_accounts.max(exact.accounts);
             figures.sessions.count = figures.sessions.count.max(exact.sessions.count);
         }
         figures.daily_active_users = figures.active_users;

@@ -13,11 +13,16 @@ fn event(event_type: &str, data: Value) -> Event<'static> {
         user_id: "u".into(),
         session_id: Some("s".into()),
         event_type: EventType::from_stored(event_type),
+        account_id: None,
         timestamp_ms: 0,
         counted_ms: 0,
         event_data: data.into(),
         metadata: json!({"platform": "web"}).into(),
     }
+}
+
+fn sketch() -> UserSketch {
+    UserSketch::new(14).unwrap()
 }
 
 fn day(date: &str, events: &[Event<'_>], users: u64, is_final: bool) -> DailyMetrics {
@@ -37,6 +42,10 @@ fn day(date: &str, events: &[Event<'_>], users: u64, is_final: bool) -> DailyMet
         sessions: &sessions,
         weekly_users: users + 1,
         monthly_users: users + 2,
+        accounts: 2,
+        accounts_relative_standard_error: 0.016,
+        weekly_accounts: 3,
+        monthly_accounts: 4,
         new_users: 3,
         total_users: users + 10,
         sources_set_aside: 0,
@@ -45,7 +54,8 @@ fn day(date: &str, events: &[Event<'_>], users: u64, is_final: bool) -> DailyMet
 }
 
 fn asked(model: &str, cost: f64) -> Event<'static> {
-    event("ai_request", json!({"model": model, "tokens": 5, "cost": cost}))
+    let event = event("ai_request", json!({"model": model, "tokens": 5, "cost": cost}));
+    Event { account_id: Some("acme".into()), ..event }
 }
 
 #[test]
@@ -54,16 +64,18 @@ fn a_day_has_exactly_the_fields_of_its_item() {
         day("2026-03-01", &[asked("large", 0.25), event("feature_use", json!({"feature": "search"}))], 7, false);
     let expected = json!({
         "date": "2026-03-01", "activeUsers": 7, "totalUsers": 17, "newSignups24h": 3, "dailyActiveUsers": 7,
-        "weeklyActiveUsers": 8, "monthlyActiveUsers": 9, "averageSessionDuration": 90_000.0,
+        "weeklyActiveUsers": 8, "monthlyActiveUsers": 9,
+        "activeAccounts": 2, "weeklyActiveAccounts": 3, "monthlyActiveAccounts": 4, "averageSessionDuration": 90_000.0,
         "sessions": {"count": 1, "p50": 90_000, "p95": 90_000}, "featureUsage": {"search": 1},
         "contentCreated": {"total": 0, "byType": {}},
         "aiUsage": {"totalRequests": 1, "totalTokens": 5, "totalCost": 0.25, "totalCostNanos": 250_000_000,
-            "byModel": {"large": {"requests": 1, "tokens": 5, "cost": 0.25, "costNanos": 250_000_000}}},
+            "byModel": {"large": {"requests": 1, "tokens": 5, "cost": 0.25, "costNanos": 250_000_000}},
+            "byAccount": {"acme": {"requests": 1, "tokens": 5, "cost": 0.25, "costNanos": 250_000_000}}},
         "errors": {"total": 0, "byType": {}},
         "eventsByType": {"page_view": 0, "feature_use": 1, "content_create": 0, "ai_request": 1, "error": 0},
         "eventsByHour": [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        "platforms": {"web": 2}, "rejected": 0, "duplicates": 2, "eventsWithoutUser": 0, "eventsWithoutSession": 0,
-        "estimate": {"usersRelativeStandardError": 0.008, "sessionsExact": true, "sourcesSetAside": 0, "namesApproximate": false,
+        "platforms": {"web": 2}, "accounts": {"acme": 1}, "rejected": 0, "duplicates": 2, "eventsWithoutUser": 0, "eventsWithoutSession": 0,
+        "estimate": {"usersRelativeStandardError": 0.008, "accountsRelativeStandardError": 0.016, "sessionsExact": true, "sourcesSetAside": 0, "namesApproximate": false,
             "sessionIntervals": {
             "count": {"low": 1.0, "high": 1.0}, "averageDuration": {"low": 90_000.0, "high": 90_000.0},
             "p50": {"low": 90_000.0, "high": 90_000.0}, "p95": {"low": 90_000.0, "high": 90_000.0}}},
@@ -114,6 +126,10 @@ fn every_figure_is_a_finite_number() {
         sessions: &sessions,
         weekly_users: 0,
         monthly_users: 0,
+        accounts: 0,
+        accounts_relative_standard_error: f64::INFINITY,
+        weekly_accounts: 0,
+        monthly_accounts: 0,
         new_users: 0,
         total_users: 0,
         sources_set_aside: 0,
@@ -129,20 +145,25 @@ fn a_range_sums_counters_and_takes_the_last_day_where_it_must() {
         day("2026-03-01", &[asked("large", 0.25), asked("small", 0.5)], 4, true),
         day("2026-03-02", &[asked("large", 1.0)], 7, false),
     ];
-    let mut users = UserSketch::new(14).unwrap();
+    let (mut users, mut accounts) = (sketch(), sketch());
+    ["acme", "zenith"].iter().for_each(|account| accounts.insert(account));
     for user in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         users.insert(user);
     }
     let mut sessions = SessionSample::default();
     sessions.insert("s", 0);
-    let sum = total(&days, &mut users, &sessions);
+    let sum = total(&days, &mut users, &mut accounts, &sessions);
     assert_eq!((sum.active_users, sum.daily_active_users), (8, 6));
     assert_eq!((sum.weekly_active_users, sum.monthly_active_users, sum.total_users), (8, 9, 17));
+    let accounts = (sum.active_accounts, sum.weekly_active_accounts, sum.monthly_active_accounts);
+    assert_eq!((accounts, sum.accounts["acme"]), ((2, 3, 4), 3));
+    let spent = SpentFigures { requests: 3, tokens: 15, cost: 1.75, cost_nanos: 1_750_000_000 };
+    assert_eq!(sum.ai_usage.by_account["acme"], spent);
     assert_eq!((sum.new_signups_24h, sum.duplicates, sum.events_by_hour[0]), (6, 4, 3));
     assert_eq!((sum.ai_usage.total_cost, sum.ai_usage.by_model["large"].cost_nanos), (1.75, 1_250_000_000));
     assert_eq!((sum.sessions.count, sum.average_session_duration), (1, 0.0));
     assert!(!sum.is_final && !sum.verified);
-    assert!(total(&days[..1], &mut users, &sessions).is_final);
+    assert!(total(&days[..1], &mut users, &mut sketch(), &sessions).is_final);
 }
 
 #[test]
@@ -151,7 +172,7 @@ fn a_range_caps_its_names_again() {
     let first: Vec<Event<'_>> = (0..80).map(used).collect();
     let second: Vec<Event<'_>> = (40..120).map(used).collect();
     let days = [day("2026-03-01", &first, 1, true), day("2026-03-02", &second, 1, true)];
-    let sum = total(&days, &mut UserSketch::new(14).unwrap(), &SessionSample::default());
+    let sum = total(&days, &mut sketch(), &mut sketch(), &SessionSample::default());
     assert_eq!(sum.feature_usage.len(), MAX_COUNTER_NAMES + 1);
     assert_eq!((sum.feature_usage["f050"], sum.feature_usage["(other)"]), (2, 20));
     assert_eq!(sum.feature_usage.values().sum::<u64>(), 160);
@@ -164,7 +185,7 @@ fn events_without_a_user_are_counted_and_summed() {
     let first = day("2026-03-01", &[without("undefined"), without("a"), event("page_view", json!({}))], 1, true);
     let second = day("2026-03-02", &[without("null")], 1, true);
     assert_eq!((first.figures.events_without_user, second.figures.events_without_user), (2, 1));
-    let sum = total(&[first, second], &mut UserSketch::new(14).unwrap(), &SessionSample::default());
+    let sum = total(&[first, second], &mut sketch(), &mut sketch(), &SessionSample::default());
     assert_eq!(sum.events_without_user, 3);
 }
 
@@ -174,7 +195,7 @@ fn events_without_a_session_are_counted_and_summed_and_are_in_no_session() {
     let first = day("2026-03-01", &[without(), event("page_view", json!({})), without()], 1, true);
     let second = day("2026-03-02", &[without()], 1, true);
     assert_eq!((first.figures.events_without_session, second.figures.events_without_session), (2, 1));
-    let sum = total(&[first, second], &mut UserSketch::new(14).unwrap(), &SessionSample::default());
+    let sum = total(&[first, second], &mut sketch(), &mut sketch(), &SessionSample::default());
     assert_eq!((sum.events_without_session, sum.events_by_type["page_view"]), (3, 4));
 }
 
@@ -186,7 +207,7 @@ fn names_beyond_the_bound_are_told_to_be_approximate() {
     let days = [day("2026-03-01", &beyond, 1, true), day("2026-03-02", &full, 1, true)];
     assert_eq!(days.clone().map(|day| day.figures.estimate.names_approximate), [true, false]);
     let of = |days: &[DailyMetrics]| {
-        total(days, &mut UserSketch::new(14).unwrap(), &SessionSample::default()).estimate.names_approximate
+        total(days, &mut sketch(), &mut sketch(), &SessionSample::default()).estimate.names_approximate
     };
     assert!(of(&days) && !of(&days[1..]), "one day is enough");
 }
@@ -231,7 +252,7 @@ fn a_proven_day_comes_back_whichever_way_its_numbers_are_written() {
         Counters { events: 1, by_hour: std::array::from_fn(|hour| u64::from(hour == 3)), ..Counters::default() };
     let sessions = ExactSessions { count: 2, total_ms: 9, p50_ms: 4, p95_ms: 5 };
     let users_by = UsersBy { platforms: [("web".to_owned(), 6)].into(), ..UsersBy::default() };
-    let figures = ExactFigures { counters, users: 6, users_by, sessions, ids_with_several_times: 1 };
+    let figures = ExactFigures { counters, users: 6, users_by, sessions, accounts: 2, ids_with_several_times: 1 };
     let proven = ProvenFigures { date: live.date, number: 1, proven_ms: 5, figures, ..ProvenFigures::default() };
     let exact = live.with_proof(&ProvenDay { proven, ..ProvenDay::default() }, &[]);
     assert_eq!((exact.figures.active_users, exact.figures.sessions.count, exact.figures.verified), (6, 2, true));
@@ -246,6 +267,6 @@ fn a_proven_day_comes_back_whichever_way_its_numbers_are_written() {
 
 #[test]
 fn no_days_are_all_zero() {
-    let sum = total(&[], &mut UserSketch::new(14).unwrap(), &SessionSample::default());
+    let sum = total(&[], &mut sketch(), &mut sketch(), &SessionSample::default());
     assert_eq!((sum.active_users, sum.daily_active_users, sum.events_by_hour.len()), (0, 0, 24));
 }

@@ -11,11 +11,12 @@ use super::Rules;
 use super::ids::trimmed_id;
 
 /// Fields at the top that the rules speak of.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "eventId",
     "userId",
     "anonymousId",
     "sessionId",
+    "accountId",
     "eventType",
     "timestamp",
     "sentAt",
@@ -132,6 +133,22 @@ impl Fields {
                 problems.add("userId", "is required, or an anonymousId in its place");
                 None
             }
+        }
+    }
+
+    /// `accountId`, if it names an account: one that is empty or a placeholder is as good as absent.
+    pub(super) fn account(&mut self, rules: &Rules, problems: &mut Problems) -> Option<String> {
+        let is_blank = |value: &Value| value.as_str().is_some_and(|id| trimmed_id(id).is_empty());
+        if self.object.get("accountId").is_some_and(is_blank) {
+            self.object.remove("accountId");
+        }
+        match self.identifier("accountId", MAX_IDENTITY_BYTES, problems) {
+            Given::Value(id) if !rules.is_placeholder(&id) => Some(id),
+            Given::Value(_) => {
+                self.mended += 1;
+                None
+            }
+            Given::Absent | Given::Wrong => None,
         }
     }
 

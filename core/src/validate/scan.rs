@@ -25,6 +25,7 @@ pub(super) struct Scanned<'a> {
     pub(super) user_id: Cow<'a, str>,
     pub(super) session_id: Option<&'a str>,
     pub(super) event_type: EventType,
+    pub(super) account_id: Option<&'a str>,
     pub(super) timestamp_ms: i64,
     pub(super) tells_time: bool,
     pub(super) event_data: Json<'a>,
@@ -40,7 +41,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
     let mut cursor = Cursor::new(text);
     let (mut event_id, mut user_id, mut anonymous_id, mut session_id) = (None, None, None, None);
     let (mut type_name, mut timestamp, mut data, mut metadata) = (None, None, None, None);
-    let mut unknown_fields = 0;
+    let (mut account_id, mut unknown_fields) = (None, 0);
     cursor.blanks();
     let mut object = cursor.open(0)?;
     loop {
@@ -57,6 +58,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
             b"eventType" => type_name = Some(cursor.value(0)?),
             b"timestamp" => timestamp = Some(cursor.value(0)?),
             b"eventData" => data = Some(Data::read(text, &mut cursor)?),
+            b"accountId" => account_id = Some(cursor.value(0)?),
             b"metadata" => metadata = Some(read_metadata(text, &mut cursor, rules.ip_policy())?),
             b"v" | b"project" | b"name" => {
                 cursor.value(0)?;
@@ -99,6 +101,10 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         Some(id) => Some(identifier(text, id, MAX_IDENTITY_BYTES)?),
         None => None,
     };
+    let account_id = match account_id {
+        Some(id) => Some(identifier(text, id, MAX_IDENTITY_BYTES).filter(|id| !rules.is_placeholder(id))?),
+        None => None,
+    };
     let type_name = type_name.filter(|name| name.kind == Kind::Text)?;
     let event_type = rules.event_type(type_name.of(text))?;
     let event_data = match data {
@@ -110,6 +116,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         user_id,
         session_id,
         event_type,
+        account_id,
         timestamp_ms: time_of(text, timestamp, event_id, arrived_ms, rules)?,
         tells_time: timestamp.is_some() || event_id.is_some(),
         event_data,
@@ -235,7 +242,7 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
     let mut cursor = Cursor::new(line);
     let (mut index, mut event_id, mut user_id, mut session_id) = (None, None, None, None);
     let (mut type_name, mut timestamp, mut counted_at, mut data, mut metadata) = (None, None, None, None, None);
-    let mut object = cursor.open(0)?;
+    let (mut account_id, mut object) = (None, cursor.open(0)?);
     loop {
         let name = cursor.name(&mut object)?;
         cursor.colon()?;
@@ -245,6 +252,7 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
             b"userId" => user_id = Some(cursor.value(0)?),
             b"sessionId" => session_id = Some(cursor.value(0)?),
             b"eventType" => type_name = Some(cursor.value(0)?),
+            b"accountId" => account_id = Some(cursor.value(0)?),
             b"timestamp" => timestamp = Some(cursor.value(0)?),
             b"countedAt" => counted_at = Some(cursor.value(0)?),
             b"eventData" => data = Some(Data::read(line, &mut cursor)?),
@@ -266,6 +274,10 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
         None => Json::EMPTY,
     };
     let timestamp_ms = millis(timestamp?)?;
+    let account_id = match account_id {
+        Some(id) => Some(text(Some(id))?.into()),
+        None => None,
+    };
     let event = Event {
         id: text(event_id)?.into(),
         user_id: text(user_id)?.into(),
@@ -274,6 +286,7 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
             None => None,
         },
         event_type,
+        account_id,
         timestamp_ms,
         counted_ms: counted_at.map_or(Some(timestamp_ms), millis)?,
         event_data,

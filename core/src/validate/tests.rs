@@ -110,12 +110,16 @@ fn what_is_no_object_is_one_problem() {
 
 #[test]
 fn ids_are_keys_and_bounded_as_such() {
-    for (name, most) in [("eventId", MAX_EVENT_ID_BYTES), ("userId", MAX_IDENTITY_BYTES), ("sessionId", 256)] {
+    for (name, most) in
+        [("eventId", MAX_EVENT_ID_BYTES), ("userId", MAX_IDENTITY_BYTES), ("sessionId", 256), ("accountId", 256)]
+    {
         check_problems(json!({ name: format!(" {} ", "x".repeat(most)) }), &[]);
         let bytes = most + 2;
         let longer = "é".repeat(bytes / 2);
         check_problems(json!({ name: longer }), &[&format!("{name} has {bytes} bytes: at most {most} are allowed")]);
-        check_problems(json!({ name: " \t" }), &[&format!("{name} must not be empty")]);
+        if name != "accountId" {
+            check_problems(json!({ name: " \t" }), &[&format!("{name} must not be empty")]);
+        }
         check_problems(json!({ name: "a\u{0}b" }), &[&format!("{name} must not hold control characters")]);
         check_problems(json!({ name: "a\nb" }), &[&format!("{name} must not hold control characters")]);
         check_problems(json!({ name: 5 }), &[&format!("{name} must be a string")]);
@@ -228,6 +232,23 @@ fn an_anonymous_id_stands_in_for_a_user_that_is_not_there() {
         check_problems(json!({ "userId": blank }), &["userId must not be empty"]);
     }
     check_problems(json!({ "userId": null }), &["userId is required, or an anonymousId in its place"]);
+}
+
+#[test]
+fn an_account_is_optional_and_placeholders_are_none() {
+    for (given, account, mended) in [
+        (json!(" acme\u{200b} "), Some("acme"), 0),
+        (json!(null), None, 0),
+        (json!(""), None, 0),
+        (json!(" \u{feff}"), None, 0),
+        (json!("undefined"), None, 1),
+        (json!(" NULL "), None, 1),
+    ] {
+        let taken = accepted_by(&event_with(json!({ "accountId": given })), &Rules::default());
+        assert_eq!((taken.event.account_id.as_deref(), taken.mended), (account, mended), "{given}");
+        assert_eq!(taken.unknown_fields, 0);
+    }
+    check_problems(json!({ "accountId": 7 }), &["accountId must be a string"]);
 }
 
 #[test]

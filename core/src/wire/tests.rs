@@ -164,6 +164,7 @@ fn an_event_is_written_as_it_came() {
         user_id: "u".into(),
         session_id: Some("s".into()),
         event_type: EventType::PageView,
+        account_id: None,
         timestamp_ms: 1_772_323_200_000,
         counted_ms: 1_772_323_200_000,
         event_data: Json::EMPTY,

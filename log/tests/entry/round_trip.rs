@@ -70,7 +70,7 @@ proptest! {
         is_pretty in any::<bool>(),
     ) {
         let raw = json!({
-            "eventId": id, "userId": user, "sessionId": "s", "eventType": "page_view", "timestamp": ARRIVED_MS,
+            "eventId": id, "userId": user, "sessionId": "s", "accountId": "a\"c", "eventType": "page_view", "timestamp": ARRIVED_MS,
             "eventData": {"a": data}, "metadata": {"userAgent": "x", "ipAddress": "::1", "platform": "web", "more": more},
         });
         let text = if is_pretty { serde_json::to_string_pretty(&raw).unwrap() } else { raw.to_string() };

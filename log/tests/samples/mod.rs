@@ -36,6 +36,7 @@ pub(crate) fn event(id: &str) -> Event<'static> {
         user_id: "user \"1\"".into(),
         session_id: Some("séssion\n1".into()),
         event_type: EventType::FeatureUse,
+        account_id: None,
         timestamp_ms: ARRIVED_MS - 1_000,
         counted_ms: ARRIVED_MS - 1_000,
         event_data: json!({"feature": "export", "n": 1.5, "text": "a\nb"}).into(),

@@ -3,7 +3,7 @@ use headcount_core::counters::Counters;
 use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_core::event::{Event, EventType, Object};
 use headcount_core::json::Json;
-use headcount_core::limits::MAX_COUNTER_NAMES;
+use headcount_core::limits::{ACCOUNT_SKETCH_PRECISION, MAX_COUNTER_NAMES};
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::origin::Source;
 use headcount_core::partial::Partial;
@@ -70,6 +70,10 @@ async fn store_day(store: &MemoryStore, date: NaiveDate, users: &[&str], is_fina
         sessions: &sessions,
         weekly_users: 7,
         monthly_users: 30,
+        accounts: 0,
+        accounts_relative_standard_error: 0.016,
+        weekly_accounts: 0,
+        monthly_accounts: 0,
         new_users: 1,
         total_users: 40,
         sources_set_aside: 0,
@@ -79,7 +83,8 @@ async fn store_day(store: &MemoryStore, date: NaiveDate, users: &[&str], is_fina
     let row = DailyRow { date, data: day.to_object(), made_of, created_ms: 1, updated_ms: 1 };
     store.put_daily(&row).await.unwrap();
     let (users, sessions) = (sketch.encode(), sessions.encode());
-    store.put_sketches(&SketchesRow { date, users, sessions, made_of_day: 1, updated_ms: 1 }).await.unwrap();
+    let accounts = UserSketch::new(ACCOUNT_SKETCH_PRECISION).unwrap().encode();
+    store.put_sketches(&SketchesRow { date, users, sessions, accounts, made_of_day: 1, updated_ms: 1 }).await.unwrap();
     store.put_total(&TotalRow { date, new_users: 1, made_of }).await.unwrap();
     day
 }
@@ -90,6 +95,7 @@ fn event(user: &str, at_ms: i64) -> Event<'static> {
         user_id: user.to_owned().into(),
         session_id: Some(user.to_owned().into()),
         event_type: EventType::PageView,
+        account_id: None,
         timestamp_ms: at_ms,
         counted_ms: at_ms,
         event_data: Json::EMPTY,
@@ -318,7 +324,8 @@ async fn a_damaged_item_is_named() {
     let store = deployed().await;
     let day = date("2026-03-01");
     store_day(&store, day, &["ann"], false).await;
-    let row = SketchesRow { date: day, users: vec![1, 2, 3], sessions: Vec::new(), made_of_day: 2, updated_ms: 2 };
+    let (users, sessions, accounts) = (vec![1, 2, 3], Vec::new(), Vec::new());
+    let row = SketchesRow { date: day, users, sessions, accounts, made_of_day: 2, updated_ms: 2 };
     store.put_sketches(&row).await.unwrap();
     let error = ask(store.clone(), "2026-03-01", "2026-03-01").await.unwrap_err().to_string();
     assert!(error.contains("METRICS#2026-03-01 / SKETCHES") && error.contains("aggregate"), "{error}");

@@ -161,6 +161,10 @@ impl OneDay<'_> {
         equal(&mut differences, "active users", &figures.active_users, &users);
         equal(&mut differences, "weekly users", &figures.weekly_active_users, &self.users(7));
         equal(&mut differences, "monthly users", &figures.monthly_active_users, &self.users(30));
+        // So few accounts a sketch tells apart.
+        equal(&mut differences, "active accounts", &figures.active_accounts, &self.accounts(1));
+        equal(&mut differences, "weekly accounts", &figures.weekly_active_accounts, &self.accounts(7));
+        equal(&mut differences, "monthly accounts", &figures.monthly_active_accounts, &self.accounts(30));
         let new = self.first.iter().filter(|first| **first == self.date).count() as u64;
         let total = self.first.iter().filter(|first| **first <= self.date).count() as u64;
         equal(&mut differences, "new users", &figures.new_signups_24h, &new);
@@ -169,6 +173,11 @@ impl OneDay<'_> {
             differences.push(format!("{} sources are set aside", figures.estimate.sources_set_aside));
         }
         found.extend(differences.into_iter().map(|difference| format!("{}: {difference}", self.date)));
+    }
+
+    fn accounts(&self, days: u64) -> u64 {
+        let days = self.days.days.range(days_before(self.date, days - 1)..=self.date);
+        days.flat_map(|(_, day)| day.accounts.keys()).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// What a sketch of exactly the right users says.
@@ -195,6 +204,11 @@ fn counters(figures: &Figures, day: &Day, found: &mut Vec<String>) {
     let models: BTreeMap<String, (u64, u64, u64)> =
         models.map(|(name, model)| (name.clone(), (model.requests, model.tokens, model.cost_nanos))).collect();
     equal(found, "models", &models, &day.models);
+    equal(found, "accounts", &figures.accounts, &day.accounts);
+    let accounts = figures.ai_usage.by_account.iter();
+    let accounts: BTreeMap<String, (u64, u64, u64)> =
+        accounts.map(|(name, spent)| (name.clone(), (spent.requests, spent.tokens, spent.cost_nanos))).collect();
+    equal(found, "language models by account", &accounts, &day.ai_accounts);
     equal(found, "rejected", &figures.rejected, &day.rejected);
     equal(found, "duplicates", &figures.duplicates, &day.duplicates);
     equal(found, "events without a user", &figures.events_without_user, &day.without_user);

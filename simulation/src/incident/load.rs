@@ -78,6 +78,7 @@ fn said(now_ms: i64, id: String, random: &mut fastrand::Rng) -> Said {
         timestamp_ms: Some(now_ms - random.i64(0..2 * SECOND_MS)),
         user: (!user.is_multiple_of(ANONYMOUS_OF)).then(|| format!("user-{user}")),
         session: Some(format!("session-{user}")),
+        account: None,
         what,
         platform: ["web", "ios", "android"][random.usize(0..3)],
         breaks_a_rule: false,

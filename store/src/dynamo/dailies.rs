@@ -46,6 +46,7 @@ fn read_sketches(item: Attributes<'_>) -> Result<SketchesRow, StoreError> {
         date: read_date(item)?,
         users: item.framed_bytes("Users"),
         sessions: item.framed_bytes("Sessions"),
+        accounts: item.framed_bytes("Accounts"),
         made_of_day: item.number("MadeOfDay")?,
         updated_ms: item.number("UpdatedAt")?,
     })
@@ -101,6 +102,7 @@ impl DailyStore for DynamoStore {
             ("EntityType".to_owned(), s("Sketches")),
             ("Users".to_owned(), b(&row.users)),
             ("Sessions".to_owned(), b(&row.sessions)),
+            ("Accounts".to_owned(), b(&row.accounts)),
             ("MadeOfDay".to_owned(), n(row.made_of_day)),
             ("UpdatedAt".to_owned(), n(row.updated_ms)),
         ]);

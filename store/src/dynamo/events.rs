@@ -41,6 +41,9 @@ fn data(event: &Event<'_>) -> AttributeValue {
     if let Some(session_id) = &event.session_id {
         data.insert("sessionId".to_owned(), s(&**session_id));
     }
+    if let Some(account_id) = &event.account_id {
+        data.insert("accountId".to_owned(), s(&**account_id));
+    }
     if event.counted_ms != event.timestamp_ms {
         data.insert("countedAt".to_owned(), n(event.counted_ms));
     }
@@ -70,6 +73,7 @@ pub(super) fn read(attributes: Attributes<'_>) -> Result<Event<'static>, StoreEr
         user_id: text("userId")?.to_owned().into(),
         session_id: if data.has("sessionId") { Some(text("sessionId")?.to_owned().into()) } else { None },
         event_type: EventType::from_stored(text("eventType")?),
+        account_id: if data.has("accountId") { Some(text("accountId")?.to_owned().into()) } else { None },
         timestamp_ms,
         counted_ms: if data.has("countedAt") { data.number("countedAt").map_err(inside)? } else { timestamp_ms },
         event_data: if data.has("eventData") { data.object("eventData").map_err(inside)?.into() } else { Json::EMPTY },

@@ -33,6 +33,7 @@ fn read(item: Attributes<'_>, date: NaiveDate) -> Result<PartialRecord, StoreErr
         counters: item.framed_bytes("Counters"),
         users: item.framed_bytes("Users"),
         sessions: item.framed_bytes("Sessions"),
+        accounts: item.framed_bytes("Accounts"),
         checksum: number("Checksum"),
     })
 }
@@ -65,6 +66,7 @@ impl PartialStore for DynamoStore {
             ("Counters".to_owned(), b(&record.counters)),
             ("Users".to_owned(), b(&record.users)),
             ("Sessions".to_owned(), b(&record.sessions)),
+            ("Accounts".to_owned(), b(&record.accounts)),
             ("Checksum".to_owned(), n(record.checksum)),
             ("Table".to_owned(), n(table.0)),
             ("UpdatedAt".to_owned(), n(stamp.now_ms)),

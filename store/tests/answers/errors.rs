@@ -50,7 +50,7 @@ fn source() -> Source {
 }
 
 fn partial() -> PartialRecord {
-    let (counters, users, sessions) = (vec![1], vec![2], vec![3]);
+    let (counters, users, sessions, accounts) = (vec![1], vec![2], vec![3], vec![4]);
     PartialRecord {
         date: date(),
         source: source(),
@@ -60,6 +60,7 @@ fn partial() -> PartialRecord {
         counters,
         users,
         sessions,
+        accounts,
         checksum: 0,
     }
 }
@@ -71,6 +72,7 @@ fn event() -> EventItem<'static> {
             user_id: "nobody-else".into(),
             session_id: Some("s".into()),
             event_type: EventType::PageView,
+            account_id: None,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,
             event_data: Json::EMPTY,

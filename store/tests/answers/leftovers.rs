@@ -27,6 +27,7 @@ fn event(index: i64) -> EventItem<'static> {
             user_id: "u".into(),
             session_id: Some("s".into()),
             event_type: EventType::PageView,
+            account_id: None,
             timestamp_ms: 1_772_323_200_000 + index,
             counted_ms: 1_772_323_200_000 + index,
             event_data: Json::EMPTY,

@@ -59,6 +59,9 @@ fn expected(row: &EventItem<'_>) -> Item {
     if let Some(session_id) = &event.session_id {
         data.insert("sessionId".to_owned(), text(&**session_id));
     }
+    if let Some(account) = &event.account_id {
+        data.insert("accountId".to_owned(), text(&**account));
+    }
     if event.counted_ms != event.timestamp_ms {
         data.insert("countedAt".to_owned(), number(event.counted_ms));
     }
@@ -105,6 +108,7 @@ async fn every_item_is_made_of_its_events_values() {
         let mut row = event_with(&format!("{n}-{}", string(&mut random)), Value::Object(object(&mut random, 4)));
         row.event.user_id = format!("u{}", string(&mut random)).into();
         row.event.session_id = random.bool().then(|| format!("s{}", string(&mut random)).into());
+        row.event.account_id = random.bool().then(|| format!("a{}", string(&mut random)).into());
         row.event.metadata = Value::Object(object(&mut random, 2)).into();
         row.event.timestamp_ms = START_MS + random.i64(..1_000_000);
         row.is_indexed = random.bool();

@@ -52,7 +52,7 @@ async fn an_event_is_stored_as_designed() {
     let key = ItemKey { pk: "ANALYTICS#2026-03-01".into(), sk: "EVENT#1772323200000#a".into() };
     let mut expected = vec![
         "CreatedAt N 1772323200005",
-        "Data M 7",
+        "Data M 8",
         "EntityType S AnalyticsEvent",
         "GSI1PK S USER#ann",
         "GSI1SK S EVENT#1772323200000",
@@ -85,6 +85,7 @@ async fn profiles_partials_checkpoints_and_rejections_are_stored_as_designed() {
 
     embedded.store.write_partial(TABLE, &partial(0, 1), 0, STAMP).await.expect("written");
     let expected = [
+        "Accounts B",
         "AsOf N 7",
         "Checksum N 18446744073709551615",
         "Counters B",
@@ -145,7 +146,8 @@ async fn results_are_stored_as_designed() {
     let data = object(serde_json::json!({"activeUsers": 2}));
     let (created_ms, updated_ms) = (START_MS, START_MS + 1);
     embedded.store.put_daily(&DailyRow { date: date(1), data, made_of, created_ms, updated_ms }).await.expect("put");
-    let sketches = SketchesRow { date: date(1), users: vec![1], sessions: vec![2], made_of_day: 3, updated_ms };
+    let (users, sessions, accounts) = (vec![1], vec![2], vec![3]);
+    let sketches = SketchesRow { date: date(1), users, sessions, accounts, made_of_day: 3, updated_ms };
     embedded.store.put_sketches(&sketches).await.expect("put");
     embedded.store.put_total(&TotalRow { date: date(1), new_users: 9, made_of }).await.expect("put");
     let deployment = Deployment::new("d-1".into(), chrono_tz::Europe::Berlin, "p");
@@ -169,6 +171,7 @@ async fn results_are_stored_as_designed() {
         (
             keys::sketches(date(1)),
             vec![
+                "Accounts B",
                 "EntityType S Sketches",
                 "MadeOfDay N 3",
                 "PK S METRICS#2026-03-01",

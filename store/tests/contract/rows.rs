@@ -60,6 +60,7 @@ pub(crate) fn event(id: &str, after_ms: i64) -> EventItem<'static> {
             user_id: "ann".into(),
             session_id: Some("s-1".into()),
             event_type: EventType::FeatureUse,
+            account_id: Some("account-1".into()),
             timestamp_ms: START_MS + after_ms,
             counted_ms: START_MS + after_ms,
             event_data: serde_json::json!({"feature": "search"}).into(),
@@ -103,6 +104,7 @@ pub(crate) fn partial(number: u32, version: u64) -> PartialRecord {
         counters: vec![1, 2, 3],
         users: vec![0, 255],
         sessions: vec![9; 40],
+        accounts: vec![8; 3],
         checksum: u64::MAX,
     }
 }

@@ -30,6 +30,7 @@ fn event(n: i64) -> EventItem<'static> {
             user_id: "u".into(),
             session_id: Some("s".into()),
             event_type: EventType::PageView,
+            account_id: None,
             timestamp_ms: 1_772_323_200_000 + n,
             counted_ms: 1_772_323_200_000 + n,
             event_data: Json::EMPTY,
@@ -52,6 +53,7 @@ fn partial(version: u64) -> PartialRecord {
         counters: vec![1, 2],
         users: Vec::new(),
         sessions: vec![3],
+        accounts: vec![6],
         checksum: 9,
     }
 }

@@ -159,6 +159,7 @@ fn event(n: u64, feature: &str, timestamp_ms: i64) -> Event<'static> {
         user_id: format!("user-{}", n % 30_000).into(),
         session_id: Some(format!("session-{}", n % 50_000).into()),
         event_type: EventType::FeatureUse,
+        account_id: None,
         timestamp_ms,
         counted_ms: timestamp_ms,
         event_data: json!({"feature": feature, "durationMs": n % 5_000}).into(),

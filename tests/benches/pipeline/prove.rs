@@ -132,6 +132,7 @@ fn event(n: u64, events: u64) -> Event<'static> {
         user_id: format!("user-{}", session / 10).into(),
         session_id: Some(format!("session-{session}").into()),
         event_type: if n.is_multiple_of(3) { EventType::FeatureUse } else { EventType::PageView },
+        account_id: None,
         timestamp_ms: at_ms,
         counted_ms: at_ms,
         event_data: json!({"feature": format!("feature-{}", n % 40), "durationMs": n % 5_000}).into(),

@@ -8,7 +8,7 @@ use chrono::{NaiveDate, Utc};
 use headcount_core::calendar::{days, days_before};
 use headcount_core::counters::{Counters, ModelUse};
 use headcount_core::deployment::{Deployment, TableId, TableMeta};
-use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
+use headcount_core::limits::{ACCOUNT_SKETCH_PRECISION, DEFAULT_SKETCH_PRECISION};
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::session_sample::SessionSample;
 use headcount_core::user_sketch::UserSketch;
@@ -142,6 +142,10 @@ fn daily(date: NaiveDate, counters: &Counters, sessions: &SessionSample, made_of
         sessions,
         weekly_users: USERS_A_DAY,
         monthly_users: USERS,
+        accounts: 0,
+        accounts_relative_standard_error: 0.0,
+        weekly_accounts: 0,
+        monthly_accounts: 0,
         new_users: 1,
         total_users: USERS,
         sources_set_aside: 0,
@@ -167,7 +171,8 @@ async fn fill(store: &DynamoStore, date: NaiveDate, random: &mut fastrand::Rng) 
     let made_of = MadeOf { day: 1, proof: 0, month: 1 };
     store.put_daily(&daily(date, &counters(AS_GENERATED, random), &sessions, made_of)).await?;
     let (users, sessions) = (users.encode(), sessions.encode());
-    store.put_sketches(&SketchesRow { date, users, sessions, made_of_day: 1, updated_ms: 1 }).await?;
+    let accounts = UserSketch::new(ACCOUNT_SKETCH_PRECISION)?.encode();
+    store.put_sketches(&SketchesRow { date, users, sessions, accounts, made_of_day: 1, updated_ms: 1 }).await?;
     store.put_total(&TotalRow { date, new_users: 1, made_of }).await?;
     Ok(())
 }

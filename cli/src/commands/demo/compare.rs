@@ -59,7 +59,8 @@ impl Bounds {
         // How far an estimate may be off follows from the sketch and the sample, not from the truth.
         if let ["rejected" | "final" | "verified"]
         | ["proof", ..]
-        | ["estimate", "usersRelativeStandardError" | "sessionIntervals", ..] = names.as_slice()
+        | ["estimate", "usersRelativeStandardError" | "accountsRelativeStandardError" | "sessionIntervals", ..] =
+            names.as_slice()
         {
             return Verdict::Shown;
         }

@@ -65,6 +65,7 @@ fn ai(all: &AiCounts, models: &BTreeMap<&'static str, AiCounts>) -> AiUsage {
         total_cost: dollars(all.cost_nanos),
         total_cost_nanos: all.cost_nanos,
         by_model: models.iter().map(|(name, used)| ((*name).to_owned(), model(used))).collect(),
+        by_account: BTreeMap::new(),
     }
 }
 

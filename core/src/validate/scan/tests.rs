@@ -76,6 +76,9 @@ fn what_is_out_of_the_ordinary_goes_the_long_way() {
         json!({"sessionId": "\u{feff}s"}),
         json!({"userId": "undefined"}),
         json!({"userId": "NULL"}),
+        json!({"accountId": ""}),
+        json!({"accountId": "a "}),
+        json!({"accountId": "undefined"}),
         json!({"sentAt": ARRIVED_MS}),
         json!({"countedAt": ARRIVED_MS}),
         json!({"userId": ""}),
@@ -104,7 +107,7 @@ fn what_is_out_of_the_ordinary_goes_the_long_way() {
         let text = event_with(case).to_string();
         assert!(short(&text, &rules(IpPolicy::Keep)).is_none(), "{text}");
     }
-    let sound = event_with(json!({})).to_string();
+    let sound = event_with(json!({"accountId": "acme"})).to_string();
     assert!(short(&sound, &rules(IpPolicy::Keep)).is_some());
     for text in [
         sound.replace('}', ""),
@@ -119,12 +122,12 @@ fn what_is_out_of_the_ordinary_goes_the_long_way() {
 proptest! {
     #[test]
     fn the_short_way_is_the_long_way(
-        user in "\\PC{0,9}", data in any_value(), more in any_value(), top in any_value(), kind in 0..5usize,
+        user in "\\PC{0,9}", account in proptest::option::of("\\PC{0,9}"), data in any_value(), more in any_value(), top in any_value(), kind in 0..5usize,
         name in prop::sample::select(vec!["feature", "contentType", "model", "errorType", "tokens", "cost", "x", "ipAddress"]),
         address in prop::sample::select(vec!["203.0.113.9", "2001:db8::9", "::ffff:1.2.3.4", "nowhere", ""]),
     ) {
         let event = event_with(json!({
-            "userId": user, "eventType": EventType::BUILT_IN[kind].as_str(), "top": top, "eventData": { name: data, "a": 1 },
+            "userId": user, "accountId": account, "eventType": EventType::BUILT_IN[kind].as_str(), "top": top, "eventData": { name: data, "a": 1 },
             "metadata": { "userAgent": "x", "ipAddress": address, "platform": "web", "more": more },
         }));
         agrees(&event.to_string());
@@ -136,7 +139,7 @@ proptest! {
     fn one_changed_byte_makes_no_difference_between_them(
         at in 0..400usize, byte in any::<u8>(), data in any_value(), removes in any::<bool>(),
     ) {
-        let event = event_with(json!({ "eventData": { "a": data, "feature": "b", "n": 12.5 } }));
+        let event = event_with(json!({ "accountId": "acme", "eventData": { "a": data, "feature": "b", "n": 12.5 } }));
         let mut bytes = event.to_string().into_bytes();
         let at = at % bytes.len();
         if removes { bytes.remove(at); } else { bytes[at] = byte; }

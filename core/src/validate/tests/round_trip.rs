@@ -11,7 +11,7 @@ proptest! {
         let rules = Rules::new(vec![], Some(DEFAULT_LATENESS_MS), 0, policy).unwrap();
         let event = event_with(json!({
             "eventId": has_id.then_some("e"), "userId": user, "eventType": EventType::BUILT_IN[kind].as_str(),
-            "timestamp": ARRIVED_MS - late, "eventData": { "a": data, "model": "m" },
+            "accountId": user, "timestamp": ARRIVED_MS - late, "eventData": { "a": data, "model": "m" },
             "metadata": { "userAgent": " x ", "ipAddress": "2001:db8:1:2::3", "platform": "web", "more": more },
         }));
         if let Ok(first) = validate(&event.to_string(), &arrival(), 0, &rules) {
