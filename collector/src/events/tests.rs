@@ -79,7 +79,7 @@ fn every_event_is_judged_by_itself_with_all_its_problems() {
     let judged = judged(&body);
     let counts: Vec<_> =
         judged.into_iter().map(|one| one.map_or_else(|problems| problems.into_vec().len(), |_| 0)).collect();
-    assert_eq!(counts, [0, 4, 1, 0], "user, session, type and platform");
+    assert_eq!(counts, [0, 3, 1, 0], "user, type and platform");
 }
 
 #[test]
