@@ -37,6 +37,18 @@ const SAM_VARIABLE: &str = "HEADCOUNT_TEST_SAM";
 /// Names what that Python has: the `sam` command.
 const SAM: &str = "tests/python/requirements-sam.txt";
 
+/// Where tests find what builds the library for Node and runs its example.
+const SDK_NODE_VARIABLE: &str = "HEADCOUNT_TEST_SDK_NODE";
+
+/// Pins that.
+const SDK_NODE: &str = "tests/sdk";
+
+/// Where tests find the Python that builds the library for Python and runs its example.
+const SDK_PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_SDK_PYTHON";
+
+/// Names what that Python has.
+const SDK_PYTHON: &str = "tests/python/requirements-sdk.txt";
+
 /// Names the spelling checker.
 const TYPOS: &str = "tests/python/typos.txt";
 
@@ -173,23 +185,26 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
         steps.make("schemathesis", || python::provide(root, SCHEMATHESIS, &target()?.join("test-schemathesis")));
     let sam = steps.make("sam", || python::provide(root, SAM, &target()?.join("test-sam")));
     let node = steps.make("node", || node::provide(root, "tests/node", &target()?.join("test-node")));
+    let sdk_node = steps.make("sdk for node", || node::provide(root, SDK_NODE, &target()?.join("test-sdk-node")));
+    let sdk_python =
+        steps.make("sdk for python", || python::provide(root, SDK_PYTHON, &target()?.join("test-sdk-python")));
     steps.make("browser", chromium::provide);
     check_script(steps, root)?;
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
     let for_tests = |arguments: &[&str]| {
         let mut command = cargo(root);
         command.args(arguments).env(BINARIES_VARIABLE, &binaries);
-        if let Some(python) = &python {
-            command.env(PYTHON_VARIABLE, python);
-        }
-        if let Some(node) = &node {
-            command.env(NODE_VARIABLE, node);
-        }
-        if let Some(python) = &schemathesis {
-            command.env(SCHEMATHESIS_VARIABLE, python);
-        }
-        if let Some(python) = &sam {
-            command.env(SAM_VARIABLE, python);
+        for (variable, place) in [
+            (PYTHON_VARIABLE, &python),
+            (NODE_VARIABLE, &node),
+            (SCHEMATHESIS_VARIABLE, &schemathesis),
+            (SAM_VARIABLE, &sam),
+            (SDK_NODE_VARIABLE, &sdk_node),
+            (SDK_PYTHON_VARIABLE, &sdk_python),
+        ] {
+            if let Some(place) = place {
+                command.env(variable, place);
+            }
         }
         command
     };

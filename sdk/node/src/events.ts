@@ -285,8 +285,9 @@ function checkAiRequest(data: Fields, add: Add): void {
   }
 }
 
-function checkMetadata(metadata: unknown, add: Add): void {
-  if (metadata === undefined || metadata === null) return add("metadata", "is required: at least its platform");
+function checkMetadata(given: unknown, add: Add): void {
+  // The collector fills in what is absent, but for the platform.
+  const metadata = given ?? {};
   if (!isObject(metadata)) return add("metadata", "must be an object");
   for (const name of ["userAgent", "ipAddress", "platform"]) {
     const value = metadata[name];

@@ -84,7 +84,7 @@ test("data that is counted", () => {
 });
 
 test("metadata", () => {
-  check({ metadata: undefined }, "metadata is required");
+  check({ metadata: undefined }, "metadata.platform is required");
   check({ metadata: "web" }, "metadata must be an object");
   check({ metadata: { platform: "web", userAgent: null, ipAddress: null, tenant: 7 } });
   check({ metadata: { platform: " ", userAgent: 1, ipAddress: " " } }, "metadata.userAgent must be a string", "metadata.ipAddress must not be empty", "metadata.platform must not be empty");

@@ -367,10 +367,9 @@ def _check_ai_request(sent: Mapping[str, Any], add: _Add) -> None:
         add("event_data.cost", f"must be US dollars as a number from 0 to {MAX_COST_USD}")
 
 
-def _check_metadata(metadata: Any, add: _Add) -> Optional[dict[str, Any]]:
-    if metadata is None:
-        add("metadata", "is required: at least its platform")
-        return None
+def _check_metadata(given: Any, add: _Add) -> Optional[dict[str, Any]]:
+    # The collector fills in what is absent, but for the platform.
+    metadata = {} if given is None else given
     if not isinstance(metadata, Mapping):
         add("metadata", "must be a mapping")
         return None

@@ -89,7 +89,7 @@ class Events(unittest.TestCase):
         self.check({"event_data": {"error_type": "a", "errorType": "b"}}, "event_data.error_type is given twice")
 
     def test_metadata(self):
-        self.check({"metadata": None}, "metadata is required")
+        self.check({"metadata": None}, "metadata.platform is required")
         self.check({"metadata": "web"}, "metadata must be a mapping")
         self.check({"metadata": {"platform": "web", "userAgent": None, "ip_address": None, "tenant": 7}})
         self.check({"metadata": {"platform": " ", "user_agent": 1, "ipAddress": " "}}, "metadata.user_agent must be a string",
