@@ -1,4 +1,4 @@
-"""Sends 100 events by a clock that is three hours ahead, and one whose time only the collector can refuse, whose problems it prints."""
+"""Sends 100 events by a clock that is three hours ahead, and prints the problems of one that only the collector can refuse."""
 
 import json
 from datetime import datetime, timezone
@@ -8,7 +8,13 @@ from headcount import Headcount, InvalidEventsError, _events
 
 
 def event(n, **more):
-    return {"user_id": f"user-{n}", "session_id": "s", "event_type": "page_view", "metadata": {"platform": "web"}, **more}
+    return {
+        "user_id": f"user-{n}",
+        "session_id": "s",
+        "event_type": "page_view",
+        "metadata": {"platform": "web"},
+        **more,
+    }
 
 
 def ahead(now=_events.now_ms):

@@ -1,4 +1,4 @@
-// Prints for each event, one a line of the standard input, the fields whose rules it breaks.
+// Prints the fields whose rules each event breaks: one event a line of the standard input.
 import { createInterface } from "node:readline";
 import { Headcount, InvalidEventsError } from "@headcount/node";
 

@@ -1,4 +1,4 @@
-"""Prints for each event, one a line of the standard input, the fields whose rules it breaks, by their names on the wire."""
+"""Prints the fields whose rules each event breaks, by their names on the wire: one event a line of the standard input."""
 
 import json
 import sys

@@ -253,7 +253,11 @@ function ofText(text: string): number | undefined {
 function numberRule(ms: number): string | undefined {
   const isPlausible = (ms: number) => ms >= MIN_TIMESTAMP_MS && ms <= MAX_TIMESTAMP_MS;
   if (isPlausible(Math.floor(ms))) return undefined;
-  const units: [string, number][] = [["seconds", 1e3], ["microseconds", 1e-3], ["nanoseconds", 1e-6]];
+  const units: [string, number][] = [
+    ["seconds", 1e3],
+    ["microseconds", 1e-3],
+    ["nanoseconds", 1e-6],
+  ];
   const unit = units.find(([, toMs]) => isPlausible(ms * toMs));
   if (unit !== undefined) return `is in ${unit[0]}: it must be in milliseconds since 1970`;
   return "must be a time from the year 2000 to 2286, in milliseconds since 1970";

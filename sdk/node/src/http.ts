@@ -16,13 +16,22 @@ export interface Answer {
 }
 
 /** Sends one request. Rejects where there is no answer in time. */
-export async function send(url: string, init: RequestInit, token: string | undefined, timeoutMs: number): Promise<Answer> {
+export async function send(
+  url: string,
+  init: RequestInit,
+  token: string | undefined,
+  timeoutMs: number,
+): Promise<Answer> {
   const headers = new Headers(init.headers);
   headers.set("User-Agent", USER_AGENT);
   if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
   const response = await fetch(url, { ...init, headers, redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
   const text = await response.text();
-  return { status: response.status, body: parsed(text), retryAfterMs: retryAfterMs(response.headers.get("Retry-After")) };
+  return {
+    status: response.status,
+    body: parsed(text),
+    retryAfterMs: retryAfterMs(response.headers.get("Retry-After")),
+  };
 }
 
 function parsed(text: string): unknown {

@@ -15,7 +15,10 @@ const QUEUE = `
 async function run(program, answer = accepted, signal) {
   const collector = await stub(answer);
   const env = { ...process.env, HEADCOUNT_COLLECTOR_URL: collector.url };
-  const child = spawn(process.execPath, ["--input-type=module", "-e", QUEUE + program], { env, cwd: new URL(".", import.meta.url) });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", QUEUE + program], {
+    env,
+    cwd: new URL(".", import.meta.url),
+  });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (said += text));
   if (signal !== undefined) {
@@ -23,7 +26,11 @@ async function run(program, answer = accepted, signal) {
     child.kill(signal);
   }
   const [code, killedBy] = await once(child, "close");
-  const users = collector.requests.at(-1)?.events.map(({ userId }) => userId).join() ?? "";
+  const users =
+    collector.requests
+      .at(-1)
+      ?.events.map(({ userId }) => userId)
+      .join() ?? "";
   await collector.stop();
   return { code, killedBy, users, said };
 }
@@ -56,6 +63,8 @@ test("a collector that is away delays the end for a bounded time", async () => {
 });
 
 test("without events nothing listens for signals", async () => {
-  const { said } = await run("await analytics.flush(); console.log(process.listenerCount('SIGTERM'), process.listenerCount('beforeExit'));");
+  const { said } = await run(
+    "await analytics.flush(); console.log(process.listenerCount('SIGTERM'), process.listenerCount('beforeExit'));",
+  );
   assert.equal(said, "0 0\n");
 });

@@ -26,7 +26,10 @@ export async function stub(answer) {
 
 /** The answer of a collector that accepts all. */
 export function accepted({ events }) {
-  return [202, { accepted: events.length, events: events.map(({ eventId }, index) => ({ index, accepted: true, eventId })) }];
+  return [
+    202,
+    { accepted: events.length, events: events.map(({ eventId }, index) => ({ index, accepted: true, eventId })) },
+  ];
 }
 
 /** A valid event. */

@@ -1,7 +1,7 @@
 """Sends product events to Headcount and asks for its figures."""
 
 from ._aio import AsyncHeadcount
-from ._client import Headcount
+from ._client import Headcount, Options
 from ._errors import (
     ApiError,
     DeliveryError,
@@ -59,6 +59,7 @@ __all__ = [
     "Metadata",
     "ModelUsage",
     "NamedCount",
+    "Options",
     "PlatformMetrics",
     "Previous",
     "Problem",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Iterable, List, Optional
+from typing import TYPE_CHECKING, Iterable, List, Optional
 
-from ._client import AnyEvent, Headcount
+from ._client import AnyEvent, Headcount, Options
 from ._errors import Receipt
 from ._events import Event
 from ._metrics import Day, FeatureUsage, PlatformMetrics, UserEngagement
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class AsyncHeadcount:
     """`Headcount` for asyncio, with the same options: what waits for the network runs on a thread and is awaited."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[Options]) -> None:
         self._client = Headcount(**options)
 
     async def track_event(self, event: Optional[AnyEvent] = None, /, **fields: Unpack[Event]) -> Receipt:

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Mapping, Optional, TypedDict, Union
 from urllib.parse import urlsplit
 
 from ._collector import Collector
@@ -20,6 +20,37 @@ if TYPE_CHECKING:
 
 #: Any mapping with the fields of `Event` will do.
 AnyEvent = Union[Event, Mapping[str, Any]]
+
+
+class Options(TypedDict, total=False):
+    """Options of `Headcount`; all may be left out. Times are in seconds."""
+
+    #: Where the collector is; the variable ``HEADCOUNT_COLLECTOR_URL``, or ``http://127.0.0.1:8700``.
+    collector_url: Optional[str]
+    #: Allows to send events; the variable ``HEADCOUNT_WRITE_KEY``.
+    write_key: Optional[str]
+    #: Where the dashboard is; the variable ``HEADCOUNT_API_URL``, or ``http://127.0.0.1:8600``.
+    api_url: Optional[str]
+    #: Allows to read figures; the variable ``HEADCOUNT_READ_TOKEN``.
+    read_token: Optional[str]
+    #: The deployment's own event types.
+    event_types: Iterable[str]
+    #: Queued events that are sent at once: 25.
+    flush_at: int
+    #: The longest time that an event is queued before it is sent: 5.
+    flush_interval: float
+    #: Events that may be queued: 10,000.
+    max_queue_size: int
+    #: How long a request is tried again before the call fails: 60.
+    retry_for: float
+    #: How long one request may wait for the network: 15.
+    timeout: float
+    #: Whether queued events are sent when the process ends, also by SIGTERM unless that is handled: True.
+    flush_on_exit: bool
+    #: How long the end of the process, or `close`, waits for that: 10.
+    exit_timeout: float
+    #: Told what became of queued events that the background thread sent; logs to ``headcount``.
+    on_error: Optional[Callable[[HeadcountError], None]]
 
 
 class Headcount:
@@ -45,30 +76,23 @@ class Headcount:
         exit_timeout: float = 10.0,
         on_error: Optional[Callable[[HeadcountError], None]] = None,
     ) -> None:
-        """All options may be left out; times are in seconds.
-
-        Args:
-            collector_url: Where the collector is; the variable ``HEADCOUNT_COLLECTOR_URL``, or ``http://127.0.0.1:8700``.
-            write_key: Allows to send events; the variable ``HEADCOUNT_WRITE_KEY``.
-            api_url: Where the dashboard is; the variable ``HEADCOUNT_API_URL``, or ``http://127.0.0.1:8600``.
-            read_token: Allows to read figures; the variable ``HEADCOUNT_READ_TOKEN``.
-            event_types: The deployment's own event types.
-            flush_at: Queued events that are sent at once.
-            flush_interval: The longest time that an event is queued before it is sent.
-            max_queue_size: Events that may be queued.
-            retry_for: How long a request is tried again before the call fails.
-            timeout: How long one request may wait for the network.
-            flush_on_exit: Whether queued events are sent when the process ends, also by SIGTERM unless that is handled.
-            exit_timeout: How long the end of the process, or `close`, waits for that.
-            on_error: Told what became of queued events that the background thread sent; logs to ``headcount``.
-        """
-        for name, value in (("flush_at", flush_at), ("flush_interval", flush_interval), ("timeout", timeout),
-                            ("max_queue_size", max_queue_size), ("retry_for", retry_for), ("exit_timeout", exit_timeout)):
+        """`Options` describes each."""
+        positive = {
+            "flush_at": flush_at,
+            "flush_interval": flush_interval,
+            "max_queue_size": max_queue_size,
+            "retry_for": retry_for,
+            "timeout": timeout,
+            "exit_timeout": exit_timeout,
+        }
+        for name, value in positive.items():
             if not value > 0:
                 raise HeadcountError(f"{name} must be above 0")
         env = os.environ
         # `headcount serve` prints the address with the path.
-        collector = _base("collector_url", collector_url or env.get("HEADCOUNT_COLLECTOR_URL") or "http://127.0.0.1:8700")
+        collector = _base(
+            "collector_url", collector_url or env.get("HEADCOUNT_COLLECTOR_URL") or "http://127.0.0.1:8700"
+        )
         events_url = re.sub("/v1/events$", "", collector) + "/v1/events"
         api = _base("api_url", api_url or env.get("HEADCOUNT_API_URL") or "http://127.0.0.1:8600")
         self._event_types = list(dict.fromkeys([*BUILT_IN_EVENT_TYPES, *event_types]))

@@ -59,7 +59,9 @@ class Outcome:
         rejected.sort(key=lambda one: one.index)
         if self.left:
             failure = self.failure or Failure("the time for retries is over", True)
-            raise DeliveryError(failure.reason, [as_event(event) for event in self.left], accepted, rejected, failure.status)
+            raise DeliveryError(
+                failure.reason, [as_event(event) for event in self.left], accepted, rejected, failure.status
+            )
         if rejected:
             raise InvalidEventsError(rejected, accepted)
 

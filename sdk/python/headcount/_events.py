@@ -259,9 +259,7 @@ def _check_event_type(value: Any, event_types: Sequence[str], add: _Add) -> Opti
     return None
 
 
-def _check_timestamp(
-    value: Any, event_id: Optional[str], now_ms: int, add: _Add
-) -> Union[int, float, str, None]:
+def _check_timestamp(value: Any, event_id: Optional[str], now_ms: int, add: _Add) -> Union[int, float, str, None]:
     """The time as it is sent; None where there is none, or where its problem was added."""
     if value is None:
         # An event id of the caller's is there for retries, which would each bring another time.

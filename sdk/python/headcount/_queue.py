@@ -26,7 +26,8 @@ MAX_BATCH = 1_000
 class Queue:
     """Events that wait, and the thread that sends them.
 
-    One leaves the queue only when the collector has accepted or rejected it: after a failure, events stay and are tried again.
+    One leaves the queue only when the collector has accepted or rejected it: after a failure, events stay and are tried
+    again.
     """
 
     def __init__(

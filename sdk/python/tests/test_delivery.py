@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import unittest
+import warnings
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -26,7 +27,10 @@ class Delivery(unittest.TestCase):
     def test_a_request_brings_key_user_agent_and_the_time_of_sending(self):
         with against(accepted, write_key="wk_0123456789abcdef") as (analytics, requests, _):
             receipt = analytics.track_event(
-                user_id="ü", session_id="s", event_type="ai_request", event_data={"input_tokens": 3, "other_name": "é"},
+                user_id="ü",
+                session_id="s",
+                event_type="ai_request",
+                event_data={"input_tokens": 3, "other_name": "é"},
                 metadata={"user_agent": "x", "ip_address": "203.0.113.9", "platform": "web"},
                 timestamp=datetime.fromtimestamp(1_795_500_000, timezone.utc),
             )
@@ -36,11 +40,18 @@ class Delivery(unittest.TestCase):
             self.assertRegex(request.headers["User-Agent"], r"^headcount-python/\d")
             [sent] = request.events
             self.assertLess(abs(sent.pop("sentAt") / 1_000 - time.time()), 60)
-            self.assertEqual(sent, {
-                "eventId": receipt.event_id, "userId": "ü", "sessionId": "s", "eventType": "ai_request",
-                "timestamp": 1_795_500_000_000, "eventData": {"inputTokens": 3, "other_name": "é"},
-                "metadata": {"userAgent": "x", "ipAddress": "203.0.113.9", "platform": "web"},
-            })
+            self.assertEqual(
+                sent,
+                {
+                    "eventId": receipt.event_id,
+                    "userId": "ü",
+                    "sessionId": "s",
+                    "eventType": "ai_request",
+                    "timestamp": 1_795_500_000_000,
+                    "eventData": {"inputTokens": 3, "other_name": "é"},
+                    "metadata": {"userAgent": "x", "ipAddress": "203.0.113.9", "platform": "web"},
+                },
+            )
 
     def test_what_fails_for_a_time_is_sent_again_under_the_same_ids(self):
         answers = [None, (500, {}), (503, {"title": "busy"}), (408, {}), (429, {}, {"Retry-After": "0"})]
@@ -73,12 +84,15 @@ class Delivery(unittest.TestCase):
                 return accepted(request)
             ids = [one["eventId"] for one in request.events]
             problems = [{"field": "timestamp", "problem": "lies too early"}, {"field": "userId", "problem": "is odd"}]
-            return 400, {"title": "invalid events", "events": [
-                {"index": 0, "accepted": True, "eventId": ids[0]},
-                {"index": 1, "accepted": False, "problems": problems},
-                {"index": 2, "accepted": False, "eventId": ids[2], "timestamp": request.events[2]["timestamp"]},
-                {"index": 3, "accepted": True, "eventId": ids[3]},
-            ]}
+            return 400, {
+                "title": "invalid events",
+                "events": [
+                    {"index": 0, "accepted": True, "eventId": ids[0]},
+                    {"index": 1, "accepted": False, "problems": problems},
+                    {"index": 2, "accepted": False, "eventId": ids[2], "timestamp": request.events[2]["timestamp"]},
+                    {"index": 3, "accepted": True, "eventId": ids[3]},
+                ],
+            }
 
         with against(answer) as (analytics, requests, _):
             with self.assertRaises(InvalidEventsError) as raised:
@@ -243,7 +257,10 @@ class Queueing(unittest.TestCase):
     def test_a_forked_child_sends_what_it_queues_and_nothing_of_its_parent(self):
         with against(accepted) as (analytics, requests, _):
             analytics.queue_event(event(user_id="parent"))
-            child = os.fork()
+            with warnings.catch_warnings():
+                # Python 3.12 and later warn of threads.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child = os.fork()
             if child == 0:
                 analytics.queue_event(event(user_id="child"))
                 analytics.flush()

@@ -24,15 +24,29 @@ class Events(unittest.TestCase):
             self.assertTrue(one.startswith(begin), (one, begin))
 
     def test_every_problem_is_named_at_once(self):
-        bad = {"session_id": 7, "event_type": "shopping", "timestamp": 1_795_500_000, "event_data": "x",
-               "metadata": {"ip_address": ""}, "userid": "u"}
+        bad = {
+            "session_id": 7,
+            "event_type": "shopping",
+            "timestamp": 1_795_500_000,
+            "event_data": "x",
+            "metadata": {"ip_address": ""},
+            "userid": "u",
+        }
         with self.assertRaises(InvalidEventsError) as raised:
             self.analytics.track_event_batch([event(), bad])
         [rejected] = raised.exception.rejected
         self.assertEqual(rejected.index, 1)
         fields = [problem.field for problem in rejected.problems]
-        expected = ["user_id", "session_id", "event_type", "timestamp", "event_data", "metadata.ip_address",
-                    "metadata.platform", "userid"]
+        expected = [
+            "user_id",
+            "session_id",
+            "event_type",
+            "timestamp",
+            "event_data",
+            "metadata.ip_address",
+            "metadata.platform",
+            "userid",
+        ]
         self.assertEqual(fields, expected)
         for field in fields:
             self.assertIn(field, str(raised.exception))
@@ -51,11 +65,20 @@ class Events(unittest.TestCase):
         self.check({"event_id": "e" * 129, "timestamp": datetime.now(timezone.utc)}, "event_id has 129 bytes")
         self.check({"event_id": uuid.uuid4(), "timestamp": datetime.now(timezone.utc)})
         self.check({"event_type": "signup"})
-        self.check({"event_type": "sign_up"}, "event_type must be one of page_view, feature_use, content_create, ai_request, error, signup")
+        self.check(
+            {"event_type": "sign_up"},
+            "event_type must be one of page_view, feature_use, content_create, ai_request, error, signup",
+        )
 
     def test_times(self):
         now = datetime.now(timezone.utc)
-        for good in (now, now.isoformat(), now.timestamp() * 1_000, "2026-03-01 12:00:00+01", "2026-03-01T12:00:00.5-0330"):
+        for good in (
+            now,
+            now.isoformat(),
+            now.timestamp() * 1_000,
+            "2026-03-01 12:00:00+01",
+            "2026-03-01T12:00:00.5-0330",
+        ):
             self.check({"timestamp": good})
         self.check({"timestamp": 1_795_500_000}, "timestamp is in seconds")
         self.check({"timestamp": 1_795_500_000_000_000}, "timestamp is in microseconds")
@@ -72,8 +95,12 @@ class Events(unittest.TestCase):
     def test_data_that_is_counted(self):
         self.check({"event_data": None})
         self.check({"event_data": [1]}, "event_data must be a mapping")
-        for event_type, name in (("feature_use", "feature"), ("content_create", "content_type"), ("ai_request", "model"),
-                                 ("error", "error_type")):
+        for event_type, name in (
+            ("feature_use", "feature"),
+            ("content_create", "content_type"),
+            ("ai_request", "model"),
+            ("error", "error_type"),
+        ):
             self.check({"event_type": event_type, "event_data": {name: "x"}})
             self.check({"event_type": event_type, "event_data": {name: " \a"}}, f"event_data.{name} must not be empty")
             self.check({"event_type": event_type, "event_data": {name: 1}}, f"event_data.{name} must be a string")
@@ -81,9 +108,14 @@ class Events(unittest.TestCase):
         asked = {"input_tokens": 0, "outputTokens": 10**9, "cost": Decimal("0.5")}
         self.check({"event_type": "ai_request", "event_data": asked})
         asked = {"tokens": -1, "input_tokens": 1.5, "output_tokens": "1", "cachedTokens": True, "cost": -1}
-        self.check({"event_type": "ai_request", "event_data": asked}, "event_data.tokens must be a whole number",
-                   "event_data.input_tokens", "event_data.output_tokens", "event_data.cached_tokens",
-                   "event_data.cost must be US dollars")
+        self.check(
+            {"event_type": "ai_request", "event_data": asked},
+            "event_data.tokens must be a whole number",
+            "event_data.input_tokens",
+            "event_data.output_tokens",
+            "event_data.cached_tokens",
+            "event_data.cost must be US dollars",
+        )
         asked = {"tokens": float("nan"), "cost": float("inf")}
         self.check({"event_type": "ai_request", "event_data": asked}, "event_data.tokens", "event_data.cost")
         self.check({"event_data": {"error_type": "a", "errorType": "b"}}, "event_data.error_type is given twice")
@@ -92,8 +124,12 @@ class Events(unittest.TestCase):
         self.check({"metadata": None}, "metadata.platform is required")
         self.check({"metadata": "web"}, "metadata must be a mapping")
         self.check({"metadata": {"platform": "web", "userAgent": None, "ip_address": None, "tenant": 7}})
-        self.check({"metadata": {"platform": " ", "user_agent": 1, "ipAddress": " "}}, "metadata.user_agent must be a string",
-                   "metadata.ip_address must not be empty", "metadata.platform must not be empty")
+        self.check(
+            {"metadata": {"platform": " ", "user_agent": 1, "ipAddress": " "}},
+            "metadata.user_agent must be a string",
+            "metadata.ip_address must not be empty",
+            "metadata.platform must not be empty",
+        )
 
     def test_what_is_no_event_or_no_json(self):
         for nothing in (7, "x", []):
@@ -104,7 +140,13 @@ class Events(unittest.TestCase):
         for bad in (ring, {"x": object()}, {"x": float("nan")}, {(1, 2): 3}):
             self.check({"event_data": bad}, "the event cannot be written as JSON")
         self.check({"event_data": {"text": "x" * (1 << 20)}}, "the event has 10")
-        good = {"when": datetime.now(), "day": date.today(), "id": uuid.uuid4(), "half": "\ud83d", "price": Decimal("1.5")}
+        good = {
+            "when": datetime.now(),
+            "day": date.today(),
+            "id": uuid.uuid4(),
+            "half": "\ud83d",
+            "price": Decimal("1.5"),
+        }
         self.check({"event_data": good})
 
     def test_an_id_and_a_time_are_made_once_and_kept_where_they_are_given(self):

@@ -59,32 +59,29 @@ impl Node {
         command
     }
 
-    /// Compiles a program of strict TypeScript; where it can be run.
-    fn compile(&self, name: &str, text: &str) -> PathBuf {
-        let app = self.app();
-        std::fs::write(app.join(format!("{name}.mts")), text).expect("written");
-        let mut tsc = self.tool("typescript/bin/tsc", &app);
+    /// Compiles programs of strict TypeScript, each beside its source.
+    fn compile(&self, programs: &[(&str, String)]) {
+        let mut tsc = self.tool("typescript/bin/tsc", &self.app());
         tsc.args(["--strict", "--module", "nodenext", "--target", "es2022", "--types", "node"]);
-        tsc.arg(format!("{name}.mts"));
+        for (name, text) in programs {
+            let name = format!("{name}.mts");
+            std::fs::write(self.app().join(&name), text).expect("written");
+            tsc.arg(name);
+        }
         succeed(tsc, b"");
-        app.join(format!("{name}.mjs"))
-    }
-
-    fn run(&self, program: &Path) -> Command {
-        let mut command = Command::new("node");
-        command.arg(program).current_dir(self.app());
-        command
     }
 }
 
 impl Library for Node {
     fn program(&self, name: &str) -> Command {
-        self.run(&self.app().join(format!("{name}.mjs")))
+        let mut command = Command::new("node");
+        command.arg(format!("{name}.mjs")).current_dir(self.app());
+        command
     }
 }
 
-/// The types of answers have every field of the real ones and no other.
-fn types_are_those_of_the_api(node: &Node) {
+/// A program that compiles if the types of answers have every field of real ones and no other.
+fn answers() -> String {
     let world = World::start();
     let event = |event_type: &str, data: Value| json!({"userId": "u", "sessionId": "s", "eventType": event_type, "eventData": data, "metadata": {"platform": "web"}});
     let events = json!([
@@ -105,8 +102,8 @@ fn types_are_those_of_the_api(node: &Node) {
         let answer = world.figures(path);
         text += &format!("export const of{name}: {name} = {answer};\n");
     }
-    node.compile("answers", &text);
     assert!(world.serve.stop().success());
+    text
 }
 
 /// What is installed for the tests is what package and example name.
@@ -130,9 +127,8 @@ fn versions_agree() {
 async fn the_library_for_node_does_what_it_says() {
     versions_agree();
     let node = Node::install();
-    let printed = node.compile("printed", &code(&root().join("sdk/node/README.md"), "Use"));
-    the_readme_tells_the_truth(node.run(&printed));
-    types_are_those_of_the_api(&node);
+    node.compile(&[("printed", code(&root().join("sdk/node/README.md"), "Use")), ("answers", answers())]);
+    the_readme_tells_the_truth(node.program("printed"));
     the_rules_are_those_of_the_collector(&node);
     nothing_is_lost_or_counted_twice(&node).await;
     let next = |command: &str| {

@@ -40,7 +40,10 @@ async def create_draft(draft: Draft, request: Request) -> dict[str, str]:
         user_id=draft.user_id,
         session_id=draft.session_id,
         event_type="feature_use",
-        event_data={"feature": "blog-post-generator", "duration": (datetime.now() - began) // timedelta(milliseconds=1)},
+        event_data={
+            "feature": "blog-post-generator",
+            "duration": (datetime.now() - began) // timedelta(milliseconds=1),
+        },
         metadata={
             "user_agent": request.headers.get("user-agent"),
             "ip_address": request.client.host if request.client else None,
