@@ -139,7 +139,7 @@ function read(answer: Answer, events: Prepared[]): Outcome {
   const results = resultsOf(answer.body, events.length);
   const failure: Failure = { reason: explained(answer), status, retryAfterMs, isTemporary: isTemporary(status) };
   if (results === undefined) {
-    if (status < 300) {
+    if (status < 400) {
       failure.reason += ", which is not the answer of a collector: check collectorUrl";
     }
     failure.isOfRequest = status === 400 || status === 413;

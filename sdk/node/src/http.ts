@@ -25,7 +25,10 @@ export async function send(
   const headers = new Headers(init.headers);
   headers.set("User-Agent", USER_AGENT);
   if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
-  const response = await fetch(url, { ...init, headers, redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
+  const signal = AbortSignal.timeout(timeoutMs);
+  // Frameworks put their own `fetch` in place, which may keep answers.
+  const uncached = { cache: "no-store", redirect: "manual" } as RequestInit;
+  const response = await fetch(url, { ...init, ...uncached, headers, signal });
   const text = await response.text();
   return {
     status: response.status,

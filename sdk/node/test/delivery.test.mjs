@@ -168,7 +168,7 @@ test("a refusal ends at once and says why", async () => {
     [202, { accepted: 1, events: [] }, /not the answer of a collector/],
   ]) {
     await against(
-      () => [status, body],
+      () => [status, body, { Location: "/elsewhere" }],
       {},
       async (analytics, requests) => {
         await assert.rejects(

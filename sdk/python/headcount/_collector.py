@@ -146,7 +146,7 @@ def _read(answer: Answer, events: list[Prepared]) -> Outcome:
     results = _results(answer.body, len(events))
     reason = answer.explained()
     if results is None:
-        if answer.status < 300:
+        if answer.status < 400:
             reason += ", which is not the answer of a collector: check collector_url"
         is_of_request = answer.status in (400, 413)
         failure = Failure(reason, answer.is_temporary(), answer.status, answer.retry_after, is_of_request)

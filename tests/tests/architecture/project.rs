@@ -79,7 +79,7 @@ fn walked(root: &Path) -> BTreeSet<String> {
         for entry in std::fs::read_dir(root.join(&folder)).expect("a folder of the project").flatten() {
             let path = folder.join(entry.file_name());
             let name = path.to_string_lossy().replace('\\', "/");
-            if matches!(&*name, ".git" | "target") || name.ends_with("__pycache__") {
+            if matches!(&*name, ".git" | "target" | "node_modules") || name.ends_with("__pycache__") {
                 continue;
             }
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
