@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::hash::hash64_of_both;
 use crate::json::Json;
+use crate::prices::{PriceTable, Tokens};
 
 /// What the `userId` of an event begins with whose person is not known. Such an event counts in every counter and in
 /// its session, and its person is no user.
@@ -86,6 +87,8 @@ pub struct Event<'a> {
     /// When it counts: the timestamp, corrected where the sender's clock is known to be wrong. Its day and hour are those of
     /// the figures; what makes the event itself is the timestamp.
     pub counted_ms: i64,
+    /// The price table that made its cost, where it stated tokens and no cost when it was accepted.
+    pub priced_by: Option<Cow<'a, str>>,
     /// `eventData`, sanitized; empty where it was absent.
     pub event_data: Json<'a>,
     /// `metadata`, sanitized, its `ipAddress` as the deployment's policy wants it.
@@ -97,15 +100,13 @@ pub struct Event<'a> {
 pub struct AiUse {
     /// Tokens in all: `tokens`, or else `inputTokens` and `outputTokens` together.
     pub tokens: u64,
-    /// `inputTokens`, cached ones included.
-    pub input_tokens: u64,
-    /// `outputTokens`.
-    pub output_tokens: u64,
-    /// `cachedTokens`: those of the input that came from a cache. OpenTelemetry's conventions for generative AI make them a part of
-    /// the input ("MUST"), so they are not added to it.
-    pub cached_tokens: u64,
-    /// `cost`, in nano-dollars.
+    /// The tokens by kind: `inputTokens` with those of them that are `cachedTokens` or `cacheWriteTokens`, `outputTokens` with those of
+    /// them that are `reasoningTokens`. OpenTelemetry's conventions for generative AI make them parts ("MUST"), so they are not added.
+    pub parts: Tokens,
+    /// `cost`, in nano-dollars; 0 where it is not known.
     pub cost_nanos: u64,
+    /// Whether a cost is stated.
+    pub has_cost: bool,
 }
 
 impl Event<'_> {
@@ -120,6 +121,7 @@ impl Event<'_> {
             account_id: self.account_id.map(owned),
             timestamp_ms: self.timestamp_ms,
             counted_ms: self.counted_ms,
+            priced_by: self.priced_by.map(owned),
             event_data: self.event_data.into_owned(),
             metadata: self.metadata.into_owned(),
         }
@@ -161,6 +163,21 @@ impl Event<'_> {
         self.metadata.text("platform")
     }
 
+    /// Sets the cost of an `ai_request` that states tokens by kind and no cost, and notes the table. Nothing changes where the table
+    /// lacks the model.
+    pub fn price(&mut self, table: &PriceTable) {
+        if self.event_type != EventType::AiRequest {
+            return;
+        }
+        let ai = self.ai_use();
+        if ai.has_cost || ai.parts.input == 0 && ai.parts.output == 0 {
+            return;
+        }
+        let Some(nanos) = self.model().and_then(|model| table.bill(&model, &ai.parts)) else { return };
+        self.event_data = std::mem::take(&mut self.event_data).with_number("cost", &dollars(nanos));
+        self.priced_by = Some(Cow::Owned(table.id().to_string()));
+    }
+
     /// Tokens and cost in `eventData`; zero where absent.
     pub fn ai_use(&self) -> AiUse {
         let (mut ai, mut stated) = (AiUse::default(), None);
@@ -168,15 +185,28 @@ impl Event<'_> {
             let count = || value.as_str().parse().ok().or_else(|| whole_number(&value.to_value()));
             match &*name {
                 "tokens" => stated = count(),
-                "inputTokens" => ai.input_tokens = count().unwrap_or(0),
-                "outputTokens" => ai.output_tokens = count().unwrap_or(0),
-                "cachedTokens" => ai.cached_tokens = count().unwrap_or(0),
-                "cost" => ai.cost_nanos = value.to_value().as_f64().map_or(0, nano_dollars),
+                "inputTokens" => ai.parts.input = count().unwrap_or(0),
+                "outputTokens" => ai.parts.output = count().unwrap_or(0),
+                "cachedTokens" => ai.parts.cached = count().unwrap_or(0),
+                "cacheWriteTokens" => ai.parts.cache_write = count().unwrap_or(0),
+                "reasoningTokens" => ai.parts.reasoning = count().unwrap_or(0),
+                "batch" => ai.parts.is_batch = value.as_str() == "true",
+                "cost" => {
+                    let cost = value.to_value().as_f64();
+                    (ai.cost_nanos, ai.has_cost) = (cost.map_or(0, nano_dollars), cost.is_some());
+                }
                 _ => {}
             }
         }
-        ai.tokens = stated.unwrap_or_else(|| ai.input_tokens.saturating_add(ai.output_tokens));
+        ai.tokens = stated.unwrap_or_else(|| ai.parts.input.saturating_add(ai.parts.output));
         ai
+    }
+}
+
+impl AiUse {
+    /// Whether it used tokens and nobody said what they cost.
+    pub fn is_unpriced(&self) -> bool {
+        self.tokens > 0 && !self.has_cost
     }
 }
 
@@ -188,6 +218,13 @@ impl Event<'_> {
 /// ```
 pub fn nano_dollars(dollars: f64) -> u64 {
     (dollars * 1e9).round() as u64
+}
+
+/// Nano-dollars as US dollars in plain decimals, without zeros at the end: read as a double it gives the very same nano-dollars, up to
+/// [`crate::limits::MAX_COST_USD`].
+fn dollars(nanos: u64) -> String {
+    let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A whole number that is not negative, however JSON wrote it (`12` or `12.0`).
@@ -203,20 +240,34 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn ai_use(data: Value) -> AiUse {
+    fn asked(data: Value) -> Event<'static> {
         let ([id, user_id], session_id) = (["e", "u"].map(Cow::from), None);
         let (event_type, event_data) = (EventType::AiRequest, data.into());
         let metadata = Json::EMPTY;
-        let (account_id, timestamp_ms, counted_ms) = (None, 0, 0);
-        Event { id, user_id, session_id, event_type, account_id, timestamp_ms, counted_ms, event_data, metadata }
-            .ai_use()
+        let (account_id, timestamp_ms, counted_ms, priced_by) = (None, 0, 0, None);
+        Event {
+            id,
+            user_id,
+            session_id,
+            event_type,
+            account_id,
+            timestamp_ms,
+            counted_ms,
+            priced_by,
+            event_data,
+            metadata,
+        }
+    }
+
+    fn ai_use(data: Value) -> AiUse {
+        asked(data).ai_use()
     }
 
     #[test]
     fn tokens_are_stated_or_summed() {
         let parts = json!({ "inputTokens": 301, "outputTokens": 20.0, "cachedTokens": 300, "cost": 0.25 });
-        let summed =
-            AiUse { tokens: 321, input_tokens: 301, output_tokens: 20, cached_tokens: 300, cost_nanos: 250_000_000 };
+        let parts_of = Tokens { input: 301, output: 20, cached: 300, ..Tokens::default() };
+        let summed = AiUse { tokens: 321, parts: parts_of, cost_nanos: 250_000_000, has_cost: true };
         assert_eq!(ai_use(parts), summed);
         assert_eq!(ai_use(json!({ "tokens": 7, "inputTokens": 1 })).tokens, 7);
         assert_eq!(ai_use(json!({})), AiUse::default());
@@ -225,6 +276,47 @@ mod tests {
     #[test]
     fn stored_figures_beyond_all_rules_cause_no_panic() {
         let huge = ai_use(json!({ "inputTokens": u64::MAX, "outputTokens": 5, "cachedTokens": -1, "cost": 1e300 }));
-        assert_eq!((huge.tokens, huge.cached_tokens, huge.cost_nanos), (u64::MAX, 0, u64::MAX));
+        assert_eq!((huge.tokens, huge.parts.cached, huge.cost_nanos), (u64::MAX, 0, u64::MAX));
+    }
+
+    #[test]
+    fn a_request_with_tokens_and_no_cost_is_priced_and_says_by_what() {
+        let table = PriceTable::parse(
+            "p.json",
+            br#"{"m": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}, "tiny": {"input_cost_per_token": 1.4e-09}}"#,
+        )
+        .unwrap();
+        let priced = |data: Value| {
+            let mut event = asked(data);
+            event.price(&table);
+            let ai = event.ai_use();
+            (ai.cost_nanos, event.priced_by.is_some(), ai.is_unpriced(), event.event_data.text("model").is_some())
+        };
+        assert_eq!(priced(json!({"model": "m", "inputTokens": 3, "outputTokens": 2})), (7_000, true, false, true));
+        assert_eq!(priced(json!({"model": "tiny", "inputTokens": 1})), (1, true, false, true));
+        // A stated cost stands, even if it is nothing.
+        assert_eq!(priced(json!({"model": "m", "inputTokens": 3, "cost": 0.5})), (500_000_000, false, false, true));
+        assert_eq!(priced(json!({"model": "m", "inputTokens": 3, "cost": 0})), (0, false, false, true));
+        // No price, no model, no kinds of tokens, no tokens.
+        assert_eq!(priced(json!({"model": "other", "inputTokens": 3})), (0, false, true, true));
+        assert_eq!(priced(json!({"inputTokens": 3})), (0, false, true, false));
+        assert_eq!(priced(json!({"model": "m", "tokens": 3})), (0, false, true, true));
+        assert_eq!(priced(json!({"model": "m"})), (0, false, false, true));
+        assert_eq!(Event { event_type: EventType::Error, ..asked(json!({"model": "m", "inputTokens": 3})) }, {
+            let mut error = Event { event_type: EventType::Error, ..asked(json!({"model": "m", "inputTokens": 3})) };
+            error.price(&table);
+            error
+        });
+    }
+
+    #[test]
+    fn dollars_that_are_written_are_the_nano_dollars_that_are_read() {
+        for nanos in
+            [1, 9, 10, 123_456_789, 1_000_000_000, 999_999_999_999_999, 1_000_000_000_000_000, 100_000_000_000_007]
+        {
+            let written = dollars(nanos);
+            assert_eq!(nano_dollars(written.parse().unwrap()), nanos, "{written}");
+        }
+        assert_eq!([dollars(1), dollars(2_500_000_000), dollars(3_000_000_000)], ["0.000000001", "2.5", "3"]);
     }
 }

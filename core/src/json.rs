@@ -67,6 +67,21 @@ impl<'a> Json<'a> {
         Self { found, ..self }
     }
 
+    /// The same object with a field more, behind the others; `number` is JSON. A field of this name gives way.
+    #[must_use]
+    pub(crate) fn with_number(self, name: &str, number: &str) -> Json<'static> {
+        let (text, found) = if self.get(name).is_some() {
+            let mut object = self.to_object();
+            object.remove(name);
+            (Json::from(object).text.into_owned(), None)
+        } else {
+            (self.text.into_owned(), self.found)
+        };
+        let fields = text.trim_end().strip_suffix('}').unwrap_or_default().trim_end();
+        let comma = if fields.len() > 1 { "," } else { "" };
+        Json { text: Cow::Owned(format!("{fields}{comma}\"{name}\":{number}}}")), found }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -233,6 +248,19 @@ fn end_of_value(bytes: &[u8], start: usize) -> usize {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_number_is_put_behind_the_other_fields() {
+        for (before, after) in [
+            (json!({}), json!({"n": 0.5})),
+            (json!({"a": "}"}), json!({"a": "}", "n": 0.5})),
+            (json!({"n": "old", "z": 1}), json!({"n": 0.5, "z": 1})),
+        ] {
+            assert_eq!(Json::from(before).with_number("n", "0.5"), Json::from(after));
+        }
+        let spaced = Json::sanitized(Cow::Borrowed("{ \"a\" : 1 }"));
+        assert_eq!(spaced.with_number("n", "2").as_str(), "{ \"a\" : 1,\"n\":2}");
+    }
 
     #[test]
     fn every_field_is_found_whatever_lies_before_it() {

@@ -13,6 +13,8 @@ pub mod backoff;
 pub mod calendar;
 pub mod event;
 pub mod origin;
+pub mod prices;
+pub mod usage;
 
 pub mod ip_policy;
 pub mod json;

@@ -202,6 +202,7 @@ mod tests {
             account_id: None,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,
+            priced_by: None,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };
@@ -237,6 +238,7 @@ mod tests {
             account_id: None,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,
+            priced_by: None,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };

@@ -14,7 +14,7 @@ use crate::limits::{
 };
 
 /// Fields that have rules of their own: they are not among those that are dropped where there are too many.
-const COUNTED: [&str; 12] = [
+const COUNTED: [&str; 16] = [
     "feature",
     "contentType",
     "model",
@@ -23,6 +23,10 @@ const COUNTED: [&str; 12] = [
     "inputTokens",
     "outputTokens",
     "cachedTokens",
+    "cacheWriteTokens",
+    "reasoningTokens",
+    "batch",
+    "usage",
     "cost",
     "userAgent",
     "ipAddress",

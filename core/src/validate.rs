@@ -163,13 +163,13 @@ fn check_text<'a>(
     absent_id: impl FnOnce() -> String,
 ) -> Result<Accepted<'a>, Problems> {
     match scan::scan(text, arrived_ms, rules) {
-        Some(scanned) => Ok(accepted(scanned, absent_id)),
+        Some(scanned) => Ok(accepted(scanned, rules, absent_id)),
         None => check_by_rules(text, arrived_ms, rules, absent_id),
     }
 }
 
-fn accepted(scanned: Scanned<'_>, absent_id: impl FnOnce() -> String) -> Accepted<'_> {
-    let event = Event {
+fn accepted<'a>(scanned: Scanned<'a>, rules: &Rules, absent_id: impl FnOnce() -> String) -> Accepted<'a> {
+    let mut event = Event {
         id: scanned.event_id.map_or_else(|| Cow::Owned(absent_id()), Cow::Borrowed),
         user_id: scanned.user_id,
         session_id: scanned.session_id.map(Cow::Borrowed),
@@ -177,9 +177,13 @@ fn accepted(scanned: Scanned<'_>, absent_id: impl FnOnce() -> String) -> Accepte
         account_id: scanned.account_id.map(Cow::Borrowed),
         timestamp_ms: scanned.timestamp_ms,
         counted_ms: scanned.timestamp_ms,
+        priced_by: scanned.priced_by.map(Cow::Borrowed),
         event_data: scanned.event_data,
         metadata: scanned.metadata,
     };
+    if let Some(prices) = rules.prices() {
+        event.price(prices);
+    }
     let (unknown_fields, tells_time) = (scanned.unknown_fields, scanned.tells_time);
     Accepted { event, unknown_fields, mended: 0, is_placeholder: false, tells_time }
 }
@@ -219,6 +223,7 @@ fn check_fields(
         Said { timestamp, event_id: &event_id, sent_at: fields.take("sentAt"), counted_at: fields.take("countedAt") };
     let (times, is_passed_over) = time::resolve(said, arrived_ms, rules, &mut problems);
     fields.mended += u64::from(is_passed_over);
+    let priced_by = fields.priced_by();
     let event_data = fields.data(event_type.as_ref(), &mut problems);
     let metadata = fields.metadata(&mut problems);
     let unknown_fields = fields.unknown();
@@ -233,7 +238,7 @@ fn check_fields(
         Given::Absent | Given::Wrong => absent_id(),
     };
     apply_ip_policy(rules.ip_policy(), &mut metadata);
-    let event = Event {
+    let mut event = Event {
         id: id.into(),
         user_id: person.id.into(),
         session_id: session_id.map(Cow::Owned),
@@ -241,9 +246,13 @@ fn check_fields(
         account_id: account_id.map(Cow::Owned),
         timestamp_ms: times.timestamp_ms,
         counted_ms: times.counted_ms,
+        priced_by: priced_by.map(Cow::Owned),
         event_data: event_data.into(),
         metadata: metadata.into(),
     };
+    if let Some(prices) = rules.prices() {
+        event.price(prices);
+    }
     check_size(text_bytes, &event, &mut problems);
     if !problems.is_empty() {
         return Err(problems);

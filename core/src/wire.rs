@@ -256,6 +256,10 @@ pub fn write_fields(line: &mut Vec<u8>, event: &Event<'_>) {
         line.extend_from_slice(b",\"countedAt\":");
         line.extend_from_slice(event.counted_ms.to_string().as_bytes());
     }
+    if let Some(priced_by) = &event.priced_by {
+        line.extend_from_slice(b",\"pricedBy\":");
+        serde_json::to_writer(&mut *line, priced_by).expect("a text is JSON, and memory takes all");
+    }
     if !event.event_data.is_empty() {
         line.extend_from_slice(b",\"eventData\":");
         line.extend_from_slice(event.event_data.as_str().as_bytes());

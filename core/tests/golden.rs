@@ -38,6 +38,7 @@ fn counters() -> Counters {
             account_id: (n % 2 == 1).then(|| format!("account-{}", n % 7).into()),
             timestamp_ms: 1_772_323_200_000 + n * 100_000,
             counted_ms: 1_772_323_200_000 + n * 100_000,
+            priced_by: None,
             event_data: data.into(),
             metadata: json!({"platform": if n % 2 == 0 { "web" } else { "ios" }}).into(),
         };

@@ -41,6 +41,8 @@ struct Line<'a> {
     timestamp: i64,
     counted_at: Option<i64>,
     #[serde(borrow, default)]
+    priced_by: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     event_data: Option<&'a RawValue>,
     #[serde(borrow)]
     metadata: &'a RawValue,
@@ -67,6 +69,7 @@ fn read_any(line: &str) -> Result<(u32, Event<'_>), LineError> {
         account_id: line.account_id,
         timestamp_ms: line.timestamp,
         counted_ms: line.counted_at.unwrap_or(line.timestamp),
+        priced_by: line.priced_by,
         event_data: line.event_data.map_or(Ok(Json::EMPTY), |raw| object("eventData", raw))?,
         metadata: object("metadata", line.metadata)?,
     };

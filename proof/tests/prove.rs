@@ -62,6 +62,7 @@ fn event(random: &mut fastrand::Rng, id: String, at_ms: i64) -> Event<'static> {
         account_id: (random.u8(0..3) > 0).then(|| format!("account-{}", random.u32(0..30)).into()),
         timestamp_ms: at_ms,
         counted_ms: at_ms,
+        priced_by: None,
         event_data: data.into(),
         metadata: json!({"platform": if random.bool() { "web" } else { "ios" }}).into(),
     }

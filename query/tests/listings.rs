@@ -45,6 +45,7 @@ async fn store_event(store: &MemoryStore, user: &str, id: &str, at_ms: i64, is_i
             account_id: None,
             timestamp_ms: at_ms,
             counted_ms: at_ms,
+            priced_by: None,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

@@ -362,6 +362,7 @@ fn event(user: u64) -> Event<'static> {
         account_id: None,
         timestamp_ms: START_MS + (user % 24) as i64 * 3_600_000,
         counted_ms: START_MS + (user % 24) as i64 * 3_600_000,
+        priced_by: None,
         event_data: data.into(),
         metadata: metadata.into(),
     }

@@ -224,6 +224,7 @@ fn event(random: &mut fastrand::Rng, id: String, now_ms: i64) -> Event<'static> 
         account_id: None,
         timestamp_ms: timestamp_ms + wrong,
         counted_ms: timestamp_ms,
+        priced_by: None,
         event_data: data.into(),
         metadata: if random.u8(0..9) == 0 { json!({}) } else { json!({"platform": "web"}) }.into(),
     }

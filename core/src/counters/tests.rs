@@ -12,6 +12,7 @@ fn event(event_type: &str, data: serde_json::Value, at_ms: i64) -> Event<'static
         account_id: None,
         timestamp_ms: at_ms,
         counted_ms: at_ms,
+        priced_by: None,
         event_data: data.into(),
         metadata: json!({"platform": "web"}).into(),
     }

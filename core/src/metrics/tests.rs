@@ -16,6 +16,7 @@ fn event(event_type: &str, data: Value) -> Event<'static> {
         account_id: None,
         timestamp_ms: 0,
         counted_ms: 0,
+        priced_by: None,
         event_data: data.into(),
         metadata: json!({"platform": "web"}).into(),
     }

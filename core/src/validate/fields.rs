@@ -3,15 +3,17 @@
 use serde_json::Value;
 
 use crate::event::{ANONYMOUS_PREFIX, EventType, Object, whole_number};
-use crate::limits::{MAX_COST_USD, MAX_IDENTITY_BYTES, MAX_TOKENS};
+use crate::limits::{MAX_COST_USD, MAX_IDENTITY_BYTES, MAX_PRICED_BY_BYTES, MAX_TOKENS};
+use crate::prices::Tokens;
 use crate::rejection::Problems;
 use crate::sanitize::sanitize;
+use crate::usage;
 
 use super::Rules;
 use super::ids::trimmed_id;
 
 /// Fields at the top that the rules speak of.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "eventId",
     "userId",
     "anonymousId",
@@ -21,6 +23,7 @@ const KNOWN: [&str; 11] = [
     "timestamp",
     "sentAt",
     "countedAt",
+    "pricedBy",
     "eventData",
     "metadata",
 ];
@@ -32,7 +35,8 @@ const RESERVED: [&str; 3] = ["v", "project", "name"];
 const REQUIRED_METADATA: [&str; 3] = ["userAgent", "ipAddress", "platform"];
 
 /// Fields of an `ai_request`'s `eventData` that count tokens.
-const TOKEN_FIELDS: [&str; 4] = ["tokens", "inputTokens", "outputTokens", "cachedTokens"];
+pub(super) const TOKEN_FIELDS: [&str; 6] =
+    ["tokens", "inputTokens", "outputTokens", "cachedTokens", "cacheWriteTokens", "reasoningTokens"];
 
 /// A field's value, if there is one to judge.
 pub(super) enum Given<T> {
@@ -152,6 +156,18 @@ impl Fields {
         }
     }
 
+    /// What made the cost, of an event that was accepted before.
+    pub(super) fn priced_by(&mut self) -> Option<String> {
+        match self.take("pricedBy") {
+            Given::Value(Value::String(table)) if is_table(&table) => Some(table),
+            Given::Value(_) => {
+                self.mended += 1;
+                None
+            }
+            Given::Absent | Given::Wrong => None,
+        }
+    }
+
     /// `eventData`, sanitized; empty where it is absent.
     pub(super) fn data(&mut self, event_type: Option<&EventType>, problems: &mut Problems) -> Object {
         let mut data = match self.take("eventData") {
@@ -172,6 +188,9 @@ impl Fields {
             check_ai_request(&data, problems);
         }
         self.mended += sanitize(&mut data);
+        if event_type == Some(&EventType::AiRequest) {
+            take_usage(&mut data);
+        }
         match event_type {
             Some(EventType::FeatureUse) => check_name(&data, "feature", problems),
             Some(EventType::ContentCreate) => check_name(&data, "contentType", problems),
@@ -205,6 +224,27 @@ impl Fields {
     /// How many unknown fields are left.
     pub(super) fn unknown(&self) -> u64 {
         self.object.keys().filter(|name| is_unknown(name)).count() as u64
+    }
+}
+
+/// Whether a price table may have this id.
+pub(super) fn is_table(id: &str) -> bool {
+    (1..=MAX_PRICED_BY_BYTES).contains(&id.len()) && trimmed_id(id) == id && !id.chars().any(char::is_control)
+}
+
+/// Adds the token counts that a provider's `usage` states, where the event states none itself.
+fn take_usage(data: &mut Object) {
+    if TOKEN_FIELDS.iter().any(|name| data.contains_key(*name)) {
+        return;
+    }
+    let Some(stated) = data.get("usage").and_then(Value::as_object).and_then(usage::tokens) else { return };
+    let Tokens { input, output, cached, cache_write, reasoning, .. } = stated;
+    data.insert("inputTokens".to_owned(), input.into());
+    data.insert("outputTokens".to_owned(), output.into());
+    for (name, count) in [("cachedTokens", cached), ("cacheWriteTokens", cache_write), ("reasoningTokens", reasoning)] {
+        if count > 0 {
+            data.insert(name.to_owned(), count.into());
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! What a deployment may configure of the rules.
 
+use std::sync::Arc;
+
 use super::ids::{PLACEHOLDER_IDS, trimmed_id};
 use crate::event::{ANONYMOUS_PREFIX, EventType};
 use crate::ip_policy::IpPolicy;
 use crate::limits::{
     DEFAULT_LATENESS_MS, MAX_CUSTOM_EVENT_TYPES, MAX_EARLINESS_MS, MAX_EVENT_TYPE_BYTES, MAX_IDENTITY_BYTES,
 };
+use crate::prices::PriceTable;
 
 /// The rules of one deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,7 @@ pub struct Rules {
     earliness_ms: i64,
     ip_policy: IpPolicy,
     placeholders: Placeholders,
+    prices: Option<Arc<PriceTable>>,
 }
 
 /// Ids of users that name nobody.
@@ -53,6 +57,7 @@ impl Default for Rules {
             earliness_ms: MAX_EARLINESS_MS,
             ip_policy: IpPolicy::Keep,
             placeholders: Placeholders::new(PLACEHOLDER_IDS),
+            prices: None,
         }
     }
 }
@@ -97,7 +102,7 @@ impl Rules {
             return Err(RulesError::Earliness(earliness_ms));
         }
         let placeholders = Placeholders::new(PLACEHOLDER_IDS);
-        Ok(Self { custom_types: names, lateness_ms, earliness_ms, ip_policy, placeholders })
+        Ok(Self { custom_types: names, lateness_ms, earliness_ms, ip_policy, placeholders, prices: None })
     }
 
     /// The same rules for history: an event may lie however long before its arrival.
@@ -124,6 +129,18 @@ impl Rules {
             Some(id) => Err(RulesError::PlaceholderId(id.chars().take(MAX_EVENT_TYPE_BYTES).collect())),
             None => Ok(Self { placeholders, ..self }),
         }
+    }
+
+    /// The same rules with prices for requests to language models that state tokens and no cost. Only who accepts events for good has
+    /// them: the event says by which table it was priced.
+    #[must_use]
+    pub fn with_prices(self, prices: PriceTable) -> Self {
+        Self { prices: Some(Arc::new(prices)), ..self }
+    }
+
+    /// The prices of tokens, where there are any.
+    pub fn prices(&self) -> Option<&PriceTable> {
+        self.prices.as_deref()
     }
 
     /// The ids that name nobody.

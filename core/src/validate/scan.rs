@@ -11,7 +11,9 @@ use std::borrow::Cow;
 use crate::event::{ANONYMOUS_PREFIX, Event, EventType};
 use crate::ip_policy::IpPolicy;
 use crate::json::{Found, Json};
-use crate::limits::{MAX_COST_USD, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES, MAX_TOKENS};
+use crate::limits::{
+    MAX_COST_USD, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_IDENTITY_BYTES, MAX_PRICED_BY_BYTES, MAX_TOKENS,
+};
 
 use super::{MAX_ADDED_BYTES, MAX_GROWTH, Rules, time};
 use cursor::{Cursor, Field, Kind, Token};
@@ -28,6 +30,7 @@ pub(super) struct Scanned<'a> {
     pub(super) account_id: Option<&'a str>,
     pub(super) timestamp_ms: i64,
     pub(super) tells_time: bool,
+    pub(super) priced_by: Option<&'a str>,
     pub(super) event_data: Json<'a>,
     pub(super) metadata: Json<'a>,
     pub(super) unknown_fields: u64,
@@ -41,7 +44,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
     let mut cursor = Cursor::new(text);
     let (mut event_id, mut user_id, mut anonymous_id, mut session_id) = (None, None, None, None);
     let (mut type_name, mut timestamp, mut data, mut metadata) = (None, None, None, None);
-    let (mut account_id, mut unknown_fields) = (None, 0);
+    let (mut account_id, mut priced_by, mut unknown_fields) = (None, None, 0);
     cursor.blanks();
     let mut object = cursor.open(0)?;
     loop {
@@ -59,6 +62,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
             b"timestamp" => timestamp = Some(cursor.value(0)?),
             b"eventData" => data = Some(Data::read(text, &mut cursor)?),
             b"accountId" => account_id = Some(cursor.value(0)?),
+            b"pricedBy" => priced_by = Some(cursor.value(0)?),
             b"metadata" => metadata = Some(read_metadata(text, &mut cursor, rules.ip_policy())?),
             b"v" | b"project" | b"name" => {
                 cursor.value(0)?;
@@ -105,6 +109,10 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         Some(id) => Some(identifier(text, id, MAX_IDENTITY_BYTES).filter(|id| !rules.is_placeholder(id))?),
         None => None,
     };
+    let priced_by = match priced_by {
+        Some(id) => Some(identifier(text, id, MAX_PRICED_BY_BYTES)?),
+        None => None,
+    };
     let type_name = type_name.filter(|name| name.kind == Kind::Text)?;
     let event_type = rules.event_type(type_name.of(text))?;
     let event_data = match data {
@@ -119,6 +127,7 @@ pub(super) fn scan<'a>(text: &'a str, arrived_ms: i64, rules: &Rules) -> Option<
         account_id,
         timestamp_ms: time_of(text, timestamp, event_id, arrived_ms, rules)?,
         tells_time: timestamp.is_some() || event_id.is_some(),
+        priced_by,
         event_data,
         metadata: metadata?,
         unknown_fields,
@@ -161,6 +170,10 @@ struct Data {
     /// Whether every field that counts tokens is a number of them that is allowed.
     tokens_are_sound: bool,
     cost_is_sound: bool,
+    /// Whether a field counts tokens.
+    counts_tokens: bool,
+    /// Whether there is a provider's `usage`: without any count of tokens it is looked at the long way.
+    has_usage: bool,
 }
 
 impl Data {
@@ -175,15 +188,20 @@ impl Data {
             error_type: None,
             tokens_are_sound: true,
             cost_is_sound: true,
+            counts_tokens: false,
+            has_usage: false,
         };
         let fields = cursor.object(1, |field| match field.name {
             b"feature" => data.feature = Some(field.value),
             b"contentType" => data.content_type = Some(field.value),
             b"model" => data.model = Some(field.value),
             b"errorType" => data.error_type = Some(field.value),
-            b"tokens" | b"inputTokens" | b"outputTokens" | b"cachedTokens" => {
+            b"tokens" | b"inputTokens" | b"outputTokens" | b"cachedTokens" | b"cacheWriteTokens"
+            | b"reasoningTokens" => {
                 data.tokens_are_sound &= is_token_count(text, field.value);
+                data.counts_tokens = true;
             }
+            b"usage" => data.has_usage = true,
             b"cost" => data.cost_is_sound = is_cost(text, field.value),
             _ => {}
         })?;
@@ -199,7 +217,11 @@ impl Data {
         let named = match event_type {
             EventType::FeatureUse => Some(("feature", self.feature)),
             EventType::ContentCreate => Some(("contentType", self.content_type)),
-            EventType::AiRequest if self.tokens_are_sound && self.cost_is_sound => Some(("model", self.model)),
+            EventType::AiRequest
+                if self.tokens_are_sound && self.cost_is_sound && (self.counts_tokens || !self.has_usage) =>
+            {
+                Some(("model", self.model))
+            }
             EventType::AiRequest => return None,
             EventType::Error => Some(("errorType", self.error_type)),
             EventType::PageView | EventType::Custom(_) => None,
@@ -242,7 +264,7 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
     let mut cursor = Cursor::new(line);
     let (mut index, mut event_id, mut user_id, mut session_id) = (None, None, None, None);
     let (mut type_name, mut timestamp, mut counted_at, mut data, mut metadata) = (None, None, None, None, None);
-    let (mut account_id, mut object) = (None, cursor.open(0)?);
+    let (mut account_id, mut priced_by, mut object) = (None, None, cursor.open(0)?);
     loop {
         let name = cursor.name(&mut object)?;
         cursor.colon()?;
@@ -255,6 +277,7 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
             b"accountId" => account_id = Some(cursor.value(0)?),
             b"timestamp" => timestamp = Some(cursor.value(0)?),
             b"countedAt" => counted_at = Some(cursor.value(0)?),
+            b"pricedBy" => priced_by = Some(cursor.value(0)?),
             b"eventData" => data = Some(Data::read(line, &mut cursor)?),
             b"metadata" => metadata = Some(stored_metadata(line, &mut cursor)?),
             _ => return None,
@@ -274,10 +297,11 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
         None => Json::EMPTY,
     };
     let timestamp_ms = millis(timestamp?)?;
-    let account_id = match account_id {
-        Some(id) => Some(text(Some(id))?.into()),
-        None => None,
+    let optional = |value: Option<Token>| match value {
+        Some(value) => Some(Some(text(Some(value))?.into())),
+        None => Some(None),
     };
+    let (account_id, priced_by) = (optional(account_id)?, optional(priced_by)?);
     let event = Event {
         id: text(event_id)?.into(),
         user_id: text(user_id)?.into(),
@@ -289,6 +313,7 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
         account_id,
         timestamp_ms,
         counted_ms: counted_at.map_or(Some(timestamp_ms), millis)?,
+        priced_by,
         event_data,
         metadata: metadata?,
     };

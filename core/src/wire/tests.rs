@@ -167,6 +167,7 @@ fn an_event_is_written_as_it_came() {
         account_id: None,
         timestamp_ms: 1_772_323_200_000,
         counted_ms: 1_772_323_200_000,
+        priced_by: None,
         event_data: Json::EMPTY,
         metadata: json!({"platform": "wëb"}).into(),
     };

@@ -39,6 +39,7 @@ pub(crate) fn event(id: &str) -> Event<'static> {
         account_id: None,
         timestamp_ms: ARRIVED_MS - 1_000,
         counted_ms: ARRIVED_MS - 1_000,
+        priced_by: None,
         event_data: json!({"feature": "export", "n": 1.5, "text": "a\nb"}).into(),
         metadata: json!({"platform": "web"}).into(),
     }

@@ -98,6 +98,7 @@ fn event(user: &str, at_ms: i64) -> Event<'static> {
         account_id: None,
         timestamp_ms: at_ms,
         counted_ms: at_ms,
+        priced_by: None,
         event_data: Json::EMPTY,
         metadata: Json::EMPTY,
     }

@@ -47,6 +47,9 @@ fn data(event: &Event<'_>) -> AttributeValue {
     if event.counted_ms != event.timestamp_ms {
         data.insert("countedAt".to_owned(), n(event.counted_ms));
     }
+    if let Some(priced_by) = &event.priced_by {
+        data.insert("pricedBy".to_owned(), s(&**priced_by));
+    }
     if !event.event_data.is_empty() {
         data.insert("eventData".to_owned(), fields(&event.event_data));
     }
@@ -67,15 +70,17 @@ pub(super) fn read(attributes: Attributes<'_>) -> Result<Event<'static>, StoreEr
     };
     let data = Attributes(data);
     let text = |name| data.text(name).map_err(inside);
+    let optional = |name| data.has(name).then(|| text(name).map(|text| text.to_owned().into())).transpose();
     let timestamp_ms = data.number("timestamp").map_err(inside)?;
     let event = Event {
         id: text("eventId")?.to_owned().into(),
         user_id: text("userId")?.to_owned().into(),
         session_id: if data.has("sessionId") { Some(text("sessionId")?.to_owned().into()) } else { None },
         event_type: EventType::from_stored(text("eventType")?),
-        account_id: if data.has("accountId") { Some(text("accountId")?.to_owned().into()) } else { None },
+        account_id: optional("accountId")?,
         timestamp_ms,
         counted_ms: if data.has("countedAt") { data.number("countedAt").map_err(inside)? } else { timestamp_ms },
+        priced_by: optional("pricedBy")?,
         event_data: if data.has("eventData") { data.object("eventData").map_err(inside)?.into() } else { Json::EMPTY },
         metadata: data.object("metadata").map_err(inside)?.into(),
     };

@@ -30,6 +30,7 @@ fn event(index: i64) -> EventItem<'static> {
             account_id: None,
             timestamp_ms: 1_772_323_200_000 + index,
             counted_ms: 1_772_323_200_000 + index,
+            priced_by: None,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

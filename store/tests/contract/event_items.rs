@@ -62,6 +62,9 @@ fn expected(row: &EventItem<'_>) -> Item {
     if let Some(account) = &event.account_id {
         data.insert("accountId".to_owned(), text(&**account));
     }
+    if let Some(table) = &event.priced_by {
+        data.insert("pricedBy".to_owned(), text(&**table));
+    }
     if event.counted_ms != event.timestamp_ms {
         data.insert("countedAt".to_owned(), number(event.counted_ms));
     }
@@ -109,6 +112,7 @@ async fn every_item_is_made_of_its_events_values() {
         row.event.user_id = format!("u{}", string(&mut random)).into();
         row.event.session_id = random.bool().then(|| format!("s{}", string(&mut random)).into());
         row.event.account_id = random.bool().then(|| format!("a{}", string(&mut random)).into());
+        row.event.priced_by = random.bool().then(|| "prices-1".into());
         row.event.metadata = Value::Object(object(&mut random, 2)).into();
         row.event.timestamp_ms = START_MS + random.i64(..1_000_000);
         row.is_indexed = random.bool();

@@ -63,6 +63,7 @@ pub(crate) fn event(id: &str, after_ms: i64) -> EventItem<'static> {
             account_id: Some("account-1".into()),
             timestamp_ms: START_MS + after_ms,
             counted_ms: START_MS + after_ms,
+            priced_by: None,
             event_data: serde_json::json!({"feature": "search"}).into(),
             metadata: metadata.into(),
         },

@@ -23,6 +23,7 @@ fn event(n: u32) -> EventItem<'static> {
             account_id: None,
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,
+            priced_by: None,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

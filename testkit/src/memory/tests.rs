@@ -33,6 +33,7 @@ fn event(n: i64) -> EventItem<'static> {
             account_id: None,
             timestamp_ms: 1_772_323_200_000 + n,
             counted_ms: 1_772_323_200_000 + n,
+            priced_by: None,
             event_data: Json::EMPTY,
             metadata: Json::EMPTY,
         },

@@ -162,6 +162,7 @@ fn event(n: u64, feature: &str, timestamp_ms: i64) -> Event<'static> {
         account_id: None,
         timestamp_ms,
         counted_ms: timestamp_ms,
+        priced_by: None,
         event_data: json!({"feature": feature, "durationMs": n % 5_000}).into(),
         metadata: json!({
             "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",

@@ -135,6 +135,7 @@ fn event(n: u64, events: u64) -> Event<'static> {
         account_id: None,
         timestamp_ms: at_ms,
         counted_ms: at_ms,
+        priced_by: None,
         event_data: json!({"feature": format!("feature-{}", n % 40), "durationMs": n % 5_000}).into(),
         metadata: json!({
             "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",

@@ -14,7 +14,7 @@ fn rules(policy: IpPolicy) -> Rules {
 }
 
 fn short<'a>(text: &'a str, rules: &Rules) -> Option<Accepted<'a>> {
-    scan(text, ARRIVED_MS, rules).map(|scanned| accepted(scanned, || "derived".to_owned()))
+    scan(text, ARRIVED_MS, rules).map(|scanned| accepted(scanned, rules, || "derived".to_owned()))
 }
 
 fn long(text: &str, rules: &Rules) -> Option<Accepted<'static>> {
@@ -95,6 +95,10 @@ fn what_is_out_of_the_ordinary_goes_the_long_way() {
         json!({"eventData": {"tokens": -7}, "eventType": "ai_request"}),
         json!({"eventData": {"tokens": 1_000_000_001}, "eventType": "ai_request"}),
         json!({"eventData": {"cost": 1_000_001}, "eventType": "ai_request"}),
+        json!({"eventData": {"usage": {"input_tokens": 1}}, "eventType": "ai_request"}),
+        json!({"eventData": {"reasoningTokens": -1}, "eventType": "ai_request"}),
+        json!({"pricedBy": ""}),
+        json!({"pricedBy": "x".repeat(65)}),
         json!({"eventData": {"long": "x".repeat(1_001)}}),
         json!({"eventData": {"list": vec![1; 101]}}),
         json!({"eventData": []}),
