@@ -31,6 +31,7 @@ mod verify;
 
 mod connection;
 mod items;
+mod prices;
 mod range;
 mod rules;
 mod values;
@@ -55,6 +56,7 @@ pub(crate) use init::Init;
 pub(crate) use items::ItemArgs;
 pub(crate) use load::Load;
 pub(crate) use metrics::Metrics;
+pub(crate) use prices::PriceArgs;
 pub(crate) use prove::Prove;
 pub(crate) use range::{FormatArgs, PageArgs, RangeArgs};
 pub(crate) use rebuild::Rebuild;

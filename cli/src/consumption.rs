@@ -20,7 +20,7 @@ use headcount_store::traits::FollowStore;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::args::{LogArgs, RuleArgs, TableArgs};
+use crate::args::{LogArgs, PriceArgs, RuleArgs, TableArgs};
 use crate::connect;
 use crate::failure::Failure;
 
@@ -65,6 +65,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) table: &'a TableArgs,
     pub(crate) log: &'a LogArgs,
     pub(crate) rules: &'a RuleArgs,
+    pub(crate) prices: &'a PriceArgs,
     pub(crate) lateness_days: Option<i64>,
     pub(crate) stream_generation: Option<&'a str>,
     pub(crate) items: ItemOptions,
@@ -89,8 +90,14 @@ pub(crate) async fn deps(asked: Asked<'_>) -> Result<Deps<DynamoStore>, Failure>
         USER_INDEX => off(asked.items.user_index),
         _ => None,
     };
-    let config = Config::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)?;
+    let mut config = Config::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)?;
     let log = Log::open(&place, Jitter::from_entropy()).await.map_err(Failure::said)?;
+    match asked.prices.table()? {
+        Some(table) => config.settings.rules = config.settings.rules.with_prices(table),
+        None => {
+            config = config.with_price_table(&log, Instant::now() + TRY_TIMEOUT).await.map_err(Failure::said)?;
+        }
+    }
     let store = connect::table(table).await?;
     Ok(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings))
 }

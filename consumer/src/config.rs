@@ -2,9 +2,12 @@
 
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS, MAX_EARLINESS_MS};
+use headcount_core::prices::PriceTable;
 use headcount_core::validate::Rules;
+use headcount_log::Log;
 use headcount_runtime::environment::Environment;
 use headcount_store::dynamo::schema::Tables;
+use tokio::time::Instant;
 
 use crate::deps::Settings;
 
@@ -23,6 +26,8 @@ pub const IP_POLICY: &str = "IP_POLICY";
 pub const EVENT_TYPES: &str = "EVENT_TYPES";
 /// User ids that name nobody, comma-separated, in place of [`headcount_core::validate::PLACEHOLDER_IDS`]. A lone comma is none.
 pub const PLACEHOLDER_IDS: &str = "PLACEHOLDER_IDS";
+/// The name of a price table in the folder `prices` beside the log, in place of the one that comes with Headcount.
+pub const PRICE_TABLE: &str = "PRICE_TABLE";
 /// Days before its arrival that an event may lie, 0 to 80.
 pub const LATENESS_DAYS: &str = "LATENESS_DAYS";
 
@@ -62,8 +67,10 @@ pub struct Config {
     pub log: String,
     /// The tables.
     pub tables: Tables,
-    /// What the handler needs to know.
+    /// What the handler needs to know. Its rules have the prices that come with Headcount.
     pub settings: Settings,
+    /// The name of another price table beside the log: see [`Self::with_price_table`].
+    pub price_table: Option<String>,
 }
 
 impl Config {
@@ -93,6 +100,7 @@ impl Config {
                 .map_err(|problem| ConfigError { name: PLACEHOLDER_IDS, problem: format!("is wrong: {problem}") })?,
             None => rules,
         };
+        let rules = rules.with_prices(PriceTable::shipped());
         let log_retention_days = environment
             .number(EVENT_RETENTION_DAYS, MIN_RETENTION_DAYS.into()..=MAX_RETENTION_DAYS.into())?
             .map_or(DEFAULT_LOG_RETENTION_DAYS, |days| days as u32);
@@ -107,14 +115,44 @@ impl Config {
                 stream_generation: environment.text(STREAM_GENERATION),
                 items: follow.items,
             },
+            price_table: environment.text(PRICE_TABLE),
         })
+    }
+
+    /// The same with the price table that lies beside the log, where one is named. A consumer whose prices cannot be read does not start:
+    /// what it would accept without them stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], where the table is not there or no price table.
+    pub async fn with_price_table(mut self, log: &Log, deadline: Instant) -> Result<Self, ConfigError> {
+        let Some(name) = &self.price_table else { return Ok(self) };
+        let unusable =
+            |problem: String| ConfigError { name: PRICE_TABLE, problem: format!("cannot be used: {problem}") };
+        let json = log.price_table(name, deadline).await.map_err(|error| unusable(error.to_string()))?;
+        let missing = || unusable(format!("prices/{name} is not beside the event log: put the file there"));
+        let table = PriceTable::parse(name, &json.ok_or_else(missing)?).map_err(|error| unusable(error.to_string()))?;
+        if table.left_out().next().is_some() {
+            tracing::warn!(
+                table = &**table.id(),
+                models = table.left_out().count(),
+                "models without a usable price are not priced"
+            );
+        }
+        self.settings.rules = self.settings.rules.with_prices(table);
+        Ok(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use chrono_tz::Tz;
     use headcount_follow::ItemOptions;
+    use headcount_runtime::retry::Jitter;
+    use object_store::memory::InMemory;
 
     use super::*;
 
@@ -129,6 +167,7 @@ mod tests {
         assert_eq!(config.settings.rules.ip_policy(), IpPolicy::Keep);
         assert_eq!(config.settings.zone, None);
         assert!(config.settings.rules.is_placeholder("undefined"));
+        assert_eq!(config.settings.rules.prices(), Some(&PriceTable::shipped()));
         let none = read(&[(EVENTS_TABLE, "headcount"), (LOG, "s3://log"), (PLACEHOLDER_IDS, ",")]).unwrap();
         assert_eq!(none.settings.rules.placeholder_ids().count(), 0, "a lone comma");
     }
@@ -153,6 +192,23 @@ mod tests {
         assert_eq!(config.settings.zone, Some(Tz::Europe__Berlin));
         assert_eq!((&*config.log, config.settings.stream_generation.as_deref()), ("s3://log/prefix", Some("2")));
         assert_eq!(config.settings.items, ItemOptions { event_items: false, user_index: true });
+    }
+
+    #[tokio::test]
+    async fn a_price_table_beside_the_log_takes_the_place_of_the_shipped_one() {
+        let log = Log::new(Arc::new(InMemory::new()), Jitter::from_seed(1));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let named = || {
+            let set = [(EVENTS_TABLE, "events"), (LOG, "s3://log"), (PRICE_TABLE, "december.json")];
+            read(&set).unwrap().with_price_table(&log, deadline)
+        };
+        let missing = named().await.unwrap_err().to_string();
+        assert!(missing.contains("PRICE_TABLE") && missing.contains("prices/december.json"), "{missing}");
+        log.put_price_table("december.json", "{}".into(), deadline).await.unwrap();
+        assert!(named().await.unwrap_err().to_string().contains("LiteLLM"));
+        log.put_price_table("december.json", r#"{"m": {"input_cost_per_token": 1}}"#.into(), deadline).await.unwrap();
+        let id = named().await.unwrap().settings.rules.prices().unwrap().id().to_string();
+        assert!(id.starts_with("december-"), "{id}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use headcount_consumer::config::{Config, MEMORY, processors};
@@ -22,6 +22,9 @@ use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
+/// How long reading the price table may take.
+const PRICES_TIME: Duration = Duration::from_secs(5);
+
 fn main() -> Result<(), lambda_runtime::Error> {
     let there = std::thread::available_parallelism().map_or(1, usize::from);
     let processors = processors(std::env::var(MEMORY).ok().as_deref(), there);
@@ -37,6 +40,8 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     let config = Config::read(|name| std::env::var(name).ok()).context("the consumer cannot start")?;
     let telemetry = Telemetry::start(&config.settings.project)?;
     let log = Log::open(&config.log, Jitter::from_entropy()).await.context("the consumer cannot start")?;
+    let config =
+        config.with_price_table(&log, Instant::now() + PRICES_TIME).await.context("the consumer cannot start")?;
     let store = DynamoStore::new(connect(&ConnectOptions::default()).await, config.tables);
     let deps = Arc::new(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings));
     let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {

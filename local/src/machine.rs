@@ -22,6 +22,7 @@ use headcount_aggregator::roll_up::{RollUp, roll_up};
 use headcount_aggregator::verify::{Verification, verify};
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
+use headcount_core::prices::PriceTable;
 use headcount_core::validate::Rules;
 use headcount_doors::Load;
 use headcount_log::{Log, LogError};
@@ -171,6 +172,10 @@ impl Machine {
         let consumer = consumer(log.clone(), store, &options);
         let deployment = consumer.deployment(deadline).await?;
         check_retention(options.log_retention_days, &options.rules, &deployment)?;
+        if let Some((name, json)) = options.rules.prices().and_then(PriceTable::file) {
+            // Where functions that are processes find it.
+            log.put_price_table(name, json.to_vec().into(), deadline).await?;
+        }
         let table_id = consumer.table(&deployment, deadline).await?.id;
 
         let mapping = MappingOptions {

@@ -15,6 +15,7 @@ pub mod head;
 pub mod identity;
 pub mod line;
 pub mod open;
+pub mod prices;
 pub mod proofs;
 pub mod s3;
 pub mod slices;

@@ -265,9 +265,13 @@ impl Log {
     /// [`LogError`].
     pub async fn put_head(&self, source: &Source, head: &Head, deadline: Instant) -> Result<(), LogError> {
         let path = naming::source(naming::HEAD, source);
-        let json = Bytes::from(seal::seal(head));
-        self.request(Action::Put, &path, deadline, || async {
-            self.store.put(&path, json.clone().into()).await.map(drop)
+        self.put(&path, Bytes::from(seal::seal(head)), deadline).await
+    }
+
+    /// Puts an object, whatever is there.
+    pub(crate) async fn put(&self, path: &Path, bytes: Bytes, deadline: Instant) -> Result<(), LogError> {
+        self.request(Action::Put, path, deadline, || async {
+            self.store.put(path, bytes.clone().into()).await.map(drop)
         })
         .await
     }

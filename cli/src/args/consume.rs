@@ -6,7 +6,7 @@ use clap::Args;
 use headcount_consumer::config::MAX_LATENESS_DAYS;
 
 use super::connection::{KinesisArgs, LogArgs, TableArgs};
-use super::{ItemArgs, RuleArgs};
+use super::{ItemArgs, PriceArgs, RuleArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,6 +52,9 @@ pub(crate) struct Consume {
     /// What is acceptable.
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
+    /// What tokens cost.
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
     /// Where to.
     #[command(flatten)]
     pub(crate) table: TableArgs,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::connection::{LogArgs, TableArgs};
+use super::prices::PriceArgs;
 use super::rules::RuleArgs;
 
 const EXAMPLES: &str = "\
@@ -32,6 +33,9 @@ pub(crate) struct Import {
     /// What is acceptable.
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
+    /// What tokens cost.
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
     /// Where to.
     #[command(flatten)]
     pub(crate) table: TableArgs,

@@ -4,6 +4,7 @@ use clap::Args;
 use headcount_consumer::config::MAX_LATENESS_DAYS;
 
 use super::connection::{LogArgs, TableArgs};
+use super::prices::PriceArgs;
 use super::rules::RuleArgs;
 
 const EXAMPLES: &str = "\
@@ -41,6 +42,9 @@ pub(crate) struct Redrive {
     /// What is acceptable.
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
+    /// What tokens cost.
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
     /// Where to.
     #[command(flatten)]
     pub(crate) table: TableArgs,

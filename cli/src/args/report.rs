@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 use clap::Args;
 
+use super::prices::PriceArgs;
 use super::rules::RuleArgs;
 use super::values::{self, Moment};
 
@@ -45,4 +46,7 @@ pub(crate) struct Report {
     /// What is acceptable.
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
+    /// What tokens cost.
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
 }

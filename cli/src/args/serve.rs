@@ -9,10 +9,10 @@ use headcount_consumer::config::{MAX_LATENESS_DAYS, MAX_RETENTION_DAYS, MIN_RETE
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS};
 
-use super::ItemArgs;
 use super::collector::PostingArgs;
 use super::connection::{COLLECTOR_PORT, DYNAMODB_PORT, KINESIS_PORT, WEB_PORT};
 use super::values::Programs;
+use super::{ItemArgs, PriceArgs};
 
 /// Fewest and most days of the event log.
 const MIN_RETENTION: i64 = MIN_RETENTION_DAYS as i64;
@@ -100,6 +100,9 @@ pub(crate) struct Serve {
     /// [default: the variable `PLACEHOLDER_IDS`, or undefined, null, NaN, [object Object] and the like]
     #[arg(long, value_name = "IDS")]
     pub(crate) placeholder_ids: Option<String>,
+    /// What tokens cost.
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
     /// Which items to write.
     #[command(flatten)]
     pub(crate) items: ItemArgs,

@@ -231,6 +231,7 @@ fn of_functions(function: &Function, seen: &Seen) -> Vec<Finding> {
         (consumer::LATENESS_DAYS, "--lateness-days"),
         (consumer::STREAM_GENERATION, "--stream-generation"),
         (consumer::PLACEHOLDER_IDS, "--placeholder-ids"),
+        (consumer::PRICE_TABLE, "--prices"),
     ]
     .into_iter()
     .filter_map(|(name, option)| Some((option, function.variable(name)?)))

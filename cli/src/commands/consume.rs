@@ -52,6 +52,7 @@ async fn start(args: &Consume) -> Result<(Mapping, Arc<InProcess>), Failure> {
         table: &args.table,
         log: &args.log,
         rules: &args.rules,
+        prices: &args.prices,
         lateness_days: args.lateness_days,
         stream_generation: args.stream_generation.as_deref(),
         items: args.items.options(),

@@ -37,6 +37,7 @@ pub(crate) async fn run(args: Import, interrupt: &Interrupt) -> Result<Ending, F
             table: &args.table,
             log: &args.log,
             rules: &args.rules,
+            prices: &args.prices,
             lateness_days: None,
             stream_generation: None,
             items: ItemOptions::default(),

@@ -52,7 +52,8 @@ fn rules(args: &Report) -> Result<Rules, Failure> {
     let types = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let lateness_ms = args.lateness_days.map(|days| i64::from(days) * DAY_MS);
     let rules = Rules::new(types, lateness_ms, MAX_EARLINESS_MS, args.rules.ip_policy.unwrap_or(IpPolicy::Keep));
-    args.rules.with_placeholder_ids(rules.map_err(Failure::said)?)
+    let rules = args.rules.with_placeholder_ids(rules.map_err(Failure::said)?)?;
+    Ok(rules.with_prices(args.prices.table_or_shipped()?))
 }
 
 fn cores() -> usize {

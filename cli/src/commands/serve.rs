@@ -64,6 +64,7 @@ pub(crate) async fn run(args: Serve, interrupt: &Interrupt) -> Result<Ending, Fa
     let lateness_ms = args.lateness_days * DAY_MS;
     let rules = Rules::new(args.event_types, Some(lateness_ms), MAX_EARLINESS_MS, args.ip_policy);
     let rules = own_rules.with_placeholder_ids(rules.map_err(Failure::said)?)?;
+    let rules = rules.with_prices(args.prices.table_or_shipped()?);
     keep_files_private();
     let count_within = Duration::from_secs(args.count_within);
     let patience = if args.data_dir.is_some() { KEPT_DRAIN_PATIENCE } else { DRAIN_PATIENCE };

@@ -12,6 +12,7 @@ use headcount_aggregator::prove::{Asked, ProofRun, prove_days};
 use headcount_aggregator::roll_up::roll_up;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
+use headcount_core::prices::PriceTable;
 use tokio::time::Instant;
 
 use super::in_process::InProcess;
@@ -118,6 +119,9 @@ fn variables(options: &MachineOptions, log: &Path) -> Result<Vec<(&'static str, 
             if placeholder_ids.is_empty() { ",".to_owned() } else { placeholder_ids.join(",") },
         ),
     ];
+    if let Some((name, _)) = rules.prices().and_then(PriceTable::file) {
+        variables.push((headcount_consumer::config::PRICE_TABLE, name.to_owned()));
+    }
     if let Some(zone) = options.zone {
         variables.push((headcount_consumer::config::REPORTING_ZONE, zone.name().to_owned()));
     }

@@ -55,7 +55,7 @@ const FUNCTION: &str = "AWS::Lambda::Function";
 
 /// Stacks take the values in turns, so of two lists of different lengths other values meet. Where the log keeps entries for 21 days, the
 /// others are as its rules ask.
-const PARAMETERS: [Checked; 34] = [
+const PARAMETERS: [Checked; 35] = [
     ("ReportingZone", &["UTC", "Europe/Berlin"], |made, value| made.told(&COUNTING, "REPORTING_ZONE", value)),
     ("AlarmEmail", &["", "alarms@example.com"], |made, value| {
         assert_eq!(made.is.pointer("/names/AlarmSubscription").is_some(), !value.is_empty());
@@ -63,6 +63,7 @@ const PARAMETERS: [Checked; 34] = [
     ("IpPolicy", &["keep", "truncate", "drop"], |made, value| made.told(&["consumer"], "IP_POLICY", value)),
     ("EventTypes", &["", "invoice_paid,invoice_sent"], |made, value| made.told(&["consumer"], "EVENT_TYPES", value)),
     ("PlaceholderIds", &[",", "null,test"], |made, value| made.told(&["consumer"], "PLACEHOLDER_IDS", value)),
+    ("PriceTable", &["", "december.json"], |made, value| made.told(&["consumer"], "PRICE_TABLE", value)),
     ("LatenessDays", &["0", "80", "7", "80", "0", "80", "0"], |made, value| {
         made.told(&COUNTING, "LATENESS_DAYS", value);
     }),

@@ -36,7 +36,7 @@ fn no_role_allows_an_action_by_a_wildcard() {
 #[test]
 fn every_resource_of_a_role_is_one_of_the_stack() {
     /// Parts of a name that are the stack's own: what may follow a resource's ARN.
-    const WITHIN: [&str; 6] = ["/*", "/index/GSI1", "/log/*", "/head/*", "/deployment/*", "/proof/*"];
+    const WITHIN: [&str; 7] = ["/*", "/index/GSI1", "/log/*", "/head/*", "/deployment/*", "/proof/*", "/prices/*"];
     for (role, statement) in all_statements(&Expanded::new()) {
         assert!(statement.get("NotResource").is_none(), "{role} reaches all but some resources");
         for resource in several(&statement["Resource"]) {
