@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::hour_of;
 use crate::event::{AiUse, Event, EventType};
 use crate::frame::{self, FrameError, Kind};
+use crate::latency::Latencies;
 
 pub use capped::{CappedMap, NONE, OTHER, Weigh, cut};
 pub use difference::{Compare, Difference};
@@ -48,10 +49,14 @@ pub struct Counters {
     pub accounts: CappedMap<u64>,
     /// `ai_request` by account, of those that name one.
     pub ai_accounts: CappedMap<Spent>,
+    /// `ai_request` by feature, of those that name one.
+    pub ai_features: CappedMap<Spent>,
+    /// `ai_request` by user, of those that have one.
+    pub ai_users: CappedMap<Spent>,
 }
 
 /// Requests to one model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelUse {
     /// Requests.
     pub requests: u64,
@@ -59,6 +64,12 @@ pub struct ModelUse {
     pub tokens: u64,
     /// Nano-dollars.
     pub cost_nanos: u128,
+    /// Requests that failed.
+    pub errors: u64,
+    /// Requests that used tokens and have no cost.
+    pub unpriced: u64,
+    /// How long requests took, of those that say so.
+    pub latencies: Latencies,
 }
 
 /// What requests to language models took and cost. Names are ranked by cost.
@@ -91,12 +102,29 @@ impl Weigh for ModelUse {
         self.requests = self.requests.saturating_add(other.requests);
         self.tokens = self.tokens.saturating_add(other.tokens);
         self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
+        self.errors = self.errors.saturating_add(other.errors);
+        self.unpriced = self.unpriced.saturating_add(other.unpriced);
+        self.latencies.merge(&other.latencies);
+    }
+}
+
+impl ModelUse {
+    /// Of one request.
+    pub fn of(ai: &AiUse<'_>) -> Self {
+        Self {
+            requests: 1,
+            tokens: ai.tokens,
+            cost_nanos: ai.cost_nanos.into(),
+            errors: ai.has_failed.into(),
+            unpriced: ai.is_unpriced().into(),
+            latencies: ai.latency_ms.map(Latencies::one).unwrap_or_default(),
+        }
     }
 }
 
 impl Spent {
     /// Of one request.
-    pub fn of(ai: &AiUse) -> Self {
+    pub fn of(ai: &AiUse<'_>) -> Self {
         Self { requests: 1, tokens: ai.tokens, cost_nanos: ai.cost_nanos.into() }
     }
 }
@@ -137,10 +165,16 @@ impl Counters {
             EventType::Error => self.errors.add(event.error_type().as_deref().unwrap_or(NONE), &1),
             EventType::AiRequest => {
                 let ai = event.ai_use();
-                let one = ModelUse { requests: 1, tokens: ai.tokens, cost_nanos: u128::from(ai.cost_nanos) };
-                self.models.add(event.model().as_deref().unwrap_or(NONE), &one);
+                let spent = Spent::of(&ai);
+                self.models.add(event.model().as_deref().unwrap_or(NONE), &ModelUse::of(&ai));
                 if let Some(account) = &event.account_id {
-                    self.ai_accounts.add(account, &Spent::of(&ai));
+                    self.ai_accounts.add(account, &spent);
+                }
+                if let Some(feature) = ai.feature.as_deref().filter(|feature| !feature.is_empty()) {
+                    self.ai_features.add(feature, &spent);
+                }
+                if let Some(user) = event.user() {
+                    self.ai_users.add(user, &spent);
                 }
             }
             EventType::PageView | EventType::Custom(_) => {}
@@ -176,6 +210,8 @@ impl Counters {
         self.platforms.merge(&other.platforms);
         self.accounts.merge(&other.accounts);
         self.ai_accounts.merge(&other.ai_accounts);
+        self.ai_features.merge(&other.ai_features);
+        self.ai_users.merge(&other.ai_users);
     }
 
     /// The same counts, each map with its most frequent names only and the rest under [`OTHER`].
@@ -190,13 +226,17 @@ impl Counters {
             platforms: self.platforms.capped(),
             accounts: self.accounts.capped(),
             ai_accounts: self.ai_accounts.capped(),
+            ai_features: self.ai_features.capped(),
+            ai_users: self.ai_users.capped(),
             ..*self
         }
     }
 
     /// Whether a map has more names than it can tell apart exactly, so that the counts of names are lower bounds.
     pub fn is_approximate(&self) -> bool {
-        self.maps().iter().any(|(_, map)| map.error() > 0) || self.models.error() > 0 || self.ai_accounts.error() > 0
+        self.models.error() > 0
+            || self.maps().iter().any(|(_, map)| map.error() > 0)
+            || self.spent().iter().any(|(_, map)| map.error() > 0)
     }
 
     /// The stored form: of a sum over sources that of [`Self::capped`], so that what is written can always be read; one
@@ -218,13 +258,20 @@ impl Counters {
         ]
     }
 
+    /// The maps of what language models cost, each with the name of its figure.
+    fn spent(&self) -> [(&'static str, &CappedMap<Spent>); 3] {
+        [("aiByAccount", &self.ai_accounts), ("aiByFeature", &self.ai_features), ("aiByUser", &self.ai_users)]
+    }
+
     fn payload(&self) -> Vec<u8> {
         postcard::to_allocvec(self).expect("memory takes all")
     }
 
     /// Whether every map holds only such names, and only so many, as adding events makes.
     fn is_sound(&self) -> bool {
-        self.maps().iter().all(|(_, map)| map.is_sound()) && self.models.is_sound() && self.ai_accounts.is_sound()
+        self.models.is_sound()
+            && self.maps().iter().all(|(_, map)| map.is_sound())
+            && self.spent().iter().all(|(_, map)| map.is_sound())
     }
 
     /// The counters that were stored.

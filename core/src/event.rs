@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::hash::hash64_of_both;
 use crate::json::Json;
+use crate::latency::MAX_LATENCY_MS;
 use crate::prices::{PriceTable, Tokens};
 
 /// What the `userId` of an event begins with whose person is not known. Such an event counts in every counter and in
@@ -95,9 +96,9 @@ pub struct Event<'a> {
     pub metadata: Json<'a>,
 }
 
-/// Tokens and money of one `ai_request`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AiUse {
+/// What one `ai_request` says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AiUse<'a> {
     /// Tokens in all: `tokens`, or else `inputTokens` and `outputTokens` together.
     pub tokens: u64,
     /// The tokens by kind: `inputTokens` with those of them that are `cachedTokens` or `cacheWriteTokens`, `outputTokens` with those of
@@ -107,6 +108,12 @@ pub struct AiUse {
     pub cost_nanos: u64,
     /// Whether a cost is stated.
     pub has_cost: bool,
+    /// `latencyMs`, or else `duration`, in whole milliseconds.
+    pub latency_ms: Option<u64>,
+    /// Whether it failed: it has an `errorType`.
+    pub has_failed: bool,
+    /// `feature`.
+    pub feature: Option<Cow<'a, str>>,
 }
 
 impl Event<'_> {
@@ -178,9 +185,9 @@ impl Event<'_> {
         self.priced_by = Some(Cow::Owned(table.id().to_string()));
     }
 
-    /// Tokens and cost in `eventData`; zero where absent.
-    pub fn ai_use(&self) -> AiUse {
-        let (mut ai, mut stated) = (AiUse::default(), None);
+    /// Tokens, cost and the like in `eventData`; zero where absent.
+    pub fn ai_use(&self) -> AiUse<'_> {
+        let (mut ai, mut stated, mut duration) = (AiUse::default(), None, None);
         for (name, value) in self.event_data.fields() {
             let count = || value.as_str().parse().ok().or_else(|| whole_number(&value.to_value()));
             match &*name {
@@ -195,15 +202,20 @@ impl Event<'_> {
                     let cost = value.to_value().as_f64();
                     (ai.cost_nanos, ai.has_cost) = (cost.map_or(0, nano_dollars), cost.is_some());
                 }
+                "latencyMs" => ai.latency_ms = latency(&value.to_value()),
+                "duration" => duration = latency(&value.to_value()),
+                "errorType" => ai.has_failed = value.as_text().is_some_and(|text| !text.is_empty()),
+                "feature" => ai.feature = value.as_text(),
                 _ => {}
             }
         }
+        ai.latency_ms = ai.latency_ms.or(duration);
         ai.tokens = stated.unwrap_or_else(|| ai.parts.input.saturating_add(ai.parts.output));
         ai
     }
 }
 
-impl AiUse {
+impl AiUse<'_> {
     /// Whether it used tokens and nobody said what they cost.
     pub fn is_unpriced(&self) -> bool {
         self.tokens > 0 && !self.has_cost
@@ -218,6 +230,11 @@ impl AiUse {
 /// ```
 pub fn nano_dollars(dollars: f64) -> u64 {
     (dollars * 1e9).round() as u64
+}
+
+/// Milliseconds, rounded; none where it is no duration of a request.
+fn latency(value: &Value) -> Option<u64> {
+    value.as_f64().filter(|ms| (0.0..=MAX_LATENCY_MS as f64).contains(ms)).map(|ms| ms.round() as u64)
 }
 
 /// Nano-dollars as US dollars in plain decimals, without zeros at the end: read as a double it gives the very same nano-dollars, up to
@@ -259,15 +276,31 @@ mod tests {
         }
     }
 
-    fn ai_use(data: Value) -> AiUse {
-        asked(data).ai_use()
+    fn ai_use(data: Value) -> AiUse<'static> {
+        let event = asked(data);
+        let ai = event.ai_use();
+        AiUse { feature: ai.feature.map(|feature| Cow::Owned(feature.into_owned())), ..ai }
+    }
+
+    #[test]
+    fn latency_failure_and_feature_are_told_where_they_make_sense() {
+        let of = |data: Value| {
+            let ai = ai_use(data);
+            (ai.latency_ms, ai.has_failed, ai.feature.map(Cow::into_owned))
+        };
+        let whole = json!({"duration": 9, "latencyMs": 812.5, "errorType": "timeout", "feature": "summary"});
+        assert_eq!(of(whole), (Some(813), true, Some("summary".to_owned())));
+        assert_eq!(of(json!({"duration": 9, "errorType": "", "feature": 7})), (Some(9), false, None));
+        assert_eq!(of(json!({"latencyMs": -1, "errorType": 5})), (None, false, None));
+        assert_eq!(of(json!({"latencyMs": "812", "duration": 86_400_001})), (None, false, None));
     }
 
     #[test]
     fn tokens_are_stated_or_summed() {
         let parts = json!({ "inputTokens": 301, "outputTokens": 20.0, "cachedTokens": 300, "cost": 0.25 });
         let parts_of = Tokens { input: 301, output: 20, cached: 300, ..Tokens::default() };
-        let summed = AiUse { tokens: 321, parts: parts_of, cost_nanos: 250_000_000, has_cost: true };
+        let summed =
+            AiUse { tokens: 321, parts: parts_of, cost_nanos: 250_000_000, has_cost: true, ..AiUse::default() };
         assert_eq!(ai_use(parts), summed);
         assert_eq!(ai_use(json!({ "tokens": 7, "inputTokens": 1 })).tokens, 7);
         assert_eq!(ai_use(json!({})), AiUse::default());

@@ -25,6 +25,8 @@ pub struct ExactFigures {
     pub sessions: ExactSessions,
     /// Different accounts.
     pub accounts: u64,
+    /// How long requests to language models took, by model, of those that say so.
+    pub latencies: BTreeMap<String, ExactLatency>,
     /// Ids that came with more than one timestamp. They count as that many events, and are a hint that a producer stamps an event
     /// anew when it sends it again.
     pub ids_with_several_times: u64,
@@ -43,6 +45,35 @@ pub struct UsersBy {
     pub models: BTreeMap<String, u64>,
     /// By platform.
     pub platforms: BTreeMap<String, u64>,
+}
+
+/// How long requests to a model took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExactLatency {
+    /// Requests that say how long they took.
+    pub count: u64,
+    /// The median, milliseconds.
+    pub p50_ms: u64,
+    /// What 95 of 100 do not exceed, milliseconds (nearest rank).
+    pub p95_ms: u64,
+}
+
+impl ExactLatency {
+    /// That of these durations in milliseconds, each with how often there is one, in ascending order.
+    pub fn of(durations: &BTreeMap<u64, u64>) -> Self {
+        let count = durations.values().sum::<u64>();
+        let [p50_ms, p95_ms] = [50, 95].map(|percent| {
+            let rank = (u128::from(count) * percent).div_ceil(100).max(1);
+            let mut seen = 0;
+            let at = durations.iter().find(|(_, times)| {
+                seen += u128::from(**times);
+                seen >= rank
+            });
+            at.map_or(0, |(ms, _)| *ms)
+        });
+        Self { count, p50_ms, p95_ms }
+    }
 }
 
 /// Sessions, from the first event of each to its last.

@@ -18,6 +18,8 @@ pub enum Kind {
     Sessions = 2,
     /// [`crate::counters::Counters`].
     Counters = 3,
+    /// [`crate::latency::ModelLatencies`].
+    Latencies = 4,
 }
 
 /// Why bytes are not the blob that they should be.

@@ -31,6 +31,7 @@ pub mod hash;
 pub mod seal;
 
 pub mod counters;
+pub mod latency;
 pub mod session_sample;
 pub mod user_sketch;
 

@@ -1,5 +1,7 @@
 //! A day's partials become one.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::counters::Counters;
@@ -52,6 +54,14 @@ impl Merged {
                 Self { since_proof: since_proof.into_iter().collect(), ..partial.into() }
             }
             Err(why) => Self { set_aside: vec![SetAside::new(record, &why)], ..Self::default() },
+        }
+    }
+
+    /// The day's counters: those of a proof that misses nothing, with what came after it, or else the sum of the sources'.
+    pub fn settled_counters(&self, proof: Option<&ProvenDay>) -> Cow<'_, Counters> {
+        match proof.filter(|proof| proof.proven.is_whole()) {
+            Some(proof) => Cow::Owned(proof.counters_with(&self.since_proof)),
+            None => Cow::Borrowed(&self.counters),
         }
     }
 

@@ -130,10 +130,18 @@ pub struct AiUsage {
     pub total_cost: f64,
     /// Nano-dollars, exact; at most `u64::MAX` (18 billion dollars).
     pub total_cost_nanos: u64,
+    /// Requests that failed: they have an `errorType`.
+    pub failed_requests: u64,
+    /// Requests that used tokens and whose cost is not known: no price table had their model.
+    pub unpriced_requests: u64,
     /// By model.
     pub by_model: BTreeMap<String, ModelFigures>,
     /// By account, of the requests that name one. Those that cost most are listed.
     pub by_account: BTreeMap<String, SpentFigures>,
+    /// By feature, of the requests that name one. Those that cost most are listed.
+    pub by_feature: BTreeMap<String, SpentFigures>,
+    /// By user, of the requests that have one. Those that cost most are listed.
+    pub by_user: BTreeMap<String, SpentFigures>,
 }
 
 /// What requests to language models took and cost.
@@ -164,6 +172,24 @@ pub struct ModelFigures {
     pub cost: f64,
     /// Nano-dollars, exact.
     pub cost_nanos: u64,
+    /// Requests that failed.
+    pub errors: u64,
+    /// Requests that used tokens and whose cost is not known.
+    pub unpriced: u64,
+    /// How long requests took, of those that say so. Estimated to within `estimate.latencyRelativeError`.
+    pub latency: LatencyFigures,
+}
+
+/// How long requests took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LatencyFigures {
+    /// Requests that say how long they took.
+    pub count: u64,
+    /// The median, milliseconds.
+    pub p50: u64,
+    /// What 95 of 100 do not exceed, milliseconds.
+    pub p95: u64,
 }
 
 /// How exact figures are.
@@ -175,6 +201,8 @@ pub struct Estimate {
     pub users_relative_standard_error: f64,
     /// The same of account figures.
     pub accounts_relative_standard_error: f64,
+    /// How far latencies may be off, as a share of them; 0 where they are exact.
+    pub latency_relative_error: f64,
     /// Whether session figures are exact.
     pub sessions_exact: bool,
     /// The 95 % confidence intervals of session figures.
@@ -192,6 +220,7 @@ impl Default for Estimate {
         Self {
             users_relative_standard_error: 0.0,
             accounts_relative_standard_error: 0.0,
+            latency_relative_error: 0.0,
             sessions_exact: true,
             session_intervals: SessionIntervals::default(),
             sources_set_aside: 0,

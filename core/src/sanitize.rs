@@ -14,7 +14,7 @@ use crate::limits::{
 };
 
 /// Fields that have rules of their own: they are not among those that are dropped where there are too many.
-const COUNTED: [&str; 16] = [
+const COUNTED: [&str; 18] = [
     "feature",
     "contentType",
     "model",
@@ -27,6 +27,8 @@ const COUNTED: [&str; 16] = [
     "reasoningTokens",
     "batch",
     "usage",
+    "latencyMs",
+    "duration",
     "cost",
     "userAgent",
     "ipAddress",

@@ -28,8 +28,8 @@ fn counters() -> Counters {
     let mut counters = Counters::default();
     for n in 0..600i64 {
         let name = format!("name-{}", n % 130);
-        let data =
-            json!({"feature": name, "contentType": name, "model": name, "tokens": n, "cost": 0.25, "errorType": name});
+        let data = json!({"feature": name, "contentType": name, "model": name, "tokens": n, "cost": 0.25, "errorType": name,
+            "latencyMs": n});
         let event = Event {
             id: n.to_string().into(),
             user_id: "u".into(),

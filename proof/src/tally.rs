@@ -3,12 +3,12 @@
 //! Users, sessions and names are told apart by 64 bits of their hash. That two of n are taken for one has a chance of about n^2 / 2^65: of
 //! ten million, three in a million.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 use headcount_core::counters::{CappedMap, Counters, ModelUse, NONE, OTHER, Spent, Weigh, cut};
 use headcount_core::event::{Event, EventType};
-use headcount_core::exact::{ExactFigures, ExactSessions, MAX_EXACT_NAMES, UsersBy};
+use headcount_core::exact::{ExactFigures, ExactLatency, ExactSessions, MAX_EXACT_NAMES, UsersBy};
 use headcount_core::hash::{PassedThrough, hash64};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,10 @@ pub struct Tally {
     platforms: Names<u64>,
     accounts: Names<u64>,
     ai_accounts: Names<Spent>,
+    ai_features: Names<Spent>,
+    ai_users: Names<Spent>,
+    /// How often a request to a model took so many milliseconds, by the hash of its name.
+    latencies: HashMap<u64, BTreeMap<u64, u64>, BuildHasherDefault<PassedThrough>>,
     users: Hashes,
     /// Names of accounts are cut, and these tell them apart all the same.
     account_ids: Hashes,
@@ -66,6 +70,9 @@ impl Default for Tally {
             platforms: Names::of_kind(6),
             accounts: Names::of_kind(7),
             ai_accounts: Names::of_kind(8),
+            ai_features: Names::of_kind(9),
+            ai_users: Names::of_kind(10),
+            latencies: HashMap::default(),
             users: Hashes::default(),
             account_ids: Hashes::default(),
             sessions: HashMap::default(),
@@ -102,7 +109,7 @@ impl Tally {
             }
             None => self.without_user += 1,
         }
-        let Self { types, features, content, models, errors, platforms, accounts, ai_accounts, recent, .. } = self;
+        let Self { types, features, content, models, errors, platforms, accounts, recent, .. } = self;
         if let Some(account) = &event.account_id {
             self.account_ids.insert(hash64(account.as_bytes()));
             accounts.add(account, &1, None, recent);
@@ -115,10 +122,21 @@ impl Tally {
             EventType::Error => errors.add(event.error_type().as_deref().unwrap_or(NONE), &1, None, recent),
             EventType::AiRequest => {
                 let ai = event.ai_use();
-                let one = ModelUse { requests: 1, tokens: ai.tokens, cost_nanos: u128::from(ai.cost_nanos) };
-                models.add(event.model().as_deref().unwrap_or(NONE), &one, user, recent);
+                let (model, spent) = (event.model(), Spent::of(&ai));
+                let model = model.as_deref().unwrap_or(NONE);
+                models.add(model, &ModelUse::of(&ai), user, recent);
+                if let Some(ms) = ai.latency_ms {
+                    let times = self.latencies.entry(hash64(cut(model).as_bytes())).or_default();
+                    *times.entry(ms).or_default() += 1;
+                }
                 if let Some(account) = &event.account_id {
-                    ai_accounts.add(account, &Spent::of(&ai), None, recent);
+                    self.ai_accounts.add(account, &spent, None, recent);
+                }
+                if let Some(feature) = ai.feature.as_deref().filter(|feature| !feature.is_empty()) {
+                    self.ai_features.add(feature, &spent, None, recent);
+                }
+                if let Some(user) = event.user() {
+                    self.ai_users.add(user, &spent, None, recent);
                 }
             }
             EventType::PageView | EventType::Custom(_) => {}
@@ -156,6 +174,9 @@ impl Tally {
         self.platforms.merge(other.platforms);
         self.accounts.merge(other.accounts);
         self.ai_accounts.merge(other.ai_accounts);
+        self.ai_features.merge(other.ai_features);
+        self.ai_users.merge(other.ai_users);
+        self.merge_latencies(&other.latencies);
         self.users.extend(other.users);
         self.account_ids.extend(other.account_ids);
         self.merge_sessions(other.sessions);
@@ -167,8 +188,16 @@ impl Tally {
         }
     }
 
-    /// Adds the users, accounts and sessions of another day, which a range of days unites, and nothing else.
+    fn merge_latencies(&mut self, others: &HashMap<u64, BTreeMap<u64, u64>, BuildHasherDefault<PassedThrough>>) {
+        for (model, theirs) in others {
+            let ours = self.latencies.entry(*model).or_default();
+            theirs.iter().for_each(|(ms, times)| *ours.entry(*ms).or_default() += times);
+        }
+    }
+
+    /// Adds the users, accounts, sessions and latencies of another day, which a range of days unites, and nothing else.
     pub fn unite(&mut self, other: &Self) {
+        self.merge_latencies(&other.latencies);
         self.users.extend(&other.users);
         self.account_ids.extend(&other.account_ids);
         self.merge_sessions(other.sessions.iter().map(|(session, span)| (*session, *span)));
@@ -191,6 +220,8 @@ impl Tally {
             platforms: self.platforms.counts(),
             accounts: self.accounts.counts(),
             ai_accounts: self.ai_accounts.counts(),
+            ai_features: self.ai_features.counts(),
+            ai_users: self.ai_users.counts(),
         }
     }
 
@@ -210,6 +241,12 @@ impl Tally {
         ExactSessions::of(&mut durations)
     }
 
+    /// How long requests to these models took, of those that say so.
+    pub fn latencies<'a>(&self, models: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, ExactLatency> {
+        let of = |name: &str| Some((name.to_owned(), ExactLatency::of(self.latencies.get(&hash64(name.as_bytes()))?)));
+        models.into_iter().filter_map(of).collect()
+    }
+
     /// All figures; of ids that came with several times a tally knows nothing.
     pub fn figures(&self) -> ExactFigures {
         let counters = self.counters();
@@ -220,7 +257,8 @@ impl Tally {
             platforms: self.platforms.users(&counters.platforms),
         };
         let (users, accounts, sessions) = (self.users(), self.accounts(), self.sessions());
-        ExactFigures { counters, users, users_by, sessions, accounts, ids_with_several_times: 0 }
+        let latencies = self.latencies(counters.models.iter().map(|(name, _)| name));
+        ExactFigures { counters, users, users_by, sessions, accounts, latencies, ids_with_several_times: 0 }
     }
 }
 
@@ -282,7 +320,7 @@ impl<V: Weigh> Names<V> {
     }
 
     /// The users of each name that is listed.
-    fn users(&self, listed: &CappedMap<V>) -> std::collections::BTreeMap<String, u64> {
+    fn users(&self, listed: &CappedMap<V>) -> BTreeMap<String, u64> {
         let names = listed.iter().map(|(name, _)| name).filter(|name| *name != OTHER);
         let users =
             |name: &str| Some((name.to_owned(), self.by_hash.get(&hash64(name.as_bytes()))?.users.len() as u64));

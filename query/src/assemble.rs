@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_core::calendar::days_before;
 use headcount_core::exact::ProvenDay;
+use headcount_core::latency::ModelLatencies;
 use headcount_core::limits::ACCOUNT_SKETCH_PRECISION;
 use headcount_core::merged::Merged;
 use headcount_core::metrics::{DailyMetrics, DayInput};
@@ -98,13 +99,15 @@ fn decode(read: &Read, live: &mut BTreeMap<NaiveDate, Merged>) -> Result<BTreeMa
         let users = UserSketch::decode(&row.users).map_err(|error| damaged(row.date, "SKETCHES", error))?;
         let sessions = SessionSample::decode(&row.sessions).map_err(|error| damaged(row.date, "SKETCHES", error))?;
         let accounts = UserSketch::decode(&row.accounts).map_err(|error| damaged(row.date, "SKETCHES", error))?;
-        Ok((row.date, Decoded { users, sessions, accounts }))
+        let latencies = ModelLatencies::decode(&row.latencies).map_err(|error| damaged(row.date, "SKETCHES", error))?;
+        Ok((row.date, Decoded { users, sessions, accounts, latencies }))
     };
     let mut decoded: BTreeMap<_, _> = rows.par_iter().map(one).collect::<Result<_, QueryError>>()?;
     for (date, merged) in live.iter() {
         let users = merged.users.clone().map_or_else(|| empty_sketch(read.precision), Ok)?;
         let accounts = merged.accounts.clone().map_or_else(|| empty_sketch(ACCOUNT_SKETCH_PRECISION), Ok)?;
-        decoded.insert(*date, Decoded { users, sessions: merged.sessions.clone(), accounts });
+        let latencies = ModelLatencies::of(&merged.settled_counters(read.proof(*date)));
+        decoded.insert(*date, Decoded { users, sessions: merged.sessions.clone(), accounts, latencies });
     }
     Ok(decoded)
 }

@@ -17,7 +17,7 @@ use crate::timeline::UserEvents;
 const FORMULA_BEGINNINGS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// The columns that say what a line is about.
-const FIRST: [&str; 6] = ["date", "state", "name", "timestamp", "eventId", "arrivedAt"];
+const FIRST: [&str; 7] = ["date", "state", "kind", "name", "timestamp", "eventId", "arrivedAt"];
 
 /// An answer that is lines of values.
 pub trait Lines: Serialize {
@@ -25,11 +25,19 @@ pub trait Lines: Serialize {
     fn lines(&self) -> Vec<Object>;
 }
 
+/// Without what single accounts, features and users spent, which would be thousands of columns: [`AiReport`] has lines of these.
 impl Lines for PlatformMetrics {
     fn lines(&self) -> Vec<Object> {
-        objects(&self.days)
+        let mut days = objects(&self.days);
+        for ai in days.iter_mut().filter_map(|day| day.get_mut("aiUsage")?.as_object_mut()) {
+            SPENDERS.iter().for_each(|name| drop(ai.remove(*name)));
+        }
+        days
     }
 }
+
+/// The figures of AI use that list accounts, features and users.
+pub const SPENDERS: [&str; 3] = ["byAccount", "byFeature", "byUser"];
 
 impl Lines for FeatureUsage {
     fn lines(&self) -> Vec<Object> {
@@ -43,9 +51,20 @@ impl Lines for UserEngagement {
     }
 }
 
+/// Models first, then accounts, features and users: `kind` tells them apart.
 impl Lines for AiReport {
     fn lines(&self) -> Vec<Object> {
-        objects(&self.models)
+        let kinds = [
+            ("model", objects(&self.models)),
+            ("account", objects(&self.accounts)),
+            ("feature", objects(&self.features)),
+            ("user", objects(&self.users)),
+        ];
+        let of_kind = |(kind, mut lines): (&str, Vec<Object>)| {
+            lines.iter_mut().for_each(|line| drop(line.insert("kind".to_owned(), kind.into())));
+            lines
+        };
+        kinds.into_iter().flat_map(of_kind).collect()
     }
 }
 

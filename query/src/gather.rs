@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use futures_util::future::{try_join_all, try_join4};
 use headcount_core::calendar::{day_of, days, days_after, days_before};
+use headcount_core::latency::ModelLatencies;
 use headcount_core::limits::{ACCOUNT_SKETCH_PRECISION, DAY_MS, DEFAULT_LATENESS_MS};
 use headcount_core::metrics::{Figures, total};
 use headcount_core::session_sample::SessionSample;
@@ -41,12 +42,13 @@ pub(crate) enum Depth {
     Users,
 }
 
-/// A day's users, sessions and accounts.
+/// A day's users, sessions, accounts, and how long its requests to language models took.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) users: UserSketch,
     pub(crate) sessions: SessionSample,
     pub(crate) accounts: UserSketch,
+    pub(crate) latencies: ModelLatencies,
 }
 
 /// All that the answer to a question about ranges is made of.
@@ -143,7 +145,9 @@ impl Gathered {
         });
         let users = users.map_or_else(|| empty_sketch(self.precision), Ok)?;
         let accounts = accounts.map_or_else(|| empty_sketch(ACCOUNT_SKETCH_PRECISION), Ok)?;
-        Ok(Decoded { users, sessions: sessions.unwrap_or_default(), accounts })
+        let mut latencies = ModelLatencies::default();
+        rows.iter().for_each(|day| latencies.merge(&day.latencies));
+        Ok(Decoded { users, sessions: sessions.unwrap_or_default(), accounts, latencies })
     }
 
     /// Different users of the `count` days that end with `end`.
@@ -179,6 +183,15 @@ impl Gathered {
         let days = self.days(range);
         let mut sum =
             total(days.iter().map(|day| &day.metrics), &mut union.users, &mut union.accounts, &union.sessions);
+        match &*days {
+            // What is exact of a day is exact of a range of one.
+            [day] => {
+                let figures = &day.metrics.figures;
+                sum.ai_usage.by_model.clone_from(&figures.ai_usage.by_model);
+                sum.estimate.latency_relative_error = figures.estimate.latency_relative_error;
+            }
+            _ => sum.set_latencies(&union.latencies),
+        }
         sum.weekly_active_users = self.users_before(range.to, WEEK_DAYS);
         sum.monthly_active_users = self.users_before(range.to, MONTH_DAYS);
         sum.weekly_active_accounts = self.accounts_before(range.to, WEEK_DAYS);

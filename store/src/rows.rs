@@ -154,6 +154,8 @@ pub struct SketchesRow {
     pub sessions: Vec<u8>,
     /// The account sketch's bytes.
     pub accounts: Vec<u8>,
+    /// The bytes of how long requests to language models took.
+    pub latencies: Vec<u8>,
     /// The sum of the entries up to which the day's partials are folded.
     pub made_of_day: u64,
     /// `UpdatedAt`, milliseconds since the epoch.

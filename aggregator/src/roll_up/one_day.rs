@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use headcount_core::exact::ProvenDay;
+use headcount_core::latency::ModelLatencies;
 use headcount_core::limits::ACCOUNT_SKETCH_PRECISION;
 use headcount_core::merged::{Merged, SetAside};
 use headcount_core::metrics::DailyMetrics;
@@ -151,6 +152,7 @@ async fn attempt<S: AggregatorStore>(
             users: own.users.encode(),
             sessions: own.merged.sessions.encode(),
             accounts: own.accounts.encode(),
+            latencies: ModelLatencies::of(&own.merged.settled_counters(own.proof.as_deref())).encode(),
             made_of_day: day,
             updated_ms: run.now_ms,
         };
@@ -282,10 +284,11 @@ async fn make_sketches_again<S: AggregatorStore>(
     ledger: &mut Ledger,
     date: NaiveDate,
 ) -> Result<(), AggregateError> {
-    let MergedDay { merged, as_of_sum: made_of_day, .. } = run.merged(date).await?;
+    let MergedDay { merged, as_of_sum: made_of_day, proof, .. } = run.merged(date).await?;
+    let latencies = ModelLatencies::of(&merged.settled_counters(proof.as_deref())).encode();
     let (Some(mut users), Some(mut accounts)) = (merged.users, merged.accounts) else { return Ok(()) };
     let (users, accounts, sessions) = (users.encode(), accounts.encode(), merged.sessions.encode());
-    let row = SketchesRow { date, users, sessions, accounts, made_of_day, updated_ms: run.now_ms };
+    let row = SketchesRow { date, users, sessions, accounts, latencies, made_of_day, updated_ms: run.now_ms };
     // Refused: what is there was made of newer partials, and the next run reads it.
     ledger.put_sketches(run, row).await?;
     Ok(())

@@ -79,8 +79,8 @@ async fn damaged_sketches_of_a_day_are_made_again_from_its_partials() {
     world.roll_up().await;
     let day_before = date("2026-03-08");
     let damaged = |made_of_day| {
-        let [users, sessions, accounts] = [b"nonsense"; 3].map(|bytes| bytes.to_vec());
-        SketchesRow { date: day_before, users, sessions, accounts, made_of_day, updated_ms: 1 }
+        let [users, sessions, accounts, latencies] = [b"nonsense"; 4].map(|bytes| bytes.to_vec());
+        SketchesRow { date: day_before, users, sessions, accounts, latencies, made_of_day, updated_ms: 1 }
     };
     world.store.put_sketches(&damaged(1)).await.unwrap();
     world.deliver(&source(0), &[page_view("today", "ann", world.at("2026-03-10", 1))]).await;

@@ -1,6 +1,6 @@
 //! `headcount ai`: the use of language models, and what it costs.
 
-use headcount_query::ai::AiReport;
+use headcount_query::ai::{AiReport, Spender};
 use headcount_query::get_ai_usage;
 
 use super::asking::{approximate, of_range, percent, print, shown};
@@ -21,7 +21,14 @@ pub(crate) async fn run(args: Ai, interrupt: &Interrupt) -> Result<Ending, Failu
     let question = |deps, range| async move { get_ai_usage(&deps, range).await };
     let answer = of_range(&args.range, &args.table, interrupt, question).await?;
     print(answer, args.format, |report| {
-        let tables = [Some(head(report)), Some(models(report)), approximate(report.names_approximate)];
+        let tables = [
+            Some(head(report)),
+            Some(models(report)),
+            spenders("account", &report.accounts),
+            spenders("feature", &report.features),
+            spenders("user", &report.users),
+            approximate(report.names_approximate),
+        ];
         Ok(tables.into_iter().flatten().collect())
     })
 }
@@ -41,9 +48,24 @@ fn head(report: &AiReport) -> String {
     )
 }
 
+/// Accounts, features or users that are shown; `--json` and `--csv` have all that are listed.
+const MOST_SHOWN: usize = 20;
+
 fn models(report: &AiReport) -> String {
-    let mut table = Table::new(["model", "requests", "tokens", "cost (USD)", "share of cost", "a request (USD)"]);
+    let mut table = Table::new([
+        "model",
+        "requests",
+        "tokens",
+        "cost (USD)",
+        "share of cost",
+        "a request (USD)",
+        "failed",
+        "p50 (ms)",
+        "p95 (ms)",
+        "unpriced",
+    ]);
     for model in &report.models {
+        let latency = |ms: u64| if model.used.latency.count == 0 { "-".to_owned() } else { whole(ms) };
         table.row([
             shown(&model.name, NAME_WIDTH),
             whole(model.used.requests),
@@ -51,7 +73,35 @@ fn models(report: &AiReport) -> String {
             decimal(model.used.cost, 4),
             percent(model.cost_share),
             decimal(model.cost_per_request, 6),
+            percent(model.error_share),
+            latency(model.used.latency.p50),
+            latency(model.used.latency.p95),
+            whole(model.used.unpriced),
         ]);
     }
-    table.to_string()
+    let mut text = table.to_string();
+    if report.latency_relative_error > 0.0 {
+        text += &format!("\nlatencies are within {}\n", percent(report.latency_relative_error));
+    }
+    if report.unpriced_requests > 0 {
+        text += &format!(
+            "\n{} requests have tokens and no cost, and no price table had their model: the cost is a lower bound. Name one with --prices\n",
+            whole(report.unpriced_requests)
+        );
+    }
+    text
+}
+
+fn spenders(kind: &str, spenders: &[Spender]) -> Option<String> {
+    let mut table = Table::new([kind, "requests", "tokens", "cost (USD)", "share of cost"]);
+    for one in spenders.iter().take(MOST_SHOWN) {
+        table.row([
+            shown(&one.name, NAME_WIDTH),
+            whole(one.spent.requests),
+            whole(one.spent.tokens),
+            decimal(one.spent.cost, 4),
+            percent(one.cost_share),
+        ]);
+    }
+    (!spenders.is_empty()).then(|| table.to_string())
 }

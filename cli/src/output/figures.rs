@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use headcount_core::event::Object;
+use headcount_query::csv::SPENDERS;
 use serde_json::Value;
 
 use super::numbers::{cell, decimal};
@@ -45,8 +46,13 @@ pub(crate) fn paths<'a>(days: impl IntoIterator<Item = &'a Object>) -> Vec<Path>
     let mut paths = BTreeSet::new();
     for day in days {
         for (name, value) in day.iter().filter(|(name, _)| *name != DATE) {
+            // Thousands of rows, of which `headcount ai` shows the first.
+            let is_shown = |path: &Path| path.len() < 2 || path[0] != "aiUsage" || !SPENDERS.contains(&&*path[1]);
             let rank = ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len());
             collect(value, &mut vec![name.clone()], &mut |path| {
+                if !is_shown(path) {
+                    return;
+                }
                 // Totals stand before what they are made of.
                 let depths: Vec<(bool, String)> =
                     path.iter().enumerate().map(|(at, name)| (at + 1 < path.len(), name.clone())).collect();

@@ -40,6 +40,8 @@ pub(crate) fn figures(folded: &Folded, zone: Tz, now_ms: i64) -> Result<Platform
     let mut united = Tally::default();
     folded.days.values().for_each(|counted| united.unite(&counted.tally));
     total.set_exact(united.users(), united.accounts(), &united.sessions());
+    let models: Vec<String> = total.ai_usage.by_model.keys().cloned().collect();
+    total.set_exact_latencies(&united.latencies(models.iter().map(String::as_str)));
     let (users_error, time_zone) = (UsersError::of(&total), zone.name().to_owned());
     Ok(PlatformMetrics { from, to, today, time_zone, total, users_error, days, previous: None })
 }

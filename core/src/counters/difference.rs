@@ -1,10 +1,12 @@
 //! Where two counts of the same events differ.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Counters, Spent};
+use super::{Counters, ModelUse, NONE, OTHER, Spent};
+use crate::hash::hash64;
 
 /// What is compared beside the events' own counters. Raw events cannot tell duplicates, and rejected items expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,27 +63,41 @@ impl Counters {
         }
         for ((field, map), is_exact) in self.maps().into_iter().zip(exact.maps) {
             if is_exact {
-                flat.extend(map.iter().map(|(name, count)| (format!("{field}.{name}"), *count)));
+                flat.extend(map.iter().map(|(name, count)| (format!("{field}.{}", shown(field, name)), *count)));
             } else {
                 flat.insert(format!("{field}.*"), map.total());
             }
         }
-        let total = ("*", &self.ai_accounts.total());
-        let accounts: Vec<_> = if exact.ai_accounts { self.ai_accounts.iter().collect() } else { vec![total] };
-        for (account, Spent { requests, tokens, cost_nanos }) in accounts {
-            flat.insert(format!("aiByAccount.{account}.requests"), *requests);
-            flat.insert(format!("aiByAccount.{account}.tokens"), *tokens);
-            flat.insert(format!("aiByAccount.{account}.costNanos"), u64::try_from(*cost_nanos).unwrap_or(u64::MAX));
+        for ((field, map), is_exact) in self.spent().into_iter().zip(exact.spent) {
+            let total = ("*", &map.total());
+            let names: Vec<_> = if is_exact { map.iter().collect() } else { vec![total] };
+            for (name, Spent { requests, tokens, cost_nanos }) in names {
+                let name = shown(field, name);
+                flat.insert(format!("{field}.{name}.requests"), *requests);
+                flat.insert(format!("{field}.{name}.tokens"), *tokens);
+                flat.insert(format!("{field}.{name}.costNanos"), u64::try_from(*cost_nanos).unwrap_or(u64::MAX));
+            }
         }
         let total = ("*", &self.models.total());
         let models: Vec<_> = if exact.models { self.models.iter().collect() } else { vec![total] };
-        for (model, used) in models {
-            flat.insert(format!("aiUsage.{model}.requests"), used.requests);
-            flat.insert(format!("aiUsage.{model}.tokens"), used.tokens);
-            flat.insert(format!("aiUsage.{model}.costNanos"), u64::try_from(used.cost_nanos).unwrap_or(u64::MAX));
+        for (model, ModelUse { requests, tokens, cost_nanos, errors, unpriced, latencies }) in models {
+            flat.insert(format!("aiUsage.{model}.requests"), *requests);
+            flat.insert(format!("aiUsage.{model}.tokens"), *tokens);
+            flat.insert(format!("aiUsage.{model}.costNanos"), u64::try_from(*cost_nanos).unwrap_or(u64::MAX));
+            flat.insert(format!("aiUsage.{model}.errors"), *errors);
+            flat.insert(format!("aiUsage.{model}.unpriced"), *unpriced);
+            for (ms, count) in latencies.buckets() {
+                flat.insert(format!("aiUsage.{model}.latencyMs.{ms}"), count);
+            }
         }
         flat
     }
+}
+
+/// A name as a difference shows it, and logs do: of accounts and users only a hash.
+fn shown<'a>(field: &str, name: &'a str) -> Cow<'a, str> {
+    let is_id = matches!(field, "accounts" | "aiByAccount" | "aiByUser") && !matches!(name, "*" | OTHER | NONE);
+    if is_id { format!("#{:016x}", hash64(name.as_bytes())).into() } else { name.into() }
 }
 
 /// Which maps are exact on both sides.
@@ -89,17 +105,15 @@ impl Counters {
 struct Exact {
     maps: [bool; 6],
     models: bool,
-    ai_accounts: bool,
+    spent: [bool; 3],
 }
 
 impl Exact {
     fn of(one: &Counters, other: &Counters) -> Self {
         let (ones, others) = (one.maps(), other.maps());
         let maps = std::array::from_fn(|index| ones[index].1.error() == 0 && others[index].1.error() == 0);
-        Self {
-            maps,
-            models: one.models.error() == 0 && other.models.error() == 0,
-            ai_accounts: one.ai_accounts.error() == 0 && other.ai_accounts.error() == 0,
-        }
+        let (ones, others) = (one.spent(), other.spent());
+        let spent = std::array::from_fn(|index| ones[index].1.error() == 0 && others[index].1.error() == 0);
+        Self { maps, models: one.models.error() == 0 && other.models.error() == 0, spent }
     }
 }

@@ -23,6 +23,9 @@ impl Grown for ModelUse {
             requests: self.requests.saturating_sub(earlier.requests),
             tokens: self.tokens.saturating_sub(earlier.tokens),
             cost_nanos: self.cost_nanos.saturating_sub(earlier.cost_nanos),
+            errors: self.errors.saturating_sub(earlier.errors),
+            unpriced: self.unpriced.saturating_sub(earlier.unpriced),
+            latencies: self.latencies.beyond(&earlier.latencies),
         }
     }
 }
@@ -58,6 +61,8 @@ impl Counters {
         add_since(&mut self.platforms, &now.platforms, &then.platforms);
         add_since(&mut self.accounts, &now.accounts, &then.accounts);
         add_since(&mut self.ai_accounts, &now.ai_accounts, &then.ai_accounts);
+        add_since(&mut self.ai_features, &now.ai_features, &then.ai_features);
+        add_since(&mut self.ai_users, &now.ai_users, &then.ai_users);
     }
 }
 

@@ -40,7 +40,7 @@ fn each_type_counts_where_it_belongs() {
     assert_eq!((counters.events, counters.by_hour[0], counters.by_hour[1]), (8, 6, 2));
     assert_eq!((counters.features.get("search"), counters.features.get(NONE)), (Some(&1), Some(&1)));
     assert_eq!((counters.content.get("note"), counters.errors.get("timeout")), (Some(&1), Some(&1)));
-    let large = ModelUse { requests: 2, tokens: 10, cost_nanos: 300_000_000 };
+    let large = ModelUse { requests: 2, tokens: 10, cost_nanos: 300_000_000, ..ModelUse::default() };
     assert_eq!(counters.models.get("large"), Some(&large));
     assert_eq!((counters.by_type.get("signup"), counters.platforms.get("web")), (Some(&1), Some(&8)));
 }
@@ -76,6 +76,36 @@ fn accounts_count_where_they_are_named_and_those_that_cost_most_are_kept() {
     let compare = Compare { duplicates: true, rejected: true };
     let differences: Vec<_> = later.difference(&counters, compare).into_iter().map(|one| one.counter).collect();
     assert!(differences.contains(&"aiByAccount.*.costNanos".to_owned()), "{differences:?}");
+    assert!(differences.iter().all(|counter| !counter.contains("acme")), "no ids in logs: {differences:?}");
+}
+
+#[test]
+fn requests_that_failed_were_slow_or_have_no_price_are_told_apart() {
+    let mut counters = Counters::default();
+    for (model, data) in [
+        ("m", json!({"tokens": 5, "latencyMs": 100, "feature": "chat"})),
+        ("m", json!({"tokens": 5, "cost": 0.5, "latencyMs": 300, "errorType": "timeout", "feature": ""})),
+        ("m", json!({"errorType": "refused"})),
+        ("n", json!({"cost": 0.25, "feature": "chat"})),
+    ] {
+        let mut asked = event("ai_request", data, 0);
+        asked.event_data = asked.event_data.with_number("model", &json!(model).to_string());
+        counters.add(&asked, Tz::UTC);
+    }
+    let m = counters.models.get("m").unwrap();
+    assert_eq!((m.requests, m.errors, m.unpriced, m.latencies.count()), (3, 2, 1, 2));
+    let chat = Spent { requests: 2, tokens: 5, cost_nanos: 250_000_000 };
+    assert_eq!((counters.ai_features.get("chat"), counters.ai_features.total()), (Some(&chat), chat));
+    let user = Spent { requests: 4, tokens: 10, cost_nanos: 750_000_000 };
+    assert_eq!((counters.ai_users.get("u"), counters.errors.total()), (Some(&user), 0));
+    let mut later = counters.clone();
+    later.add(&event("ai_request", json!({"model": "m", "latencyMs": 300}), 0), Tz::UTC);
+    let mut exact = Counters::default();
+    exact.add_since(&later, &counters);
+    let m = exact.models.get("m").unwrap();
+    assert_eq!((m.requests, m.errors, m.unpriced, &m.latencies), (1, 0, 0, &Latencies::one(300)));
+    let named = later.difference(&counters, Compare { duplicates: true, rejected: true });
+    assert!(named.iter().any(|one| one.counter == "aiUsage.m.latencyMs.288"), "{named:?}");
 }
 
 #[test]

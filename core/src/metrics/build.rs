@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::{AiUsage, Breakdown, DailyMetrics, Estimate, Figures, ModelFigures, SessionFigures, SpentFigures};
+use super::{
+    AiUsage, Breakdown, DailyMetrics, Estimate, Figures, LatencyFigures, ModelFigures, SessionFigures, SpentFigures,
+};
 use crate::counters::{CappedMap, Counters, ModelUse, OTHER, Spent, Weigh};
 use crate::event::EventType;
+use crate::exact::ExactLatency;
+use crate::latency::{Latencies, ModelLatencies, RELATIVE_ERROR};
 use crate::limits::MAX_COUNTER_NAMES;
 use crate::session_sample::{SessionEstimates, SessionSample};
 use crate::user_sketch::UserSketch;
@@ -66,6 +70,7 @@ impl DailyMetrics {
             estimate: Estimate {
                 users_relative_standard_error: finite(input.users_relative_standard_error),
                 accounts_relative_standard_error: finite(input.accounts_relative_standard_error),
+                latency_relative_error: 0.0,
                 sessions_exact: input.sessions.is_exact(),
                 session_intervals: session_figures.intervals,
                 sources_set_aside: input.sources_set_aside,
@@ -91,9 +96,7 @@ pub(super) fn count(figures: &mut Figures, counters: &Counters) {
     figures.events_by_hour = counters.by_hour.to_vec();
     figures.feature_usage = named(&counters.features);
     figures.content_created = Breakdown { total: counters.content.total(), by_type: named(&counters.content) };
-    let models = counters.models.iter().map(|(name, used)| (name.to_string(), model(used))).collect();
-    let accounts = counters.ai_accounts.iter().map(|(name, spent)| (name.to_string(), self::spent(spent))).collect();
-    figures.ai_usage = ai(&counters.models.total(), models, accounts);
+    figures.ai_usage = ai(counters);
     figures.errors = Breakdown { total: counters.errors.total(), by_type: named(&counters.errors) };
     figures.platforms = named(&counters.platforms);
     figures.accounts = named(&counters.accounts);
@@ -102,6 +105,8 @@ pub(super) fn count(figures: &mut Figures, counters: &Counters) {
     figures.events_without_user = counters.without_user;
     figures.events_without_session = counters.without_session;
     figures.estimate.names_approximate = counters.is_approximate();
+    let is_measured = figures.ai_usage.by_model.values().any(|model| model.latency.count > 0);
+    figures.estimate.latency_relative_error = if is_measured { RELATIVE_ERROR } else { 0.0 };
 }
 
 /// The figures of a range of days, in their order: `users` and `accounts` are unions of the days' sketches, `sessions` of their
@@ -137,6 +142,7 @@ pub fn total<'a>(
         estimate: Estimate {
             users_relative_standard_error: users.relative_standard_error(),
             accounts_relative_standard_error: accounts.relative_standard_error(),
+            latency_relative_error: 0.0,
             sessions_exact: sessions.is_exact(),
             session_intervals: session_figures.intervals,
             sources_set_aside: 0,
@@ -163,7 +169,10 @@ pub fn total<'a>(
         cap(map, |count| *count, |into, count| *into = into.saturating_add(*count));
     }
     cap(&mut sum.ai_usage.by_model, |model| model.requests, add_model);
-    cap(&mut sum.ai_usage.by_account, |spent| spent.cost_nanos.saturating_add(spent.requests), add_spent);
+    let AiUsage { by_account, by_feature, by_user, .. } = &mut sum.ai_usage;
+    for map in [by_account, by_feature, by_user] {
+        cap(map, |spent| spent.cost_nanos.saturating_add(spent.requests), add_spent);
+    }
     sum.ai_usage.total_cost = dollars(u128::from(sum.ai_usage.total_cost_nanos));
     sum
 }
@@ -180,6 +189,8 @@ fn add_day(sum: &mut Figures, day: &Figures) {
     add(&mut sum.ai_usage.total_requests, day.ai_usage.total_requests);
     add(&mut sum.ai_usage.total_tokens, day.ai_usage.total_tokens);
     add(&mut sum.ai_usage.total_cost_nanos, day.ai_usage.total_cost_nanos);
+    add(&mut sum.ai_usage.failed_requests, day.ai_usage.failed_requests);
+    add(&mut sum.ai_usage.unpriced_requests, day.ai_usage.unpriced_requests);
     for (into, count) in sum.events_by_hour.iter_mut().zip(&day.events_by_hour) {
         add(into, *count);
     }
@@ -198,8 +209,14 @@ fn add_day(sum: &mut Figures, day: &Figures) {
     for (name, used) in &day.ai_usage.by_model {
         add_model(sum.ai_usage.by_model.entry(name.clone()).or_default(), used);
     }
-    for (name, spent) in &day.ai_usage.by_account {
-        add_spent(sum.ai_usage.by_account.entry(name.clone()).or_default(), spent);
+    for (into, from) in [
+        (&mut sum.ai_usage.by_account, &day.ai_usage.by_account),
+        (&mut sum.ai_usage.by_feature, &day.ai_usage.by_feature),
+        (&mut sum.ai_usage.by_user, &day.ai_usage.by_user),
+    ] {
+        for (name, spent) in from {
+            add_spent(into.entry(name.clone()).or_default(), spent);
+        }
     }
     sum.estimate.sources_set_aside = sum.estimate.sources_set_aside.saturating_add(day.estimate.sources_set_aside);
     sum.estimate.names_approximate |= day.estimate.names_approximate;
@@ -233,6 +250,41 @@ fn model(used: &ModelUse) -> ModelFigures {
         tokens: used.tokens,
         cost: dollars(used.cost_nanos),
         cost_nanos: nanos(used.cost_nanos),
+        errors: used.errors,
+        unpriced: used.unpriced,
+        latency: LatencyFigures::of(&used.latencies),
+    }
+}
+
+impl LatencyFigures {
+    /// Of these durations.
+    pub fn of(latencies: &Latencies) -> Self {
+        Self { count: latencies.count(), p50: latencies.percentile(50), p95: latencies.percentile(95) }
+    }
+}
+
+impl From<ExactLatency> for LatencyFigures {
+    fn from(exact: ExactLatency) -> Self {
+        Self { count: exact.count, p50: exact.p50_ms, p95: exact.p95_ms }
+    }
+}
+
+impl Figures {
+    /// Sets how long requests took over a range of days, of the models that are listed.
+    pub fn set_latencies(&mut self, latencies: &ModelLatencies) {
+        for (name, model) in &mut self.ai_usage.by_model {
+            model.latency = latencies.0.get(&**name).map(LatencyFigures::of).unwrap_or_default();
+        }
+        let is_measured = self.ai_usage.by_model.values().any(|model| model.latency.count > 0);
+        self.estimate.latency_relative_error = if is_measured { RELATIVE_ERROR } else { 0.0 };
+    }
+
+    /// The same where they are known exactly.
+    pub fn set_exact_latencies(&mut self, latencies: &BTreeMap<String, ExactLatency>) {
+        for (name, model) in &mut self.ai_usage.by_model {
+            model.latency = latencies.get(name).copied().unwrap_or_default().into();
+        }
+        self.estimate.latency_relative_error = 0.0;
     }
 }
 
@@ -240,6 +292,8 @@ fn add_model(into: &mut ModelFigures, used: &ModelFigures) {
     Weigh::add(&mut into.requests, &used.requests);
     Weigh::add(&mut into.tokens, &used.tokens);
     Weigh::add(&mut into.cost_nanos, &used.cost_nanos);
+    Weigh::add(&mut into.errors, &used.errors);
+    Weigh::add(&mut into.unpriced, &used.unpriced);
     into.cost = dollars(u128::from(into.cost_nanos));
 }
 
@@ -259,14 +313,20 @@ fn add_spent(into: &mut SpentFigures, spent: &SpentFigures) {
     into.cost = dollars(u128::from(into.cost_nanos));
 }
 
-fn ai(all: &ModelUse, by_model: BTreeMap<String, ModelFigures>, by_account: BTreeMap<String, SpentFigures>) -> AiUsage {
+fn ai(counters: &Counters) -> AiUsage {
+    let all = counters.models.total();
+    let spenders = |map: &CappedMap<Spent>| map.iter().map(|(name, one)| (name.to_string(), spent(one))).collect();
     AiUsage {
         total_requests: all.requests,
         total_tokens: all.tokens,
         total_cost: dollars(all.cost_nanos),
         total_cost_nanos: nanos(all.cost_nanos),
-        by_model,
-        by_account,
+        failed_requests: all.errors,
+        unpriced_requests: all.unpriced,
+        by_model: counters.models.iter().map(|(name, used)| (name.to_string(), model(used))).collect(),
+        by_account: spenders(&counters.ai_accounts),
+        by_feature: spenders(&counters.ai_features),
+        by_user: spenders(&counters.ai_users),
     }
 }
 

@@ -42,6 +42,7 @@ impl DailyMetrics {
         let mut metrics = Self::empty(date);
         count(&mut metrics.figures, &exact.counters);
         metrics.figures.set_exact(exact.users, exact.accounts, &exact.sessions);
+        metrics.figures.set_exact_latencies(&exact.latencies);
         metrics.figures.daily_active_users = exact.users;
         metrics
     }
@@ -54,16 +55,12 @@ impl DailyMetrics {
         if !proof.proven.is_whole() {
             return self;
         }
-        let exact = &proof.proven.figures;
-        let (mut counters, none) = (exact.counters.clone(), Counters::default());
-        for (source, now) in since {
-            let then = proof.sources.get(source).and_then(|proven| proven.raw.as_ref()).unwrap_or(&none);
-            counters.add_since(now, then);
-        }
+        let (exact, counters) = (&proof.proven.figures, proof.counters_with(since));
         let figures = &mut self.figures;
         count(figures, &counters);
         if since.is_empty() {
             figures.set_exact(exact.users, exact.accounts, &exact.sessions);
+            figures.set_exact_latencies(&exact.latencies);
         } else {
             figures.active_users = figures.active_users.max(exact.users);
             figures.active_accounts = figures.active_accounts.max(exact.accounts);
@@ -78,5 +75,18 @@ impl DailyMetrics {
             ids_with_several_times: exact.ids_with_several_times,
         });
         self
+    }
+}
+
+impl ProvenDay {
+    /// The proven counters with what came after the proof. `since` are the counters of the sources that have counted more than the
+    /// proof has of them.
+    pub fn counters_with(&self, since: &[(Source, Counters)]) -> Counters {
+        let (mut counters, none) = (self.proven.figures.counters.clone(), Counters::default());
+        for (source, now) in since {
+            let then = self.sources.get(source).and_then(|proven| proven.raw.as_ref()).unwrap_or(&none);
+            counters.add_since(now, then);
+        }
+        counters
     }
 }

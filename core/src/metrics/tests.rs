@@ -1,7 +1,7 @@
 use super::*;
 use crate::counters::{CappedMap, Counters};
 use crate::event::{ANONYMOUS_PREFIX, Event, EventType};
-use crate::exact::{ExactFigures, MAX_EXACT_NAMES, ProvenDay, ProvenFigures};
+use crate::exact::{ExactFigures, ExactLatency, MAX_EXACT_NAMES, ProvenDay, ProvenFigures};
 use crate::limits::MAX_COUNTER_NAMES;
 use crate::session_sample::SessionSample;
 use crate::user_sketch::UserSketch;
@@ -63,20 +63,23 @@ fn asked(model: &str, cost: f64) -> Event<'static> {
 fn a_day_has_exactly_the_fields_of_its_item() {
     let metrics =
         day("2026-03-01", &[asked("large", 0.25), event("feature_use", json!({"feature": "search"}))], 7, false);
+    let spent = json!({"requests": 1, "tokens": 5, "cost": 0.25, "costNanos": 250_000_000});
     let expected = json!({
         "date": "2026-03-01", "activeUsers": 7, "totalUsers": 17, "newSignups24h": 3, "dailyActiveUsers": 7,
         "weeklyActiveUsers": 8, "monthlyActiveUsers": 9,
         "activeAccounts": 2, "weeklyActiveAccounts": 3, "monthlyActiveAccounts": 4, "averageSessionDuration": 90_000.0,
         "sessions": {"count": 1, "p50": 90_000, "p95": 90_000}, "featureUsage": {"search": 1},
         "contentCreated": {"total": 0, "byType": {}},
-        "aiUsage": {"totalRequests": 1, "totalTokens": 5, "totalCost": 0.25, "totalCostNanos": 250_000_000,
-            "byModel": {"large": {"requests": 1, "tokens": 5, "cost": 0.25, "costNanos": 250_000_000}},
-            "byAccount": {"acme": {"requests": 1, "tokens": 5, "cost": 0.25, "costNanos": 250_000_000}}},
+        "aiUsage": {"totalRequests": 1, "totalTokens": 5, "totalCost": 0.25, "totalCostNanos": 250_000_000, "failedRequests": 0, "unpricedRequests": 0,
+            "byModel": {"large": {"requests": 1, "tokens": 5, "cost": 0.25, "costNanos": 250_000_000, "errors": 0,
+                "unpriced": 0, "latency": {"count": 0, "p50": 0, "p95": 0}}},
+            "byAccount": {"acme": spent}, "byFeature": {}, "byUser": {"u": spent}},
         "errors": {"total": 0, "byType": {}},
         "eventsByType": {"page_view": 0, "feature_use": 1, "content_create": 0, "ai_request": 1, "error": 0},
         "eventsByHour": [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         "platforms": {"web": 2}, "accounts": {"acme": 1}, "rejected": 0, "duplicates": 2, "eventsWithoutUser": 0, "eventsWithoutSession": 0,
-        "estimate": {"usersRelativeStandardError": 0.008, "accountsRelativeStandardError": 0.016, "sessionsExact": true, "sourcesSetAside": 0, "namesApproximate": false,
+        "estimate": {"usersRelativeStandardError": 0.008, "accountsRelativeStandardError": 0.016,
+            "latencyRelativeError": 0.0, "sessionsExact": true, "sourcesSetAside": 0, "namesApproximate": false,
             "sessionIntervals": {
             "count": {"low": 1.0, "high": 1.0}, "averageDuration": {"low": 90_000.0, "high": 90_000.0},
             "p50": {"low": 90_000.0, "high": 90_000.0}, "p95": {"low": 90_000.0, "high": 90_000.0}}},
@@ -253,7 +256,9 @@ fn a_proven_day_comes_back_whichever_way_its_numbers_are_written() {
         Counters { events: 1, by_hour: std::array::from_fn(|hour| u64::from(hour == 3)), ..Counters::default() };
     let sessions = ExactSessions { count: 2, total_ms: 9, p50_ms: 4, p95_ms: 5 };
     let users_by = UsersBy { platforms: [("web".to_owned(), 6)].into(), ..UsersBy::default() };
-    let figures = ExactFigures { counters, users: 6, users_by, sessions, accounts: 2, ids_with_several_times: 1 };
+    let latencies = [("m".to_owned(), ExactLatency { count: 1, p50_ms: 2, p95_ms: 3 })].into();
+    let figures =
+        ExactFigures { counters, users: 6, users_by, sessions, accounts: 2, latencies, ids_with_several_times: 1 };
     let proven = ProvenFigures { date: live.date, number: 1, proven_ms: 5, figures, ..ProvenFigures::default() };
     let exact = live.with_proof(&ProvenDay { proven, ..ProvenDay::default() }, &[]);
     assert_eq!((exact.figures.active_users, exact.figures.sessions.count, exact.figures.verified), (6, 2, true));

@@ -3,6 +3,7 @@ use headcount_core::counters::Counters;
 use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_core::event::{Event, EventType, Object};
 use headcount_core::json::Json;
+use headcount_core::latency::ModelLatencies;
 use headcount_core::limits::{ACCOUNT_SKETCH_PRECISION, MAX_COUNTER_NAMES};
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::origin::Source;
@@ -84,7 +85,9 @@ async fn store_day(store: &MemoryStore, date: NaiveDate, users: &[&str], is_fina
     store.put_daily(&row).await.unwrap();
     let (users, sessions) = (sketch.encode(), sessions.encode());
     let accounts = UserSketch::new(ACCOUNT_SKETCH_PRECISION).unwrap().encode();
-    store.put_sketches(&SketchesRow { date, users, sessions, accounts, made_of_day: 1, updated_ms: 1 }).await.unwrap();
+    let latencies = ModelLatencies::of(&counters).encode();
+    let row = SketchesRow { date, users, sessions, accounts, latencies, made_of_day: 1, updated_ms: 1 };
+    store.put_sketches(&row).await.unwrap();
     store.put_total(&TotalRow { date, new_users: 1, made_of }).await.unwrap();
     day
 }
@@ -325,8 +328,8 @@ async fn a_damaged_item_is_named() {
     let store = deployed().await;
     let day = date("2026-03-01");
     store_day(&store, day, &["ann"], false).await;
-    let (users, sessions, accounts) = (vec![1, 2, 3], Vec::new(), Vec::new());
-    let row = SketchesRow { date: day, users, sessions, accounts, made_of_day: 2, updated_ms: 2 };
+    let (users, sessions, accounts, latencies) = (vec![1, 2, 3], Vec::new(), Vec::new(), Vec::new());
+    let row = SketchesRow { date: day, users, sessions, accounts, latencies, made_of_day: 2, updated_ms: 2 };
     store.put_sketches(&row).await.unwrap();
     let error = ask(store.clone(), "2026-03-01", "2026-03-01").await.unwrap_err().to_string();
     assert!(error.contains("METRICS#2026-03-01 / SKETCHES") && error.contains("aggregate"), "{error}");

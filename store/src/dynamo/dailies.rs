@@ -47,6 +47,7 @@ fn read_sketches(item: Attributes<'_>) -> Result<SketchesRow, StoreError> {
         users: item.framed_bytes("Users"),
         sessions: item.framed_bytes("Sessions"),
         accounts: item.framed_bytes("Accounts"),
+        latencies: item.framed_bytes("Latencies"),
         made_of_day: item.number("MadeOfDay")?,
         updated_ms: item.number("UpdatedAt")?,
     })
@@ -103,6 +104,7 @@ impl DailyStore for DynamoStore {
             ("Users".to_owned(), b(&row.users)),
             ("Sessions".to_owned(), b(&row.sessions)),
             ("Accounts".to_owned(), b(&row.accounts)),
+            ("Latencies".to_owned(), b(&row.latencies)),
             ("MadeOfDay".to_owned(), n(row.made_of_day)),
             ("UpdatedAt".to_owned(), n(row.updated_ms)),
         ]);

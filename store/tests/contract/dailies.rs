@@ -19,7 +19,15 @@ fn daily(day: u32, made_of: (u64, u64)) -> DailyRow {
 
 fn sketches(day: u32, made_of_day: u64) -> SketchesRow {
     let users = made_of_day.to_le_bytes().to_vec();
-    SketchesRow { date: date(day), users, sessions: vec![3; 9], accounts: vec![4], made_of_day, updated_ms: START_MS }
+    SketchesRow {
+        date: date(day),
+        users,
+        sessions: vec![3; 9],
+        accounts: vec![4],
+        latencies: vec![5, 6],
+        made_of_day,
+        updated_ms: START_MS,
+    }
 }
 
 fn total(day: u32, made_of: (u64, u64)) -> TotalRow {

@@ -146,8 +146,8 @@ async fn results_are_stored_as_designed() {
     let data = object(serde_json::json!({"activeUsers": 2}));
     let (created_ms, updated_ms) = (START_MS, START_MS + 1);
     embedded.store.put_daily(&DailyRow { date: date(1), data, made_of, created_ms, updated_ms }).await.expect("put");
-    let (users, sessions, accounts) = (vec![1], vec![2], vec![3]);
-    let sketches = SketchesRow { date: date(1), users, sessions, accounts, made_of_day: 3, updated_ms };
+    let (users, sessions, accounts, latencies) = (vec![1], vec![2], vec![3], vec![4]);
+    let sketches = SketchesRow { date: date(1), users, sessions, accounts, latencies, made_of_day: 3, updated_ms };
     embedded.store.put_sketches(&sketches).await.expect("put");
     embedded.store.put_total(&TotalRow { date: date(1), new_users: 9, made_of }).await.expect("put");
     let deployment = Deployment::new("d-1".into(), chrono_tz::Europe::Berlin, "p");
@@ -173,6 +173,7 @@ async fn results_are_stored_as_designed() {
             vec![
                 "Accounts B",
                 "EntityType S Sketches",
+                "Latencies B",
                 "MadeOfDay N 3",
                 "PK S METRICS#2026-03-01",
                 "SK S SKETCHES",

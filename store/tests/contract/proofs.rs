@@ -9,7 +9,7 @@ use crate::rows::{OTHER_TABLE, START_MS, Store, TABLE, all_pages, date, source};
 
 /// With numbers that DynamoDB's do not hold.
 fn proof(number: u64) -> ProvenFigures {
-    let used = ModelUse { requests: 3, tokens: u64::MAX, cost_nanos: u128::MAX };
+    let used = ModelUse { requests: 3, tokens: u64::MAX, cost_nanos: u128::MAX, ..ModelUse::default() };
     let counters = Counters {
         events: u64::MAX,
         features: CappedMap::exact([("search".into(), 7), ("export".into(), 2)], 9),

@@ -8,6 +8,7 @@ use chrono::{NaiveDate, Utc};
 use headcount_core::calendar::{days, days_before};
 use headcount_core::counters::{Counters, ModelUse};
 use headcount_core::deployment::{Deployment, TableId, TableMeta};
+use headcount_core::latency::ModelLatencies;
 use headcount_core::limits::{ACCOUNT_SKETCH_PRECISION, DEFAULT_SKETCH_PRECISION};
 use headcount_core::metrics::{DailyMetrics, DayInput};
 use headcount_core::session_sample::SessionSample;
@@ -122,7 +123,12 @@ fn counters(names: Names, random: &mut fastrand::Rng) -> Counters {
         (0..count).for_each(|n| map.add(&format!("{kind}-{n}"), &random.u64(1..100_000)));
     }
     for n in 0..names.models {
-        let used = ModelUse { requests: random.u64(1..100_000), tokens: random.u64(1..100_000_000), cost_nanos: 12 };
+        let used = ModelUse {
+            requests: random.u64(1..100_000),
+            tokens: random.u64(1..100_000_000),
+            cost_nanos: 12,
+            ..ModelUse::default()
+        };
         counters.models.add(&format!("model-{n}"), &used);
     }
     counters.by_hour.fill_with(|| random.u64(1..100_000));
@@ -172,7 +178,9 @@ async fn fill(store: &DynamoStore, date: NaiveDate, random: &mut fastrand::Rng) 
     store.put_daily(&daily(date, &counters(AS_GENERATED, random), &sessions, made_of)).await?;
     let (users, sessions) = (users.encode(), sessions.encode());
     let accounts = UserSketch::new(ACCOUNT_SKETCH_PRECISION)?.encode();
-    store.put_sketches(&SketchesRow { date, users, sessions, accounts, made_of_day: 1, updated_ms: 1 }).await?;
+    let latencies = ModelLatencies::default().encode();
+    let row = SketchesRow { date, users, sessions, accounts, latencies, made_of_day: 1, updated_ms: 1 };
+    store.put_sketches(&row).await?;
     store.put_total(&TotalRow { date, new_users: 1, made_of }).await?;
     Ok(())
 }

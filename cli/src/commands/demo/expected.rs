@@ -58,6 +58,7 @@ fn ai(all: &AiCounts, models: &BTreeMap<&'static str, AiCounts>) -> AiUsage {
         tokens: used.tokens,
         cost: dollars(used.cost_nanos),
         cost_nanos: used.cost_nanos,
+        ..ModelFigures::default()
     };
     AiUsage {
         total_requests: all.requests,
@@ -65,7 +66,7 @@ fn ai(all: &AiCounts, models: &BTreeMap<&'static str, AiCounts>) -> AiUsage {
         total_cost: dollars(all.cost_nanos),
         total_cost_nanos: all.cost_nanos,
         by_model: models.iter().map(|(name, used)| ((*name).to_owned(), model(used))).collect(),
-        by_account: BTreeMap::new(),
+        ..AiUsage::default()
     }
 }
 

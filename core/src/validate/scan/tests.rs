@@ -22,7 +22,7 @@ fn long(text: &str, rules: &Rules) -> Option<Accepted<'static>> {
 }
 
 /// What counters ask of an event, of which the short way remembers where it is.
-fn named<'e>(event: &'e Event<'_>) -> ([Option<Cow<'e, str>>; 5], AiUse) {
+fn named<'e>(event: &'e Event<'_>) -> ([Option<Cow<'e, str>>; 5], AiUse<'e>) {
     let names = [event.feature(), event.content_type(), event.model(), event.error_type(), event.platform()];
     (names, event.ai_use())
 }
