@@ -11,12 +11,13 @@ export function make(name, { data, attributes, ...properties } = {}, ...children
   return element;
 }
 
-/** A table of rows; a column is {title, of, number}. */
+/** A table of rows; a column is {title, of, number, value}: what is shown, and where it is a number the number itself. */
 export function table(caption, columns, rows) {
   const kind = (column) => (column.number ? "number" : "");
+  const raw = (column, row) => (column.value ? { value: column.value(row) } : {});
   const head = columns.map((column) => make("th", { scope: "col", className: kind(column) }, column.title));
   const body = rows.map((row) =>
-    make("tr", {}, ...columns.map((column) => make("td", { className: kind(column) }, column.of(row)))),
+    make("tr", {}, ...columns.map((column) => make("td", { className: kind(column), data: raw(column, row) }, column.of(row)))),
   );
   return make(
     "table",

@@ -9,6 +9,9 @@ const plusMinus = (figure, { low, high }) => {
   return off > 0 && figure > 0 ? ` ± ${format.share(off / figure)}` : "";
 };
 
+/** Standard errors on either side that hold 95 of 100 normally distributed estimates. */
+const NORMAL_95 = 1.96;
+
 const sum = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
 
 const FIGURES = [
@@ -17,6 +20,17 @@ const FIGURES = [
     title: "Active users",
     of: (total) => total.activeUsers,
     note: ({ usersError }) => (usersError.plusMinus > 0 ? `± ${format.number(usersError.plusMinus)} at most, in 95 of 100 cases` : "exact"),
+  },
+  {
+    name: "activeAccounts",
+    title: "Active accounts",
+    of: (total) => total.activeAccounts,
+    // Teams without accounts need no card for them.
+    isShown: ({ total, previous }) => total.activeAccounts > 0 || previous?.total.activeAccounts > 0,
+    note: ({ total }) =>
+      total.estimate.accountsRelativeStandardError > 0
+        ? `± ${format.share(NORMAL_95 * total.estimate.accountsRelativeStandardError)} at most, in 95 of 100 cases`
+        : "exact",
   },
   { name: "totalUsers", title: "Total users", of: (total) => total.totalUsers },
   { name: "newSignups", title: "New sign-ups", of: (total) => total.newSignups24h },
@@ -53,7 +67,8 @@ const FIGURES = [
 ];
 
 export function draw(place, metrics) {
-  place.replaceChildren(...FIGURES.map((figure) => card(figure, metrics)));
+  const shown = FIGURES.filter((figure) => figure.isShown?.(metrics) ?? true);
+  place.replaceChildren(...shown.map((figure) => card(figure, metrics)));
 }
 
 function card(figure, metrics) {

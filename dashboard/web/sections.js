@@ -42,18 +42,53 @@ export function ai(answer) {
     bars: true,
     series: [{ name: "Cost", values: answer.days.map((day) => day.cost), show: format.money }],
   });
+  const spent = [
+    { title: "Requests", of: (one) => format.number(one.requests), value: (one) => one.requests, number: true },
+    { title: "Tokens", of: (one) => format.number(one.tokens), value: (one) => one.tokens, number: true },
+    { title: "Cost", of: (one) => format.money(one.cost), value: (one) => one.costNanos, number: true },
+    { title: "Share", of: (one) => format.share(one.costShare), number: true },
+  ];
+  const latency = (title, field) => ({
+    title,
+    of: ({ latency }) => (latency.count > 0 ? `${format.number(latency[field])} ms` : "–"),
+    value: ({ latency }) => latency[field],
+    number: true,
+  });
   const columns = [
     { title: "Model", of: (model) => model.name },
-    { title: "Requests", of: (model) => format.number(model.requests), number: true },
-    { title: "Tokens", of: (model) => format.number(model.tokens), number: true },
-    { title: "Cost", of: (model) => format.money(model.cost), number: true },
-    { title: "Share", of: (model) => format.share(model.costShare), number: true },
+    ...spent,
+    { title: "Failed", of: (model) => format.share(model.errorShare), value: (model) => model.errors, number: true },
+    latency("Median", "p50"),
+    latency("p95", "p95"),
+    { title: "Unpriced", of: (model) => format.number(model.unpriced), value: (model) => model.unpriced, number: true },
+  ];
+  const notes = [
+    ...(answer.latencyRelativeError > 0 ? [`Latencies are within ${format.share(answer.latencyRelativeError)}.`] : []),
+    ...(answer.unpricedRequests > 0
+      ? [`${format.number(answer.unpricedRequests)} requests have tokens and no price: the cost is a lower bound.`]
+      : []),
   ];
   byId("models").replaceChildren(
     ...(answer.models.length > 0 ? [table("AI use by model", columns, answer.models)] : []),
+    ...notes.map((note) => make("p", { className: "note" }, note)),
     ...lists.approximate(answer.models, answer.namesApproximate),
   );
+  for (const [id, title, spenders] of [
+    ["ai-accounts", "Account", answer.accounts],
+    ["ai-features", "Feature", answer.features],
+    ["ai-users", "User", answer.users],
+  ]) {
+    const shown = spenders.slice(0, MOST_SPENDERS);
+    const caption = `AI use by ${title.toLowerCase()}`;
+    byId(id).replaceChildren(
+      ...(shown.length > 0 ? [table(caption, [{ title, of: (one) => one.name }, ...spent], shown)] : []),
+      ...lists.approximate(shown, answer.namesApproximate),
+    );
+  }
 }
+
+/** Accounts, features or users that are shown; the API has all that are listed. */
+const MOST_SPENDERS = 20;
 
 export function metrics(answer) {
   const { total } = answer;
@@ -61,6 +96,8 @@ export function metrics(answer) {
   lists.draw(byId("errors"), lists.ranked(total.errors.byType), "No errors in these days.", isApproximate);
   lists.draw(byId("platforms"), lists.ranked(total.platforms), "No events in these days.", isApproximate);
   lists.draw(byId("types"), lists.ranked(total.eventsByType), "No events in these days.", isApproximate);
+  byId("accounts-section").hidden = total.activeAccounts === 0;
+  lists.draw(byId("accounts"), lists.ranked(total.accounts), "No event names an account in these days.", isApproximate);
   const hours = [...Array(24).keys()].map((hour) => `${String(hour).padStart(2, "0")}:00`);
   charts.draw(byId("hours"), {
     title: `Events by hour, ${answer.timeZone}`,

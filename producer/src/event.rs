@@ -60,7 +60,13 @@ impl NewEvent {
         self.within("metadata", name, value.into())
     }
 
-    /// A field of `eventData`, as `feature`, `contentType`, `model`, `tokens`, `cost` or `errorType`.
+    /// The account (company, workspace, tenant) that it belongs to.
+    #[must_use]
+    pub fn account_id(self, id: &str) -> Self {
+        self.at_top("accountId", id.into())
+    }
+
+    /// A field of `eventData`, as `feature`, `contentType`, `model`, `usage`, `cost` or `errorType`.
     #[must_use]
     pub fn data(self, name: &str, value: impl Into<Value>) -> Self {
         self.within("eventData", name, value.into())

@@ -11,7 +11,7 @@ use crate::scenario::Cause;
 use crate::stream::source;
 use crate::tally::Kind;
 use crate::time::{HOUR_MS, MINUTE_MS};
-use crate::truth::{Content, Said, What};
+use crate::truth::{Ai, Content, Said, What};
 use crate::world::World;
 
 /// Of so many people one stays anonymous.
@@ -156,11 +156,14 @@ pub(crate) fn said(world: &World, at_ms: i64, (number, index): (u32, u32), rando
     let what = match detail.u8(0..6) {
         0 => What::Feature(format!("feature-{}", detail.u8(0..4))),
         1 => What::Content(format!("content-{}", detail.u8(0..3))),
-        2 => What::Ai {
+        2 => What::Ai(Ai {
             model: format!("model-{}", detail.u8(0..2)),
             tokens: detail.u64(0..1_000),
-            cost_cents: detail.u64(0..100),
-        },
+            cost_cents: (detail.u8(0..4) > 0).then(|| detail.u64(0..100)),
+            feature: detail.bool().then(|| format!("feature-{}", detail.u8(0..3))),
+            latency_ms: (detail.u8(0..4) > 0).then(|| detail.u64(0..30_000)),
+            has_failed: detail.u8(0..5) == 0,
+        }),
         3 => What::Error(format!("error-{}", detail.u8(0..3))),
         _ => What::PageView,
     };
@@ -194,9 +197,10 @@ pub(crate) fn json_of(said: &Said) -> Value {
         What::Feature(name) => json!({"feature": name}),
         What::Content(name) => json!({"contentType": name}),
         What::Error(name) => json!({"errorType": name}),
-        What::Ai { model, tokens, cost_cents } => {
-            json!({"model": model, "tokens": tokens, "cost": *cost_cents as f64 / 100.0})
-        }
+        What::Ai(Ai { model, tokens, cost_cents, feature, latency_ms, has_failed }) => json!({
+            "model": model, "tokens": tokens, "cost": cost_cents.map(|cents| cents as f64 / 100.0), "feature": feature,
+            "latencyMs": latency_ms, "errorType": has_failed.then_some("timeout"),
+        }),
     };
     let (name, person) = match (&said.user, &said.session) {
         (Some(user), _) => ("userId", user.as_str()),

@@ -33,8 +33,19 @@ pub(crate) enum What {
     PageView,
     Feature(String),
     Content(String),
-    Ai { model: String, tokens: u64, cost_cents: u64 },
+    Ai(Ai),
     Error(String),
+}
+
+/// A request to a language model. Without a cost it is priced by nobody: the world has no price table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ai {
+    pub(crate) model: String,
+    pub(crate) tokens: u64,
+    pub(crate) cost_cents: Option<u64>,
+    pub(crate) feature: Option<String>,
+    pub(crate) latency_ms: Option<u64>,
+    pub(crate) has_failed: bool,
 }
 
 impl What {
@@ -43,7 +54,7 @@ impl What {
             Self::PageView => "page_view",
             Self::Feature(_) => "feature_use",
             Self::Content(_) => "content_create",
-            Self::Ai { .. } => "ai_request",
+            Self::Ai(_) => "ai_request",
             Self::Error(_) => "error",
         }
     }
@@ -203,6 +214,9 @@ fn delivered(source: &Source, record: &Record, content: &Content, rules: &TimeRu
     found
 }
 
+/// Requests, tokens, nano-dollars.
+pub(crate) type Spent = (u64, u64, u64);
+
 /// One day, counted the plain way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Day {
@@ -215,14 +229,18 @@ pub(crate) struct Day {
     pub(crate) by_hour: Vec<u64>,
     pub(crate) features: BTreeMap<String, u64>,
     pub(crate) content: BTreeMap<String, u64>,
-    /// Requests, tokens, nano-dollars.
-    pub(crate) models: BTreeMap<String, (u64, u64, u64)>,
+    pub(crate) models: BTreeMap<String, Spent>,
+    /// Requests that failed, and those without a price, by model.
+    pub(crate) ai_failed: BTreeMap<String, u64>,
+    pub(crate) ai_unpriced: BTreeMap<String, u64>,
+    pub(crate) latencies: BTreeMap<String, Vec<u64>>,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) platforms: BTreeMap<String, u64>,
     pub(crate) users: BTreeSet<String>,
     pub(crate) accounts: BTreeMap<String, u64>,
-    /// Requests, tokens, nano-dollars.
-    pub(crate) ai_accounts: BTreeMap<String, (u64, u64, u64)>,
+    pub(crate) ai_accounts: BTreeMap<String, Spent>,
+    pub(crate) ai_features: BTreeMap<String, Spent>,
+    pub(crate) ai_users: BTreeMap<String, Spent>,
     /// First and last time of each session.
     pub(crate) sessions: BTreeMap<String, (i64, i64)>,
 }
@@ -240,13 +258,24 @@ impl Day {
             What::Feature(name) => one(&mut self.features, name),
             What::Content(name) => one(&mut self.content, name),
             What::Error(name) => one(&mut self.errors, name),
-            What::Ai { model, tokens, cost_cents } => {
-                let sums =
-                    [Some((&mut self.models, model)), said.account.as_ref().map(|one| (&mut self.ai_accounts, one))];
-                for (sums, name) in sums.into_iter().flatten() {
+            What::Ai(ai) => {
+                for (sums, name) in [
+                    (&mut self.models, Some(&ai.model)),
+                    (&mut self.ai_accounts, said.account.as_ref()),
+                    (&mut self.ai_features, ai.feature.as_ref()),
+                    (&mut self.ai_users, said.user.as_ref()),
+                ] {
+                    let Some(name) = name else { continue };
                     let sum = sums.entry(name.clone()).or_default();
-                    *sum = (sum.0 + 1, sum.1 + tokens, sum.2 + cost_cents * 10_000_000);
+                    *sum = (sum.0 + 1, sum.1 + ai.tokens, sum.2 + ai.cost_cents.unwrap_or(0) * 10_000_000);
                 }
+                if ai.has_failed {
+                    one(&mut self.ai_failed, &ai.model);
+                }
+                if ai.cost_cents.is_none() && ai.tokens > 0 {
+                    one(&mut self.ai_unpriced, &ai.model);
+                }
+                self.latencies.entry(ai.model.clone()).or_default().extend(ai.latency_ms);
             }
         }
         if let Some(account) = &said.account {

@@ -1,5 +1,7 @@
 //! The real binary, end to end, over real sockets.
 
+#[path = "e2e/ai.rs"]
+mod ai;
 #[path = "e2e/api.rs"]
 mod api;
 #[path = "e2e/bad_records.rs"]

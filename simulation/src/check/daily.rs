@@ -8,8 +8,9 @@ use chrono::NaiveDate;
 use headcount_aggregator::prove::{Asked, prove_days};
 use headcount_aggregator::{MAX_DATES, verify};
 use headcount_core::calendar::days_before;
+use headcount_core::latency::RELATIVE_ERROR;
 use headcount_core::limits::DEFAULT_SKETCH_PRECISION;
-use headcount_core::metrics::{DailyMetrics, Figures};
+use headcount_core::metrics::{AiUsage, DailyMetrics, Figures, LatencyFigures};
 use headcount_core::user_sketch::UserSketch;
 use tokio::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::entries::Entries;
 use crate::ages::Ages;
 use crate::aggregators::{is_idle_harmless, quiet};
 use crate::tally::Kind;
-use crate::truth::{Day, Key, Truth};
+use crate::truth::{Day, Key, Spent, Truth};
 use crate::world::World;
 
 /// All days of the log, and how many events of each are there more than once.
@@ -200,19 +201,44 @@ fn counters(figures: &Figures, day: &Day, found: &mut Vec<String>) {
     equal(found, "content", &figures.content_created.by_type, &day.content);
     equal(found, "errors", &figures.errors.by_type, &day.errors);
     equal(found, "platforms", &figures.platforms, &day.platforms);
-    let models = figures.ai_usage.by_model.iter();
-    let models: BTreeMap<String, (u64, u64, u64)> =
-        models.map(|(name, model)| (name.clone(), (model.requests, model.tokens, model.cost_nanos))).collect();
-    equal(found, "models", &models, &day.models);
     equal(found, "accounts", &figures.accounts, &day.accounts);
-    let accounts = figures.ai_usage.by_account.iter();
-    let accounts: BTreeMap<String, (u64, u64, u64)> =
-        accounts.map(|(name, spent)| (name.clone(), (spent.requests, spent.tokens, spent.cost_nanos))).collect();
-    equal(found, "language models by account", &accounts, &day.ai_accounts);
+    let AiUsage { by_model, by_account, by_feature, by_user, .. } = &figures.ai_usage;
+    let models: BTreeMap<String, Spent> =
+        by_model.iter().map(|(name, used)| (name.clone(), (used.requests, used.tokens, used.cost_nanos))).collect();
+    equal(found, "models", &models, &day.models);
+    for (what, is, should_be) in [
+        ("AI use by account", by_account, &day.ai_accounts),
+        ("AI use by feature", by_feature, &day.ai_features),
+        ("AI use by user", by_user, &day.ai_users),
+    ] {
+        let is: BTreeMap<String, Spent> =
+            is.iter().map(|(name, spent)| (name.clone(), (spent.requests, spent.tokens, spent.cost_nanos))).collect();
+        equal(found, what, &is, should_be);
+    }
+    for (name, used) in by_model {
+        let of = |counts: &BTreeMap<String, u64>| counts.get(name).copied().unwrap_or(0);
+        equal(found, "failed requests", &used.errors, &of(&day.ai_failed));
+        equal(found, "unpriced requests", &used.unpriced, &of(&day.ai_unpriced));
+        latencies(name, figures.verified, used.latency, day, found);
+    }
     equal(found, "rejected", &figures.rejected, &day.rejected);
     equal(found, "duplicates", &figures.duplicates, &day.duplicates);
     equal(found, "events without a user", &figures.events_without_user, &day.without_user);
     equal(found, "events without a session", &figures.events_without_session, &day.without_session);
+}
+
+/// Exact where the day is proven, else within the error that is stated.
+fn latencies(model: &str, is_exact: bool, is: LatencyFigures, day: &Day, found: &mut Vec<String>) {
+    let mut sorted = day.latencies.get(model).cloned().unwrap_or_default();
+    sorted.sort_unstable();
+    equal(found, "measured requests", &is.count, &(sorted.len() as u64));
+    for (percent, is) in [(50, is.p50), (95, is.p95)] {
+        let exact = sorted.get((sorted.len() * percent).div_ceil(100).max(1) - 1).copied().unwrap_or(0);
+        let off = if is_exact { 0.0 } else { RELATIVE_ERROR * exact as f64 };
+        if is.abs_diff(exact) as f64 > off {
+            found.push(format!("{percent} % of the requests to {model} took {is} ms at most, not {exact}"));
+        }
+    }
 }
 
 fn sessions(figures: &Figures, day: &Day, found: &mut Vec<String>) {

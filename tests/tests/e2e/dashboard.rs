@@ -51,7 +51,7 @@ fn api(serve: &Serve, path: &str) -> Value {
 }
 
 /// The text of a chunked body.
-fn whole(mut chunks: &str) -> String {
+pub(crate) fn whole(mut chunks: &str) -> String {
     let mut text = String::new();
     while let Some((size, rest)) = chunks.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).expect("a chunk begins with its size");

@@ -6,6 +6,8 @@
 
 use headcount_core::calendar::day_of;
 use headcount_core::origin::Source;
+use headcount_core::prices::PriceTable;
+use headcount_core::validate::{Arrival, Rules, validate};
 use headcount_follow::figures::Write;
 use headcount_follow::{ItemOptions, Setup};
 use headcount_store::dynamo::meter::UnitsUsed;
@@ -193,6 +195,58 @@ async fn generated_events_compress_as_the_estimate_says() {
         println!("batches of {of_batch}: {share:.3} of {json} bytes of JSON, {estimated} by the estimate");
         assert!(share < estimated && share > estimated - 0.04, "batches of {of_batch}: {share}");
     }
+    world.stop().await;
+}
+
+/// Accounts, users and features of a day of AI use: more of each than a partial tells apart.
+fn use_models(partial: &mut headcount_core::partial::Partial) {
+    let arrival = Arrival { source: shard(0), sequence: 1.into(), arrived_ms: NOW_MS };
+    let rules = Rules::default().with_prices(PriceTable::shipped());
+    let mut random = fastrand::Rng::with_seed(7);
+    let models = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "claude-haiku-4-5", "gemini-2.5-pro"];
+    for n in 0..20_000 {
+        let text = serde_json::json!({
+            "eventId": format!("{n}"), "userId": format!("user-{}", random.u32(..2_000)), "sessionId": "s",
+            "accountId": format!("account-{}", random.u32(..1_000)), "eventType": "ai_request",
+            "eventData": {
+                "model": models[random.usize(..5)], "feature": format!("feature-{}", random.u8(..20)),
+                "inputTokens": random.u32(..9_000), "outputTokens": random.u32(..900), "latencyMs": random.u32(200..20_000),
+            },
+            "metadata": {"userAgent": "a", "ipAddress": "203.0.113.9", "platform": "web"},
+        });
+        let text = text.to_string();
+        partial.fold(&validate(&text, &arrival, 0, &rules).unwrap().event, chrono_tz::Tz::UTC);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_and_ai_use_cost_at_most_four_units_a_batch() {
+    let mut world = World::new(NOW_MS, ItemOptions { event_items: false, user_index: false }).await;
+    let load = load(10.0, 10.0);
+    let mut units = Vec::new();
+    for case in [1, 2] {
+        let source = shard(case);
+        let mut growing = Growing::new(load.precision);
+        growing.grow_to(load.users as u64);
+        let mut partial = growing.into_partial();
+        partial.source = source.clone();
+        if case == 2 {
+            use_models(&mut partial);
+        }
+        world.store_partial(partial).await;
+        world.deliver(&source, vec![event(load.event_bytes, case.into(), "user-1", true, NOW_MS - 1_000)]).await;
+        world.write_all(&source).await;
+        world.meter.take();
+        world
+            .deliver(&source, vec![event(load.event_bytes, 10 + u64::from(case), "user-1", true, NOW_MS - 1_000)])
+            .await;
+        world.write_all(&source).await;
+        units.push(world.meter.take().puts);
+    }
+    let more = units[1] - units[0];
+    let a_batch = more * load.seconds_per_batch() / load.snapshot_s();
+    println!("a partial is written in {units:?} units, {a_batch:.2} more a batch");
+    assert!(more > 0.0 && a_batch <= 4.0, "{units:?}: {a_batch} more a batch");
     world.stop().await;
 }
 
