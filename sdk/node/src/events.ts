@@ -44,7 +44,8 @@ export interface AnalyticsEvent {
   userId?: string | null;
   /** Takes the place of a `userId`. The event then counts in everything but users. */
   anonymousId?: string | null;
-  sessionId: string;
+  /** The session that it belongs to. An event without one counts in everything but sessions. */
+  sessionId?: string | null;
   eventType: EventType;
   eventData?: EventData | null;
   metadata: Metadata;
@@ -110,7 +111,7 @@ export function prepare(event: unknown, eventTypes: readonly string[], nowMs: nu
 
   const eventId = identifier(event, "eventId", MAX_EVENT_ID_BYTES, add);
   checkPerson(event, add);
-  if (identifier(event, "sessionId", MAX_IDENTITY_BYTES, add) === undefined) add("sessionId", "is required");
+  identifier(event, "sessionId", MAX_IDENTITY_BYTES, add);
   const eventType = checkEventType(event, eventTypes, add);
   const timestamp = checkTimestamp(event.timestamp, eventId, nowMs, add);
   checkEventData(event.eventData, eventType, add);

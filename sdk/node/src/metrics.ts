@@ -60,6 +60,8 @@ export interface Figures {
   duplicates: number;
   /** Valid events that count for no user. */
   eventsWithoutUser: number;
+  /** Events that belong to no session. */
+  eventsWithoutSession: number;
   /** How exact the figures are. */
   estimate: {
     usersRelativeStandardError: number;

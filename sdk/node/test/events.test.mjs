@@ -69,7 +69,9 @@ test("ids", () => {
   check({ userId: "", anonymousId: "a" });
   check({ userId: undefined, anonymousId: "a".repeat(247) }, "anonymousId has 247 bytes");
   check({ userId: 1, anonymousId: 2 }, "userId must be a string");
-  check({ sessionId: undefined }, "sessionId is required");
+  check({ sessionId: undefined });
+  check({ sessionId: null });
+  check({ sessionId: " " }, "sessionId must not be empty");
   check({ eventId: "e".repeat(129), timestamp: Date.now() }, "eventId has 129 bytes");
   check({ eventType: "signup" });
   check({ eventType: " page_view " });

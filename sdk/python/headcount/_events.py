@@ -1,4 +1,7 @@
-"""The rules of docs/events.md. What depends on the collector's clock or the deployment's settings, only the collector checks."""
+"""The rules of docs/events.md.
+
+What depends on the collector's clock or the deployment's settings, only the collector checks.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,6 @@ class Metadata(_RequiredMetadata, total=False):
 
 
 class _RequiredFields(TypedDict):
-    session_id: str
     event_type: str
     metadata: Union[Metadata, Mapping[str, Any]]
 
@@ -60,6 +62,8 @@ class Event(_RequiredFields, total=False):
     user_id: Optional[str]
     #: Takes the place of a ``user_id``. The event then counts in everything but users.
     anonymous_id: Optional[str]
+    #: The session that it belongs to. An event without one counts in everything but sessions.
+    session_id: Optional[str]
     event_data: Union[EventData, Mapping[str, Any], None]
     #: Made when absent: a UUIDv7. Sent again with the same id and timestamp, an event does not count twice.
     event_id: Union[str, uuid.UUID, None]
@@ -152,8 +156,7 @@ def prepare(event: Any, event_types: Sequence[str], now_ms: int) -> Union[Prepar
         event["event_id"] = str(event["event_id"])
     event_id = _identifier(event, "event_id", MAX_EVENT_ID_BYTES, add)
     _check_person(event, add)
-    if _identifier(event, "session_id", MAX_IDENTITY_BYTES, add) is None:
-        add("session_id", "is required")
+    _identifier(event, "session_id", MAX_IDENTITY_BYTES, add)
     event_type = _check_event_type(event.get("event_type"), event_types, add)
     timestamp = _check_timestamp(event.get("timestamp"), event_id, now_ms, add)
     event["event_data"] = _check_event_data(event.get("event_data"), event_type, add)

@@ -119,6 +119,8 @@ class Figures:
     duplicates: int
     #: Valid events that count for no user.
     events_without_user: int
+    #: Events that belong to no session.
+    events_without_session: int
     estimate: Estimate
     #: Whether no more events of the stream are taken, and all are proven.
     final: bool
