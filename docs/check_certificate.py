@@ -86,9 +86,10 @@ def count(folder, certificate):
                 names[kind][name(data.get(field))] += 1
             if user.startswith("anonymous:"):
                 figures["without_user"] += 1
-            else:
+            elif event["eventType"] != "identify":
                 users.add(user)
-            session = event.get("sessionId")
+            # Who becomes known is not active by that, and in no session.
+            session = event.get("sessionId") if event["eventType"] != "identify" else None
             if session is None:
                 figures["without_session"] += 1
             else:

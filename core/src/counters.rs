@@ -29,7 +29,7 @@ pub struct Counters {
     pub duplicates: u64,
     /// Valid events of nobody who is known: anonymous ones, and those whose `userId` is a placeholder.
     pub without_user: u64,
-    /// Valid events that belong to no session.
+    /// Valid events that count in no session.
     pub without_session: u64,
     /// Events by type.
     pub by_type: CappedMap<u64>,
@@ -152,7 +152,7 @@ impl Counters {
     pub fn add_at(&mut self, event: &Event<'_>, hour: usize) {
         Weigh::add(&mut self.events, &1);
         Weigh::add(&mut self.without_user, &u64::from(event.user().is_none()));
-        Weigh::add(&mut self.without_session, &u64::from(event.session_id.is_none()));
+        Weigh::add(&mut self.without_session, &u64::from(event.session_key().is_none()));
         Weigh::add(&mut self.by_hour[hour], &1);
         self.by_type.add(event.event_type.as_str(), &1);
         self.platforms.add(event.platform().as_deref().unwrap_or(NONE), &1);
@@ -177,7 +177,7 @@ impl Counters {
                     self.ai_users.add(user, &spent);
                 }
             }
-            EventType::PageView | EventType::Custom(_) => {}
+            EventType::PageView | EventType::Identify | EventType::Custom(_) => {}
         }
     }
 

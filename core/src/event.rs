@@ -30,12 +30,15 @@ pub enum EventType {
     AiRequest,
     /// Something went wrong; `eventData.errorType` says what.
     Error,
+    /// A user became known. It makes them a new user on its day, and is no activity of theirs: it is in no session, and makes nobody
+    /// active.
+    Identify,
     /// A type that this deployment configured.
     Custom(Box<str>),
 }
 
 impl EventType {
-    /// The five types that every deployment knows.
+    /// The five types of what users do that every deployment knows.
     pub const BUILT_IN: [Self; 5] =
         [Self::PageView, Self::FeatureUse, Self::ContentCreate, Self::AiRequest, Self::Error];
 
@@ -47,8 +50,27 @@ impl EventType {
             Self::ContentCreate => "content_create",
             Self::AiRequest => "ai_request",
             Self::Error => "error",
+            Self::Identify => "identify",
             Self::Custom(name) => name,
         }
+    }
+
+    /// The type of this name that every deployment knows, if there is one.
+    pub fn built_in(name: &str) -> Option<Self> {
+        Some(match name {
+            "page_view" => Self::PageView,
+            "feature_use" => Self::FeatureUse,
+            "content_create" => Self::ContentCreate,
+            "ai_request" => Self::AiRequest,
+            "error" => Self::Error,
+            "identify" => Self::Identify,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is something that a user does.
+    pub fn is_activity(&self) -> bool {
+        *self != Self::Identify
     }
 
     /// The type of this name, which an item of the table carries and which was therefore accepted once.
@@ -59,7 +81,7 @@ impl EventType {
     /// assert_eq!(EventType::from_stored("signup").as_str(), "signup");
     /// ```
     pub fn from_stored(name: &str) -> Self {
-        Self::BUILT_IN.into_iter().find(|known| known.as_str() == name).unwrap_or_else(|| Self::Custom(name.into()))
+        Self::built_in(name).unwrap_or_else(|| Self::Custom(name.into()))
     }
 }
 
@@ -134,15 +156,26 @@ impl Event<'_> {
         }
     }
 
-    /// The user that this event counts for; none where it is anonymous.
+    /// The user that this event is of; none where it is anonymous.
     pub fn user(&self) -> Option<&str> {
         (!self.user_id.starts_with(ANONYMOUS_PREFIX)).then_some(&*self.user_id)
     }
 
-    /// What its session is known by, if it has one: the session's id and whose it is, for ids such as `undefined` are shared by
+    /// The user whom this event makes active.
+    pub fn active_user(&self) -> Option<&str> {
+        self.user().filter(|_| self.event_type.is_activity())
+    }
+
+    /// The account that this event makes active.
+    pub fn active_account(&self) -> Option<&str> {
+        self.account_id.as_deref().filter(|_| self.event_type.is_activity())
+    }
+
+    /// What the session that it counts in is known by, if there is one: the session's id and whose it is, for ids such as `undefined` are shared by
     /// many.
     pub fn session_key(&self) -> Option<u64> {
-        self.session_id.as_ref().map(|id| hash64_of_both(id.as_bytes(), self.user_id.as_bytes()))
+        let session_id = self.session_id.as_ref().filter(|_| self.event_type.is_activity());
+        session_id.map(|id| hash64_of_both(id.as_bytes(), self.user_id.as_bytes()))
     }
 
     /// `eventData.feature`.
@@ -293,6 +326,14 @@ mod tests {
         assert_eq!(of(json!({"duration": 9, "errorType": "", "feature": 7})), (Some(9), false, None));
         assert_eq!(of(json!({"latencyMs": -1, "errorType": 5})), (None, false, None));
         assert_eq!(of(json!({"latencyMs": "812", "duration": 86_400_001})), (None, false, None));
+    }
+
+    #[test]
+    fn built_in_types_are_known_by_their_names() {
+        for known in EventType::BUILT_IN.into_iter().chain([EventType::Identify]) {
+            assert_eq!(EventType::built_in(known.as_str()), Some(known));
+        }
+        assert_eq!(EventType::built_in("signup"), None);
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub struct Figures {
     /// Valid events that count for no user: anonymous ones, and those whose `userId` is a placeholder such as `undefined`.
     #[serde(default)]
     pub events_without_user: u64,
-    /// Valid events that belong to no session, such as those of a server.
+    /// Valid events that count in no session, such as those of a server.
     pub events_without_session: u64,
     /// How exact the figures are.
     pub estimate: Estimate,

@@ -64,10 +64,10 @@ impl Partial {
     /// As [`Self::fold`], with the hour of the reporting zone's clock, 0 to 23.
     pub fn fold_at(&mut self, event: &Event<'_>, hour: usize) {
         self.counters.add_at(event, hour);
-        if let Some(user) = event.user() {
+        if let Some(user) = event.active_user() {
             self.users.insert(user);
         }
-        if let Some(account) = &event.account_id {
+        if let Some(account) = event.active_account() {
             self.accounts.insert(account);
         }
         if let Some(session) = event.session_key() {
@@ -250,6 +250,28 @@ mod tests {
         event.user_id = "anonymous".into();
         partial.fold(&event, Tz::UTC);
         assert_eq!((partial.counters.events, partial.users.estimate().round()), (3, 2.0), "a user of that very name");
+    }
+
+    #[test]
+    fn who_becomes_known_is_not_active_and_in_no_session() {
+        let mut partial = folded();
+        let event = Event {
+            id: "f".into(),
+            user_id: "known".into(),
+            session_id: Some("t".into()),
+            event_type: EventType::Identify,
+            account_id: Some("acme".into()),
+            timestamp_ms: 1_772_323_200_000,
+            counted_ms: 1_772_323_200_000,
+            event_data: crate::json::Json::EMPTY,
+            metadata: crate::json::Json::EMPTY,
+        };
+        assert_eq!((event.user(), event.active_user()), (Some("known"), None));
+        partial.fold(&event, Tz::UTC);
+        assert_eq!((partial.users.estimate().round(), partial.sessions.sessions()), (1.0, 1.0));
+        assert_eq!(partial.accounts.estimate().round().to_bits(), 0f64.to_bits());
+        assert_eq!((partial.counters.events, partial.counters.by_type.get("identify")), (2, Some(&1)));
+        assert_eq!((partial.counters.without_user, partial.counters.without_session), (0, 1));
     }
 
     #[test]

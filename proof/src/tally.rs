@@ -100,18 +100,20 @@ impl Tally {
             }
             None => self.without_session += 1,
         }
-        let user = event.user().map(|user| hash64(user.as_bytes()));
+        let user = event.active_user().map(|user| hash64(user.as_bytes()));
         match user {
             Some(user) => {
                 if !is_recent(&mut self.recent, user) {
                     self.users.insert(user);
                 }
             }
-            None => self.without_user += 1,
+            None => self.without_user += u64::from(event.user().is_none()),
         }
         let Self { types, features, content, models, errors, platforms, accounts, recent, .. } = self;
         if let Some(account) = &event.account_id {
-            self.account_ids.insert(hash64(account.as_bytes()));
+            if event.event_type.is_activity() {
+                self.account_ids.insert(hash64(account.as_bytes()));
+            }
             accounts.add(account, &1, None, recent);
         }
         types.add(event.event_type.as_str(), &1, None, recent);
@@ -139,7 +141,7 @@ impl Tally {
                     self.ai_users.add(user, &spent, None, recent);
                 }
             }
-            EventType::PageView | EventType::Custom(_) => {}
+            EventType::PageView | EventType::Identify | EventType::Custom(_) => {}
         }
     }
 

@@ -51,7 +51,13 @@ fn soon() -> Instant {
 
 fn event(random: &mut fastrand::Rng, id: String, at_ms: i64) -> Event<'static> {
     let user = random.u32(0..40);
-    let types = [EventType::PageView, EventType::FeatureUse, EventType::AiRequest, EventType::ContentCreate];
+    let types = [
+        EventType::PageView,
+        EventType::FeatureUse,
+        EventType::AiRequest,
+        EventType::ContentCreate,
+        EventType::Identify,
+    ];
     let data = json!({"feature": format!("f{}", random.u32(0..9)), "model": format!("m{}", random.u32(0..3)),
         "contentType": "post", "tokens": random.u32(0..100), "cost": 0.001});
     Event {
@@ -190,7 +196,7 @@ fn naive(world: &World, of: NaiveDate, position: impl Fn(&Source) -> u64) -> Nai
             continue;
         }
         naive.counters.add(event, Tz::UTC);
-        if let Some(session) = &event.session_id {
+        if let Some(session) = event.session_id.as_ref().filter(|_| event.event_type.is_activity()) {
             let span = (event.counted_ms, event.counted_ms);
             naive
                 .sessions
@@ -198,8 +204,8 @@ fn naive(world: &World, of: NaiveDate, position: impl Fn(&Source) -> u64) -> Nai
                 .and_modify(|known| *known = (known.0.min(span.0), known.1.max(span.1)))
                 .or_insert(span);
         }
-        naive.accounts.extend(event.account_id.as_deref().map(str::to_owned));
-        if let Some(user) = event.user() {
+        naive.accounts.extend(event.active_account().map(str::to_owned));
+        if let Some(user) = event.active_user() {
             naive.users.insert(user.to_owned());
             if event.event_type == EventType::FeatureUse {
                 let feature = event.feature().unwrap().into_owned();

@@ -165,6 +165,7 @@ pub(crate) fn said(world: &World, at_ms: i64, (number, index): (u32, u32), rando
             has_failed: detail.u8(0..5) == 0,
         }),
         3 => What::Error(format!("error-{}", detail.u8(0..3))),
+        4 if detail.u8(0..3) == 0 => What::Identify,
         _ => What::PageView,
     };
     let session = format!("session-{user}-{}", detail.u8(0..3));
@@ -193,7 +194,7 @@ fn written(content: &Content, random: &mut fastrand::Rng) -> Vec<u8> {
 
 pub(crate) fn json_of(said: &Said) -> Value {
     let data = match &said.what {
-        What::PageView => json!({}),
+        What::PageView | What::Identify => json!({}),
         What::Feature(name) => json!({"feature": name}),
         What::Content(name) => json!({"contentType": name}),
         What::Error(name) => json!({"errorType": name}),

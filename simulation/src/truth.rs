@@ -35,6 +35,7 @@ pub(crate) enum What {
     Content(String),
     Ai(Ai),
     Error(String),
+    Identify,
 }
 
 /// A request to a language model. Without a cost it is priced by nobody: the world has no price table.
@@ -56,6 +57,7 @@ impl What {
             Self::Content(_) => "content_create",
             Self::Ai(_) => "ai_request",
             Self::Error(_) => "error",
+            Self::Identify => "identify",
         }
     }
 }
@@ -254,7 +256,7 @@ impl Day {
         one(&mut self.by_type, said.what.event_type());
         one(&mut self.platforms, said.platform);
         match &said.what {
-            What::PageView => {}
+            What::PageView | What::Identify => {}
             What::Feature(name) => one(&mut self.features, name),
             What::Content(name) => one(&mut self.content, name),
             What::Error(name) => one(&mut self.errors, name),
@@ -282,8 +284,9 @@ impl Day {
             one(&mut self.accounts, account);
         }
         self.without_user += u64::from(said.user.is_none());
-        self.users.extend(said.user.clone());
-        let Some(session) = &said.session else {
+        let is_activity = said.what != What::Identify;
+        self.users.extend(said.user.clone().filter(|_| is_activity));
+        let Some(session) = said.session.as_ref().filter(|_| is_activity) else {
             self.without_session += 1;
             return;
         };

@@ -165,15 +165,17 @@ impl<'s> Counting<'s> {
             }
             self.counted.events += 1;
             self.day(*date).tally.add(event, *hour);
-            if let Some(account) = &event.account_id {
+            if let Some(account) = event.active_account() {
                 self.day(*date).accounts.insert(account);
             }
             let Some(user) = event.user() else { continue };
             let key = user_key(user);
-            if self.recent.is_there(key, *date) {
-                continue;
+            if event.event_type.is_activity() {
+                if self.recent.is_there(key, *date) {
+                    continue;
+                }
+                self.day(*date).users.insert(user);
             }
-            self.day(*date).users.insert(user);
             batch.users.push(key);
             batch.days.push(*date);
         }

@@ -196,7 +196,7 @@ impl Fields {
             Some(EventType::ContentCreate) => check_name(&data, "contentType", problems),
             Some(EventType::AiRequest) => check_name(&data, "model", problems),
             Some(EventType::Error) => check_name(&data, "errorType", problems),
-            Some(EventType::PageView | EventType::Custom(_)) | None => {}
+            Some(EventType::PageView | EventType::Identify | EventType::Custom(_)) | None => {}
         }
         data
     }

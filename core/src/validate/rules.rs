@@ -87,8 +87,7 @@ impl Rules {
             if name.is_empty() || name.len() > MAX_EVENT_TYPE_BYTES || name.chars().any(char::is_control) {
                 return Err(RulesError::EventType(name.chars().take(MAX_EVENT_TYPE_BYTES).collect()));
             }
-            let is_built_in = EventType::BUILT_IN.iter().any(|known| known.as_str() == name);
-            if !is_built_in && !names.iter().any(|known| **known == *name) {
+            if EventType::built_in(name).is_none() && !names.iter().any(|known| **known == *name) {
                 names.push(name.into());
             }
         }
@@ -175,13 +174,13 @@ impl Rules {
 
     /// The event type of this name, if this deployment knows it.
     pub fn event_type(&self, name: &str) -> Option<EventType> {
-        let built_in = EventType::BUILT_IN.into_iter().find(|known| known.as_str() == name);
-        built_in.or_else(|| self.custom_types.iter().find(|known| ***known == *name).cloned().map(EventType::Custom))
+        EventType::built_in(name)
+            .or_else(|| self.custom_types.iter().find(|known| ***known == *name).cloned().map(EventType::Custom))
     }
 
     /// Every known name, for a problem's text.
     pub(super) fn event_type_names(&self) -> String {
-        let built_in = EventType::BUILT_IN.iter().map(EventType::as_str);
+        let built_in = EventType::BUILT_IN.iter().chain([&EventType::Identify]).map(EventType::as_str);
         let names: Vec<&str> = built_in.chain(self.custom_types.iter().map(|name| &**name)).collect();
         names.join(", ")
     }

@@ -224,7 +224,7 @@ impl Data {
             }
             EventType::AiRequest => return None,
             EventType::Error => Some(("errorType", self.error_type)),
-            EventType::PageView | EventType::Custom(_) => None,
+            EventType::PageView | EventType::Identify | EventType::Custom(_) => None,
         };
         let found = match named {
             Some((name, Some(value))) if is_filled_text(value) => Some(found(name, value, self.starts)),

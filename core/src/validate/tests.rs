@@ -78,7 +78,7 @@ fn every_problem_is_reported_at_once() {
             "eventId must be a string",
             "userId must not be empty",
             "sessionId must not be empty",
-            "eventType must be one of page_view, feature_use, content_create, ai_request, error",
+            "eventType must be one of page_view, feature_use, content_create, ai_request, error, identify",
             "timestamp must be milliseconds since 1970 as a number, or RFC 3339 as a string (2026-03-01T12:00:00Z)",
             "eventData must be an object",
             "metadata.userAgent must not be empty",
