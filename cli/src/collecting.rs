@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_collector::config::{
-    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, LATENESS_DAYS, PLACEHOLDER_IDS, TRUSTED_PROXIES, WRITE_KEYS,
+    ALLOWED_ORIGINS, EVENT_TYPES, IP_POLICY, LATENESS_DAYS, PLACEHOLDER_IDS, SPAN_ATTRIBUTES, TRUSTED_PROXIES,
+    WRITE_KEYS,
 };
 use headcount_collector::{Collector, RETRY_FOR, Settings};
 use headcount_doors::{Body, Listener, Load};
@@ -41,6 +42,7 @@ pub(crate) fn settings(
         EVENT_TYPES => rules.event_types.clone(),
         IP_POLICY => rules.ip_policy.map(|policy| policy.to_string()),
         PLACEHOLDER_IDS => rules.placeholder_ids.clone(),
+        SPAN_ATTRIBUTES => posting.span_attributes.clone(),
         LATENESS_DAYS => lateness_days.map(|days| days.to_string()),
         _ => None,
     };
@@ -136,6 +138,7 @@ mod tests {
             write_keys: write_keys.map(Path::to_owned),
             allowed_origins: origins.iter().map(ToString::to_string).collect(),
             trusted_proxies: Vec::new(),
+            span_attributes: None,
             key_rate: 0,
         }
     }

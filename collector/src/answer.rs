@@ -1,5 +1,7 @@
 //! Answers: 202 with a result per event, and problems (RFC 9457) with the same results where not every event was accepted.
 
+use std::fmt;
+
 use bytes::Bytes;
 use headcount_core::rejection::Problem;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -99,10 +101,14 @@ pub(super) fn refusal(refusal: &Refusal) -> Response<Bytes> {
         | Refusal::Host(_)
         | Refusal::Origin
         | Refusal::MediaType
-        | Refusal::TooLarge
+        | Refusal::SpanType
+        | Refusal::TooLarge(_)
+        | Refusal::LargerThan(_)
         | Refusal::TooManyEvents(_)
         | Refusal::Empty
-        | Refusal::Corrupt(_) => {}
+        | Refusal::Corrupt(_)
+        | Refusal::NotProtobuf(_)
+        | Refusal::NotJson(_) => {}
     }
     answer
 }
@@ -140,6 +146,87 @@ pub(super) fn outcomes(outcomes: &[Outcome]) -> Response<Bytes> {
     let mut answer = problem(status, title, &detail, Some(taken));
     answer.headers_mut().insert(RETRY_AFTER, seconds.into());
     answer
+}
+
+/// What became of a request whose client sends all of it again, or nothing: as long as one event may still be accepted, it is to be
+/// sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Every event is on the stream.
+    Accepted,
+    /// Some break rules, and the others are on the stream.
+    Invalid {
+        /// How many break rules.
+        invalid: usize,
+        /// How many there are in all.
+        all: usize,
+        /// The problems of the first.
+        first: Vec<Problem>,
+    },
+    /// More came than the stream takes.
+    Throttled,
+    /// The stream is away.
+    Unavailable,
+}
+
+impl Verdict {
+    pub(super) fn of(outcomes: &[Outcome]) -> Self {
+        let is = |wanted: bool| {
+            outcomes.iter().any(|outcome| matches!(outcome, Outcome::Later { throttled, .. } if *throttled == wanted))
+        };
+        if is(false) {
+            return Self::Unavailable;
+        }
+        if is(true) {
+            return Self::Throttled;
+        }
+        let mut invalid = outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Invalid(problems) => Some(problems),
+            Outcome::Accepted { .. } | Outcome::Later { .. } => None,
+        });
+        match invalid.next() {
+            None => Self::Accepted,
+            Some(first) => Self::Invalid { invalid: 1 + invalid.count(), all: outcomes.len(), first: first.clone() },
+        }
+    }
+
+    /// The answer that says so.
+    pub(super) fn problem(&self) -> Response<Bytes> {
+        let (status, title, retry_after) = match self {
+            Self::Accepted => (StatusCode::OK, "accepted", None),
+            Self::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid events", None),
+            Self::Throttled => {
+                (StatusCode::TOO_MANY_REQUESTS, "too many events for the stream", Some(RETRY_AFTER_SECONDS))
+            }
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the stream is not available", Some(RETRY_AFTER_OUTAGE_SECONDS))
+            }
+        };
+        let mut answer = problem(status, title, &self.to_string(), None);
+        if let Some(seconds) = retry_after {
+            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        answer
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("every event was accepted"),
+            Self::Invalid { invalid, all, first } => {
+                let first: Vec<String> = first.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "{invalid} of {all} events break rules and were not accepted; the first: {}",
+                    first.join("; ")
+                )
+            }
+            Self::Throttled | Self::Unavailable => {
+                f.write_str("some events were not accepted: send the request again, with the same ids and timestamps")
+            }
+        }
+    }
 }
 
 fn results(outcomes: &[Outcome]) -> Vec<EventResult<'_>> {
@@ -180,7 +267,7 @@ fn problem(status: StatusCode, title: &str, detail: &str, taken: Option<Taken<'_
     json(status, "application/problem+json", &body)
 }
 
-fn json(status: StatusCode, media_type: &'static str, body: &impl Serialize) -> Response<Bytes> {
+pub(super) fn json(status: StatusCode, media_type: &'static str, body: &impl Serialize) -> Response<Bytes> {
     // Texts and numbers only: nothing that JSON cannot write.
     let mut answer = Response::new(serde_json::to_vec(body).unwrap_or_default().into());
     *answer.status_mut() = status;

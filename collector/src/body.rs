@@ -16,11 +16,14 @@ use tokio::time::{Instant, timeout_at};
 use super::budget::{Budget, Charge};
 use super::refusal::Refusal;
 
-/// Bytes of a body as it is sent: 1 MiB.
+/// Bytes of a body as it is sent: 1 MiB. Spans come in batches that their exporter cannot divide, so they may have more.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Bytes of a body after decompression: 4 MiB, as much as a record of the stream may hold.
 pub const MAX_PLAIN_BYTES: usize = MAX_RECORD_BYTES;
+
+/// What gzip begins with (RFC 1952, section 2.3.1).
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// What is read of a body that is refused, in bytes, so that its sender sees the answer: a connection that is closed on a
 /// sender takes the answer with it.
@@ -38,11 +41,11 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// What the headers say of the body, before any of it is read.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    /// What the headers say of the body, which may have `most` bytes, before any of it is read.
+    pub(super) fn of(headers: &HeaderMap, most: usize) -> Result<Self, Refusal> {
         let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if declared.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
-            return Err(Refusal::TooLarge);
+        if declared.is_some_and(|bytes| bytes > most as u64) {
+            return Err(Refusal::TooLarge(most));
         }
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
         match (
@@ -58,6 +61,11 @@ impl Encoding {
             },
             (Some(_), Some(_)) => Err(Refusal::Encoding),
         }
+    }
+
+    /// The same, or gzip where the body is that without saying so: PostHog's script for browsers says it in no header.
+    pub(super) fn or_gzip(self, body: &[u8]) -> Self {
+        if self == Self::Plain && body.starts_with(&GZIP_MAGIC) { Self::Gzip } else { self }
     }
 
     /// The body without its compression. Reads one byte more than is allowed at most, so that a bomb costs no more than an
@@ -90,15 +98,15 @@ const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-d
 fn read_bounded(decoder: impl Read) -> Result<Bytes, Refusal> {
     let mut plain = Vec::new();
     decoder.take(MAX_PLAIN_BYTES as u64 + 1).read_to_end(&mut plain).map_err(|error| corrupt(&error))?;
-    if plain.len() > MAX_PLAIN_BYTES { Err(Refusal::TooLarge) } else { Ok(plain.into()) }
+    if plain.len() > MAX_PLAIN_BYTES { Err(Refusal::LargerThan(MAX_PLAIN_BYTES)) } else { Ok(plain.into()) }
 }
 
 fn corrupt(error: &io::Error) -> Refusal {
     Refusal::Corrupt(error.to_string())
 }
 
-/// Reads the whole body. What has come is charged as it comes, so that senders who declare much and send little hold little.
-pub(super) async fn read<B>(body: B, budget: &Budget) -> Result<(Bytes, Charge<'_>), Refusal>
+/// Reads the whole body, of `most` bytes at most. What has come is charged as it comes, so that senders who declare much and send little hold little.
+pub(super) async fn read<B>(body: B, budget: &Budget, most: usize) -> Result<(Bytes, Charge<'_>), Refusal>
 where
     B: Body,
 {
@@ -110,10 +118,10 @@ where
         // Whoever breaks off hears no answer.
         let frame = frame.map_err(|_| Refusal::BrokenOff)?;
         let Ok(mut data) = frame.into_data() else { continue };
-        if read.len() + data.remaining() > MAX_BODY_BYTES {
+        if read.len() + data.remaining() > most {
             drop(read);
             drain(body, by).await;
-            return Err(Refusal::TooLarge);
+            return Err(Refusal::TooLarge(most));
         }
         if !charge.add(data.remaining()) {
             drop(read);

@@ -4,7 +4,7 @@ use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, MAX_EARLINESS_MS};
 use headcount_core::validate::Rules;
 
-use super::{Origins, Settings, TrustedProxies, WriteKeys};
+use super::{Origins, Settings, SpanAttributes, TrustedProxies, WriteKeys};
 
 /// The stream's name.
 pub const STREAM: &str = "STREAM";
@@ -20,6 +20,8 @@ pub const IP_POLICY: &str = "IP_POLICY";
 pub const EVENT_TYPES: &str = "EVENT_TYPES";
 /// User ids that name nobody, comma-separated, as the consumer has them.
 pub const PLACEHOLDER_IDS: &str = "PLACEHOLDER_IDS";
+/// Attributes of spans that say whose request it was: `user=NAME`, `session=NAME`, `account=NAME`, comma-separated.
+pub const SPAN_ATTRIBUTES: &str = "SPAN_ATTRIBUTES";
 /// Days that an event may lie before its arrival, as the consumer has them.
 pub const LATENESS_DAYS: &str = "LATENESS_DAYS";
 
@@ -98,8 +100,10 @@ impl Settings {
                 .map_err(|problem| error(PLACEHOLDER_IDS, format!("cannot be used: {problem}")))?,
             None => rules,
         };
+        let spans = SpanAttributes::parse(&list(SPAN_ATTRIBUTES))
+            .map_err(|problem| error(SPAN_ATTRIBUTES, format!("cannot be used: {problem}")))?;
         // A process of a function takes one request after the other: no rate of its own would be that of a key.
-        Ok(Self { keys, origins, proxies, key_rate: None, rules })
+        Ok(Self { keys, origins, proxies, key_rate: None, rules, spans })
     }
 }
 
@@ -130,6 +134,7 @@ mod tests {
             (IP_POLICY, "truncate"),
             (EVENT_TYPES, "signup, ,trial"),
             (PLACEHOLDER_IDS, "test"),
+            (SPAN_ATTRIBUTES, "account=tenant.id"),
             (LATENESS_DAYS, "1"),
         ])
         .unwrap();
@@ -140,6 +145,7 @@ mod tests {
         );
         assert_eq!(rules.custom_types().collect::<Vec<_>>(), ["signup", "trial"]);
         assert!(rules.is_placeholder("Test") && !rules.is_placeholder("undefined"));
+        assert_eq!(config.settings.spans.account, ["tenant.id", "account.id"]);
         assert!(config.settings.keys.allow(Some(KEY)) && !config.settings.keys.allow(None));
     }
 
@@ -154,6 +160,7 @@ mod tests {
             (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (ALLOWED_ORIGINS, "a.test")], ALLOWED_ORIGINS),
             (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (TRUSTED_PROXIES, "proxy")], TRUSTED_PROXIES),
             (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (IP_POLICY, "hide")], IP_POLICY),
+            (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (SPAN_ATTRIBUTES, "tenant.id")], SPAN_ATTRIBUTES),
             (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (LATENESS_DAYS, "81")], LATENESS_DAYS),
         ] {
             let error = read(&set).unwrap_err();

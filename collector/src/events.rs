@@ -1,36 +1,20 @@
 //! A body, taken apart into events that may go onto the stream and others that may not.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use headcount_core::counters::NONE;
-use headcount_core::event::Event;
 use headcount_core::ip_policy::{IpPolicy, WITHHELD};
 use headcount_core::rejection::{Problem, Problems};
 use headcount_core::validate::{Rules, mend, validate_new};
 use headcount_core::wire::{Raw, RecordError, split};
 use headcount_producer::identity::new_event_id;
-use serde_json::value::RawValue;
 
+use super::native::{RawFields, Writer, given, object, quoted};
 use super::refusal::Refusal;
+use super::request::{Judged, Sender};
 
 /// Events in one request.
 pub const MAX_EVENTS: usize = 1_000;
-
-/// What a request says of all its events.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sender<'a> {
-    /// Where it came from.
-    pub(super) address: IpAddr,
-    /// Its `User-Agent`, if it names one.
-    pub(super) user_agent: Option<&'a str>,
-    /// When it came, milliseconds since the epoch.
-    pub(super) now_ms: i64,
-}
-
-/// One event, or what is wrong with it.
-pub(super) type Judged = Result<Event<'static>, Problems>;
 
 /// Judges every event of a body. `rules` keep addresses: `ip_policy` is applied here, to what the stream gets.
 pub(super) fn judge(
@@ -63,9 +47,6 @@ fn judge_one(raw: Raw<'_>, sender: &Sender<'_>, rules: &Rules, ip_policy: IpPoli
         .map(|accepted| accepted.event.into_owned())
 }
 
-/// An object's fields as their raw texts, so that filling in changes nothing else: no number, no name, no order of digits.
-type RawFields<'a> = BTreeMap<String, &'a RawValue>;
-
 /// The event with `metadata.ipAddress` and `metadata.userAgent` of the request where it has none, and its address as the
 /// policy wants it. A text that is no object stays as it is, for the rules to refuse.
 fn fill<'a>(text: &'a str, sender: &Sender<'_>, ip_policy: IpPolicy) -> Cow<'a, str> {
@@ -89,56 +70,27 @@ fn fill<'a>(text: &'a str, sender: &Sender<'_>, ip_policy: IpPolicy) -> Cow<'a, 
         Some(Ok(agent)) if !agent.trim().is_empty() => None,
         Some(Err(_)) => None,
         // An event is no worse for a client that names none.
-        None | Some(Ok(_)) => {
-            let agent = sender.user_agent.filter(|agent| agent.chars().any(|c| !c.is_whitespace() && !c.is_control()));
-            Some(quoted(agent.unwrap_or(NONE)))
-        }
+        None | Some(Ok(_)) => Some(quoted(sender.user_agent().unwrap_or(NONE))),
     };
-    let mut filled = String::with_capacity(text.len() + 200);
+    let mut filled = Writer::default();
     for (name, value) in [("ipAddress", &address), ("userAgent", &agent)] {
         if let Some(value) = value {
-            push(&mut filled, &quoted(name), value);
+            filled.raw(name, value);
         }
     }
     for (name, raw) in &metadata {
         let is_filled = (name == "ipAddress" && address.is_some()) || (name == "userAgent" && agent.is_some());
         if !is_filled {
-            push(&mut filled, &quoted(name), raw.get());
+            filled.foreign(name, raw.get());
         }
     }
-    close(&mut filled);
     fields.remove("metadata");
-    let mut event = String::with_capacity(text.len() + 200);
+    let mut event = Writer::default();
     for (name, raw) in &fields {
-        push(&mut event, &quoted(name), raw.get());
+        event.foreign(name, raw.get());
     }
-    push(&mut event, "\"metadata\"", &filled);
-    close(&mut event);
-    Cow::Owned(event)
-}
-
-fn object(text: &str) -> Option<RawFields<'_>> {
-    text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok())?
-}
-
-/// A field that is there: null is as good as absent.
-fn given<'a>(fields: &RawFields<'a>, name: &str) -> Option<&'a RawValue> {
-    fields.get(name).copied().filter(|raw| raw.get() != "null")
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-fn push(object: &mut String, name: &str, value: &str) {
-    object.push(if object.is_empty() { '{' } else { ',' });
-    object.push_str(name);
-    object.push(':');
-    object.push_str(value);
-}
-
-fn close(object: &mut String) {
-    object.push_str(if object.is_empty() { "{}" } else { "}" });
+    event.raw("metadata", &filled.finish());
+    Cow::Owned(event.finish())
 }
 
 /// The problems, and whether that were all.

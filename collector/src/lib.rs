@@ -7,14 +7,21 @@
 
 mod accept;
 mod answer;
+mod api;
 mod body;
 mod budget;
 mod events;
+mod native;
 mod origins;
+mod otlp;
+mod posthog;
 mod rates;
 mod refusal;
+mod request;
+mod segment;
 mod sender;
 mod snippet;
+mod spans;
 mod stream;
 mod write_keys;
 
@@ -23,8 +30,10 @@ pub mod config;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::validate::Rules;
@@ -39,11 +48,12 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
 
 use answer::Outcome;
+use api::Api;
 use body::Encoding;
 use budget::Budget;
-use events::{Judged, Sender};
 use rates::Rates;
 use refusal::Refusal;
+use request::{Judged, Sender, Taken};
 use snippet::Snippet;
 
 pub use accept::{Accept, NotAccepted};
@@ -52,6 +62,7 @@ pub use budget::MAX_BYTES_AT_WORK;
 pub use events::MAX_EVENTS;
 pub use origins::{OriginError, Origins};
 pub use sender::{TrustedProxies, TrustedProxyError};
+pub use spans::{SpanAttributes, SpanAttributesError};
 pub use stream::RETRY_FOR;
 pub use write_keys::{MAX_KEY_BYTES, MAX_KEYS, MIN_KEY_BYTES, WriteKeys, WriteKeysError};
 
@@ -77,6 +88,8 @@ pub struct Settings {
     pub key_rate: Option<NonZeroU32>,
     /// What makes an event acceptable, and what becomes of addresses before they reach the stream.
     pub rules: Rules,
+    /// Attributes of spans that say whose request it was.
+    pub spans: SpanAttributes,
 }
 
 /// Who shares what with others: a write key, by its place in the list, or an address where there are no keys.
@@ -105,6 +118,7 @@ pub struct Collector<A> {
     waiting: Waiting<Client>,
     closing: AtomicBool,
     failed_ms: AtomicI64,
+    left_out: AtomicU64,
 }
 
 impl<A> fmt::Debug for Collector<A> {
@@ -130,6 +144,7 @@ impl<A: Accept> Collector<A> {
             waiting: Waiting::default(),
             closing: AtomicBool::new(false),
             failed_ms: AtomicI64::new(i64::MIN),
+            left_out: AtomicU64::new(0),
         }
     }
 
@@ -164,12 +179,17 @@ impl<A: Accept> Collector<A> {
             body::discard(body).await;
             return answer::refusal(&Refusal::Host(refused));
         }
-        match head.uri.path() {
-            "/v1/events" => self.events(head, body, peer).await,
+        let path = head.uri.path();
+        if let Some(api) = Api::at(path) {
+            return self.events(api, head, body, peer).await;
+        }
+        if let Some(answer) = first_question(head) {
+            body::discard(body).await;
+            return self.to_page(head, answer);
+        }
+        match path {
             "/headcount.js" => asked(head).map_or_else(|refused| answer::refusal(&refused), |()| self.script(head)),
-            "/healthz" => {
-                asked(head).map_or_else(|refused| answer::refusal(&refused), |()| answer::state(StatusCode::OK, "ok"))
-            }
+            "/healthz" => asked(head).map_or_else(|refused| answer::refusal(&refused), |()| self.health()),
             "/readyz" => asked(head).map_or_else(|refused| answer::refusal(&refused), |()| self.readiness()),
             _ => {
                 body::discard(body).await;
@@ -178,74 +198,103 @@ impl<A: Accept> Collector<A> {
         }
     }
 
-    async fn events<B: Body>(&self, head: &Parts, body: B, peer: IpAddr) -> Response<Bytes> {
+    /// An answer that pages of named origins may read.
+    fn to_page(&self, head: &Parts, mut answer: Response<Bytes>) -> Response<Bytes> {
         let from = self.settings.origins.judge(&head.headers);
         if head.method == Method::OPTIONS {
-            let mut answer = Response::new(Bytes::new());
-            *answer.status_mut() = StatusCode::NO_CONTENT;
-            from.grant_preflight(answer.headers_mut());
-            return answer;
+            return preflight(from);
         }
-        let mut answer = match self.admit(head, from, peer) {
-            Ok((client, encoding)) => match self.take(head, (client, encoding), body, peer).await {
-                Ok(outcomes) => answer::outcomes(&outcomes),
-                Err(refused) => answer::refusal(&refused),
+        from.grant(answer.headers_mut());
+        answer
+    }
+
+    async fn events<B: Body>(&self, api: Api, head: &Parts, body: B, peer: IpAddr) -> Response<Bytes> {
+        let from = self.settings.origins.judge(&head.headers);
+        if head.method == Method::OPTIONS {
+            return preflight(from);
+        }
+        let mut answer = match self.admit(api, head, from, peer) {
+            Ok((client, encoding)) => match self.take(api, head, (client, encoding), body, peer).await {
+                Ok(outcomes) => api.answer(head, &outcomes),
+                Err(refused) => api.refuse(head, &refused),
             },
             Err(refused) => {
                 body::discard(body).await;
-                answer::refusal(&refused)
+                api.refuse(head, &refused)
             }
         };
         from.grant(answer.headers_mut());
         answer
     }
 
-    /// Whether the body is worth reading, and how.
-    fn admit(&self, head: &Parts, from: origins::From<'_>, peer: IpAddr) -> Result<(Client, Encoding), Refusal> {
+    /// Whether the body is worth reading, and how. Who brings no key where the body may hold it is an address until that is read.
+    fn admit(
+        &self,
+        api: Api,
+        head: &Parts,
+        from: origins::From<'_>,
+        peer: IpAddr,
+    ) -> Result<(Client, Encoding), Refusal> {
         if head.method != Method::POST {
             return Err(Refusal::Method("POST, OPTIONS"));
         }
         if from == origins::From::Forbidden {
             return Err(Refusal::Origin);
         }
-        let client = if self.settings.keys.is_empty() {
+        let key = write_key(head);
+        let client = if self.settings.keys.is_empty() || (key.is_none() && api.has_key_in_body()) {
             Client::Peer(self.settings.proxies.address_behind(peer, &head.headers))
         } else {
-            let key = self.settings.keys.find(write_key(head).as_deref()).ok_or(Refusal::WriteKey)?;
-            if let Some(wait) = self.rates.wait(key) {
-                return Err(Refusal::Rate { seconds: wait.as_secs() as u32 + 1 });
-            }
-            Client::Key(key)
+            self.client_of(key.as_deref())?
         };
-        Ok((client, Encoding::of(&head.headers)?))
+        Ok((client, Encoding::of(&head.headers, api.max_body_bytes())?))
+    }
+
+    /// Whose key this is, if it may post now.
+    fn client_of(&self, key: Option<&str>) -> Result<Client, Refusal> {
+        let key = self.settings.keys.find(key).ok_or(Refusal::WriteKey)?;
+        match self.rates.wait(key) {
+            Some(wait) => Err(Refusal::Rate { seconds: wait.as_secs() as u32 + 1 }),
+            None => Ok(Client::Key(key)),
+        }
     }
 
     /// Reads the body and takes its events.
     async fn take<B: Body>(
         &self,
+        api: Api,
         head: &Parts,
-        (client, encoding): (Client, Encoding),
+        (mut client, encoding): (Client, Encoding),
         body: B,
         peer: IpAddr,
     ) -> Result<Vec<Outcome>, Refusal> {
-        let (body, mut charge) = body::read(body, &self.budget).await?;
+        let (body, mut charge) = body::read(body, &self.budget, api.max_body_bytes()).await?;
         // Only now: a slow body holds its few bytes and nothing else.
         let Some(_slot) = self.requests.take(client) else {
             return Err(if self.requests.is_full() { Refusal::Busy } else { Refusal::Share });
         };
-        let plain = encoding.open(body)?;
+        let encoding = if api == Api::PostHog { encoding.or_gzip(&body) } else { encoding };
+        let mut plain = encoding.open(body)?;
         if encoding != Encoding::Plain && !charge.add(plain.len()) {
             return Err(Refusal::Busy);
         }
-        if body::is_form(&head.headers, &plain) {
-            return Err(Refusal::MediaType);
+        if api == Api::PostHog
+            && let Some(unwrapped) = posthog::unwrapped(&plain)
+        {
+            plain = unwrapped.into();
+        }
+        let opened = api.open(head, &plain)?;
+        if !self.settings.keys.is_empty() && matches!(client, Client::Peer(_)) {
+            client = self.client_of(opened.key().as_deref())?;
         }
         // Of a header that is not ASCII only some characters can be read; one is better than none.
         let agent = head.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         let address = self.settings.proxies.address_behind(peer, &head.headers);
         let sender = Sender { address, user_agent: agent.as_deref(), now_ms: now_ms() };
-        let judged = events::judge(&plain, &sender, &self.rules, self.ip_policy)?;
+        let Taken { events: judged, left_out } =
+            opened.judge(&sender, &self.rules, self.ip_policy, &self.settings.spans)?;
         drop(plain);
+        self.left_out.fetch_add(left_out, Ordering::Relaxed);
         let valid = judged.iter().filter(|one| one.is_ok()).count();
         if let Some(load) = &self.load
             && valid > 0
@@ -298,6 +347,11 @@ impl<A: Accept> Collector<A> {
         }
     }
 
+    fn health(&self) -> Response<Bytes> {
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        answer::json(StatusCode::OK, "application/json", &serde_json::json!({"status": "ok", "leftOut": left_out}))
+    }
+
     fn readiness(&self) -> Response<Bytes> {
         let said = if self.closing.load(Ordering::Relaxed) {
             "closing"
@@ -339,6 +393,28 @@ impl<A: Accept> Collector<A> {
     }
 }
 
+/// What a browser may send.
+fn preflight(from: origins::From<'_>) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    from.grant_preflight(answer.headers_mut());
+    answer
+}
+
+/// The answer to what the SDKs of others ask before they send anything.
+fn first_question(head: &Parts) -> Option<Response<Bytes>> {
+    let path = head.uri.path();
+    if posthog::asks_for_flags(path) {
+        return Some(answer::json(StatusCode::OK, "application/json", &posthog::flags()));
+    }
+    if let Some((media_type, body)) = posthog::configuration(path) {
+        let mut answer = Response::new(Bytes::from(body));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        return Some(answer);
+    }
+    segment::settings(head).map(|settings| answer::json(StatusCode::OK, "application/json", &settings))
+}
+
 /// What only can be asked for.
 fn asked(head: &Parts) -> Result<(), Refusal> {
     if head.method == Method::GET || head.method == Method::HEAD { Ok(()) } else { Err(Refusal::Method("GET, HEAD")) }
@@ -348,13 +424,20 @@ fn asked(head: &Parts) -> Result<(), Refusal> {
 /// headers of its own.
 fn write_key(head: &Parts) -> Option<String> {
     let header = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer =
-        header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    if let Some((_, key)) = bearer {
-        return Some(key.trim().to_owned());
+    match header.and_then(|value| value.split_once(' ')) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => return Some(key.trim().to_owned()),
+        // Segment's clients bring it as the name of a user without a password.
+        Some((scheme, user)) if scheme.eq_ignore_ascii_case("basic") => return Some(basic_user(user.trim())),
+        _ => {}
     }
     let pairs = head.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     pairs.into_iter().find(|(name, _)| *name == "key").map(|(_, key)| unescaped(key))
+}
+
+/// The user's name in the credentials of basic authentication; empty where these cannot be read.
+fn basic_user(credentials: &str) -> String {
+    let decoded = STANDARD.decode(credentials).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.and_then(|text| Some(text.split_once(':')?.0.to_owned())).unwrap_or_default()
 }
 
 /// A text of an address without its percent signs.

@@ -41,6 +41,9 @@ async fn answer(collector: &Collector<Producer>, request: Request) -> Response<B
     let (head, body) = request.into_parts();
     let body = Full::new(Bytes::from(body.to_vec()));
     let peer = source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    // All answers are text; as bytes they would travel in base64.
-    collector.answer(&head, body, peer).await.map(|answer| Body::from(String::from_utf8_lossy(&answer).into_owned()))
+    // As bytes, answers travel in base64. Only those in Protobuf are no text.
+    collector.answer(&head, body, peer).await.map(|answer| match String::from_utf8(answer.into()) {
+        Ok(text) => Body::Text(text),
+        Err(binary) => Body::Binary(binary.into_bytes()),
+    })
 }

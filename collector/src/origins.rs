@@ -82,7 +82,7 @@ impl From<'_> {
         self.grant(answer);
         if let Self::Allowed(_) = self {
             answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-            let allowed = HeaderValue::from_static("authorization, content-type, content-encoding");
+            let allowed = HeaderValue::from_static("authorization, content-type, content-encoding, x-retry-count");
             answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
             answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
         }

@@ -36,6 +36,7 @@ fn collector(keys: &str) -> Collector<Scripted> {
         proxies: TrustedProxies::default(),
         key_rate: None,
         rules: Rules::default(),
+        spans: SpanAttributes::default(),
     };
     Collector::new(Scripted::default(), settings)
 }
@@ -258,5 +259,100 @@ async fn without_keys_only_this_machine_may_post() {
         let collector = collector(keys).at(at);
         let answer = send(&collector, post().header("host", host), event("u").to_string()).await;
         assert_eq!(answer.status().as_u16(), status, "{keys:?} {host}");
+    }
+}
+
+/// A message of Segment's.
+fn track(user: &str) -> Value {
+    json!({"type": "track", "userId": user, "event": "e", "messageId": format!("m-{user}"), "timestamp": now_text()})
+}
+
+fn now_text() -> String {
+    chrono::DateTime::from_timestamp_millis(now_ms()).unwrap().to_rfc3339()
+}
+
+#[tokio::test]
+async fn clients_of_others_bring_the_key_as_they_do() {
+    let basic = |user: &str| format!("Basic {}", STANDARD.encode(format!("{user}:")));
+    let batch = json!({"batch": [track("u")]}).to_string();
+    let in_body = |key: &str| json!({"batch": [track("u")], "writeKey": key}).to_string();
+    let captured = |key: &str| {
+        json!({"api_key": key, "batch": [{"event": "e", "distinct_id": "u", "timestamp": now_text(), "uuid": "1"}]})
+            .to_string()
+    };
+    let collector = collector(KEY);
+    for (path, authorization, body, status) in [
+        ("/v1/batch", Some(basic(KEY)), batch.clone(), 200),
+        ("/v1/batch", Some(format!("Bearer {KEY}")), batch.clone(), 200),
+        ("/v1/batch", None, in_body(KEY), 200),
+        ("/v1/t", Some(basic(KEY)), track("u").to_string(), 200),
+        ("/batch/", None, captured(KEY), 200),
+        ("/v1/batch", Some(basic(OTHER)), in_body(KEY), 401),
+        ("/v1/batch", Some("Basic ???".to_owned()), in_body(KEY), 401),
+        ("/v1/batch", None, in_body(OTHER), 401),
+        ("/v1/batch", None, batch.clone(), 401),
+        ("/batch/", None, captured(OTHER), 401),
+        ("/v1/traces", None, "{}".to_owned(), 401),
+        // The native format brings no key in its body.
+        ("/v1/events", None, in_body(KEY), 401),
+    ] {
+        let mut request = Request::post(path);
+        if let Some(authorization) = &authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let answer = send(&collector, request, body.clone()).await;
+        assert_eq!(answer.status().as_u16(), status, "{path} {authorization:?} {body}");
+    }
+    assert_eq!(collector.accept.taken.lock().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn what_may_still_be_accepted_is_to_be_sent_again_whatever_else_is_wrong() {
+    let collector = collector("");
+    *collector.accept.refuse.lock().unwrap() = Some(NotAccepted::Throttled);
+    let batch = |users: &[&str]| json!({"batch": users.iter().map(|user| track(user)).collect::<Vec<_>>()}).to_string();
+    for (users, status) in [(&["a", "refused", ""][..], 429), (&["a", ""], 400), (&["a"], 200)] {
+        let answer = send(&collector, Request::post("/v1/batch"), batch(users)).await;
+        assert_eq!(answer.status().as_u16(), status, "{users:?}");
+        assert_eq!(answer.headers().contains_key("retry-after"), status == 429);
+    }
+    let answer = send(&collector, Request::post("/v1/batch"), batch(&["", "a"])).await;
+    let detail = told(&answer)["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("1 of 2 events break rules") && detail.contains("userId must not be empty"), "{detail}");
+}
+
+#[tokio::test]
+async fn what_is_no_event_is_accepted_and_counted_as_left_out() {
+    let collector = collector("");
+    let alias = json!({"batch": [{"type": "alias", "userId": "u", "previousId": "a"}]}).to_string();
+    let answer = send(&collector, Request::post("/v1/batch"), alias).await;
+    assert_eq!((answer.status(), told(&answer)), (StatusCode::OK, json!({"success": true})));
+    let spans = json!({"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "GET /"}]}]}]}).to_string();
+    let answer = send(&collector, Request::post("/v1/traces").header(CONTENT_TYPE, "application/json"), spans).await;
+    assert_eq!((answer.status(), told(&answer)["partialSuccess"].is_null()), (StatusCode::OK, true), "{answer:?}");
+    let health = send(&collector, Request::get("/healthz"), "").await;
+    assert_eq!(told(&health), json!({"status": "ok", "leftOut": 2}));
+    assert!(collector.accept.taken.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn pages_may_ask_what_sdks_ask_first() {
+    let collector = collector(KEY);
+    for (method, path) in [
+        (Method::GET, "/v1/projects/k/settings"),
+        (Method::GET, "/array/k/config"),
+        (Method::GET, "/array/k/config.js"),
+        (Method::POST, "/flags/?v=2"),
+        (Method::OPTIONS, "/v1/t"),
+        (Method::OPTIONS, "/e/"),
+        (Method::OPTIONS, "/flags/"),
+    ] {
+        let request =
+            |origin| Request::builder().method(&method).uri(path).header("host", "h").header("origin", origin);
+        let answer = send(&collector, request("https://app.test"), "").await;
+        assert!(answer.status().is_success(), "{path} {answer:?}");
+        assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.test", "{path}");
+        let foreign = send(&collector, request("https://other.test"), "").await;
+        assert!(!foreign.headers().contains_key("access-control-allow-origin"), "{path}");
     }
 }

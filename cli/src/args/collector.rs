@@ -55,6 +55,10 @@ pub(crate) struct PostingArgs {
     /// A network of proxies that are believed about who is behind them [default: the variable `TRUSTED_PROXIES`]
     #[arg(long = "trusted-proxy", value_name = "NETWORK")]
     pub(crate) trusted_proxies: Vec<String>,
+    /// Attributes of spans that say whose request it was, before the usual ones: `user=NAME,session=NAME,account=NAME`
+    /// [default: the variable `SPAN_ATTRIBUTES`]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) span_attributes: Option<String>,
     /// Events a second that each write key may post, with bursts of 10 s; 0 bounds nothing
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     pub(crate) key_rate: u32,

@@ -15,7 +15,7 @@ fn headers(given: &[(&'static str, &str)]) -> HeaderMap {
 #[test]
 fn headers_say_what_may_come() {
     let check = |given: &[(&'static str, &str)], expected: Result<Encoding, Refusal>| {
-        assert_eq!(Encoding::of(&headers(given)), expected, "{given:?}");
+        assert_eq!(Encoding::of(&headers(given), MAX_BODY_BYTES), expected, "{given:?}");
     };
     check(&[], Ok(Encoding::Plain));
     check(&[("content-type", "application/json; charset=utf-8")], Ok(Encoding::Plain));
@@ -25,7 +25,7 @@ fn headers_say_what_may_come() {
     check(&[("content-encoding", "br")], Err(Refusal::Encoding));
     check(&[("content-encoding", "gzip, gzip")], Err(Refusal::Encoding));
     check(&[("content-encoding", "gzip"), ("content-encoding", "gzip")], Err(Refusal::Encoding));
-    check(&[("content-length", "1048577")], Err(Refusal::TooLarge));
+    check(&[("content-length", "1048577")], Err(Refusal::TooLarge(MAX_BODY_BYTES)));
 }
 
 fn gzip(plain: &[u8]) -> Bytes {
@@ -52,10 +52,10 @@ fn a_bomb_costs_no_more_than_an_honest_body() {
     let most = vec![b' '; MAX_PLAIN_BYTES];
     let more = vec![b' '; MAX_PLAIN_BYTES + 1];
     assert_eq!(Encoding::Gzip.open(gzip(&most)).unwrap().len(), MAX_PLAIN_BYTES);
-    assert_eq!(Encoding::Gzip.open(gzip(&more)), Err(Refusal::TooLarge));
+    assert_eq!(Encoding::Gzip.open(gzip(&more)), Err(Refusal::LargerThan(MAX_PLAIN_BYTES)));
     let zstd = |plain: &[u8]| Bytes::from(zstd::bulk::compress(plain, 3).unwrap());
     assert_eq!(Encoding::Zstd.open(zstd(&most)).unwrap().len(), MAX_PLAIN_BYTES);
-    assert_eq!(Encoding::Zstd.open(zstd(&more)), Err(Refusal::TooLarge));
+    assert_eq!(Encoding::Zstd.open(zstd(&more)), Err(Refusal::LargerThan(MAX_PLAIN_BYTES)));
 }
 
 #[test]
@@ -75,14 +75,14 @@ fn what_does_not_decompress_is_refused() {
 async fn what_comes_is_charged_until_it_is_done() {
     let budget = Budget::new(2 << 20);
     let one = || Full::new(Bytes::from(vec![b'x'; MAX_BODY_BYTES]));
-    let first = read(one(), &budget).await.unwrap();
-    let second = read(one(), &budget).await.unwrap();
-    assert_eq!(read(one(), &budget).await.unwrap_err(), Refusal::Busy);
+    let first = read(one(), &budget, MAX_BODY_BYTES).await.unwrap();
+    let second = read(one(), &budget, MAX_BODY_BYTES).await.unwrap();
+    assert_eq!(read(one(), &budget, MAX_BODY_BYTES).await.unwrap_err(), Refusal::Busy);
     drop((first, second));
-    assert_eq!(read(one(), &budget).await.unwrap().0.len(), MAX_BODY_BYTES);
+    assert_eq!(read(one(), &budget, MAX_BODY_BYTES).await.unwrap().0.len(), MAX_BODY_BYTES);
     let large = Full::new(Bytes::from(vec![b'x'; MAX_BODY_BYTES + 1]));
-    assert_eq!(read(large, &budget).await.unwrap_err(), Refusal::TooLarge);
-    assert!(read(one(), &budget).await.is_ok(), "nothing of the refused ones is kept");
+    assert_eq!(read(large, &budget, MAX_BODY_BYTES).await.unwrap_err(), Refusal::TooLarge(MAX_BODY_BYTES));
+    assert!(read(one(), &budget, MAX_BODY_BYTES).await.is_ok(), "nothing of the refused ones is kept");
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,6 +91,6 @@ async fn a_body_that_does_not_come_is_cut_off() {
     let never =
         http_body_util::StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, io::Error>>());
     let began = Instant::now();
-    assert_eq!(read(never, &budget).await.unwrap_err(), Refusal::TooSlow);
+    assert_eq!(read(never, &budget, MAX_BODY_BYTES).await.unwrap_err(), Refusal::TooSlow);
     assert_eq!(began.elapsed(), BODY_TIMEOUT);
 }

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use headcount_core::event::ANONYMOUS_PREFIX;
 use serde_json::{Value, json};
 
