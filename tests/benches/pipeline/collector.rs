@@ -1,7 +1,8 @@
 //! How many events a second the collector accepts: one core serves, the other sends, and is the stream.
 //!
 //! The collector is the real command, with its real producer. Events come by keep-alive connections in batches of 100, as
-//! NDJSON of about 400 bytes each, and count when they were answered with 202: on the stream.
+//! NDJSON of about 400 bytes each, and count when they were answered with 202: on the stream. The same as batches of Segment's, as
+//! its SDKs send them, must go at least half as fast.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use chrono::Utc;
+use chrono::{SecondsFormat, Utc};
 use clap::Args;
 use headcount_local::stream::{Stream, StreamOptions};
 use serde_json::json;
@@ -26,6 +27,40 @@ const CONNECTIONS: u64 = 32;
 
 /// Events a second that are aimed at.
 const GOAL: f64 = 20_000.0;
+
+/// How much slower than native events those of Segment may be.
+const SEGMENT_SHARE: f64 = 0.5;
+
+/// The format of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Native,
+    Segment,
+}
+
+impl Format {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Native => "/v1/events",
+            Self::Segment => "/v1/batch",
+        }
+    }
+
+    /// The status of a success.
+    fn accepted(self) -> u16 {
+        match self {
+            Self::Native => 202,
+            Self::Segment => 200,
+        }
+    }
+
+    fn batch(self, from: u64) -> String {
+        match self {
+            Self::Native => batch(from),
+            Self::Segment => segment_batch(from),
+        }
+    }
+}
 
 /// What is given.
 #[derive(Args)]
@@ -47,7 +82,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let host = collector.host.clone();
     let lasting = Duration::from_secs(arguments.seconds);
     let before = collector.cpu_seconds();
-    let sending = tokio::task::spawn_blocking(move || send(&host, lasting));
+    let sending = tokio::task::spawn_blocking({
+        let host = host.clone();
+        move || send(&host, lasting, Format::Native)
+    });
     let (accepted, mut took) = sending.await??;
     let cpu = collector.cpu_seconds().zip(before).map(|(after, before)| after - before);
     took.sort_by(f64::total_cmp);
@@ -61,20 +99,25 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     if let Some(cpu) = cpu {
         println!("{}", line("cpu", "CPU of an event", "us", cpu * 1_000_000.0 / accepted as f64));
     }
+    let sending = tokio::task::spawn_blocking(move || send(&host, lasting, Format::Segment));
+    let of_segment = sending.await??.0 as f64 / lasting.as_secs_f64();
+    let mut segment_line = line("segment", "the same as batches of Segment's", "events/s", of_segment);
+    segment_line["goal"] = json!({"atLeast": rate * SEGMENT_SHARE});
+    println!("{segment_line}");
     collector.stop()?;
     stream.stop().await;
     Ok(())
 }
 
 /// Sends from all connections until the time is over. Events that were accepted, and milliseconds of each request.
-fn send(host: &str, lasting: Duration) -> Result<(u64, Vec<f64>)> {
+fn send(host: &str, lasting: Duration, format: Format) -> Result<(u64, Vec<f64>)> {
     let accepted = AtomicU64::new(0);
     let until = Instant::now() + lasting;
     let took = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CONNECTIONS)
             .map(|client| {
                 let accepted = &accepted;
-                scope.spawn(move || one_client(host, client, until, accepted))
+                scope.spawn(move || one_client(host, client, until, accepted, format))
             })
             .collect();
         clients.into_iter().map(|client| client.join().expect("a client does not panic")).collect::<Result<Vec<_>>>()
@@ -82,24 +125,25 @@ fn send(host: &str, lasting: Duration) -> Result<(u64, Vec<f64>)> {
     Ok((accepted.into_inner(), took.concat()))
 }
 
-fn one_client(host: &str, client: u64, until: Instant, accepted: &AtomicU64) -> Result<Vec<f64>> {
+fn one_client(host: &str, client: u64, until: Instant, accepted: &AtomicU64, format: Format) -> Result<Vec<f64>> {
     let mut socket = TcpStream::connect(host)?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut took = Vec::new();
     let mut number = client << 32;
     while Instant::now() < until {
-        let body = batch(number);
+        let body = format.batch(number);
         number += BATCH;
         let began = Instant::now();
         let head = format!(
-            "POST /v1/events HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bench\r\nContent-Length: {}\r\n\r\n",
+            "POST {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bench\r\nContent-Length: {}\r\n\r\n",
+            format.path(),
             body.len()
         );
         socket.write_all(head.as_bytes())?;
         socket.write_all(body.as_bytes())?;
         let status = answer(&mut socket)?;
-        ensure!(status == 202, "a batch was answered with {status}");
+        ensure!(status == format.accepted(), "a batch was answered with {status}");
         took.push(began.elapsed().as_secs_f64() * 1_000.0);
         accepted.fetch_add(BATCH, Ordering::Relaxed);
     }
@@ -122,6 +166,24 @@ fn batch(from: u64) -> String {
         })
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// A batch of Segment's with the same events.
+fn segment_batch(from: u64) -> String {
+    let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let messages: Vec<String> = (from..from + BATCH)
+        .map(|n| {
+            let user = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
+            format!(
+                r#"{{"type":"track","messageId":"{n:032x}","userId":"user-{user}","event":"export-{}","timestamp":"{at}","properties":{{"items":{},"filter":"{:016x}"}},"context":{{"userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36","ip":"203.0.113.{}","locale":"en-GB","library":{{"name":"analytics.js","version":"next-1.84.3"}},"page":{{"path":"/"}}}},"integrations":{{}}}}"#,
+                n % 7,
+                n % 31,
+                n.wrapping_mul(0xd6e8_feb8_6659_fd93),
+                n % 250
+            )
+        })
+        .collect();
+    format!(r#"{{"batch":[{}],"sentAt":"{at}","writeKey":"wk_0123456789abcdef"}}"#, messages.join(","))
 }
 
 /// The status of the next answer, its body read.

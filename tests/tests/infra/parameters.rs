@@ -129,6 +129,11 @@ const PARAMETERS: [Checked; 35] = [
             made.told(&["collector"], "TRUSTED_PROXIES", value);
         }
     }),
+    ("SpanAttributes", &["", "user=app.user,account=tenant.id", ""], |made, value| {
+        if made.parameter("WithCollector") == "true" {
+            made.told(&["collector"], "SPAN_ATTRIBUTES", value);
+        }
+    }),
     ("WriteKeysVersion", &[""], |_, _| {}),
     ("CollectorConcurrency", &["0", "1000", "1000"], |made, value| {
         let is_made = ["WithCollector", "ReserveConcurrency"].iter().all(|name| made.parameter(name) == "true");
