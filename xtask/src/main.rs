@@ -25,6 +25,15 @@ const PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_PYTHON";
 /// Where tests find the servers of `tests/node`.
 const NODE_VARIABLE: &str = "HEADCOUNT_TEST_NODE";
 
+/// Where tests find the packages of `tests/clients/package.json`.
+const CLIENTS_NODE_VARIABLE: &str = "HEADCOUNT_TEST_CLIENTS_NODE";
+
+/// Where tests find the Python that has what `tests/clients/requirements.txt` names.
+const CLIENTS_PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_CLIENTS_PYTHON";
+
+/// The SDKs that others wrote.
+const CLIENTS: &str = "tests/clients";
+
 /// Where tests find the Python that has what `tests/python/requirements-schemathesis.txt` names.
 const SCHEMATHESIS_VARIABLE: &str = "HEADCOUNT_TEST_SCHEMATHESIS";
 
@@ -188,6 +197,11 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let sdk_node = steps.make("sdk for node", || node::provide(root, SDK_NODE, &target()?.join("test-sdk-node")));
     let sdk_python =
         steps.make("sdk for python", || python::provide(root, SDK_PYTHON, &target()?.join("test-sdk-python")));
+    let clients_node =
+        steps.make("clients on node", || node::provide(root, CLIENTS, &target()?.join("test-clients-node")));
+    let clients_python = steps.make("clients on python", || {
+        python::provide(root, &format!("{CLIENTS}/requirements.txt"), &target()?.join("test-clients-python"))
+    });
     steps.make("browser", chromium::provide);
     check_script(steps, root)?;
     steps.run("build", cargo(root).args(["build", "--workspace", "--all-targets", "--quiet"]));
@@ -201,6 +215,8 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
             (SAM_VARIABLE, &sam),
             (SDK_NODE_VARIABLE, &sdk_node),
             (SDK_PYTHON_VARIABLE, &sdk_python),
+            (CLIENTS_NODE_VARIABLE, &clients_node),
+            (CLIENTS_PYTHON_VARIABLE, &clients_python),
         ] {
             if let Some(place) = place {
                 command.env(variable, place);
