@@ -16,7 +16,7 @@ pub use capped::{CappedMap, NONE, OTHER, Weigh, cut};
 pub use difference::{Compare, Difference};
 
 /// The version of the stored form that this build writes.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// Counters of one source and date, or of a whole date.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -263,6 +263,7 @@ mod tests {
             account_id: Some("acme".into()),
             timestamp_ms: 1_772_323_200_000,
             counted_ms: 1_772_323_200_000,
+            priced_by: None,
             event_data: crate::json::Json::EMPTY,
             metadata: crate::json::Json::EMPTY,
         };

@@ -105,8 +105,8 @@ fn session_samples_of_version_1() {
 }
 
 #[test]
-fn counters_of_version_3() {
-    let stored = golden("counters-v3.bin", &counters().encode());
+fn counters_of_version_4() {
+    let stored = golden("counters-v4.bin", &counters().encode());
     assert_eq!(stored, counters().encode());
     let read = Counters::decode(&stored).unwrap();
     assert_eq!(read, counters());

@@ -194,7 +194,7 @@ pub enum Pass {
 }
 
 /// The version of what [`Passes::save`] writes.
-const SAVED_VERSION: u32 = 2;
+const SAVED_VERSION: u32 = 3;
 
 /// What is saved between two passes.
 #[derive(Serialize, Deserialize)]

@@ -55,7 +55,7 @@ const FUNCTION: &str = "AWS::Lambda::Function";
 
 /// Stacks take the values in turns, so of two lists of different lengths other values meet. Where the log keeps entries for 21 days, the
 /// others are as its rules ask.
-const PARAMETERS: [Checked; 35] = [
+const PARAMETERS: [Checked; 36] = [
     ("ReportingZone", &["UTC", "Europe/Berlin"], |made, value| made.told(&COUNTING, "REPORTING_ZONE", value)),
     ("AlarmEmail", &["", "alarms@example.com"], |made, value| {
         assert_eq!(made.is.pointer("/names/AlarmSubscription").is_some(), !value.is_empty());
