@@ -12,6 +12,9 @@ pub const METRICS_TABLE: &str = "METRICS_TABLE";
 /// What a reader must know.
 pub const READ_TOKEN: &str = "READ_TOKEN";
 
+/// The secret of AWS Secrets Manager, by name or ARN, that holds what a reader must know.
+pub const READ_TOKEN_SECRET: &str = "READ_TOKEN_SECRET";
+
 /// `iam` where IAM decides who reads.
 pub const READ_ACCESS: &str = "READ_ACCESS";
 
@@ -22,8 +25,17 @@ pub struct Config {
     pub table: String,
     /// `METRICS_TABLE`: the figures; the same where there is none.
     pub metrics_table: String,
-    /// `READ_TOKEN`, or `READ_ACCESS=iam`.
-    pub access: Access,
+    /// `READ_TOKEN_SECRET`, `READ_TOKEN`, or `READ_ACCESS=iam`.
+    pub access: AccessBy,
+}
+
+/// How the function tells who may read.
+#[derive(Debug)]
+pub enum AccessBy {
+    /// By what never changes while it runs.
+    Fixed(Access),
+    /// By the token in the secret of this name or ARN.
+    Secret(String),
 }
 
 /// Why the function cannot start.
@@ -36,7 +48,9 @@ pub enum ConfigError {
     #[error("READ_TOKEN: {0}")]
     Token(#[from] TokenError),
     /// Nobody could read, or everybody.
-    #[error("set READ_TOKEN, or READ_ACCESS=iam where the function's address is signed by IAM; exactly one of them")]
+    #[error(
+        "set READ_TOKEN_SECRET, READ_TOKEN, or READ_ACCESS=iam where the function's address is signed by IAM; exactly one of them"
+    )]
     Access,
 }
 
@@ -50,9 +64,10 @@ impl Config {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let table = set(EVENTS_TABLE).ok_or(ConfigError::NoTable)?;
         let metrics_table = set(METRICS_TABLE).unwrap_or_else(|| table.clone());
-        let access = match (set(READ_TOKEN), set(READ_ACCESS).as_deref()) {
-            (Some(token), None) => Access::by_token(ReadToken::new(&token)?),
-            (None, Some("iam")) => Access::by_iam(),
+        let access = match (set(READ_TOKEN_SECRET), set(READ_TOKEN), set(READ_ACCESS).as_deref()) {
+            (Some(secret), None, None) => AccessBy::Secret(secret),
+            (None, Some(token), None) => AccessBy::Fixed(Access::by_token(ReadToken::new(&token)?)),
+            (None, None, Some("iam")) => AccessBy::Fixed(Access::by_iam()),
             _ => return Err(ConfigError::Access),
         };
         Ok(Self { table, metrics_table, access })
@@ -73,11 +88,14 @@ mod tests {
         let (table, token) = (("EVENTS_TABLE", "t"), ("READ_TOKEN", "0123456789abcdef"));
         assert_eq!(read(&[table, token]), Ok(("t".into(), "t".into())));
         let figures = ("METRICS_TABLE", "m");
+        let secret = ("READ_TOKEN_SECRET", "headcount-read-token");
+        assert_eq!(read(&[table, secret]), Ok(("t".into(), "t".into())));
         assert_eq!(read(&[table, figures, ("READ_ACCESS", "iam")]), Ok(("t".into(), "m".into())));
         for (set, says) in [
             (&[token][..], "EVENTS_TABLE"),
             (&[table][..], "exactly one"),
             (&[table, token, ("READ_ACCESS", "iam")][..], "exactly one"),
+            (&[table, token, secret][..], "exactly one"),
             (&[table, ("READ_ACCESS", "none")][..], "exactly one"),
             (&[table, ("READ_TOKEN", "short")][..], "16 to 512"),
         ] {

@@ -1,9 +1,16 @@
-//! The API as a Lambda function behind its own address: wires the router to DynamoDB and to the runtime.
+//! The API as a Lambda function behind its own address: wires the router to DynamoDB, to who may read and to the runtime.
+
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use headcount_dashboard::config::Config;
+use headcount_dashboard::access::Access;
+use headcount_dashboard::config::{AccessBy, Config};
+use headcount_dashboard::token::ReadToken;
 use headcount_dashboard::{Health, router};
 use headcount_query::Deps;
+use headcount_runtime::secret::FromSecret;
+use lambda_http::{Request, run, service_fn};
+use tower_service::Service as _;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -12,5 +19,18 @@ async fn main() -> Result<(), lambda_http::Error> {
     tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
     let config = Config::read(|name| std::env::var(name).ok()).context("the dashboard cannot start")?;
     let deps = Deps::from_environment(&config.table, &config.metrics_table).await;
-    lambda_http::run(router(deps, config.access, Health::default())).await
+    let secret = match config.access {
+        AccessBy::Fixed(access) => return run(router(deps, access, Health::default())).await,
+        AccessBy::Secret(secret) => secret,
+    };
+    let of_token = move |text: &str| {
+        let token = ReadToken::new(text).map_err(|error| error.to_string())?;
+        Ok(router(deps.clone(), Access::by_token(token), Health::default()))
+    };
+    let routers = Arc::new(FromSecret::read(secret, of_token).await.context("the dashboard cannot start")?);
+    run(service_fn(move |request: Request| {
+        let routers = Arc::clone(&routers);
+        async move { routers.current().await.as_ref().clone().call(request).await }
+    }))
+    .await
 }

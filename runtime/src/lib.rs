@@ -6,4 +6,5 @@ pub mod clock;
 pub mod compute;
 pub mod environment;
 pub mod retry;
+pub mod secret;
 pub mod telemetry;

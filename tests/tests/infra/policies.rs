@@ -309,11 +309,9 @@ fn nobody_reads_figures_at_an_address_unless_somebody_decides_who() {
     assert_eq!(template.properties("ApiUrl")["AuthType"], open);
     let variables = &template.properties("Api")["Environment"]["Variables"];
     assert_eq!(variables["READ_ACCESS"], json!({"Fn::If": ["IsReadByToken", "", "iam"]}));
-    let token = variables["READ_TOKEN"]["Fn::If"][1]["Fn::Sub"].as_str().expect("a text");
-    assert_eq!(
-        token, "{{resolve:secretsmanager:${ReadToken}:SecretString:::${ReadTokenVersion}}}",
-        "the token itself is in no template"
-    );
+    let token = &variables["READ_TOKEN_SECRET"]["Fn::If"][1];
+    assert_eq!(*token, json!({"Ref": "ReadToken"}), "the token itself is neither in the template nor in the environment");
+    assert_eq!(variables.get("READ_TOKEN"), None);
 }
 
 #[test]
@@ -343,8 +341,9 @@ fn whoever_may_ask_an_open_address_may_invoke_its_function_by_it() {
 fn write_keys_are_made_by_the_stack_and_stand_in_no_parameter() {
     let template = Expanded::new();
     assert_eq!(template.properties("WriteKeys")["GenerateSecretString"]["ExcludePunctuation"], true);
-    let told = &template.properties("Collector")["Environment"]["Variables"]["WRITE_KEYS"]["Fn::Sub"];
-    assert!(told.as_str().is_some_and(|text| text.starts_with("{{resolve:secretsmanager:${WriteKeys}:")), "{told}");
+    let variables = &template.properties("Collector")["Environment"]["Variables"];
+    assert_eq!(variables["WRITE_KEYS_SECRET"], json!({"Ref": "WriteKeys"}));
+    assert_eq!(variables.get("WRITE_KEYS"), None);
 }
 
 #[test]

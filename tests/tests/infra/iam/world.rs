@@ -26,8 +26,11 @@ use tokio::time::{Instant, timeout};
 use super::services::Service;
 use crate::stand_in::StandIn;
 
-/// What keys and tokens are once `CloudFormation` has read them from their secrets.
+/// The text of every secret.
 pub(crate) const SECRET: &str = "what-the-secret-holds";
+
+/// What makes creating a secret idempotent: 32 to 64 characters.
+const REQUEST: &str = "headcount-tests-0123456789abcdef";
 
 /// Longest wait for one command or invocation.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -64,7 +67,7 @@ impl World {
         prepare(others, template).await?;
         let (lambda_endpoint, lambda) = accept_invocations().await?;
         let other = |service| (service, others.endpoint.clone());
-        let mut upstreams = BTreeMap::from(["logs", "s3", "sqs"].map(other));
+        let mut upstreams = BTreeMap::from(["logs", "s3", "secretsmanager", "sqs"].map(other));
         upstreams.insert("kinesis", stream.endpoint());
         upstreams.insert("dynamodb", table.endpoint());
         upstreams.insert("lambda", lambda_endpoint);
@@ -77,7 +80,7 @@ impl World {
             let mut options = FleetOptions::new(program, binaries::folder().join(program));
             options.environment = world.variables(role);
             for (name, value) in template.variables(function)? {
-                let value = if value.starts_with("{{resolve:secretsmanager:") { SECRET.to_owned() } else { value };
+                let value = if name.ends_with("_SECRET") { name_of_secret(&value)? } else { value };
                 options.environment.push((name, value));
             }
             options.environment.push(("AWS_ENDPOINT_URL_S3".into(), world.proxy.endpoint()));
@@ -182,12 +185,18 @@ impl Drop for World {
 
 /// A profile that sends each service to the proxy.
 pub(crate) fn configuration(endpoint: &str) -> String {
-    let services = ["cloudformation", "dynamodb", "kinesis", "lambda"];
+    let services = ["cloudformation", "dynamodb", "kinesis", "lambda", "secrets_manager"];
     let services = services.map(|service| format!("{service} =\n  endpoint_url = {endpoint}\n")).concat();
     format!("[default]\nregion = {REGION}\nservices = stand-ins\n\n[services stand-ins]\n{services}")
 }
 
-/// Makes what the stack would have: bucket, queue, log groups; and empties the bucket.
+/// The name in a secret's ARN, which the stand-in gives six other letters at the end. Secrets Manager takes either.
+fn name_of_secret(arn: &str) -> Result<String> {
+    let name = arn.split_once(":secret:").and_then(|(_, rest)| rest.rsplit_once('-'));
+    Ok(name.with_context(|| format!("{arn} is no ARN of a secret"))?.0.to_owned())
+}
+
+/// Makes what the stack would have: bucket, queue, secrets, log groups; and empties the bucket.
 async fn prepare(others: &StandIn, template: &Template) -> Result<()> {
     let owner = Service { endpoint: others.endpoint.clone(), principal: ACCOUNT.to_owned() };
     for bucket in [BUCKET, LOG_BUCKET] {
@@ -200,6 +209,15 @@ async fn prepare(others: &StandIn, template: &Template) -> Result<()> {
     }
     for (_, queue) in template.all("AWS::SQS::Queue")? {
         owner.call("sqs", "AmazonSQS.CreateQueue", json!({"QueueName": queue["QueueName"]})).await?;
+    }
+    for (name, secret) in template.all("AWS::SecretsManager::Secret")? {
+        let secret = json!({"Name": secret["Name"], "SecretString": SECRET, "ClientRequestToken": REQUEST});
+        let made = owner.call("secretsmanager", "secretsmanager.CreateSecret", secret).await;
+        if let Err(error) = made
+            && !error.to_string().contains("ResourceExistsException")
+        {
+            bail!("{name}: {error:#}");
+        }
     }
     for (name, group) in template.all("AWS::Logs::LogGroup")? {
         let group = json!({"logGroupName": group["LogGroupName"]});
