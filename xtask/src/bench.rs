@@ -8,6 +8,7 @@ mod aggregator;
 mod cold_start;
 mod collector;
 mod consumer;
+mod floods;
 mod instructions;
 mod line;
 mod place;
@@ -37,11 +38,12 @@ struct Bench {
 }
 
 /// Every bench, in the order in which they run.
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     Bench { name: "aggregator", run: aggregator::run },
     Bench { name: "cold-start", run: cold_start::run },
     Bench { name: "collector", run: collector::run },
     Bench { name: "consumer", run: consumer::run },
+    Bench { name: "floods", run: floods::run },
     Bench { name: "instructions", run: instructions::run },
     Bench { name: "producer", run: producer::run },
     Bench { name: "prove", run: prove::run },
