@@ -10,6 +10,8 @@ use super::{Origins, Settings, SpanAttributes, TrustedProxies, WriteKeys};
 pub const STREAM: &str = "STREAM";
 /// The keys that may post, by commas or one a line.
 pub const WRITE_KEYS: &str = "WRITE_KEYS";
+/// The secret of AWS Secrets Manager, by name or ARN, that holds the keys that may post.
+pub const WRITE_KEYS_SECRET: &str = "WRITE_KEYS_SECRET";
 /// Origins whose pages may post, by commas; `*` is any.
 pub const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
 /// Networks of proxies that are believed about who is behind them, by commas.
@@ -43,6 +45,8 @@ pub struct ConfigError {
 pub struct Config {
     /// The stream's name.
     pub stream: String,
+    /// The secret that holds the keys; without one they are among the settings.
+    pub keys_secret: Option<String>,
     /// Who may post, and what becomes of it.
     pub settings: Settings,
 }
@@ -56,11 +60,13 @@ impl Config {
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let stream = set(&variable, STREAM)
             .ok_or_else(|| error(STREAM, "is not set: set it to the stream's name".to_owned()))?;
+        let keys_secret = set(&variable, WRITE_KEYS_SECRET);
         let settings = Settings::read(variable)?;
-        if settings.keys.is_empty() {
-            return Err(error(WRITE_KEYS, "is not set: set it to the keys that may post events".to_owned()));
+        if keys_secret.is_some() != settings.keys.is_empty() {
+            let rule = "or WRITE_KEYS must be set, and not both: to the secret with the keys that may post events, or to these keys";
+            return Err(error(WRITE_KEYS_SECRET, rule.to_owned()));
         }
-        Ok(Self { stream, settings })
+        Ok(Self { stream, keys_secret, settings })
     }
 }
 
@@ -155,7 +161,11 @@ mod tests {
         for (set, name) in [
             (vec![], STREAM),
             (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (PLACEHOLDER_IDS, &*long)], PLACEHOLDER_IDS),
-            (vec![(STREAM, "events")], WRITE_KEYS),
+            (vec![(STREAM, "events")], WRITE_KEYS_SECRET),
+            (
+                vec![(STREAM, "events"), (WRITE_KEYS, KEY), (WRITE_KEYS_SECRET, "headcount-write-keys")],
+                WRITE_KEYS_SECRET,
+            ),
             (vec![(STREAM, "events"), (WRITE_KEYS, "short")], WRITE_KEYS),
             (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (ALLOWED_ORIGINS, "a.test")], ALLOWED_ORIGINS),
             (vec![(STREAM, "events"), (WRITE_KEYS, KEY), (TRUSTED_PROXIES, "proxy")], TRUSTED_PROXIES),

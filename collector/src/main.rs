@@ -7,8 +7,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use headcount_collector::config::Config;
-use headcount_collector::{Collector, RETRY_FOR};
+use headcount_collector::{Collector, RETRY_FOR, Settings, WriteKeys};
 use headcount_producer::{Producer, connect};
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::secret::{FromSecret, REFRESH};
 use http_body_util::Full;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response, run, service_fn};
@@ -25,12 +27,45 @@ async fn main() -> Result<(), lambda_http::Error> {
     let settings = Producer::builder().submit_linger(LINGER).retry_for(RETRY_FOR);
     let producer =
         settings.build(&connect::kinesis(None).await, &config.stream).context("the collector cannot start")?;
-    let collector = Arc::new(Collector::new(producer, config.settings));
+    let collectors = match config.keys_secret {
+        None => Collectors::Fixed(Arc::new(Collector::new(producer, config.settings))),
+        Some(secret) => Collectors::of_secret(secret, producer, config.settings).await?,
+    };
+    let collectors = Arc::new(collectors);
     run(service_fn(move |request: Request| {
-        let collector = Arc::clone(&collector);
-        async move { Ok::<_, lambda_http::Error>(answer(&collector, request).await) }
+        let collectors = Arc::clone(&collectors);
+        async move { Ok::<_, lambda_http::Error>(answer(&*collectors.current().await, request).await) }
     }))
     .await
+}
+
+/// The collector, and when it is another.
+enum Collectors {
+    /// Its keys never change while it runs.
+    Fixed(Arc<Collector<Producer>>),
+    /// Its keys are in a secret.
+    OfSecret(FromSecret<Collector<Producer>>),
+}
+
+impl Collectors {
+    async fn of_secret(secret: String, producer: Producer, settings: Settings) -> anyhow::Result<Self> {
+        let with_keys = move |text: &str| {
+            let keys = WriteKeys::parse(text).map_err(|error| error.to_string())?;
+            if keys.is_empty() {
+                return Err("it has no write key, and without one everybody could post".to_owned());
+            }
+            Ok(Collector::new(producer.clone(), Settings { keys, ..settings.clone() }))
+        };
+        let read = FromSecret::read(&ConnectOptions::default(), secret, REFRESH, with_keys).await;
+        read.map(Self::OfSecret).context("the collector cannot start")
+    }
+
+    async fn current(&self) -> Arc<Collector<Producer>> {
+        match self {
+            Self::Fixed(collector) => Arc::clone(collector),
+            Self::OfSecret(collectors) => collectors.current().await,
+        }
+    }
 }
 
 async fn answer(collector: &Collector<Producer>, request: Request) -> Response<Body> {

@@ -8,7 +8,8 @@ use headcount_dashboard::config::{AccessBy, Config};
 use headcount_dashboard::token::ReadToken;
 use headcount_dashboard::{Health, router};
 use headcount_query::Deps;
-use headcount_runtime::secret::FromSecret;
+use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::secret::{FromSecret, REFRESH};
 use lambda_http::{Request, run, service_fn};
 use tower_service::Service as _;
 use tracing_subscriber::EnvFilter;
@@ -27,7 +28,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         let token = ReadToken::new(text).map_err(|error| error.to_string())?;
         Ok(router(deps.clone(), Access::by_token(token), Health::default()))
     };
-    let routers = Arc::new(FromSecret::read(secret, of_token).await.context("the dashboard cannot start")?);
+    let routers = FromSecret::read(&ConnectOptions::default(), secret, REFRESH, of_token).await;
+    let routers = Arc::new(routers.context("the dashboard cannot start")?);
     run(service_fn(move |request: Request| {
         let routers = Arc::clone(&routers);
         async move { routers.current().await.as_ref().clone().call(request).await }

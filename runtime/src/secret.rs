@@ -27,6 +27,7 @@ pub struct FromSecret<T> {
     client: Client,
     /// The secret's name or ARN.
     id: String,
+    refresh: Duration,
     make: Make<T>,
     current: Mutex<Current<T>>,
 }
@@ -68,39 +69,42 @@ pub enum SecretError {
 }
 
 impl<T> FromSecret<T> {
-    /// Reads the current version of a secret, and makes of it what the program needs.
+    /// Reads the current version of a secret, and makes of it what the program needs. The value is used for `refresh`; functions give
+    /// [`REFRESH`].
     ///
     /// # Errors
     ///
     /// [`SecretError`].
     pub async fn read(
+        options: &ConnectOptions,
         id: impl Into<String>,
+        refresh: Duration,
         make: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
     ) -> Result<Self, SecretError> {
         let endpoint = std::env::var(ENDPOINT).ok();
-        let config = config_for(&ConnectOptions::default(), endpoint.as_deref()).await;
+        let config = config_for(options, endpoint.as_deref()).await;
         let (client, id, make): (_, _, Make<T>) = (Client::new(&config), id.into(), Box::new(make));
         let text = get(&client, &id).await?;
         let made = make_of(&id, &make, &text)?;
-        let read_again = Instant::now() + REFRESH;
-        Ok(Self { client, id, make, current: Mutex::new(Current { text, made, read_again }) })
+        let read_again = Instant::now() + refresh;
+        Ok(Self { client, id, refresh, make, current: Mutex::new(Current { text, made, read_again }) })
     }
 
-    /// What was made of the newest value known. The secret is read again when the last answer is older than [`REFRESH`]; where that fails
-    /// or gives an unusable value, the last good one stays, with a warning.
+    /// What was made of the newest value known. The secret is read again when the last answer is older than `refresh`. Where that
+    /// fails or gives an unusable value, the last good one stays in use, with a warning.
     pub async fn current(&self) -> Arc<T> {
         let mut current = self.current.lock().await;
         if Instant::now() < current.read_again {
             return Arc::clone(&current.made);
         }
         let (pause, problem) = match self.changed(&current.text).await {
-            Ok(None) => (REFRESH, None),
+            Ok(None) => (self.refresh, None),
             Ok(Some((text, made))) => {
                 tracing::info!(secret = self.id, "the secret has a new version, which is used from now on");
                 (current.text, current.made) = (text, made);
-                (REFRESH, None)
+                (self.refresh, None)
             }
-            Err(error) => (RETRY, Some(error)),
+            Err(error) => (RETRY.min(self.refresh), Some(error)),
         };
         if let Some(error) = problem {
             tracing::warn!("{error}; its last value stays in use");

@@ -272,7 +272,9 @@ impl Server {
         for line in lines.by_ref() {
             let line = line?;
             let Some((name, rest)) = line.trim().split_once(' ') else { continue };
-            let port = || rest.split_once("http://127.0.0.1:").and_then(|(_, rest)| rest.split(['/', ' ']).next()?.parse().ok());
+            let port = || {
+                rest.split_once("http://127.0.0.1:").and_then(|(_, rest)| rest.split(['/', ' ']).next()?.parse().ok())
+            };
             match (name, port()) {
                 ("Kinesis", Some(port)) => server.ports.kinesis = port,
                 ("DynamoDB", Some(port)) => server.ports.dynamodb = port,

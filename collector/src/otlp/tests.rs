@@ -80,7 +80,7 @@ fn older_names_are_known_and_failures_named() {
         "gen_ai.system": "openai", "gen_ai.response.model": "m", "gen_ai.usage.prompt_tokens": 1,
         "gen_ai.usage.completion_tokens": 2, "enduser.id": "u", "gen_ai.conversation.id": "c", "error.type": "timeout",
     }));
-    assert_eq!((event.ai_use().input_tokens, event.ai_use().output_tokens), (1, 2));
+    assert_eq!((event.ai_use().parts.input, event.ai_use().parts.output), (1, 2));
     assert_eq!((event.user(), event.session_id.as_deref()), (Some("u"), Some("c")));
     assert_eq!(event.event_data.text("errorType").as_deref(), Some("timeout"));
     let mut failed = span(json!({"gen_ai.request.model": "m"}));

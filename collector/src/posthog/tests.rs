@@ -84,7 +84,7 @@ fn a_request_to_a_model_has_tokens_cost_and_latency_and_no_prompt() {
     );
     let openai =
         one("$ai_generation", json!({"$ai_model": "gpt", "$ai_input_tokens": 10, "$ai_cache_read_input_tokens": 8}));
-    assert_eq!((openai.ai_use().input_tokens, openai.ai_use().cached_tokens), (10, 8));
+    assert_eq!((openai.ai_use().parts.input, openai.ai_use().parts.cached), (10, 8));
 }
 
 #[test]

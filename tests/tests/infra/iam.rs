@@ -5,5 +5,5 @@ mod documents;
 mod path;
 mod people;
 mod rights;
-mod services;
+pub(crate) mod services;
 mod world;

@@ -15,6 +15,7 @@ mod policies;
 mod roles;
 mod sam;
 mod scripts;
+mod secrets;
 mod stand_in;
 mod template;
 mod truth;

@@ -310,7 +310,11 @@ fn nobody_reads_figures_at_an_address_unless_somebody_decides_who() {
     let variables = &template.properties("Api")["Environment"]["Variables"];
     assert_eq!(variables["READ_ACCESS"], json!({"Fn::If": ["IsReadByToken", "", "iam"]}));
     let token = &variables["READ_TOKEN_SECRET"]["Fn::If"][1];
-    assert_eq!(*token, json!({"Ref": "ReadToken"}), "the token itself is neither in the template nor in the environment");
+    assert_eq!(
+        *token,
+        json!({"Ref": "ReadToken"}),
+        "the token itself is neither in the template nor in the environment"
+    );
     assert_eq!(variables.get("READ_TOKEN"), None);
 }
 
