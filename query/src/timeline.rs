@@ -43,6 +43,8 @@ pub struct UserEvent {
     pub session_id: Option<String>,
     /// Its account; null where the event names none.
     pub account_id: Option<String>,
+    /// The price table that made its cost; null where it stated one, or has none.
+    pub priced_by: Option<String>,
     /// What it says, sanitized.
     pub event_data: Object,
     /// How it came, sanitized.
@@ -57,6 +59,7 @@ impl From<Event<'_>> for UserEvent {
             timestamp: event.timestamp_ms,
             session_id: event.session_id.map(Cow::into_owned),
             account_id: event.account_id.map(Cow::into_owned),
+            priced_by: event.priced_by.map(Cow::into_owned),
             event_data: event.event_data.to_object(),
             metadata: event.metadata.to_object(),
         }

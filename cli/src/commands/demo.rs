@@ -14,6 +14,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use headcount_core::ip_policy::IpPolicy;
 use headcount_core::limits::{DAY_MS, MAX_EARLINESS_MS};
+use headcount_core::prices::PriceTable;
 use headcount_core::validate::Rules;
 use headcount_local::error::LocalError;
 use headcount_local::machine::{Machine, MachineError, MachineOptions};
@@ -103,7 +104,7 @@ fn options(args: &Demo) -> Result<MachineOptions, Failure> {
         table: DEFAULT_TABLE.to_owned(),
         zone: Some(Tz::UTC),
         project: "demo".to_owned(),
-        rules,
+        rules: rules.with_prices(PriceTable::shipped()),
         roll_up_interval: if args.exit { INTERVAL } else { ROLL_UP_INTERVAL },
         ..MachineOptions::default()
     })

@@ -229,7 +229,7 @@ mod tests {
         let rules = |late| {
             let types = vec!["signup".to_owned(), "purchase".to_owned()];
             let rules = Rules::new(types, late, MAX_EARLINESS_MS, IpPolicy::Truncate).unwrap();
-            rules.with_placeholder_ids(["test", "nobody"]).unwrap()
+            rules.with_placeholder_ids(["test", "nobody"]).unwrap().with_prices(PriceTable::shipped())
         };
         let zone = Some(chrono_tz::Europe::Berlin);
         let items = ItemOptions { event_items: false, user_index: true };
@@ -254,12 +254,17 @@ mod tests {
             (30, Some("2".to_owned()))
         );
         assert_eq!((consumer.tables.events, consumer.settings.project), (options.table, options.project));
-        let bare = Rules::default().with_placeholder_ids([]).unwrap();
+        assert_eq!(read(headcount_consumer::config::PRICE_TABLE), None, "they have the shipped prices themselves");
+        let bare = Rules::default().with_placeholder_ids([]).unwrap().with_prices(PriceTable::shipped());
         let options = MachineOptions { rules: bare.clone(), ..MachineOptions::default() };
         let bare_told = variables(&options, Path::new("/data/log")).unwrap();
         let find = |name: &str| bare_told.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let consumer = headcount_consumer::config::Config::read(find).unwrap();
         assert_eq!(consumer.settings.rules, bare, "no placeholders at all");
+        let table = PriceTable::parse("december.json", br#"{"m": {"input_cost_per_token": 1e-6}}"#).unwrap();
+        let options = MachineOptions { rules: bare.with_prices(table), ..MachineOptions::default() };
+        let named = variables(&options, Path::new("/data/log")).unwrap();
+        assert!(named.contains(&(headcount_consumer::config::PRICE_TABLE, "december.json".to_owned())));
         let aggregator = headcount_aggregator::config::Config::read(read).unwrap();
         assert_eq!(aggregator.settings.lateness_ms, 3 * DAY_MS);
         for late in [None, Some(DAY_MS / 2)] {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use headcount_core::prices::PriceTable;
 use headcount_core::validate::Rules;
 use headcount_doors::Limits;
 use headcount_follow::ItemOptions;
@@ -80,7 +81,7 @@ impl Default for MachineOptions {
             table: "headcount".to_owned(),
             zone: None,
             project: "headcount".to_owned(),
-            rules: Rules::default(),
+            rules: Rules::default().with_prices(PriceTable::shipped()),
             functions: Functions::InProcess,
             batch_size: MAX_BATCH_SIZE,
             function_timeout: FUNCTION_TIMEOUT,

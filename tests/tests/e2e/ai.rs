@@ -6,7 +6,7 @@ use headcount_core::latency::RELATIVE_ERROR;
 use headcount_tests::browser::Browser;
 use serde_json::{Value, json};
 
-use crate::command::{Serve, expect, json as ask, wait_for};
+use crate::command::{Serve, expect, headcount, json as ask, run, wait_for};
 
 /// Models with their prices in nano-dollars a token, in, cached and out, and two that no table has.
 const MODELS: [(&str, Option<[u64; 3]>); 5] = [
@@ -274,4 +274,52 @@ fn logged(serve: &Serve) -> Vec<&'static str> {
         }
     }
     files
+}
+
+#[test]
+fn a_table_of_your_own_prices_what_is_accepted_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let prices = folder.path().join("december.json");
+    let entry = json!({"input_cost_per_token": 2e-6, "output_cost_per_token": 1e-5});
+    std::fs::write(&prices, json!({"house-model-1": entry}).to_string()).expect("it can be written");
+    let prices = prices.to_str().expect("text");
+    let serve = Serve::start_with(None, &["--prices", prices]);
+    let event = |model: &str| {
+        json!({
+            "eventId": model, "userId": "ann", "eventType": "ai_request", "timestamp": chrono::Utc::now().timestamp_millis(),
+            "eventData": {"model": model, "inputTokens": 1_000, "outputTokens": 10},
+            "metadata": {"userAgent": "test", "ipAddress": "203.0.113.9", "platform": "backend"},
+        })
+        .to_string()
+    };
+    // The table takes the place of the shipped one as a whole.
+    let lines = [event("house-model-1"), event("gpt-4o")].join("\n");
+    serve.send(0, lines.as_bytes());
+    let api = |path: &str| -> Value { serde_json::from_str(&body(&serve.get(path))).expect("JSON") };
+    let report = wait_for("both are counted", || api("/api/ai?last=1d"), |report| report["requests"] == json!(2));
+    assert_eq!((&report["costNanos"], &report["unpricedRequests"]), (&json!(2_100_000), &json!(1)));
+    let events = wait_for(
+        "both are items",
+        || api("/api/users/ann/events?last=1d")["events"].clone(),
+        |events| events.as_array().is_some_and(|events| events.len() == 2),
+    );
+    for event in events.as_array().expect("a list") {
+        let by = event["pricedBy"].as_str();
+        assert_eq!(by.is_some_and(|by| by.starts_with("december-")), event["eventId"] == "house-model-1", "{event}");
+    }
+
+    let file = folder.path().join("events.ndjson");
+    std::fs::write(&file, &lines).expect("it can be written");
+    let report = ask(0, &["report", file.to_str().expect("text"), "--json", "--prices", prices], b"");
+    assert_eq!(report["total"]["aiUsage"]["totalCostNanos"], json!(2_100_000));
+    let shipped = ask(0, &["report", file.to_str().expect("text"), "--json"], b"");
+    assert_eq!(shipped["total"]["aiUsage"]["totalCostNanos"], json!(1_000 * 2_500 + 10 * 10_000));
+
+    std::fs::write(folder.path().join("none.json"), "[]").expect("it can be written");
+    let none = folder.path().join("none.json");
+    let refused =
+        run(headcount(&["report", file.to_str().expect("text"), "--prices", none.to_str().expect("text")]), b"");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("none.json") && said.contains("LiteLLM"), "{said}");
+    assert!(serve.stop().success());
 }

@@ -12,14 +12,19 @@ use tokio::task::JoinSet;
 
 use super::documents::{policies, policies_with_metrics_table};
 use super::path::walk;
-use super::world::World;
+use super::world::{PRICE_TABLE, World};
 use crate::scripts::ask;
 use crate::stand_in::StandIn;
 use crate::template::source;
 
 /// Every function of the template, each table apart, so that each statement has resources of its own.
-const PARAMETERS: [(&str, &str); 4] =
-    [("RetentionHours", "48"), ("ReadAccess", "token"), ("SeparateMetricsTable", "true"), ("WithCollector", "true")];
+const PARAMETERS: [(&str, &str); 5] = [
+    ("RetentionHours", "48"),
+    ("ReadAccess", "token"),
+    ("SeparateMetricsTable", "true"),
+    ("WithCollector", "true"),
+    ("PriceTable", PRICE_TABLE),
+];
 
 fn template(parameters: &[(&str, &str)]) -> Template {
     let expanded = ask("template.py", &["expand"], source().as_bytes());

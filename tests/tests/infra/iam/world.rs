@@ -196,7 +196,10 @@ fn name_of_secret(arn: &str) -> Result<String> {
     Ok(name.with_context(|| format!("{arn} is no ARN of a secret"))?.0.to_owned())
 }
 
-/// Makes what the stack would have: bucket, queue, secrets, log groups; and empties the bucket.
+/// The name of the price table beside the log.
+pub(crate) const PRICE_TABLE: &str = "december.json";
+
+/// Makes what the stack would have: bucket, queue, secrets, log groups; empties the bucket and puts a price table there.
 async fn prepare(others: &StandIn, template: &Template) -> Result<()> {
     let owner = Service { endpoint: others.endpoint.clone(), principal: ACCOUNT.to_owned() };
     for bucket in [BUCKET, LOG_BUCKET] {
@@ -207,6 +210,8 @@ async fn prepare(others: &StandIn, template: &Template) -> Result<()> {
             owner.send("s3", "DELETE", &format!("/{bucket}/{}", key.0), &[], String::new()).await?;
         }
     }
+    let (path, prices) = (format!("/{LOG_BUCKET}/prices/{PRICE_TABLE}"), json!({"m": {"input_cost_per_token": 1e-6}}));
+    owner.send("s3", "PUT", &path, &[], prices.to_string()).await?;
     for (_, queue) in template.all("AWS::SQS::Queue")? {
         owner.call("sqs", "AmazonSQS.CreateQueue", json!({"QueueName": queue["QueueName"]})).await?;
     }
