@@ -20,7 +20,13 @@ export interface EventData {
   outputTokens?: number | null;
   /** The part of `inputTokens` that came from a cache. */
   cachedTokens?: number | null;
-  /** US dollars. */
+  /** The part of `inputTokens` that was written to a cache. */
+  cacheWriteTokens?: number | null;
+  /** The part of `outputTokens` that the model thought with. */
+  reasoningTokens?: number | null;
+  /** The provider's own `usage`, in place of the counts. */
+  usage?: object | null;
+  /** US dollars. An event with tokens and no cost is priced by the deployment. */
   cost?: number | null;
   /** Of an `error`. */
   errorType?: string | null;
@@ -46,6 +52,8 @@ export interface AnalyticsEvent {
   anonymousId?: string | null;
   /** The session that it belongs to. An event without one counts in everything but sessions. */
   sessionId?: string | null;
+  /** The company, workspace or tenant that it belongs to. */
+  accountId?: string | null;
   eventType: EventType;
   eventData?: EventData | null;
   metadata: Metadata;
@@ -67,8 +75,18 @@ export interface Prepared {
 /** Bytes of the largest event that fits a request. */
 export const MAX_JSON_BYTES = (1 << 20) - 1_000;
 
-const FIELDS = ["eventId", "userId", "anonymousId", "sessionId", "eventType", "timestamp", "eventData", "metadata"];
-const TOKEN_FIELDS = ["tokens", "inputTokens", "outputTokens", "cachedTokens"];
+const FIELDS = [
+  "eventId",
+  "userId",
+  "anonymousId",
+  "sessionId",
+  "accountId",
+  "eventType",
+  "timestamp",
+  "eventData",
+  "metadata",
+];
+const TOKEN_FIELDS = ["tokens", "inputTokens", "outputTokens", "cachedTokens", "cacheWriteTokens", "reasoningTokens"];
 
 /** The field of `eventData` that an event type is counted by. */
 const NAMED_BY: Record<string, string> = {
@@ -112,6 +130,7 @@ export function prepare(event: unknown, eventTypes: readonly string[], nowMs: nu
   const eventId = identifier(event, "eventId", MAX_EVENT_ID_BYTES, add);
   checkPerson(event, add);
   identifier(event, "sessionId", MAX_IDENTITY_BYTES, add);
+  if (!isBlank(event.accountId)) identifier(event, "accountId", MAX_IDENTITY_BYTES, add);
   const eventType = checkEventType(event, eventTypes, add);
   const timestamp = checkTimestamp(event.timestamp, eventId, nowMs, add);
   checkEventData(event.eventData, eventType, add);
@@ -180,10 +199,14 @@ function trimmedId(id: string): string {
   return id.replace(AROUND_ID, "");
 }
 
+function isBlank(value: unknown): boolean {
+  return typeof value === "string" && trimmedId(value) === "";
+}
+
 function checkPerson(event: Fields, add: Add): void {
   const isAnonymous = event.anonymousId !== undefined && event.anonymousId !== null;
-  const isBlank = typeof event.userId === "string" && trimmedId(event.userId) === "";
-  const userId = isAnonymous && isBlank ? undefined : identifier(event, "userId", MAX_IDENTITY_BYTES, add);
+  const userId =
+    isAnonymous && isBlank(event.userId) ? undefined : identifier(event, "userId", MAX_IDENTITY_BYTES, add);
   if (userId !== undefined) return;
   if (identifier(event, "anonymousId", MAX_ANONYMOUS_ID_BYTES, add) === undefined) {
     add("userId", "is required, or an anonymousId in its place");

@@ -24,6 +24,7 @@ export type {
   PlatformMetrics,
   Sessions,
   SessionIntervals,
+  Spent,
   UserEngagement,
   UsersError,
 } from "./metrics";

@@ -21,6 +21,14 @@ export interface SessionIntervals {
   p95: Interval;
 }
 
+/** What requests to language models took and cost, in US dollars. */
+export interface Spent {
+  requests: number;
+  tokens: number;
+  cost: number;
+  costNanos: number;
+}
+
 /** Figures of a day or of a range of days. */
 export interface Figures {
   /** Different users of the day, or of the whole range. */
@@ -35,6 +43,12 @@ export interface Figures {
   weeklyActiveUsers: number;
   /** Different users of the 30 days that end with the (last) day. */
   monthlyActiveUsers: number;
+  /** Different accounts of the day, or of the whole range. */
+  activeAccounts: number;
+  /** Different accounts of the 7 days that end with the (last) day. */
+  weeklyActiveAccounts: number;
+  /** Different accounts of the 30 days that end with the (last) day. */
+  monthlyActiveAccounts: number;
   /** Milliseconds. */
   averageSessionDuration: number;
   /** How many, and their median and 95th percentile in milliseconds. */
@@ -48,13 +62,17 @@ export interface Figures {
     /** US dollars. */
     totalCost: number;
     totalCostNanos: number;
-    byModel: Record<string, { requests: number; tokens: number; cost: number; costNanos: number }>;
+    byModel: Record<string, Spent>;
+    /** Of the requests that name an account; those that cost most are listed. */
+    byAccount: Record<string, Spent>;
   };
   errors: { total: number; byType: Counts };
   eventsByType: Counts;
   /** Events by hour of the reporting zone, 24 of them. */
   eventsByHour: number[];
   platforms: Counts;
+  /** Events of each account, of those that name one. */
+  accounts: Counts;
   /** Occurrences that broke a rule, by the day of their arrival. */
   rejected: number;
   duplicates: number;
@@ -65,6 +83,7 @@ export interface Figures {
   /** How exact the figures are. */
   estimate: {
     usersRelativeStandardError: number;
+    accountsRelativeStandardError: number;
     sessionsExact: boolean;
     sessionIntervals: SessionIntervals;
     sourcesSetAside: number;
@@ -91,6 +110,7 @@ export interface UsersError {
 /** Changes as shares (0.5 is half as much again); null where there was nothing before. */
 export type Changes = Record<
   | "activeUsers"
+  | "activeAccounts"
   | "dailyActiveUsers"
   | "totalUsers"
   | "newSignups"

@@ -73,6 +73,9 @@ test("ids", () => {
   check({ sessionId: null });
   check({ sessionId: " " }, "sessionId must not be empty");
   check({ eventId: "e".repeat(129), timestamp: Date.now() }, "eventId has 129 bytes");
+  check({ accountId: "acme" });
+  check({ accountId: " " });
+  check({ accountId: 7 }, "accountId must be a string");
   check({ eventType: "signup" });
   check({ eventType: " page_view " });
   check(
@@ -120,6 +123,8 @@ test("data that is counted", () => {
   }
   const asked = (eventData, ...expected) => check({ eventType: "ai_request", eventData }, ...expected);
   asked({ inputTokens: 0, outputTokens: 1e9, cost: 0.5 });
+  asked({ usage: { prompt_tokens: 5 } });
+  asked({ reasoningTokens: -1, cacheWriteTokens: "x" }, "eventData.cacheWriteTokens", "eventData.reasoningTokens");
   asked(
     { tokens: -1, inputTokens: 1.5, outputTokens: "1", cachedTokens: NaN, cost: -1 },
     "eventData.tokens must be a whole number",

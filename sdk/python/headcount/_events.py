@@ -31,7 +31,13 @@ class EventData(TypedDict, total=False):
     output_tokens: int
     #: The part of ``input_tokens`` that came from a cache.
     cached_tokens: int
-    #: US dollars.
+    #: The part of ``input_tokens`` that was written to a cache.
+    cache_write_tokens: int
+    #: The part of ``output_tokens`` that the model thought with.
+    reasoning_tokens: int
+    #: The provider's own ``usage``, in place of the counts.
+    usage: Mapping[str, Any]
+    #: US dollars. An event with tokens and no cost is priced by the deployment.
     cost: Union[float, Decimal]
     error_type: str
 
@@ -64,6 +70,8 @@ class Event(_RequiredFields, total=False):
     anonymous_id: Optional[str]
     #: The session that it belongs to. An event without one counts in everything but sessions.
     session_id: Optional[str]
+    #: The company, workspace or tenant that it belongs to.
+    account_id: Optional[str]
     event_data: Union[EventData, Mapping[str, Any], None]
     #: Made when absent: a UUIDv7. Sent again with the same id and timestamp, an event does not count twice.
     event_id: Union[str, uuid.UUID, None]
@@ -89,6 +97,7 @@ FIELDS = {
     "user_id": "userId",
     "anonymous_id": "anonymousId",
     "session_id": "sessionId",
+    "account_id": "accountId",
     "event_type": "eventType",
     "timestamp": "timestamp",
     "event_data": "eventData",
@@ -101,6 +110,8 @@ DATA_FIELDS = {
     "input_tokens": "inputTokens",
     "output_tokens": "outputTokens",
     "cached_tokens": "cachedTokens",
+    "cache_write_tokens": "cacheWriteTokens",
+    "reasoning_tokens": "reasoningTokens",
     "error_type": "errorType",
 }
 METADATA_FIELDS = {"user_agent": "userAgent", "ip_address": "ipAddress"}
@@ -110,7 +121,14 @@ _PYTHON_NAMES = {wire: name for names in (FIELDS, DATA_FIELDS, METADATA_FIELDS) 
 #: The field of event_data that an event type is counted by.
 NAMED_BY = {"feature_use": "feature", "content_create": "content_type", "ai_request": "model", "error": "error_type"}
 
-TOKEN_FIELDS = ("tokens", "input_tokens", "output_tokens", "cached_tokens")
+TOKEN_FIELDS = (
+    "tokens",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
 MAX_EVENT_ID_BYTES = 128
 MAX_IDENTITY_BYTES = 256
 #: A user id is made of it: ``anonymous:`` and the id.
@@ -157,6 +175,8 @@ def prepare(event: Any, event_types: Sequence[str], now_ms: int) -> Union[Prepar
     event_id = _identifier(event, "event_id", MAX_EVENT_ID_BYTES, add)
     _check_person(event, add)
     _identifier(event, "session_id", MAX_IDENTITY_BYTES, add)
+    if not _is_blank(event.get("account_id")):
+        _identifier(event, "account_id", MAX_IDENTITY_BYTES, add)
     event_type = _check_event_type(event.get("event_type"), event_types, add)
     timestamp = _check_timestamp(event.get("timestamp"), event_id, now_ms, add)
     event["event_data"] = _check_event_data(event.get("event_data"), event_type, add)
@@ -240,10 +260,12 @@ def _identifier(event: Mapping[str, Any], name: str, max_bytes: int, add: _Add) 
     return ""
 
 
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not _AROUND_ID.sub("", value)
+
+
 def _check_person(event: Mapping[str, Any], add: _Add) -> None:
-    user_id = event.get("user_id")
-    is_blank = isinstance(user_id, str) and not _AROUND_ID.sub("", user_id)
-    if not (is_blank and event.get("anonymous_id") is not None):
+    if not (_is_blank(event.get("user_id")) and event.get("anonymous_id") is not None):
         if _identifier(event, "user_id", MAX_IDENTITY_BYTES, add) is not None:
             return
     if _identifier(event, "anonymous_id", MAX_ANONYMOUS_ID_BYTES, add) is None:

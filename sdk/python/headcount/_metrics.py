@@ -53,8 +53,8 @@ class Breakdown:
 
 
 @dataclass(frozen=True)
-class ModelUsage:
-    """Use of one language model."""
+class Spent:
+    """What requests to language models took and cost."""
 
     requests: int
     tokens: int
@@ -72,7 +72,9 @@ class AiUsage:
     #: US dollars.
     total_cost: float
     total_cost_nanos: int
-    by_model: Dict[str, ModelUsage]
+    by_model: Dict[str, Spent]
+    #: Of the requests that name an account; those that cost most are listed.
+    by_account: Dict[str, Spent]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Estimate:
     """How exact figures are."""
 
     users_relative_standard_error: float
+    accounts_relative_standard_error: float
     sessions_exact: bool
     session_intervals: SessionIntervals
     sources_set_aside: int
@@ -102,6 +105,12 @@ class Figures:
     weekly_active_users: int
     #: Different users of the 30 days that end with the (last) day.
     monthly_active_users: int
+    #: Different accounts of the day, or of the whole range.
+    active_accounts: int
+    #: Different accounts of the 7 days that end with the (last) day.
+    weekly_active_accounts: int
+    #: Different accounts of the 30 days that end with the (last) day.
+    monthly_active_accounts: int
     #: Milliseconds.
     average_session_duration: float
     sessions: SessionCounts
@@ -114,6 +123,8 @@ class Figures:
     #: Events by hour of the reporting zone, 24 of them.
     events_by_hour: List[int]
     platforms: Dict[str, int]
+    #: Events of each account, of those that name one.
+    accounts: Dict[str, int]
     #: Occurrences that broke a rule, by the day of their arrival.
     rejected: int
     duplicates: int
@@ -153,6 +164,7 @@ class Changes:
     """Changes as shares (0.5 is half as much again); None where there was nothing before."""
 
     active_users: Optional[float]
+    active_accounts: Optional[float]
     daily_active_users: Optional[float]
     total_users: Optional[float]
     new_signups: Optional[float]

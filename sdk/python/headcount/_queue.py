@@ -74,7 +74,9 @@ class Queue:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="headcount", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            # The thread knows of the others already.
+            if len(self._waiting) == 1 or self._is_due():
+                self._changed.notify()
 
     def flush(self, patience: float) -> None:
         """Sends what is queued now, on the calling thread: at the end of a process no other one may start."""

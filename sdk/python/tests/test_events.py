@@ -65,6 +65,9 @@ class Events(unittest.TestCase):
         self.check({"session_id": " "}, "session_id must not be empty")
         self.check({"event_id": "e" * 129, "timestamp": datetime.now(timezone.utc)}, "event_id has 129 bytes")
         self.check({"event_id": uuid.uuid4(), "timestamp": datetime.now(timezone.utc)})
+        self.check({"account_id": "acme"})
+        self.check({"account_id": " "})
+        self.check({"account_id": 7}, "account_id must be a string")
         self.check({"event_type": "signup"})
         self.check(
             {"event_type": "sign_up"},

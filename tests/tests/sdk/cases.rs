@@ -39,6 +39,11 @@ pub(crate) fn event(random: &mut fastrand::Rng) -> Value {
         ("anonymousId", json!(ABSENT), vec![json!(null), json!("a-1"), json!(""), long(246), long(247), json!(9)]),
         ("sessionId", json!("s-1"), vec![json!(ABSENT), json!(null), json!(" "), long(256), long(257), json!(true)]),
         (
+            "accountId",
+            json!("acme"),
+            vec![json!(ABSENT), json!(null), json!(""), json!(" "), long(256), long(257), json!([]), json!("a\u{7f}b")],
+        ),
+        (
             "eventType",
             json!(["page_view", "feature_use", "content_create", "ai_request", "error"][random.usize(0..5)]),
             vec![json!(ABSENT), json!(null), json!(" error "), json!("click"), json!(""), json!(3)],
@@ -81,6 +86,9 @@ pub(crate) fn event(random: &mut fastrand::Rng) -> Value {
                 json!({"cost": "1"}),
                 json!({"cost": 1e7, "tokens": null}),
                 json!({"inputTokens": 12.0}),
+                json!({"cacheWriteTokens": -1, "reasoningTokens": "3"}),
+                json!({"usage": {"prompt_tokens": -5}}),
+                json!({"usage": 7}),
             ],
         ),
         (

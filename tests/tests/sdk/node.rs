@@ -83,7 +83,7 @@ impl Library for Node {
 /// A program that compiles if the types of answers have every field of real ones and no other.
 fn answers() -> String {
     let world = World::start();
-    let event = |event_type: &str, data: Value| json!({"userId": "u", "sessionId": "s", "eventType": event_type, "eventData": data, "metadata": {"platform": "web"}});
+    let event = |event_type: &str, data: Value| json!({"userId": "u", "sessionId": "s", "accountId": "acme", "eventType": event_type, "eventData": data, "metadata": {"platform": "web"}});
     let events = json!([
         event("feature_use", json!({"feature": "search"})),
         event("content_create", json!({"contentType": "post"})),
