@@ -2,14 +2,21 @@ import { randomBytes } from "node:crypto";
 import type { Problem, Receipt } from "./errors";
 
 /** The event types of every deployment. */
-export const BUILT_IN_EVENT_TYPES = ["page_view", "feature_use", "content_create", "ai_request", "error"] as const;
+export const BUILT_IN_EVENT_TYPES = [
+  "page_view",
+  "feature_use",
+  "content_create",
+  "ai_request",
+  "error",
+  "identify",
+] as const;
 
 /** An event type: a built-in one, or one of the deployment's own, which the option `eventTypes` names. */
 export type EventType = (typeof BUILT_IN_EVENT_TYPES)[number] | (string & {});
 
 /** What happened. The fields named here are counted; others are kept. */
 export interface EventData {
-  /** Of a `feature_use`. */
+  /** Of a `feature_use`, and what an `ai_request` was for. */
   feature?: string | null;
   /** Of a `content_create`. */
   contentType?: string | null;
@@ -26,9 +33,11 @@ export interface EventData {
   reasoningTokens?: number | null;
   /** The provider's own `usage`, in place of the counts. */
   usage?: object | null;
+  /** How long the request took, in milliseconds. */
+  latencyMs?: number | null;
   /** US dollars. An event with tokens and no cost is priced by the deployment. */
   cost?: number | null;
-  /** Of an `error`. */
+  /** Of an `error`, and of an `ai_request` that failed. */
   errorType?: string | null;
   [name: string]: unknown;
 }

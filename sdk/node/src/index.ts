@@ -20,6 +20,7 @@ export type {
   Figures,
   Interval,
   MetricsAnswer,
+  ModelFigures,
   NamedCount,
   PlatformMetrics,
   Sessions,

@@ -29,6 +29,16 @@ export interface Spent {
   costNanos: number;
 }
 
+/** Use of one language model. */
+export interface ModelFigures extends Spent {
+  /** Requests that failed. */
+  errors: number;
+  /** Requests that used tokens and whose cost is not known. */
+  unpriced: number;
+  /** Of the requests that say how long they took: how many, and the median and 95th percentile in milliseconds. */
+  latency: { count: number; p50: number; p95: number };
+}
+
 /** Figures of a day or of a range of days. */
 export interface Figures {
   /** Different users of the day, or of the whole range. */
@@ -62,9 +72,16 @@ export interface Figures {
     /** US dollars. */
     totalCost: number;
     totalCostNanos: number;
-    byModel: Record<string, Spent>;
+    failedRequests: number;
+    /** Requests that used tokens and whose cost is not known. */
+    unpricedRequests: number;
+    byModel: Record<string, ModelFigures>;
     /** Of the requests that name an account; those that cost most are listed. */
     byAccount: Record<string, Spent>;
+    /** The same by feature. */
+    byFeature: Record<string, Spent>;
+    /** The same by user. */
+    byUser: Record<string, Spent>;
   };
   errors: { total: number; byType: Counts };
   eventsByType: Counts;
@@ -84,6 +101,8 @@ export interface Figures {
   estimate: {
     usersRelativeStandardError: number;
     accountsRelativeStandardError: number;
+    /** How far latencies may be off, as a share of them. */
+    latencyRelativeError: number;
     sessionsExact: boolean;
     sessionIntervals: SessionIntervals;
     sourcesSetAside: number;

@@ -80,7 +80,7 @@ test("ids", () => {
   check({ eventType: " page_view " });
   check(
     { eventType: "sign_up" },
-    "eventType must be one of page_view, feature_use, content_create, ai_request, error, signup",
+    "eventType must be one of page_view, feature_use, content_create, ai_request, error, identify, signup",
   );
 });
 

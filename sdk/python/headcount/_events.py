@@ -17,7 +17,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, TypedDict, Union
 from ._errors import Problem, Receipt
 
 #: The event types of every deployment.
-BUILT_IN_EVENT_TYPES = ("page_view", "feature_use", "content_create", "ai_request", "error")
+BUILT_IN_EVENT_TYPES = ("page_view", "feature_use", "content_create", "ai_request", "error", "identify")
 
 
 class EventData(TypedDict, total=False):
@@ -37,6 +37,8 @@ class EventData(TypedDict, total=False):
     reasoning_tokens: int
     #: The provider's own ``usage``, in place of the counts.
     usage: Mapping[str, Any]
+    #: How long the request took, in milliseconds.
+    latency_ms: float
     #: US dollars. An event with tokens and no cost is priced by the deployment.
     cost: Union[float, Decimal]
     error_type: str
@@ -112,6 +114,7 @@ DATA_FIELDS = {
     "cached_tokens": "cachedTokens",
     "cache_write_tokens": "cacheWriteTokens",
     "reasoning_tokens": "reasoningTokens",
+    "latency_ms": "latencyMs",
     "error_type": "errorType",
 }
 METADATA_FIELDS = {"user_agent": "userAgent", "ip_address": "ipAddress"}

@@ -64,6 +64,26 @@ class Spent:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """Requests that say how long they took, and their median and 95th percentile in milliseconds."""
+
+    count: int
+    p50: int
+    p95: int
+
+
+@dataclass(frozen=True)
+class ModelFigures(Spent):
+    """Use of one language model."""
+
+    #: Requests that failed.
+    errors: int
+    #: Requests that used tokens and whose cost is not known.
+    unpriced: int
+    latency: Latency
+
+
+@dataclass(frozen=True)
 class AiUsage:
     """Use of language models."""
 
@@ -72,9 +92,16 @@ class AiUsage:
     #: US dollars.
     total_cost: float
     total_cost_nanos: int
-    by_model: Dict[str, Spent]
+    failed_requests: int
+    #: Requests that used tokens and whose cost is not known.
+    unpriced_requests: int
+    by_model: Dict[str, ModelFigures]
     #: Of the requests that name an account; those that cost most are listed.
     by_account: Dict[str, Spent]
+    #: The same by feature.
+    by_feature: Dict[str, Spent]
+    #: The same by user.
+    by_user: Dict[str, Spent]
 
 
 @dataclass(frozen=True)
@@ -83,6 +110,8 @@ class Estimate:
 
     users_relative_standard_error: float
     accounts_relative_standard_error: float
+    #: How far latencies may be off, as a share of them.
+    latency_relative_error: float
     sessions_exact: bool
     session_intervals: SessionIntervals
     sources_set_aside: int

@@ -71,7 +71,7 @@ class Events(unittest.TestCase):
         self.check({"event_type": "signup"})
         self.check(
             {"event_type": "sign_up"},
-            "event_type must be one of page_view, feature_use, content_create, ai_request, error, signup",
+            "event_type must be one of page_view, feature_use, content_create, ai_request, error, identify, signup",
         )
 
     def test_times(self):

@@ -45,7 +45,9 @@ pub(crate) fn event(random: &mut fastrand::Rng) -> Value {
         ),
         (
             "eventType",
-            json!(["page_view", "feature_use", "content_create", "ai_request", "error"][random.usize(0..5)]),
+            json!(
+                ["page_view", "feature_use", "content_create", "ai_request", "error", "identify"][random.usize(0..6)]
+            ),
             vec![json!(ABSENT), json!(null), json!(" error "), json!("click"), json!(""), json!(3)],
         ),
         (

@@ -87,7 +87,10 @@ fn answers() -> String {
     let events = json!([
         event("feature_use", json!({"feature": "search"})),
         event("content_create", json!({"contentType": "post"})),
-        event("ai_request", json!({"model": "large", "tokens": 3, "cost": 0.25})),
+        event(
+            "ai_request",
+            json!({"model": "large", "feature": "summary", "tokens": 3, "cost": 0.25, "latencyMs": 812})
+        ),
         event("error", json!({"errorType": "Timeout"})),
     ]);
     let (status, answer) = ask(&world.serve.collector, WRITE_KEY, "POST", "/v1/events", &events.to_string());
