@@ -132,8 +132,8 @@ test("what is left when the time is over is told with id and time", async () => 
     { title: "too many", events: events.map(({ eventId }, index) => ({ index, accepted: index % 2 === 0, eventId })) },
   ];
   await against(
-    (request, number) => (number === 0 ? half(request) : [503, { title: "away" }]),
-    { retryMs: 300 },
+    (request, number) => (number === 0 ? half(request) : [503, { title: "away" }, { "Retry-After": "3600" }]),
+    {},
     async (analytics, requests) => {
       await assert.rejects(analytics.trackEventBatch(events(4)), (error) => {
         assert.ok(error instanceof DeliveryError);

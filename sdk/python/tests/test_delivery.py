@@ -106,11 +106,11 @@ class Delivery(unittest.TestCase):
     def test_what_is_left_when_the_time_is_over_is_told_with_id_and_time(self):
         def answer(request, number):
             if number > 0:
-                return 503, {"title": "away"}
+                return 503, {"title": "away"}, {"Retry-After": "3600"}
             results = [{"accepted": n % 2 == 0, "eventId": one["eventId"]} for n, one in enumerate(request.events)]
             return 429, {"title": "too many", "events": results}
 
-        with against(answer, retry_for=0.3) as (analytics, requests, _):
+        with against(answer) as (analytics, requests, _):
             with self.assertRaisesRegex(DeliveryError, "^2 events were not accepted: HTTP 503, away") as raised:
                 analytics.track_event_batch(events(4))
             left = raised.exception.not_accepted

@@ -15,17 +15,17 @@ ROOT = Path(__file__).resolve().parent.parent
 QUEUE = """
 import sys, time
 from headcount import Headcount
-analytics = Headcount(exit_timeout=1.5, timeout=0.5)
+analytics = Headcount(exit_timeout=float(sys.argv[1]))
 for user in "abc":
     analytics.queue_event(user_id=user, session_id="s", event_type="page_view", metadata={"platform": "cli"})
 """
 
 
-def run(program, answer=accepted, number=None):
+def run(program, answer=accepted, number=None, exit_timeout=30):
     """Runs a program that queues three events: its exit code, the users that the collector saw, and what it said."""
     with stub(answer) as server:
         env = {**os.environ, "HEADCOUNT_COLLECTOR_URL": server.url, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", QUEUE + program]
+        command = [sys.executable, "-c", QUEUE + program, str(exit_timeout)]
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
             if number is not None:
                 child.stdout.readline()
@@ -53,7 +53,7 @@ class Exit(unittest.TestCase):
         self.assertEqual((code, users), (5, "abc"))
 
     def test_a_collector_that_is_away_delays_the_end_for_a_bounded_time(self):
-        code, _, said = run("", lambda *_: (503, {"title": "away"}))
+        code, _, said = run("", lambda *_: (503, {"title": "away"}), exit_timeout=0.5)
         self.assertEqual(code, 0)
         self.assertRegex(said, "^3 events were not accepted: ")
 
