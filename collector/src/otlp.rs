@@ -140,6 +140,7 @@ impl ModelRequest<'_> {
             (&["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"][..], "inputTokens"),
             (&["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"], "outputTokens"),
             (&["gen_ai.usage.cache_read.input_tokens"], "cachedTokens"),
+            (&["gen_ai.usage.cache_creation.input_tokens"], "cacheWriteTokens"),
             (&["gen_ai.usage.reasoning.output_tokens"], "reasoningTokens"),
         ] {
             if let Some(count) = names.iter().find_map(|name| whole(self.attribute(name)?)) {
@@ -155,7 +156,7 @@ impl ModelRequest<'_> {
         data.text_if("provider", provider.as_deref());
         data.text_if("operation", self.text("gen_ai.operation.name").as_deref());
         let nanos = self.span.end_time_unix_nano.saturating_sub(self.span.start_time_unix_nano);
-        data.number("durationMs", nanos / NANOS_PER_MS);
+        data.number("latencyMs", nanos / NANOS_PER_MS);
         let failed = self.span.status.as_ref().is_some_and(|status| status.code == SpanStatus::Error as i32);
         let error = self.text("error.type").or_else(|| failed.then(|| "error".to_owned()));
         data.text_if("errorType", error.as_deref());

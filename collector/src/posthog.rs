@@ -236,6 +236,7 @@ impl<'a> Properties<'a> {
         for (theirs, ours) in [
             ("$ai_output_tokens", "outputTokens"),
             ("$ai_cache_read_input_tokens", "cachedTokens"),
+            ("$ai_cache_creation_input_tokens", "cacheWriteTokens"),
             ("$ai_reasoning_tokens", "reasoningTokens"),
             ("$ai_total_cost_usd", "cost"),
             ("$ai_provider", "provider"),
@@ -245,7 +246,7 @@ impl<'a> Properties<'a> {
         }
         let latency_ms = self.raw("$ai_latency").and_then(|raw| Some(raw.get().parse::<f64>().ok()? * 1e3));
         if let Some(ms) = latency_ms.filter(|ms| ms.is_finite()) {
-            data.number("durationMs", ms.round());
+            data.number("latencyMs", ms.round());
         }
         if self.is("$ai_is_error", true) {
             data.text("errorType", self.text("$ai_http_status").as_deref().unwrap_or("error"));

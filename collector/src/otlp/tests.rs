@@ -65,7 +65,7 @@ fn a_span_of_a_model_is_a_request_with_all_it_tells() {
         Value::from(event.event_data.to_object()),
         json!({
             "model": "gpt-5", "inputTokens": 120, "outputTokens": 30, "cachedTokens": 100, "reasoningTokens": 20,
-            "provider": "openai", "operation": "chat", "durationMs": 2500,
+            "provider": "openai", "operation": "chat", "latencyMs": 2500,
         })
     );
     assert_eq!(

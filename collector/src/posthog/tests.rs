@@ -78,8 +78,8 @@ fn a_request_to_a_model_has_tokens_cost_and_latency_and_no_prompt() {
     assert_eq!(
         Value::from(event.event_data.to_object()),
         json!({
-            "model": "claude", "provider": "anthropic", "inputTokens": 130, "outputTokens": 5, "cachedTokens": 100,
-            "reasoningTokens": 3, "cost": 0.25, "durationMs": 1234, "traceId": "t",
+            "model": "claude", "provider": "anthropic", "inputTokens": 130, "outputTokens": 5, "cachedTokens": 100, "cacheWriteTokens": 20,
+            "reasoningTokens": 3, "cost": 0.25, "latencyMs": 1234, "traceId": "t",
         })
     );
     let openai =

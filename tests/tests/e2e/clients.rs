@@ -192,7 +192,9 @@ async fn spans_of_opentelemetry() {
 async fn openai_as_opentelemetry_sees_it() {
     let counted = counted("openai_as_opentelemetry_sees_it", python("openai_client.py")).await;
     assert_eq!(counted["eventsByType"]["ai_request"], json!(1_000), "{counted:#}");
-    assert_eq!(counted["aiUsage"]["byModel"]["gpt-4o-mini"]["tokens"], json!(15_000), "{counted:#}");
+    let model = &counted["aiUsage"]["byModel"]["gpt-4o-mini"];
+    assert_eq!(model["tokens"], json!(15_000), "{counted:#}");
+    assert!(model["cost"].as_f64().is_some_and(|dollars| dollars > 0.0), "it is priced: {model}");
     assert_eq!((&counted["activeUsers"], &counted["rejected"]), (&json!(40), &json!(0)));
 }
 
