@@ -173,8 +173,8 @@ impl<'a> Request<'a> {
 struct Message<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    message_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "messageId")]
+    id: Option<&'a RawValue>,
     #[serde(borrow)]
     user_id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -222,13 +222,11 @@ impl Message<'_> {
                     return Err(problems);
                 };
                 let mut data = Writer::on(self.properties);
-                match rules.event_type(name.trim()).filter(EventType::is_activity) {
-                    Some(known) => event.text("eventType", known.as_str()),
-                    None => {
-                        event.text("eventType", EventType::FeatureUse.as_str());
-                        data.text("feature", &name);
-                    }
+                let known = rules.event_type(name.trim()).filter(EventType::is_activity);
+                if known.is_none() {
+                    data.text("feature", &name);
                 }
+                event.text("eventType", known.unwrap_or(EventType::FeatureUse).as_str());
                 event.raw("eventData", &data.finish());
             }
         }
@@ -237,7 +235,7 @@ impl Message<'_> {
 
     /// Whose event it is, and what makes it itself.
     fn identify(&self, event: &mut Writer, context: &Context<'_>, sender: &Sender<'_>) {
-        event.id("eventId", self.message_id);
+        event.id("eventId", self.id);
         event.id("userId", self.user_id);
         event.id("anonymousId", self.anonymous_id);
         event.id("sessionId", context.session_id);
