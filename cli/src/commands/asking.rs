@@ -45,7 +45,8 @@ pub(super) fn print<A: Lines>(
     if format.json {
         output::json(&answer)?;
     } else if format.csv {
-        output::text(&csv(&answer))?;
+        // A carriage return would be shown as an escape.
+        output::text(&csv(&answer).replace("\r\n", "\n"))?;
     } else {
         for table in tables(&answer)? {
             output::line(&format!("{table}\n"))?;
