@@ -187,7 +187,10 @@ impl Gathered {
             // What is exact of a day is exact of a range of one.
             [day] => {
                 let figures = &day.metrics.figures;
-                sum.ai_usage.by_model.clone_from(&figures.ai_usage.by_model);
+                for (name, model) in &mut sum.ai_usage.by_model {
+                    let known = figures.ai_usage.by_model.get(name);
+                    model.latency = known.map(|known| known.latency).unwrap_or_default();
+                }
                 sum.estimate.latency_relative_error = figures.estimate.latency_relative_error;
             }
             _ => sum.set_latencies(&union.latencies),
