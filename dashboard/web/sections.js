@@ -65,7 +65,7 @@ export function ai(answer) {
   const notes = [
     ...(answer.latencyRelativeError > 0 ? [`Latencies are within ${format.share(answer.latencyRelativeError)}.`] : []),
     ...(answer.unpricedRequests > 0
-      ? [`${format.number(answer.unpricedRequests)} requests have tokens and no price: the cost is a lower bound.`]
+      ? [`Requests without a price: ${format.number(answer.unpricedRequests)}. The cost is a lower bound.`]
       : []),
   ];
   byId("models").replaceChildren(

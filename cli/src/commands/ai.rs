@@ -24,6 +24,8 @@ pub(crate) async fn run(args: Ai, interrupt: &Interrupt) -> Result<Ending, Failu
         let tables = [
             Some(head(report)),
             Some(models(report)),
+            latency_error(report),
+            unpriced(report),
             spenders("account", &report.accounts),
             spenders("feature", &report.features),
             spenders("user", &report.users),
@@ -79,17 +81,23 @@ fn models(report: &AiReport) -> String {
             whole(model.used.unpriced),
         ]);
     }
-    let mut text = table.to_string();
-    if report.latency_relative_error > 0.0 {
-        text += &format!("\nlatencies are within {}\n", percent(report.latency_relative_error));
-    }
-    if report.unpriced_requests > 0 {
-        text += &format!(
-            "\n{} requests have tokens and no cost, and no price table had their model: the cost is a lower bound. Name one with --prices\n",
-            whole(report.unpriced_requests)
-        );
-    }
-    text
+    table.to_string()
+}
+
+fn latency_error(report: &AiReport) -> Option<String> {
+    let error = report.latency_relative_error;
+    (error > 0.0).then(|| format!("p50 and p95 are within {} until the days are proven", percent(error)))
+}
+
+fn unpriced(report: &AiReport) -> Option<String> {
+    let requests = report.unpriced_requests;
+    (requests > 0).then(|| {
+        format!(
+            "unpriced requests: {}. No price table had their model, so the cost is a lower bound: give serve, consume or import a table \
+             with --prices, and a stack the parameter PriceTable",
+            whole(requests)
+        )
+    })
 }
 
 fn spenders(kind: &str, spenders: &[Spender]) -> Option<String> {
