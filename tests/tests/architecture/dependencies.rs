@@ -120,6 +120,7 @@ const AWS: [(&str, &[&str]); 9] = [
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
     ("aws-sdk-cloudformation", &["cli"]),
     ("aws-sdk-lambda", &["cli"]),
+    ("aws-sdk-secretsmanager", &["runtime"]),
     ("aws-config", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-credential-types", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-sigv4", &["local"]),
