@@ -59,7 +59,7 @@ pub const MAX_COST_USD: f64 = 1_000_000.0;
 /// Bytes of the name of a price table in an event.
 pub const MAX_PRICED_BY_BYTES: usize = 64;
 
-/// Bytes of a price table: ten times the one that LiteLLM publishes.
+/// Bytes of a price table: ten times the one that `LiteLLM` publishes.
 pub const MAX_PRICE_TABLE_BYTES: usize = 16 << 20;
 
 /// Tokens that one `ai_request` may state in one field.

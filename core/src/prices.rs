@@ -1,6 +1,6 @@
 //! What a request to a language model costs: prices for each token, and the bill that they make.
 //!
-//! A table is read from the JSON that LiteLLM publishes as `model_prices_and_context_window.json`: an object with an entry for
+//! A table is read from the JSON that `LiteLLM` publishes as `model_prices_and_context_window.json`: an object with an entry for
 //! each model, prices in US dollars for one token. A bill is counted in femto-dollars (10^-15 dollars), as whole numbers, and
 //! rounded once, to the nearest nano-dollar; half a nano-dollar is rounded up.
 
@@ -78,7 +78,7 @@ pub struct PriceTable {
 }
 
 impl PriceTable {
-    /// The table that comes with this build: prices of OpenAI, Anthropic, Google and Amazon Bedrock, as their public pages had
+    /// The table that comes with this build: prices of `OpenAI`, Anthropic, Google and Amazon Bedrock, as their public pages had
     /// them. The file names the pages and the date.
     pub fn shipped() -> Self {
         Self::read(SHIPPED_ID.into(), SHIPPED.as_bytes()).expect("the table that is shipped can be read")

@@ -193,7 +193,9 @@ impl Tally {
     fn merge_latencies(&mut self, others: &HashMap<u64, BTreeMap<u64, u64>, BuildHasherDefault<PassedThrough>>) {
         for (model, theirs) in others {
             let ours = self.latencies.entry(*model).or_default();
-            theirs.iter().for_each(|(ms, times)| *ours.entry(*ms).or_default() += times);
+            for (ms, times) in theirs {
+                *ours.entry(*ms).or_default() += times;
+            }
         }
     }
 

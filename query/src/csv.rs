@@ -30,7 +30,9 @@ impl Lines for PlatformMetrics {
     fn lines(&self) -> Vec<Object> {
         let mut days = objects(&self.days);
         for ai in days.iter_mut().filter_map(|day| day.get_mut("aiUsage")?.as_object_mut()) {
-            SPENDERS.iter().for_each(|name| drop(ai.remove(*name)));
+            for name in SPENDERS {
+                ai.remove(name);
+            }
         }
         days
     }
@@ -61,7 +63,9 @@ impl Lines for AiReport {
             ("user", objects(&self.users)),
         ];
         let of_kind = |(kind, mut lines): (&str, Vec<Object>)| {
-            lines.iter_mut().for_each(|line| drop(line.insert("kind".to_owned(), kind.into())));
+            for line in &mut lines {
+                line.insert("kind".to_owned(), kind.into());
+            }
             lines
         };
         kinds.into_iter().flat_map(of_kind).collect()

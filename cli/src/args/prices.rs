@@ -14,7 +14,7 @@ const MAX_NAMED: usize = 5;
 /// Under whichever heading it is flattened.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PriceArgs {
-    /// Prices of language models, as LiteLLM publishes them in `model_prices_and_context_window.json`: requests that state tokens and no
+    /// Prices of language models, as `LiteLLM` publishes them in `model_prices_and_context_window.json`: requests that state tokens and no
     /// cost are priced by them [default: the table that comes with Headcount]
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,

@@ -150,7 +150,9 @@ fn a_range_sums_counters_and_takes_the_last_day_where_it_must() {
         day("2026-03-02", &[asked("large", 1.0)], 7, false),
     ];
     let (mut users, mut accounts) = (sketch(), sketch());
-    ["acme", "zenith"].iter().for_each(|account| accounts.insert(account));
+    for account in ["acme", "zenith"] {
+        accounts.insert(account);
+    }
     for user in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         users.insert(user);
     }

@@ -159,6 +159,7 @@ fn time_of(
 }
 
 /// `eventData`, and the fields of it that some type has rules for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Data {
     starts: usize,
     ends: usize,
