@@ -82,6 +82,8 @@ pub(crate) enum Action {
         tokens: u64,
         /// Nano-dollars.
         cost_nanos: u64,
+        /// How long it took, milliseconds.
+        duration_ms: u32,
     },
     /// `error` of this type.
     Error(&'static str),

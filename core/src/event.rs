@@ -130,7 +130,7 @@ pub struct AiUse<'a> {
     pub cost_nanos: u64,
     /// Whether a cost is stated.
     pub has_cost: bool,
-    /// `latencyMs`, or else `duration`, in whole milliseconds.
+    /// `latencyMs`, or else `durationMs`, or else `duration`, in whole milliseconds.
     pub latency_ms: Option<u64>,
     /// Whether it failed: it has an `errorType`.
     pub has_failed: bool,
@@ -236,7 +236,8 @@ impl Event<'_> {
                     (ai.cost_nanos, ai.has_cost) = (cost.map_or(0, nano_dollars), cost.is_some());
                 }
                 "latencyMs" => ai.latency_ms = latency(&value.to_value()),
-                "duration" => duration = latency(&value.to_value()),
+                "durationMs" => duration = latency(&value.to_value()).or(duration),
+                "duration" => duration = duration.or_else(|| latency(&value.to_value())),
                 "errorType" => ai.has_failed = value.as_text().is_some_and(|text| !text.is_empty()),
                 "feature" => ai.feature = value.as_text(),
                 _ => {}
@@ -325,6 +326,9 @@ mod tests {
         assert_eq!(of(whole), (Some(813), true, Some("summary".to_owned())));
         assert_eq!(of(json!({"duration": 9, "errorType": "", "feature": 7})), (Some(9), false, None));
         assert_eq!(of(json!({"latencyMs": -1, "errorType": 5})), (None, false, None));
+        for both in [json!({"duration": 9, "durationMs": 7}), json!({"durationMs": 7, "duration": 9})] {
+            assert_eq!(of(both).0, Some(7));
+        }
         assert_eq!(of(json!({"latencyMs": "812", "duration": 86_400_001})), (None, false, None));
     }
 

@@ -14,7 +14,7 @@ use crate::limits::{
 };
 
 /// Fields that have rules of their own: they are not among those that are dropped where there are too many.
-const COUNTED: [&str; 18] = [
+const COUNTED: [&str; 19] = [
     "feature",
     "contentType",
     "model",
@@ -29,6 +29,7 @@ const COUNTED: [&str; 18] = [
     "usage",
     "latencyMs",
     "duration",
+    "durationMs",
     "cost",
     "userAgent",
     "ipAddress",

@@ -247,14 +247,15 @@ fn ai_request(rng: &mut Rng) -> (Action, Data) {
     let input = input + cached;
     let tokens = input + output;
     let mut data = Data { model: Some(model), cost: Some(cost_nanos as f64 / 1e9), ..Data::default() };
-    data.duration_ms = Some(rng.u32(200..30_000));
+    let duration_ms = rng.u32(200..30_000);
+    data.duration_ms = Some(duration_ms);
     if rng.u32(0..10) < 3 {
         data.tokens = Some(Tokens::Count(tokens));
     } else {
         (data.input_tokens, data.output_tokens) = (Some(input), Some(output));
         data.cached_tokens = (cached > 0).then_some(cached);
     }
-    (Action::AiRequest { model, tokens, cost_nanos }, data)
+    (Action::AiRequest { model, tokens, cost_nanos, duration_ms }, data)
 }
 
 fn error(rng: &mut Rng) -> (Action, Data) {

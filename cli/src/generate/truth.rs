@@ -55,6 +55,8 @@ pub(crate) struct Counts {
     pub(crate) ai: AiCounts,
     /// Requests by model.
     pub(crate) models: BTreeMap<&'static str, AiCounts>,
+    /// How often a request to a model took so many milliseconds.
+    pub(crate) latencies: BTreeMap<&'static str, BTreeMap<u64, u64>>,
     /// Errors by type.
     pub(crate) errors: BTreeMap<&'static str, u64>,
 }
@@ -194,7 +196,8 @@ impl Counts {
             Action::PageView => {}
             Action::FeatureUse(feature) => *self.features.entry(feature).or_default() += 1,
             Action::ContentCreate(content) => *self.content.entry(content).or_default() += 1,
-            Action::AiRequest { model, tokens, cost_nanos } => {
+            Action::AiRequest { model, tokens, cost_nanos, duration_ms } => {
+                *self.latencies.entry(model).or_default().entry(duration_ms.into()).or_default() += 1;
                 for counts in [&mut self.ai, self.models.entry(model).or_default()] {
                     counts.requests += 1;
                     counts.tokens += tokens;
@@ -252,7 +255,7 @@ mod tests {
     /// Ann asks a model and crosses midnight; Bob comes eight days later and makes an error; Cid only sends nonsense.
     #[test]
     fn a_small_case_by_hand() {
-        let ai = |tokens, cost_nanos| Action::AiRequest { model: "m", tokens, cost_nanos };
+        let ai = |tokens, cost_nanos| Action::AiRequest { model: "m", tokens, cost_nanos, duration_ms: 9 };
         let late = MARCH_1_MS + 23 * HOUR_MS;
         let mut lines = vec![
             line("ann", "s1", late, Action::PageView),
@@ -281,6 +284,7 @@ mod tests {
         assert_eq!((first.counts.events, first.counts.duplicates, first.counts.by_hour[23]), (4, 1, 4));
         assert_eq!(first.counts.ai, AiCounts { requests: 2, tokens: 15, cost_nanos: 10 });
         assert_eq!(first.counts.models["m"], first.counts.ai);
+        assert_eq!(first.counts.latencies["m"], [(9, 2)].into());
         assert_eq!(first.counts.features["search"], 1);
         assert_eq!(first.counts.platforms["web"], 4);
         let sessions =

@@ -1,5 +1,6 @@
 //! Whether a figure is what it must be. Counters are exact; users and sampled sessions are estimates whose error is known.
 
+use headcount_core::latency::RELATIVE_ERROR;
 use headcount_core::limits::SESSION_SAMPLE_SIZE;
 use serde_json::Value;
 
@@ -59,8 +60,14 @@ impl Bounds {
         // How far an estimate may be off follows from the sketch and the sample, not from the truth.
         if let ["rejected" | "final" | "verified"]
         | ["proof", ..]
-        | ["estimate", "usersRelativeStandardError" | "accountsRelativeStandardError" | "sessionIntervals", ..] =
-            names.as_slice()
+        | [
+            "estimate",
+            "usersRelativeStandardError"
+            | "accountsRelativeStandardError"
+            | "latencyRelativeError"
+            | "sessionIntervals",
+            ..,
+        ] = names.as_slice()
         {
             return Verdict::Shown;
         }
@@ -72,6 +79,7 @@ impl Bounds {
             ["activeUsers" | "dailyActiveUsers" | "weeklyActiveUsers" | "monthlyActiveUsers"] => {
                 (counted - truth).abs() <= self.users_tolerance(truth)
             }
+            ["aiUsage", "byModel", _, "latency", "p50" | "p95"] => (counted - truth).abs() <= RELATIVE_ERROR * truth,
             ["averageSessionDuration"] if self.is_sampled() => (counted - truth).abs() <= self.average_tolerance(),
             ["sessions", "count"] if self.is_sampled() => (counted - truth).abs() <= Self::count_tolerance(truth),
             ["sessions", "p50"] if self.is_sampled() => self.is_near_percentile(counted, 0.5),
@@ -160,6 +168,14 @@ mod tests {
         check(&bounds, "aiUsage.totalCost", json!(0.300_001), json!(0.3), Verdict::Differs);
         check(&bounds, "eventsByType.error", json!(3.0), json!(3), Verdict::Equal);
         check(&bounds, "eventsByType.error", json!("3"), json!(3), Verdict::Differs);
+    }
+
+    #[test]
+    fn latencies_are_within_a_bucket() {
+        let bounds = Bounds::default();
+        check(&bounds, "aiUsage.byModel.m.latency.p95", json!(1_031), json!(1_000), Verdict::Within);
+        check(&bounds, "aiUsage.byModel.m.latency.p95", json!(1_032), json!(1_000), Verdict::Differs);
+        check(&bounds, "aiUsage.byModel.m.latency.count", json!(9), json!(10), Verdict::Differs);
     }
 
     #[test]

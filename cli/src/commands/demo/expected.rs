@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use headcount_core::exact::ExactLatency;
 use headcount_core::limits::SESSION_SAMPLE_SIZE;
 use headcount_core::metrics::{AiUsage, Breakdown, DailyMetrics, Figures, ModelFigures, SessionFigures};
 
-use crate::generate::truth::{AiCounts, DayTruth};
+use crate::generate::truth::{AiCounts, Counts, DayTruth};
 
 /// Nano-dollars of a dollar.
 const NANOS: f64 = 1e9;
@@ -30,7 +31,7 @@ pub(super) fn figures(truth: &DayTruth) -> DailyMetrics {
         },
         feature_usage: named(&counts.features),
         content_created: breakdown(&counts.content),
-        ai_usage: ai(&counts.ai, &counts.models),
+        ai_usage: ai(counts),
         errors: breakdown(&counts.errors),
         events_by_hour: counts.by_hour.to_vec(),
         platforms: named(&counts.platforms),
@@ -51,21 +52,23 @@ fn breakdown(counts: &BTreeMap<&'static str, u64>) -> Breakdown {
     Breakdown { total: counts.values().sum(), by_type: named(counts) }
 }
 
-fn ai(all: &AiCounts, models: &BTreeMap<&'static str, AiCounts>) -> AiUsage {
+fn ai(counts: &Counts) -> AiUsage {
     let dollars = |nanos: u64| nanos as f64 / NANOS;
-    let model = |used: &AiCounts| ModelFigures {
+    let model = |name: &str, used: &AiCounts| ModelFigures {
         requests: used.requests,
         tokens: used.tokens,
         cost: dollars(used.cost_nanos),
         cost_nanos: used.cost_nanos,
+        latency: counts.latencies.get(name).map(ExactLatency::of).unwrap_or_default().into(),
         ..ModelFigures::default()
     };
+    let (all, models) = (&counts.ai, &counts.models);
     AiUsage {
         total_requests: all.requests,
         total_tokens: all.tokens,
         total_cost: dollars(all.cost_nanos),
         total_cost_nanos: all.cost_nanos,
-        by_model: models.iter().map(|(name, used)| ((*name).to_owned(), model(used))).collect(),
+        by_model: models.iter().map(|(name, used)| ((*name).to_owned(), model(name, used))).collect(),
         ..AiUsage::default()
     }
 }
@@ -73,7 +76,7 @@ fn ai(all: &AiCounts, models: &BTreeMap<&'static str, AiCounts>) -> AiUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generate::truth::{Counts, SessionFigures as TrueSessions};
+    use crate::generate::truth::SessionFigures as TrueSessions;
 
     #[test]
     fn every_true_figure_has_its_field() {
@@ -88,6 +91,7 @@ mod tests {
             content: BTreeMap::from([("note", 1), ("page", 2)]),
             ai,
             models: BTreeMap::from([("m", ai)]),
+            latencies: BTreeMap::from([("m", BTreeMap::from([(200, 1), (300, 1)]))]),
             errors: BTreeMap::from([("network", 6)]),
         };
         let sessions = TrueSessions { count: 4_097, average_ms: 1.5, p50_ms: 1, p95_ms: 2, deviation_ms: 0.5 };
@@ -118,6 +122,7 @@ mod tests {
             ("/contentCreated/byType/page", 2.into()),
             ("/aiUsage/totalCost", 2.5.into()),
             ("/aiUsage/byModel/m/tokens", 30.into()),
+            ("/aiUsage/byModel/m/latency/p95", 300.into()),
             ("/errors/total", 6.into()),
             ("/eventsByType/page_view", 4.into()),
             ("/eventsByType/error", 0.into()),

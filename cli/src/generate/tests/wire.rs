@@ -55,7 +55,9 @@ fn an_accepted_event_says_what_the_fact_says() {
             Action::PageView => ([None; 4], (0, 0)),
             Action::FeatureUse(feature) => ([Some(feature), None, None, None], (0, 0)),
             Action::ContentCreate(content) => ([None, Some(content), None, None], (0, 0)),
-            Action::AiRequest { model, tokens, cost_nanos } => ([None, None, Some(model), None], (tokens, cost_nanos)),
+            Action::AiRequest { model, tokens, cost_nanos, .. } => {
+                ([None, None, Some(model), None], (tokens, cost_nanos))
+            }
             Action::Error(error) => ([None, None, None, Some(error)], (0, 0)),
         };
         assert_eq!(names.each_ref().map(Option::as_deref), expected, "{}", line.json);
