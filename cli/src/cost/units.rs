@@ -32,7 +32,7 @@ pub(crate) const ITEM_OVERHEAD: f64 = 157.0;
 pub(crate) const INDEX_COPY: f64 = 160.0;
 
 /// Bytes that a rejected item has beside its payload: keys, origin, and a reason or two.
-const REJECTED_OVERHEAD: f64 = 320.0;
+const REJECTED_OVERHEAD: f64 = 430.0;
 
 /// Bytes that a partial has besides its counters, sketch and sample: keys, numbers, names of attributes.
 const PARTIAL_OVERHEAD: usize = 220;

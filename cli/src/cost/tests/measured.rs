@@ -207,7 +207,7 @@ fn use_models(partial: &mut headcount_core::partial::Partial) {
     for n in 0..20_000 {
         let text = serde_json::json!({
             "eventId": format!("{n}"), "userId": format!("user-{}", random.u32(..2_000)), "sessionId": "s",
-            "accountId": format!("account-{}", random.u32(..1_000)), "eventType": "ai_request",
+            "accountId": format!("account-{}", random.u32(..1_000)), "eventType": "ai_request", "timestamp": NOW_MS,
             "eventData": {
                 "model": models[random.usize(..5)], "feature": format!("feature-{}", random.u8(..20)),
                 "inputTokens": random.u32(..9_000), "outputTokens": random.u32(..900), "latencyMs": random.u32(200..20_000),

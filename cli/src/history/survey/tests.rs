@@ -72,7 +72,7 @@ fn what_a_person_should_know_is_marked_with_its_first_line() {
     let listed: Vec<u64> = seen.listed.iter().map(|line| line.line).collect();
     assert_eq!(listed, [3, 5, 6, 7, 8]);
     assert!(seen.listed[1].problems[0].contains("15 minutes"), "{:?}", seen.listed);
-    assert!(seen.listed[2].problems.len() >= 4, "every problem of the line: {:?}", seen.listed[2]);
+    assert!(seen.listed[2].problems.len() >= 3, "every problem of the line: {:?}", seen.listed[2]);
     let days: Vec<_> = seen.days_touched(Tz::UTC, NOW - 7).iter().map(ToString::to_string).collect();
     assert_eq!(days, ["2001-09-09", "2026-03-10"], "what takes the newest time, and what is rejected, counts then");
 }
