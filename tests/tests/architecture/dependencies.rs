@@ -115,7 +115,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates that speak to AWS, by the beginning of their names, and the members of the workspace that may use them.
-const AWS: [(&str, &[&str]); 9] = [
+const AWS: [(&str, &[&str]); 10] = [
     ("aws-sdk-dynamodb", &["store", "local", "tests"]),
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
     ("aws-sdk-cloudformation", &["cli"]),
