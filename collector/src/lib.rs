@@ -4,6 +4,9 @@
 //! event of the request is on the stream.** Anything less is no success: 400 where events break rules (the others of the
 //! request are accepted, and the results say which), 429 and 503 where the stream does not take them. An event that is sent
 //! again under its id and timestamp counts once, so a client may always send a whole request again.
+//!
+//! What SDKs of Segment and PostHog and exporters of OpenTelemetry send is put into the native format, each in a module of its own, and
+//! then goes the same way.
 
 mod accept;
 mod answer;
