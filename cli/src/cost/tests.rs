@@ -112,9 +112,9 @@ fn units_are_the_sum_of_their_parts() {
         (units.late_partial, 0.1),
         (units.checkpoint, 0.012),
         (units.new_users, 0.02),
-        (units.rejected, 0.01),
+        (units.rejected, 0.02),
         (units.first_sight, 0.5 * 0.01 + 0.5 * 1.5 / 20.0),
-        (units.writes(), 2.322),
+        (units.writes(), 2.332),
     ] {
         assert!((part - wanted).abs() < 1e-9, "{part} {wanted}");
     }
