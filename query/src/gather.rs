@@ -146,7 +146,9 @@ impl Gathered {
         let users = users.map_or_else(|| empty_sketch(self.precision), Ok)?;
         let accounts = accounts.map_or_else(|| empty_sketch(ACCOUNT_SKETCH_PRECISION), Ok)?;
         let mut latencies = ModelLatencies::default();
-        rows.iter().for_each(|day| latencies.merge(&day.latencies));
+        for day in rows {
+            latencies.merge(&day.latencies);
+        }
         Ok(Decoded { users, sessions: sessions.unwrap_or_default(), accounts, latencies })
     }
 

@@ -240,6 +240,7 @@ pub(crate) struct Day {
     pub(crate) platforms: BTreeMap<String, u64>,
     pub(crate) users: BTreeSet<String>,
     pub(crate) accounts: BTreeMap<String, u64>,
+    pub(crate) active_accounts: BTreeSet<String>,
     pub(crate) ai_accounts: BTreeMap<String, Spent>,
     pub(crate) ai_features: BTreeMap<String, Spent>,
     pub(crate) ai_users: BTreeMap<String, Spent>,
@@ -286,6 +287,7 @@ impl Day {
         self.without_user += u64::from(said.user.is_none());
         let is_activity = said.what != What::Identify;
         self.users.extend(said.user.clone().filter(|_| is_activity));
+        self.active_accounts.extend(said.account.clone().filter(|_| is_activity));
         let Some(session) = said.session.as_ref().filter(|_| is_activity) else {
             self.without_session += 1;
             return;

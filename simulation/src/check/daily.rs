@@ -178,7 +178,7 @@ impl OneDay<'_> {
 
     fn accounts(&self, days: u64) -> u64 {
         let days = self.days.days.range(days_before(self.date, days - 1)..=self.date);
-        days.flat_map(|(_, day)| day.accounts.keys()).collect::<BTreeSet<_>>().len() as u64
+        days.flat_map(|(_, day)| &day.active_accounts).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// What a sketch of exactly the right users says.

@@ -213,3 +213,20 @@ fn write(path: &Path, text: &str) -> Result<()> {
     }
     fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_patch_fits_the_code_as_it_is() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        let mutants = read(root).unwrap();
+        assert!(!mutants.is_empty());
+        for mutant in mutants {
+            for file in &mutant.patch.files {
+                patched(root, file).unwrap();
+            }
+        }
+    }
+}
