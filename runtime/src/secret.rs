@@ -1,10 +1,11 @@
 //! A secret of AWS Secrets Manager, read when a function starts and again while it lives, so that a new version needs no deploy.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -127,11 +128,24 @@ impl<T> FromSecret<T> {
 /// Asks for the secret's current version. IAM action: `secretsmanager:GetSecretValue`
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>).
 async fn get(client: &Client, id: &str) -> Result<String, SecretError> {
-    let answer = client.get_secret_value().secret_id(id).send().await.map_err(|error| SecretError::Unreadable {
-        id: id.to_owned(),
-        cause: DisplayErrorContext(error).to_string(),
-    })?;
+    let answer = client.get_secret_value().secret_id(id).send().await;
+    let answer = answer.map_err(|error| SecretError::Unreadable { id: id.to_owned(), cause: cause(&error) })?;
     answer.secret_string.ok_or_else(|| SecretError::NoText { id: id.to_owned() })
+}
+
+/// What the service says where it refuses, and otherwise why it was not reached.
+fn cause<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> String {
+    if let Some(refusal) = error.as_service_error() {
+        let said = [refusal.code(), refusal.message()].into_iter().flatten();
+        return said.collect::<Vec<_>>().join(": ");
+    }
+    let mut causes = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        causes += &format!(": {error}");
+        source = error.source();
+    }
+    causes
 }
 
 fn make_of<T>(id: &str, make: &Make<T>, text: &str) -> Result<Arc<T>, SecretError> {

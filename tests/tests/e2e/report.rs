@@ -17,7 +17,31 @@ fn figures(day: &Value) -> Value {
     let mut day = day.clone();
     let fields = day.as_object_mut().expect("an object");
     fields.retain(|name, _| !APART.contains(&name.as_str()));
+    for model in models(&mut day) {
+        let latency = model["latency"].as_object_mut().expect("an object");
+        latency.retain(|name, _| name == "count");
+    }
     day
+}
+
+fn models(day: &mut Value) -> impl Iterator<Item = &mut Value> {
+    day["aiUsage"]["byModel"].as_object_mut().expect("models").values_mut()
+}
+
+/// Live latencies are estimated, and may be off by what the answer states.
+fn check_latencies(of_table: &Value, of_file: &Value) {
+    let error = of_table["estimate"]["latencyRelativeError"].as_f64().expect("a number");
+    let (mut of_table, mut of_file) = (of_table.clone(), of_file.clone());
+    for (live, exact) in models(&mut of_table).zip(models(&mut of_file)) {
+        for quantile in ["p50", "p95"] {
+            let [live, exact] = [&*live, exact].map(|model| model["latency"][quantile].as_f64());
+            let is_near = live.zip(exact).is_none_or(|(live, exact)| (live - exact).abs() <= error * exact + 1.0);
+            assert!(
+                is_near && live.is_some() == exact.is_some(),
+                "{quantile}: {live:?}, not {exact:?}, at most {error} off"
+            );
+        }
+    }
 }
 
 #[test]
@@ -45,12 +69,14 @@ fn the_figures_of_a_file_are_those_of_a_table() {
         },
         |table| counted(&table["total"]) == counted(&report["total"]),
     );
-    let days = |answer: &Value| answer["days"].as_array().expect("days").iter().map(figures).collect::<Vec<_>>();
-    for (of_table, of_file) in days(&table).into_iter().zip(days(&report)) {
-        assert_eq!(of_table, of_file);
-    }
+    let days = |answer: &Value| answer["days"].as_array().expect("days").clone();
     assert_eq!(days(&table).len(), days(&report).len());
-    assert_eq!(figures(&table["total"]), figures(&report["total"]));
+    for (of_table, of_file) in
+        days(&table).iter().chain([&table["total"]]).zip(days(&report).iter().chain([&report["total"]]))
+    {
+        assert_eq!(figures(of_table), figures(of_file));
+        check_latencies(of_table, of_file);
+    }
     let rejected = |answer: &Value| answer["total"]["rejected"].as_u64().expect("a number");
     let no_json = generated.lines().filter(|line| serde_json::from_str::<Value>(line).is_err()).count() as u64;
     assert_eq!(rejected(&report), rejected(&table) + no_json, "send refuses what is no JSON: {sent:#}");

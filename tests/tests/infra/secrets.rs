@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headcount_collector::WriteKeys;
-use headcount_runtime::aws::ConnectOptions;
+use headcount_runtime::aws::{ConnectOptions, StaticCredentials};
 use headcount_runtime::secret::{FromSecret, SecretError};
 use headcount_tests::iam::ACCOUNT;
 use serde_json::{Value, json};
@@ -22,7 +22,13 @@ async fn call(stand_in: &StandIn, operation: &str, mut input: Value) {
 }
 
 async fn read(stand_in: &StandIn) -> Result<FromSecret<WriteKeys>, SecretError> {
-    let options = ConnectOptions::local(&stand_in.endpoint);
+    // The stand-in takes the key's id for the account.
+    let credentials = StaticCredentials {
+        access_key_id: ACCOUNT.to_owned(),
+        secret_access_key: "secret".to_owned(),
+        session_token: None,
+    };
+    let options = ConnectOptions { credentials: Some(credentials), ..ConnectOptions::local(&stand_in.endpoint) };
     FromSecret::read(&options, NAME, Duration::ZERO, |text| WriteKeys::parse(text).map_err(|error| error.to_string()))
         .await
 }

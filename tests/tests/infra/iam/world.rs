@@ -83,7 +83,9 @@ impl World {
                 let value = if name.ends_with("_SECRET") { name_of_secret(&value)? } else { value };
                 options.environment.push((name, value));
             }
-            options.environment.push(("AWS_ENDPOINT_URL_S3".into(), world.proxy.endpoint()));
+            for service in ["S3", "SECRETS_MANAGER"] {
+                options.environment.push((format!("AWS_ENDPOINT_URL_{service}"), world.proxy.endpoint()));
+            }
             options.environment.push(("RUST_LOG".into(), "off".into()));
             options.passes_output = false;
             world.fleets.insert(function, Fleet::new(options));
@@ -185,7 +187,7 @@ impl Drop for World {
 
 /// A profile that sends each service to the proxy.
 pub(crate) fn configuration(endpoint: &str) -> String {
-    let services = ["cloudformation", "dynamodb", "kinesis", "lambda", "secrets_manager"];
+    let services = ["cloudformation", "dynamodb", "kinesis", "lambda"];
     let services = services.map(|service| format!("{service} =\n  endpoint_url = {endpoint}\n")).concat();
     format!("[default]\nregion = {REGION}\nservices = stand-ins\n\n[services stand-ins]\n{services}")
 }
