@@ -232,11 +232,12 @@ impl Counters {
         }
     }
 
-    /// Whether a map has more names than it can tell apart exactly, so that the counts of names are lower bounds.
+    /// Whether a map has more names than it can tell apart exactly, so that the counts of names are lower bounds. Users are left out: of
+    /// them only those that spend most are ever listed.
     pub fn is_approximate(&self) -> bool {
         self.models.error() > 0
             || self.maps().iter().any(|(_, map)| map.error() > 0)
-            || self.spent().iter().any(|(_, map)| map.error() > 0)
+            || [&self.ai_accounts, &self.ai_features].iter().any(|map| map.error() > 0)
     }
 
     /// The stored form: of a sum over sources that of [`Self::capped`], so that what is written can always be read; one

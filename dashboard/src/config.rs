@@ -33,7 +33,7 @@ pub struct Config {
 #[derive(Debug)]
 pub enum AccessBy {
     /// By what never changes while it runs.
-    Fixed(Access),
+    Fixed(Box<Access>),
     /// By the token in the secret of this name or ARN.
     Secret(String),
 }
@@ -66,8 +66,8 @@ impl Config {
         let metrics_table = set(METRICS_TABLE).unwrap_or_else(|| table.clone());
         let access = match (set(READ_TOKEN_SECRET), set(READ_TOKEN), set(READ_ACCESS).as_deref()) {
             (Some(secret), None, None) => AccessBy::Secret(secret),
-            (None, Some(token), None) => AccessBy::Fixed(Access::by_token(ReadToken::new(&token)?)),
-            (None, None, Some("iam")) => AccessBy::Fixed(Access::by_iam()),
+            (None, Some(token), None) => AccessBy::Fixed(Box::new(Access::by_token(ReadToken::new(&token)?))),
+            (None, None, Some("iam")) => AccessBy::Fixed(Box::new(Access::by_iam())),
             _ => return Err(ConfigError::Access),
         };
         Ok(Self { table, metrics_table, access })

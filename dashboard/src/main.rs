@@ -21,7 +21,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = Config::read(|name| std::env::var(name).ok()).context("the dashboard cannot start")?;
     let deps = Deps::from_environment(&config.table, &config.metrics_table).await;
     let secret = match config.access {
-        AccessBy::Fixed(access) => return run(router(deps, access, Health::default())).await,
+        AccessBy::Fixed(access) => return run(router(deps, *access, Health::default())).await,
         AccessBy::Secret(secret) => secret,
     };
     let of_token = move |text: &str| {

@@ -58,12 +58,14 @@ impl Collector {
         command.args(["--kinesis-endpoint", &serve.kinesis]).args(options).env("WRITE_KEYS", KEY);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the collector can be started");
         let out = BufReader::new(child.stdout.take().expect("its output is piped"));
+        let mut collector = Self { child, endpoint: String::new() };
         let (send, receive) = mpsc::channel();
         thread::spawn(move || out.lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
         loop {
             let line = receive.recv_timeout(PATIENCE).expect("the collector says where it listens");
             if let Some(endpoint) = line.split_whitespace().find_map(|word| word.strip_suffix("/v1/events")) {
-                return Self { child, endpoint: endpoint.to_owned() };
+                endpoint.clone_into(&mut collector.endpoint);
+                return collector;
             }
         }
     }
