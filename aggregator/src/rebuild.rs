@@ -228,14 +228,15 @@ async fn fold_anew<S: AggregatorStore>(
             }
             newest = survey::newest(run, source).await?;
         }
-        // Read before the partials: a follower writes them the other way round.
-        let followed = followed(run, source).await?;
         // Read before the log: what is folded from then on is in the log, and changes the version.
         let mut stored = BTreeMap::new();
         for date in &open {
             let read = || run.deps.store.read_partial(run.table.id, *date, source);
             stored.insert(*date, retry(&run.deps.jitter, run.deadline, read).await?);
         }
+        // Read after the partials: one that is damaged may have all that the checkpoint covers by now, and nobody folds that again. If a
+        // follower came between, it wrote its partial first, and ours is refused.
+        let followed = followed(run, source).await?;
         let must = stored.values().flatten().map(|record| record.as_of).max().unwrap_or(0);
         let limits =
             open.iter().map(|date| (*date, limit(followed, stored.get(date).and_then(Option::as_ref)))).collect();

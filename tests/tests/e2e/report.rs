@@ -17,6 +17,8 @@ fn figures(day: &Value) -> Value {
     let mut day = day.clone();
     let fields = day.as_object_mut().expect("an object");
     fields.retain(|name, _| !APART.contains(&name.as_str()));
+    // Of many users live figures list only those that spend most.
+    day["aiUsage"].as_object_mut().expect("an object").remove("byUser");
     for model in models(&mut day) {
         let latency = model["latency"].as_object_mut().expect("an object");
         latency.retain(|name, _| name == "count");
