@@ -118,7 +118,7 @@ impl Params {
         let midnights_ms =
             midnights_ms.filter(|midnight| (self.began_ms..self.began_ms + span_ms).contains(midnight)).collect();
         let sleeps_from_ms = self.began_ms + random.i64(DAY_MS..8 * DAY_MS);
-        let sleeps_for_ms = if random.u8(0..4) > 0 { random.i64(15..21) * DAY_MS } else { 0 };
+        let sleeps_for_ms = if random.bool() { random.i64(12..20) * DAY_MS } else { 0 };
         Self {
             span_ms,
             midnights_ms,

@@ -134,7 +134,7 @@ fn a_wrong_clock_is_corrected_and_the_identity_stays() {
 fn a_bad_message_costs_no_other_and_says_why() {
     assert_eq!(problems(message(json!({"event": ""}))), ["event is required: the name of what happened"]);
     assert_eq!(
-        problems(message(json!({"type": "trak"}))),
+        problems(message(json!({"type": "follow"}))),
         ["type must be track, page, screen, identify, group or alias"]
     );
     assert_eq!(problems(message(json!({"userId": null}))), ["userId is required, or an anonymousId in its place"]);
