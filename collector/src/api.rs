@@ -3,18 +3,15 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use headcount_core::ip_policy::IpPolicy;
-use headcount_core::validate::Rules;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
 use super::answer::{self, Outcome, Verdict};
 use super::body::{MAX_BODY_BYTES, MAX_PLAIN_BYTES, is_form};
-use super::events::judge;
 use super::refusal::Refusal;
-use super::request::{Sender, Taken};
+use super::request::{Judge, Taken};
 use super::spans::SpanAttributes;
-use super::{otlp, posthog, segment};
+use super::{events, otlp, posthog, segment};
 
 /// An API that takes events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,20 +113,13 @@ impl Opened<'_> {
         }
     }
 
-    /// Judges every event. `rules` keep addresses: `ip_policy` is applied here, to what the stream gets.
-    pub(super) fn judge(
-        self,
-        sender: &Sender<'_>,
-        rules: &Rules,
-        ip_policy: IpPolicy,
-        attributes: &SpanAttributes,
-    ) -> Result<Taken, Refusal> {
-        let events = match self {
-            Self::Native(plain) => judge(plain, sender, rules, ip_policy)?,
-            Self::Segment(request) => return Ok(request.judge(sender, rules, ip_policy)),
-            Self::PostHog(request) => return Ok(request.judge(sender, rules, ip_policy)),
-            Self::Otlp(request) => return Ok(request.judge(sender, rules, ip_policy, attributes)),
-        };
-        Ok(Taken { events, left_out: 0 })
+    /// Judges every event.
+    pub(super) fn judge(self, judge: &Judge<'_>, attributes: &SpanAttributes) -> Result<Taken, Refusal> {
+        Ok(match self {
+            Self::Native(plain) => Taken { events: events::judge(plain, judge)?, left_out: 0 },
+            Self::Segment(request) => request.judge(judge),
+            Self::PostHog(request) => request.judge(judge),
+            Self::Otlp(request) => request.judge(judge, attributes),
+        })
     }
 }

@@ -3,26 +3,19 @@
 use std::borrow::Cow;
 
 use headcount_core::counters::NONE;
-use headcount_core::ip_policy::{IpPolicy, WITHHELD};
-use headcount_core::rejection::{Problem, Problems};
-use headcount_core::validate::{Rules, mend, validate_new};
+use headcount_core::ip_policy::WITHHELD;
+use headcount_core::validate::mend;
 use headcount_core::wire::{Raw, RecordError, split};
-use headcount_producer::identity::new_event_id;
 
-use super::native::{RawFields, Writer, given, object, quoted};
+use super::native::{RawFields, Writer, given, object, problem, quoted};
 use super::refusal::Refusal;
-use super::request::{Judged, Sender};
+use super::request::{Judge, Judged};
 
 /// Events in one request.
 pub const MAX_EVENTS: usize = 1_000;
 
-/// Judges every event of a body. `rules` keep addresses: `ip_policy` is applied here, to what the stream gets.
-pub(super) fn judge(
-    plain: &[u8],
-    sender: &Sender<'_>,
-    rules: &Rules,
-    ip_policy: IpPolicy,
-) -> Result<Vec<Judged>, Refusal> {
+/// Judges every event of a body.
+pub(super) fn judge(plain: &[u8], judge: &Judge<'_>) -> Result<Vec<Judged>, Refusal> {
     let raws = split(plain).map_err(|error| match error {
         RecordError::TooManyEvents { count } => Refusal::TooManyEvents(count),
         RecordError::Empty => Refusal::Empty,
@@ -31,25 +24,21 @@ pub(super) fn judge(
     if raws.len() > MAX_EVENTS {
         return Err(Refusal::TooManyEvents(raws.len() as u64));
     }
-    Ok(raws.into_iter().map(|raw| judge_one(raw, sender, rules, ip_policy)).collect())
+    Ok(raws.into_iter().map(|raw| judge_one(raw, judge)).collect())
 }
 
-fn judge_one(raw: Raw<'_>, sender: &Sender<'_>, rules: &Rules, ip_policy: IpPolicy) -> Judged {
+fn judge_one(raw: Raw<'_>, judge: &Judge<'_>) -> Judged {
     let Raw::Text(text) = raw else {
-        let mut problems = Problems::default();
-        problems.add("", "the event is not valid JSON: its bytes are not UTF-8");
-        return Err(problems);
+        return Err(problem("", "the event is not valid JSON: its bytes are not UTF-8"));
     };
     // What the parser refuses in properties that nobody counts must not keep the fields of the request out.
     let (text, _) = mend(text);
-    let filled = fill(&text, sender, ip_policy);
-    validate_new(&filled, sender.now_ms, rules, || new_event_id(sender.now_ms))
-        .map(|accepted| accepted.event.into_owned())
+    judge.event(&fill(&text, judge))
 }
 
 /// The event with `metadata.ipAddress` and `metadata.userAgent` of the request where it has none, and its address as the
 /// policy wants it. A text that is no object stays as it is, for the rules to refuse.
-fn fill<'a>(text: &'a str, sender: &Sender<'_>, ip_policy: IpPolicy) -> Cow<'a, str> {
+fn fill<'a>(text: &'a str, judge: &Judge<'_>) -> Cow<'a, str> {
     let Some(mut fields) = object(text) else { return Cow::Borrowed(text) };
     let metadata = match given(&fields, "metadata") {
         None => RawFields::new(),
@@ -59,18 +48,19 @@ fn fill<'a>(text: &'a str, sender: &Sender<'_>, ip_policy: IpPolicy) -> Cow<'a, 
         },
     };
     let address = match given(&metadata, "ipAddress").map(|raw| serde_json::from_str::<String>(raw.get())) {
-        None => Some(sender.address.to_string()),
+        None => Some(judge.sender.address.to_string()),
         // An empty address, or none, is for the rules to refuse.
         Some(Ok(text)) if text.trim().is_empty() => None,
         Some(Ok(text)) => Some(text),
         Some(Err(_)) => None,
     };
-    let address = address.map(|address| quoted(&ip_policy.apply(&address).unwrap_or_else(|| WITHHELD.to_owned())));
+    let address =
+        address.map(|address| quoted(&judge.ip_policy.apply(&address).unwrap_or_else(|| WITHHELD.to_owned())));
     let agent = match given(&metadata, "userAgent").map(|raw| serde_json::from_str::<String>(raw.get())) {
         Some(Ok(agent)) if !agent.trim().is_empty() => None,
         Some(Err(_)) => None,
         // An event is no worse for a client that names none.
-        None | Some(Ok(_)) => Some(quoted(sender.user_agent().unwrap_or(NONE))),
+        None | Some(Ok(_)) => Some(quoted(judge.sender.user_agent().unwrap_or(NONE))),
     };
     let mut filled = Writer::default();
     for (name, value) in [("ipAddress", &address), ("userAgent", &agent)] {
@@ -91,11 +81,6 @@ fn fill<'a>(text: &'a str, sender: &Sender<'_>, ip_policy: IpPolicy) -> Cow<'a, 
     }
     event.raw("metadata", &filled.finish());
     Cow::Owned(event.finish())
-}
-
-/// The problems, and whether that were all.
-pub(super) fn listed(problems: Problems) -> Vec<Problem> {
-    problems.into_vec()
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ use body::Encoding;
 use budget::Budget;
 use rates::Rates;
 use refusal::Refusal;
-use request::{Judged, Sender, Taken};
+use request::{Judge, Judged, Sender, Taken};
 use snippet::Snippet;
 
 pub use accept::{Accept, NotAccepted};
@@ -295,7 +295,7 @@ impl<A: Accept> Collector<A> {
         let address = self.settings.proxies.address_behind(peer, &head.headers);
         let sender = Sender { address, user_agent: agent.as_deref(), now_ms: now_ms() };
         let Taken { events: judged, left_out } =
-            opened.judge(&sender, &self.rules, self.ip_policy, &self.settings.spans)?;
+            opened.judge(&Judge { sender, rules: &self.rules, ip_policy: self.ip_policy }, &self.settings.spans)?;
         drop(plain);
         self.left_out.fetch_add(left_out, Ordering::Relaxed);
         let valid = judged.iter().filter(|one| one.is_ok()).count();
@@ -327,7 +327,7 @@ impl<A: Accept> Collector<A> {
                     valid.push((index, event));
                     later
                 }
-                Err(problems) => Outcome::Invalid(events::listed(problems)),
+                Err(problems) => Outcome::Invalid(problems.into_vec()),
             });
         }
         if valid.is_empty() {

@@ -6,14 +6,12 @@ use std::fmt::Display;
 
 use chrono::DateTime;
 use headcount_core::counters::NONE;
-use headcount_core::ip_policy::{IpPolicy, WITHHELD};
+use headcount_core::ip_policy::WITHHELD;
 use headcount_core::limits::MAX_EARLINESS_MS;
 use headcount_core::rejection::Problems;
-use headcount_core::validate::{Rules, validate_new};
-use headcount_producer::identity::new_event_id;
 use serde_json::value::RawValue;
 
-use super::request::{Judged, Sender};
+use super::request::{Judge, Sender};
 
 /// An object's fields as their raw texts, so that taking them over changes nothing: no number, no name, no order of digits.
 pub(super) type RawFields<'a> = BTreeMap<String, &'a RawValue>;
@@ -117,20 +115,14 @@ pub(super) struct Came<'a> {
 
 impl Came<'_> {
     /// The beginning of `metadata`: what the event does not say, the request does.
-    pub(super) fn metadata(&self, sender: &Sender<'_>, ip_policy: IpPolicy) -> Writer {
-        let mut metadata = Writer::default();
+    pub(super) fn metadata(&self, judge: &Judge<'_>) -> Writer {
+        let (sender, mut metadata) = (&judge.sender, Writer::default());
         metadata.text("userAgent", self.user_agent.as_deref().or(sender.user_agent()).unwrap_or(NONE));
         let address = self.ip_address.as_deref().map_or_else(|| sender.address.to_string(), str::to_owned);
-        metadata.text("ipAddress", &ip_policy.apply(&address).unwrap_or_else(|| WITHHELD.to_owned()));
+        metadata.text("ipAddress", &judge.ip_policy.apply(&address).unwrap_or_else(|| WITHHELD.to_owned()));
         metadata.text("platform", &self.platform);
         metadata
     }
-}
-
-/// Judges an event that was put together.
-pub(super) fn judge(event: Writer, sender: &Sender<'_>, rules: &Rules) -> Judged {
-    validate_new(&event.finish(), sender.now_ms, rules, || new_event_id(sender.now_ms))
-        .map(|accepted| accepted.event.into_owned())
 }
 
 /// What the sender's clock said when it sent, if that is off by more than the rules bear: events that bring it take longer to judge.
@@ -139,9 +131,9 @@ pub(super) fn wrong_clock<'a>(sent_at: Option<&'a RawValue>, sender: &Sender<'_>
     sent_at.filter(|_| sender.now_ms.saturating_sub(sent.timestamp_millis()).abs() > MAX_EARLINESS_MS)
 }
 
-/// One problem of an event as a whole.
-pub(super) fn problem(text: impl Display) -> Problems {
+/// One problem of an event: of a field, or, without a name, of all of it.
+pub(super) fn problem(field: &str, text: impl Display) -> Problems {
     let mut problems = Problems::default();
-    problems.add("", text);
+    problems.add(field, text);
     problems
 }

@@ -3,8 +3,6 @@
 
 use bytes::Bytes;
 use headcount_core::event::EventType;
-use headcount_core::ip_policy::IpPolicy;
-use headcount_core::validate::Rules;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -19,9 +17,9 @@ use prost::Message;
 use serde::Serialize;
 
 use super::answer::Verdict;
-use super::native::{Came, Writer, judge};
+use super::native::{Came, Writer};
 use super::refusal::Refusal;
-use super::request::{Judged, Sender, Taken};
+use super::request::{Judge, Judged, Taken};
 use super::spans::SpanAttributes;
 
 /// Operations whose spans enclose requests, or call tools: the requests in them have spans of their own.
@@ -77,20 +75,14 @@ impl Request {
     }
 
     /// The requests to language models; all other spans are left out.
-    pub(super) fn judge(
-        self,
-        sender: &Sender<'_>,
-        rules: &Rules,
-        ip_policy: IpPolicy,
-        attributes: &SpanAttributes,
-    ) -> Taken {
+    pub(super) fn judge(self, judge: &Judge<'_>, attributes: &SpanAttributes) -> Taken {
         let mut taken = Taken::default();
         for resource_spans in &self.0.resource_spans {
             let resource = resource_spans.resource.as_ref().map(|resource| &*resource.attributes).unwrap_or_default();
             for span in resource_spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
                 let request = ModelRequest { span, resource };
                 if request.is_one() {
-                    taken.events.push(request.judge(sender, rules, ip_policy, attributes));
+                    taken.events.push(request.judge(judge, attributes));
                 } else {
                     taken.left_out += 1;
                 }
@@ -116,7 +108,7 @@ impl ModelRequest<'_> {
         self.text("gen_ai.request.model").or_else(|| self.text("gen_ai.response.model"))
     }
 
-    fn judge(&self, sender: &Sender<'_>, rules: &Rules, ip_policy: IpPolicy, attributes: &SpanAttributes) -> Judged {
+    fn judge(&self, judge: &Judge<'_>, attributes: &SpanAttributes) -> Judged {
         let mut event = Writer::default();
         event.text("eventType", EventType::AiRequest.as_str());
         // Minted before the first try: an exporter that sends the span again sends the same.
@@ -129,8 +121,8 @@ impl ModelRequest<'_> {
         event.text_if("sessionId", self.any(&attributes.session).as_deref());
         event.text_if("accountId", self.any(&attributes.account).as_deref());
         event.raw("eventData", &self.data());
-        event.raw("metadata", &self.metadata(sender, ip_policy));
-        judge(event, sender, rules)
+        event.raw("metadata", &self.metadata(judge));
+        judge.event(&event.finish())
     }
 
     fn data(&self) -> String {
@@ -163,7 +155,7 @@ impl ModelRequest<'_> {
         data.finish()
     }
 
-    fn metadata(&self, sender: &Sender<'_>, ip_policy: IpPolicy) -> String {
+    fn metadata(&self, judge: &Judge<'_>) -> String {
         let of_resource = |name: &str| find(self.resource, name).and_then(shown);
         let sdk = of_resource("telemetry.sdk.name").map(|name| match of_resource("telemetry.sdk.version") {
             Some(version) => format!("{name}/{version}"),
@@ -174,7 +166,7 @@ impl ModelRequest<'_> {
             ip_address: self.text("client.address").map(Into::into),
             platform: "backend".into(),
         };
-        let mut metadata = came.metadata(sender, ip_policy);
+        let mut metadata = came.metadata(judge);
         metadata.text_if("service", self.service().as_deref());
         metadata.finish()
     }

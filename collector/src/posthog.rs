@@ -5,16 +5,15 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headcount_core::event::{Event, EventType};
-use headcount_core::ip_policy::IpPolicy;
 use headcount_core::rejection::Problems;
 use headcount_core::validate::{Rules, mend};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::native::{Came, RawFields, Writer, judge, object, problem, text, wrong_clock};
+use super::native::{Came, RawFields, Writer, given, object, problem, text, wrong_clock};
 use super::refusal::Refusal;
-use super::request::{Sender, Taken};
+use super::request::{Judge, Taken};
 
 /// Names of the group that is an account, the first of them that an event has.
 const ACCOUNT_GROUPS: [&str; 3] = ["company", "organization", "account"];
@@ -70,47 +69,34 @@ impl<'a> Request<'a> {
     }
 
     /// What happened, as events. What sets properties of persons or groups, and what the SDKs say of themselves, is none.
-    pub(super) fn judge(self, sender: &Sender<'_>, rules: &Rules, ip_policy: IpPolicy) -> Taken {
-        let mut taken = Taken { events: Vec::with_capacity(self.events.len()), left_out: 0 };
-        for raw in &self.events {
-            match self.judge_one(raw.get(), sender, rules, ip_policy).transpose() {
-                Some(event) => taken.events.push(event),
-                None => taken.left_out += 1,
-            }
-        }
-        taken
+    pub(super) fn judge(self, judge: &Judge<'_>) -> Taken {
+        Taken::of(self.events, |raw| judge_one(raw.get(), self.sent_at, judge))
     }
+}
 
-    fn judge_one(
-        &self,
-        raw: &str,
-        sender: &Sender<'_>,
-        rules: &Rules,
-        ip_policy: IpPolicy,
-    ) -> Result<Option<Event<'static>>, Problems> {
-        let (raw, _) = mend(raw);
-        let captured: Captured<'_> =
-            serde_json::from_str(&raw).map_err(|error| problem(format_args!("the event cannot be read: {error}")))?;
-        let properties = Properties(captured.properties.and_then(|raw| object(raw.get())).unwrap_or_default());
-        let Some((event_type, data)) = captured.said(&properties, rules)? else { return Ok(None) };
-        let mut event = Writer::default();
-        event.text("eventType", &event_type);
-        event.raw("eventData", &data);
-        event.id("eventId", captured.uuid.or_else(|| properties.raw("$insert_id")));
-        let whose = if properties.is_nobody() { "anonymousId" } else { "userId" };
-        event.id(whose, captured.distinct_id.or_else(|| properties.raw("distinct_id")));
-        event.id("sessionId", properties.raw("$session_id"));
-        event.id("accountId", properties.account());
-        match (captured.timestamp, captured.uuid) {
-            (Some(at), _) => event.raw("timestamp", at.get()),
-            // A UUIDv7 tells the time by itself; any other id needs one.
-            (None, Some(uuid)) if is_version_7(uuid) => {}
-            (None, _) => event.number("timestamp", sender.now_ms),
-        }
-        event.raw_if("sentAt", wrong_clock(captured.sent_at.or(self.sent_at), sender));
-        event.raw("metadata", &properties.metadata(sender, ip_policy));
-        judge(event, sender, rules).map(Some)
+fn judge_one(raw: &str, sent_with: Option<&RawValue>, judge: &Judge<'_>) -> Result<Option<Event<'static>>, Problems> {
+    let (raw, _) = mend(raw);
+    let captured: Captured<'_> =
+        serde_json::from_str(&raw).map_err(|error| problem("", format_args!("the event cannot be read: {error}")))?;
+    let properties = Properties(captured.properties.and_then(|raw| object(raw.get())).unwrap_or_default());
+    let Some((event_type, data)) = captured.said(&properties, judge.rules)? else { return Ok(None) };
+    let mut event = Writer::default();
+    event.text("eventType", &event_type);
+    event.raw("eventData", &data);
+    event.id("eventId", captured.uuid.or_else(|| properties.raw("$insert_id")));
+    let whose = if properties.is_nobody() { "anonymousId" } else { "userId" };
+    event.id(whose, captured.distinct_id.or_else(|| properties.raw("distinct_id")));
+    event.id("sessionId", properties.raw("$session_id"));
+    event.id("accountId", properties.account());
+    match (captured.timestamp, captured.uuid) {
+        (Some(at), _) => event.raw("timestamp", at.get()),
+        // A UUIDv7 tells the time by itself; any other id needs one.
+        (None, Some(uuid)) if is_version_7(uuid) => {}
+        (None, _) => event.number("timestamp", judge.sender.now_ms),
     }
+    event.raw_if("sentAt", wrong_clock(captured.sent_at.or(sent_with), &judge.sender));
+    event.raw("metadata", &properties.metadata(judge));
+    judge.event(&event.finish()).map(Some)
 }
 
 impl<'a> Body<'a> {
@@ -146,9 +132,7 @@ impl Captured<'_> {
     /// The event's type and its `eventData`; none where it is no event of a user.
     fn said(&self, properties: &Properties<'_>, rules: &Rules) -> Result<Option<(String, String)>, Problems> {
         let Some(name) = text(self.event) else {
-            let mut problems = Problems::default();
-            problems.add("event", "is required: the name of what happened");
-            return Err(problems);
+            return Err(problem("event", "is required: the name of what happened"));
         };
         let mut data = properties.data();
         let event_type = match name.trim() {
@@ -184,7 +168,7 @@ struct Properties<'a>(RawFields<'a>);
 
 impl<'a> Properties<'a> {
     fn raw(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.get(name).copied().filter(|raw| raw.get() != "null")
+        given(&self.0, name)
     }
 
     fn text(&self, name: &str) -> Option<Cow<'a, str>> {
@@ -269,7 +253,7 @@ impl<'a> Properties<'a> {
         data.text_if("message", text(first.value.or_else(|| self.raw("$exception_message"))).as_deref());
     }
 
-    fn metadata(&self, sender: &Sender<'_>, ip_policy: IpPolicy) -> String {
+    fn metadata(&self, judge: &Judge<'_>) -> String {
         let library = self.text("$lib").map(|name| match self.text("$lib_version") {
             Some(version) => format!("{name}/{version}"),
             None => name.into_owned(),
@@ -280,7 +264,7 @@ impl<'a> Properties<'a> {
             ip_address: self.text("$ip"),
             platform: self.platform(),
         };
-        let mut metadata = came.metadata(sender, ip_policy);
+        let mut metadata = came.metadata(judge);
         metadata.text_if("library", library.as_deref());
         metadata.raw_if("timezone", self.raw("$timezone"));
         metadata.raw_if("locale", self.raw("$browser_language"));

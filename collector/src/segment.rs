@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use headcount_core::event::{Event, EventType};
-use headcount_core::ip_policy::IpPolicy;
 use headcount_core::rejection::Problems;
 use headcount_core::validate::{Rules, mend};
 use http::request::Parts;
@@ -11,9 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::native::{Came, Writer, judge, problem, text, wrong_clock};
+use super::native::{Came, Writer, problem, text, wrong_clock};
 use super::refusal::Refusal;
-use super::request::{Sender, Taken};
+use super::request::{Judge, Taken};
 
 /// Bytes of one message, at most: 32 KB (Segment, "HTTP Tracking API", "Max request size").
 const MAX_MESSAGE_BYTES: usize = 32 << 10;
@@ -118,52 +117,38 @@ impl<'a> Request<'a> {
     }
 
     /// The messages as events. What associates users with other ids, and what says nothing of a user, is none.
-    pub(super) fn judge(self, sender: &Sender<'_>, rules: &Rules, ip_policy: IpPolicy) -> Taken {
-        let mut taken = Taken { events: Vec::with_capacity(self.messages.len()), left_out: 0 };
-        for raw in &self.messages {
-            match self.judge_one(raw.get(), sender, rules, ip_policy).transpose() {
-                Some(event) => taken.events.push(event),
-                None => taken.left_out += 1,
-            }
-        }
-        taken
+    pub(super) fn judge(self, judge: &Judge<'_>) -> Taken {
+        let Self { call, envelope, messages } = self;
+        Taken::of(messages, |raw| envelope.judge_one(call, raw.get(), judge))
     }
+}
 
-    fn judge_one(
-        &self,
-        raw: &str,
-        sender: &Sender<'_>,
-        rules: &Rules,
-        ip_policy: IpPolicy,
-    ) -> Result<Option<Event<'static>>, Problems> {
-        if raw.len() > MAX_MESSAGE_BYTES {
-            return Err(problem(format_args!(
-                "the message has {} bytes: at most {MAX_MESSAGE_BYTES} are allowed",
-                raw.len()
-            )));
+impl Envelope<'_> {
+    fn judge_one(&self, call: Call, raw: &str, judge: &Judge<'_>) -> Result<Option<Event<'static>>, Problems> {
+        let bytes = raw.len();
+        if bytes > MAX_MESSAGE_BYTES {
+            let rule = format_args!("the message has {bytes} bytes: at most {MAX_MESSAGE_BYTES} are allowed");
+            return Err(problem("", rule));
         }
         let (raw, _) = mend(raw);
-        let message: Message<'_> =
-            serde_json::from_str(&raw).map_err(|error| problem(format_args!("the message cannot be read: {error}")))?;
-        let context = message.context.or(self.envelope.context);
+        let message: Message<'_> = serde_json::from_str(&raw)
+            .map_err(|error| problem("", format_args!("the message cannot be read: {error}")))?;
+        let context = message.context.or(self.context);
         let context: Context<'_> =
             context.and_then(|context| serde_json::from_str(context.get()).ok()).unwrap_or_default();
-        let kind = match self.call {
+        let kind = match call {
             Call::One(kind) => kind,
             Call::Batch => {
                 let name = text(message.kind).unwrap_or_default();
-                Type::named(&name).ok_or_else(|| {
-                    let mut problems = Problems::default();
-                    problems.add("type", "must be track, page, screen, identify, group or alias");
-                    problems
-                })?
+                let rule = "must be track, page, screen, identify, group or alias";
+                Type::named(&name).ok_or_else(|| problem("type", rule))?
             }
         };
-        let Some(mut event) = message.begun(kind, rules)? else { return Ok(None) };
-        message.identify(&mut event, &context, sender);
-        event.raw_if("sentAt", wrong_clock(message.sent_at.or(self.envelope.sent_at), sender));
-        event.raw("metadata", &context.metadata(sender, ip_policy));
-        judge(event, sender, rules).map(Some)
+        let Some(mut event) = message.begun(kind, judge.rules)? else { return Ok(None) };
+        message.identify(&mut event, &context, judge.sender.now_ms);
+        event.raw_if("sentAt", wrong_clock(message.sent_at.or(self.sent_at), &judge.sender));
+        event.raw("metadata", &context.metadata(judge));
+        judge.event(&event.finish()).map(Some)
     }
 }
 
@@ -217,9 +202,7 @@ impl Message<'_> {
             }
             Type::Track => {
                 let Some(name) = text(self.event) else {
-                    let mut problems = Problems::default();
-                    problems.add("event", "is required: the name of what happened");
-                    return Err(problems);
+                    return Err(problem("event", "is required: the name of what happened"));
                 };
                 let mut data = Writer::on(self.properties);
                 let known = rules.event_type(name.trim()).filter(EventType::is_activity);
@@ -234,7 +217,7 @@ impl Message<'_> {
     }
 
     /// Whose event it is, and what makes it itself.
-    fn identify(&self, event: &mut Writer, context: &Context<'_>, sender: &Sender<'_>) {
+    fn identify(&self, event: &mut Writer, context: &Context<'_>, now_ms: i64) {
         event.id("eventId", self.id);
         event.id("userId", self.user_id);
         event.id("anonymousId", self.anonymous_id);
@@ -242,7 +225,7 @@ impl Message<'_> {
         event.id("accountId", self.group_id.or(context.group_id).filter(|id| is_given(Some(id))));
         match self.original_timestamp.or(self.timestamp) {
             Some(at) => event.raw("timestamp", at.get()),
-            None => event.number("timestamp", sender.now_ms),
+            None => event.number("timestamp", now_ms),
         }
     }
 }
@@ -298,7 +281,7 @@ impl<'a> Named<'a> {
 }
 
 impl Context<'_> {
-    fn metadata(&self, sender: &Sender<'_>, ip_policy: IpPolicy) -> String {
+    fn metadata(&self, judge: &Judge<'_>) -> String {
         let library = Named::of(self.library);
         let library = text(library.name).map(|name| match text(library.version) {
             Some(version) => format!("{name}/{version}"),
@@ -309,7 +292,7 @@ impl Context<'_> {
             ip_address: text(self.ip),
             platform: self.platform(library.as_deref()),
         };
-        let mut metadata = came.metadata(sender, ip_policy);
+        let mut metadata = came.metadata(judge);
         metadata.text_if("library", library.as_deref());
         metadata.raw_if("locale", self.locale);
         metadata.raw_if("timezone", self.timezone);

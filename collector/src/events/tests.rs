@@ -1,9 +1,12 @@
 use std::net::IpAddr;
 
 use headcount_core::event::ANONYMOUS_PREFIX;
+use headcount_core::ip_policy::IpPolicy;
+use headcount_core::validate::Rules;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::request::Sender;
 
 const NOW_MS: i64 = 1_795_500_000_000;
 
@@ -14,11 +17,13 @@ const BROWSER: Sender<'static> = Sender {
 };
 
 fn judged(body: &str) -> Vec<Judged> {
-    judge(body.as_bytes(), &BROWSER, &Rules::default(), IpPolicy::Keep).unwrap()
+    judge(body.as_bytes(), &Judge { sender: BROWSER, rules: &Rules::default(), ip_policy: IpPolicy::Keep }).unwrap()
 }
 
 fn metadata(event: &Value, policy: IpPolicy) -> Value {
-    let judged = judge(event.to_string().as_bytes(), &BROWSER, &Rules::default(), policy).unwrap();
+    let judged =
+        judge(event.to_string().as_bytes(), &Judge { sender: BROWSER, rules: &Rules::default(), ip_policy: policy })
+            .unwrap();
     Value::Object(judged.into_iter().next().unwrap().unwrap().metadata.to_object())
 }
 
@@ -44,7 +49,10 @@ fn clients_without_a_name_are_taken() {
     for agent in [None, Some(""), Some(" \u{7}")] {
         let sender = Sender { user_agent: agent, ..BROWSER };
         let text = event(json!({"platform": "web"})).to_string();
-        let one = judge(text.as_bytes(), &sender, &Rules::default(), IpPolicy::Keep).unwrap().remove(0).unwrap();
+        let one = judge(text.as_bytes(), &Judge { sender, rules: &Rules::default(), ip_policy: IpPolicy::Keep })
+            .unwrap()
+            .remove(0)
+            .unwrap();
         assert_eq!(one.metadata.text("userAgent").as_deref(), Some("(none)"), "{agent:?}");
     }
 }
@@ -112,7 +120,10 @@ fn anonymous_events_are_taken() {
 #[test]
 fn bodies_are_bounded() {
     let body = vec!["{}"; MAX_EVENTS + 1].join("\n");
-    let refused = |body: &str| judge(body.as_bytes(), &BROWSER, &Rules::default(), IpPolicy::Keep).unwrap_err();
+    let refused = |body: &str| {
+        judge(body.as_bytes(), &Judge { sender: BROWSER, rules: &Rules::default(), ip_policy: IpPolicy::Keep })
+            .unwrap_err()
+    };
     assert_eq!(refused(&body), Refusal::TooManyEvents(1_001));
     assert_eq!(refused(" \n"), Refusal::Empty);
     assert_eq!(refused(&format!("[{}]", vec!["1"; 20_000].join(","))), Refusal::TooManyEvents(20_000));

@@ -1,11 +1,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use headcount_core::event::Event;
+use headcount_core::ip_policy::IpPolicy;
+use headcount_core::validate::Rules;
 use http::Request as HttpRequest;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::answer::Outcome;
+use crate::request::Sender;
 
 /// 2026-11-24T06:40:00Z.
 const NOW_MS: i64 = 1_795_502_400_000;
@@ -39,9 +42,12 @@ fn export(spans: &[Value]) -> String {
     json!({"resourceSpans": [{"resource": {"attributes": resource}, "scopeSpans": [{"spans": spans}]}]}).to_string()
 }
 
+fn judged(request: Request, attributes: &SpanAttributes) -> Taken {
+    request.judge(&Judge { sender: SENDER, rules: &Rules::default(), ip_policy: IpPolicy::Keep }, attributes)
+}
+
 fn taken(spans: &[Value]) -> Taken {
-    let request = Request::read(Form::Json, &export(spans).into()).unwrap();
-    request.judge(&SENDER, &Rules::default(), IpPolicy::Keep, &SpanAttributes::default())
+    judged(Request::read(Form::Json, &export(spans).into()).unwrap(), &SpanAttributes::default())
 }
 
 fn one(given: Value) -> Event<'static> {
@@ -108,7 +114,7 @@ fn attributes_of_the_deployments_own_come_first() {
     let spans = SpanAttributes::parse("user = app.user, session=app.session").unwrap();
     let given = span(json!({"gen_ai.request.model": "m", "user.id": "standard", "app.user": "own", "app.session": 7}));
     let request = Request::read(Form::Json, &export(&[given]).into()).unwrap();
-    let event = request.judge(&SENDER, &Rules::default(), IpPolicy::Keep, &spans).events.remove(0).unwrap();
+    let event = judged(request, &spans).events.remove(0).unwrap();
     assert_eq!((event.user(), event.session_id.as_deref()), (Some("own"), Some("7")));
 }
 
@@ -116,11 +122,11 @@ fn attributes_of_the_deployments_own_come_first() {
 fn protobuf_is_the_same_as_json() {
     let text = export(&[span(json!({"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 5, "user.id": "u"}))]);
     let message: ExportTraceServiceRequest = serde_json::from_str(&text).unwrap();
-    let judged = |form, plain: Bytes| {
+    let read = |form, plain: Bytes| {
         let request = Request::read(form, &plain).unwrap();
-        request.judge(&SENDER, &Rules::default(), IpPolicy::Keep, &SpanAttributes::default()).events.remove(0).unwrap()
+        judged(request, &SpanAttributes::default()).events.remove(0).unwrap()
     };
-    assert_eq!(judged(Form::Protobuf, message.encode_to_vec().into()), judged(Form::Json, text.into()));
+    assert_eq!(read(Form::Protobuf, message.encode_to_vec().into()), read(Form::Json, text.into()));
     assert!(matches!(Request::read(Form::Protobuf, &Bytes::from_static(b"\xff\xff")), Err(Refusal::NotProtobuf(_))));
     assert!(matches!(Request::read(Form::Json, &Bytes::from_static(b"{")), Err(Refusal::NotJson(_))));
 }

@@ -1,7 +1,10 @@
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
+use headcount_core::ip_policy::IpPolicy;
+
 use super::*;
+use crate::request::Sender;
 
 /// 2026-11-24T06:40:00Z.
 const NOW_MS: i64 = 1_795_502_400_000;
@@ -11,7 +14,11 @@ const SENDER: Sender<'static> =
 
 fn taken(body: &Value) -> Taken {
     let rules = Rules::new(vec!["signup".into()], Some(86_400_000), 60_000, IpPolicy::Keep).unwrap();
-    Request::read(body.to_string().as_bytes()).unwrap().judge(&SENDER, &rules, IpPolicy::Keep)
+    Request::read(body.to_string().as_bytes()).unwrap().judge(&Judge {
+        sender: SENDER,
+        rules: &rules,
+        ip_policy: IpPolicy::Keep,
+    })
 }
 
 fn one(event: &str, properties: Value) -> Event<'static> {
@@ -154,7 +161,7 @@ fn without_a_time_a_version_7_uuid_tells_it() {
     let judged = |event: &Value| {
         Request::read(event.to_string().as_bytes())
             .unwrap()
-            .judge(&SENDER, &rules, IpPolicy::Keep)
+            .judge(&Judge { sender: SENDER, rules: &rules, ip_policy: IpPolicy::Keep })
             .events
             .remove(0)
             .unwrap()

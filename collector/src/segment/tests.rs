@@ -1,8 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
+use headcount_core::ip_policy::IpPolicy;
 use http::Request as HttpRequest;
 
 use super::*;
+use crate::request::Sender;
 
 /// 2026-11-24T06:40:00Z.
 const NOW_MS: i64 = 1_795_502_400_000;
@@ -13,7 +15,11 @@ const SERVER: Sender<'static> =
 fn taken(call: Call, body: &Value) -> Taken {
     let body = body.to_string();
     let rules = Rules::new(vec!["signup".into()], Some(86_400_000), 60_000, IpPolicy::Keep).unwrap();
-    Request::read(call, body.as_bytes()).unwrap().judge(&SERVER, &rules, IpPolicy::Keep)
+    Request::read(call, body.as_bytes()).unwrap().judge(&Judge {
+        sender: SERVER,
+        rules: &rules,
+        ip_policy: IpPolicy::Keep,
+    })
 }
 
 fn one(message: Value) -> Event<'static> {
