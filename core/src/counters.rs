@@ -170,7 +170,7 @@ impl Counters {
                 if let Some(account) = &event.account_id {
                     self.ai_accounts.add(account, &spent);
                 }
-                if let Some(feature) = ai.feature.as_deref().filter(|feature| !feature.is_empty()) {
+                if let Some(feature) = &ai.feature {
                     self.ai_features.add(feature, &spent);
                 }
                 if let Some(user) = event.user() {

@@ -134,7 +134,7 @@ pub struct AiUse<'a> {
     pub latency_ms: Option<u64>,
     /// Whether it failed: it has an `errorType`.
     pub has_failed: bool,
-    /// `feature`.
+    /// `feature`, if it names one.
     pub feature: Option<Cow<'a, str>>,
 }
 
@@ -239,7 +239,7 @@ impl Event<'_> {
                 "durationMs" => duration = latency(&value.to_value()).or(duration),
                 "duration" => duration = duration.or_else(|| latency(&value.to_value())),
                 "errorType" => ai.has_failed = value.as_text().is_some_and(|text| !text.is_empty()),
-                "feature" => ai.feature = value.as_text(),
+                "feature" => ai.feature = value.as_text().filter(|feature| !feature.is_empty()),
                 _ => {}
             }
         }

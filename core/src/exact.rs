@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::counters::Counters;
+use crate::latency::nearest_rank;
 use crate::origin::Source;
 
 /// Names of one kind that exact figures list, at most; the rest is [`crate::counters::OTHER`].
@@ -62,17 +63,8 @@ pub struct ExactLatency {
 impl ExactLatency {
     /// That of these durations in milliseconds, each with how often there is one, in ascending order.
     pub fn of(durations: &BTreeMap<u64, u64>) -> Self {
-        let count = durations.values().sum::<u64>();
-        let [p50_ms, p95_ms] = [50, 95].map(|percent| {
-            let rank = (u128::from(count) * percent).div_ceil(100).max(1);
-            let mut seen = 0;
-            let at = durations.iter().find(|(_, times)| {
-                seen += u128::from(**times);
-                seen >= rank
-            });
-            at.map_or(0, |(ms, _)| *ms)
-        });
-        Self { count, p50_ms, p95_ms }
+        let [p50_ms, p95_ms] = [50, 95].map(|percent| nearest_rank(durations, percent).copied().unwrap_or(0));
+        Self { count: durations.values().sum(), p50_ms, p95_ms }
     }
 }
 

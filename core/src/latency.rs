@@ -33,7 +33,9 @@ pub struct Latencies(BTreeMap<u16, u64>);
 impl Latencies {
     /// One duration, of at most [`MAX_LATENCY_MS`].
     pub fn one(ms: u64) -> Self {
-        Self(BTreeMap::from([(bucket(ms.min(MAX_LATENCY_MS)), 1)]))
+        let mut one = Self::default();
+        one.insert(ms);
+        one
     }
 
     /// Adds one duration.
@@ -73,21 +75,26 @@ impl Latencies {
     /// assert_eq!(latencies.percentile(50), 504, "500 within 3.1 %");
     /// ```
     pub fn percentile(&self, percent: u64) -> u64 {
-        let rank = (u128::from(self.count()) * u128::from(percent)).div_ceil(100).max(1);
-        let mut seen = 0;
-        for (bucket, count) in &self.0 {
-            seen += u128::from(*count);
-            if seen >= rank {
-                return middle(*bucket);
-            }
-        }
-        0
+        nearest_rank(&self.0, percent).map_or(0, |bucket| middle(*bucket))
     }
 
     /// The buckets in their order: the first millisecond of each, and its count.
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
         self.0.iter().map(|(bucket, count)| (bounds(*bucket).0, *count))
     }
+}
+
+/// The value that `percent` of 100 do not exceed, of values with how often there is each; none where there is no value.
+pub(crate) fn nearest_rank<K>(counts: &BTreeMap<K, u64>, percent: u64) -> Option<&K> {
+    let count: u128 = counts.values().map(|times| u128::from(*times)).sum();
+    let rank = (count * u128::from(percent)).div_ceil(100).max(1);
+    let mut seen = 0;
+    let mut values = counts.iter();
+    let found = values.find(|(_, times)| {
+        seen += u128::from(**times);
+        seen >= rank
+    });
+    found.map(|(value, _)| value)
 }
 
 fn bucket(ms: u64) -> u16 {

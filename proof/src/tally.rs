@@ -134,7 +134,7 @@ impl Tally {
                 if let Some(account) = &event.account_id {
                     self.ai_accounts.add(account, &spent, None, recent);
                 }
-                if let Some(feature) = ai.feature.as_deref().filter(|feature| !feature.is_empty()) {
+                if let Some(feature) = &ai.feature {
                     self.ai_features.add(feature, &spent, None, recent);
                 }
                 if let Some(user) = event.user() {

@@ -302,14 +302,11 @@ pub fn scan_stored(line: &str) -> Option<(u32, Event<'_>)> {
         Some(value) => Some(Some(text(Some(value))?.into())),
         None => Some(None),
     };
-    let (account_id, priced_by) = (optional(account_id)?, optional(priced_by)?);
+    let (session_id, account_id, priced_by) = (optional(session_id)?, optional(account_id)?, optional(priced_by)?);
     let event = Event {
         id: text(event_id)?.into(),
         user_id: text(user_id)?.into(),
-        session_id: match session_id {
-            Some(id) => Some(text(Some(id))?.into()),
-            None => None,
-        },
+        session_id,
         event_type,
         account_id,
         timestamp_ms,
