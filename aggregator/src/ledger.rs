@@ -152,13 +152,7 @@ fn unite(rows: &[SketchesRow], week: NaiveDate) -> Reach {
     let damaged = decoded.iter().filter(|(_, found)| found.is_none()).map(|(date, _)| *date).collect();
     let sound = || decoded.iter().filter_map(|(date, found)| Some((*date, found.as_ref()?)));
     let of_days = |from: NaiveDate, of: fn(&(UserSketch, UserSketch)) -> &UserSketch| {
-        let mut union: Option<UserSketch> = None;
-        for sketch in sound().filter(|(date, _)| *date >= from).map(|(_, found)| of(found)) {
-            match &mut union {
-                Some(union) => union.merge(sketch),
-                None => union = Some(sketch.clone()),
-            }
-        }
+        let union = UserSketch::union(sound().filter(|(date, _)| *date >= from).map(|(_, found)| of(found)));
         union.map_or(0, |mut union| union.estimate().round() as u64)
     };
     let both = |of| [of_days(week, of), of_days(NaiveDate::MIN, of)];

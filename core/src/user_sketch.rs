@@ -103,6 +103,14 @@ impl UserSketch {
         }
     }
 
+    /// The union of these; none of none.
+    pub fn union<'a>(sketches: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let mut sketches = sketches.into_iter();
+        let mut union = sketches.next()?.clone();
+        sketches.for_each(|sketch| union.merge(sketch));
+        Some(union)
+    }
+
     /// Becomes the union of both. Where their precisions differ, the union has the lower one.
     pub fn merge(&mut self, other: &Self) {
         let precision = self.precision.min(other.precision);

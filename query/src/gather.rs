@@ -164,13 +164,7 @@ impl Gathered {
 
     fn different_before(&self, end: NaiveDate, count: u64, of: fn(&Decoded) -> &UserSketch) -> u64 {
         let from = days_before(end, count - 1);
-        let mut union: Option<UserSketch> = None;
-        for sketch in self.decoded.range(from..=end).map(|(_, decoded)| of(decoded)) {
-            match &mut union {
-                Some(union) => union.merge(sketch),
-                None => union = Some(sketch.clone()),
-            }
-        }
+        let union = UserSketch::union(self.decoded.range(from..=end).map(|(_, decoded)| of(decoded)));
         union.map_or(0, |mut union| union.estimate().round() as u64)
     }
 
