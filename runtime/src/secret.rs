@@ -98,18 +98,18 @@ impl<T> FromSecret<T> {
         if Instant::now() < current.read_again {
             return Arc::clone(&current.made);
         }
-        let (pause, problem) = match self.changed(&current.text).await {
-            Ok(None) => (self.refresh, None),
+        let pause = match self.changed(&current.text).await {
+            Ok(None) => self.refresh,
             Ok(Some((text, made))) => {
-                tracing::info!(secret = self.id, "the secret has a new version, which is used from now on");
+                tracing::info!(secret = self.id, "the secret has a new value, which is used from now on");
                 (current.text, current.made) = (text, made);
-                (self.refresh, None)
+                self.refresh
             }
-            Err(error) => (RETRY.min(self.refresh), Some(error)),
+            Err(error) => {
+                tracing::warn!("{error}; its last value stays in use");
+                RETRY.min(self.refresh)
+            }
         };
-        if let Some(error) = problem {
-            tracing::warn!("{error}; its last value stays in use");
-        }
         current.read_again = Instant::now() + pause;
         Arc::clone(&current.made)
     }
