@@ -19,50 +19,84 @@ use clap::{Parser, Subcommand};
 
 use step::Steps;
 
-/// Where tests find the Python that has what `tests/python/requirements.txt` names.
-const PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_PYTHON";
-
-/// Where tests find the servers of `tests/node`.
-const NODE_VARIABLE: &str = "HEADCOUNT_TEST_NODE";
-
-/// Where tests find the packages of `tests/clients/package.json`.
-const CLIENTS_NODE_VARIABLE: &str = "HEADCOUNT_TEST_CLIENTS_NODE";
-
-/// Where tests find the Python that has what `tests/clients/requirements.txt` names.
-const CLIENTS_PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_CLIENTS_PYTHON";
-
-/// The SDKs that others wrote.
-const CLIENTS: &str = "tests/clients";
-
-/// Where tests find the Python that has what `tests/python/requirements-schemathesis.txt` names.
-const SCHEMATHESIS_VARIABLE: &str = "HEADCOUNT_TEST_SCHEMATHESIS";
-
-/// Names what that Python has.
-const SCHEMATHESIS: &str = "tests/python/requirements-schemathesis.txt";
-
-/// Where tests find the Python that has what `tests/python/requirements-sam.txt` names.
-const SAM_VARIABLE: &str = "HEADCOUNT_TEST_SAM";
-
-/// Names what that Python has: the `sam` command.
-const SAM: &str = "tests/python/requirements-sam.txt";
-
-/// Where tests find what builds the library for Node and runs its example.
-const SDK_NODE_VARIABLE: &str = "HEADCOUNT_TEST_SDK_NODE";
-
-/// Pins that.
-const SDK_NODE: &str = "tests/sdk";
-
-/// Where tests find the Python that builds the library for Python and runs its example.
-const SDK_PYTHON_VARIABLE: &str = "HEADCOUNT_TEST_SDK_PYTHON";
-
-/// Names what that Python has.
-const SDK_PYTHON: &str = "tests/python/requirements-sdk.txt";
-
 /// Names the spelling checker.
 const TYPOS: &str = "tests/python/typos.txt";
 
-/// Names what the tests' Python has.
-const REQUIREMENTS: &str = "tests/python/requirements.txt";
+/// A tool that tests need: what it is installed from, and how they find it.
+struct Tool {
+    step: &'static str,
+    /// Installs what the file or folder pins into a folder; what tests are told.
+    provide: fn(&Path, &str, &Path) -> Result<PathBuf>,
+    pinned_by: &'static str,
+    /// Within the target directory.
+    folder: &'static str,
+    /// The variable by which tests find it.
+    variable: &'static str,
+}
+
+impl Tool {
+    const ALL: [Self; 8] = [
+        // Clients, stand-ins and peers that the tests use themselves.
+        Self {
+            step: "python",
+            provide: python::provide,
+            pinned_by: "tests/python/requirements.txt",
+            folder: "test-python",
+            variable: "HEADCOUNT_TEST_PYTHON",
+        },
+        Self {
+            step: "schemathesis",
+            provide: python::provide,
+            pinned_by: "tests/python/requirements-schemathesis.txt",
+            folder: "test-schemathesis",
+            variable: "HEADCOUNT_TEST_SCHEMATHESIS",
+        },
+        Self {
+            step: "sam",
+            provide: python::provide,
+            pinned_by: "tests/python/requirements-sam.txt",
+            folder: "test-sam",
+            variable: "HEADCOUNT_TEST_SAM",
+        },
+        Self {
+            step: "node",
+            provide: node::provide,
+            pinned_by: "tests/node",
+            folder: "test-node",
+            variable: "HEADCOUNT_TEST_NODE",
+        },
+        // What builds the libraries of `sdk/` and runs their examples.
+        Self {
+            step: "sdk for node",
+            provide: node::provide,
+            pinned_by: "tests/sdk",
+            folder: "test-sdk-node",
+            variable: "HEADCOUNT_TEST_SDK_NODE",
+        },
+        Self {
+            step: "sdk for python",
+            provide: python::provide,
+            pinned_by: "tests/python/requirements-sdk.txt",
+            folder: "test-sdk-python",
+            variable: "HEADCOUNT_TEST_SDK_PYTHON",
+        },
+        // The SDKs that others wrote.
+        Self {
+            step: "clients on node",
+            provide: node::provide,
+            pinned_by: "tests/clients",
+            folder: "test-clients-node",
+            variable: "HEADCOUNT_TEST_CLIENTS_NODE",
+        },
+        Self {
+            step: "clients on python",
+            provide: python::provide,
+            pinned_by: "tests/clients/requirements.txt",
+            folder: "test-clients-python",
+            variable: "HEADCOUNT_TEST_CLIENTS_PYTHON",
+        },
+    ];
+}
 
 /// Where tests find the built programs (`headcount` and the Lambda functions).
 const BINARIES_VARIABLE: &str = "HEADCOUNT_TEST_BINARIES";
@@ -189,18 +223,9 @@ fn check(steps: &mut Steps, root: &Path) -> Result<()> {
 
 fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let binaries = binaries()?;
-    let python = steps.make("python", || python::provide(root, REQUIREMENTS, &target()?.join("test-python")));
-    let schemathesis =
-        steps.make("schemathesis", || python::provide(root, SCHEMATHESIS, &target()?.join("test-schemathesis")));
-    let sam = steps.make("sam", || python::provide(root, SAM, &target()?.join("test-sam")));
-    let node = steps.make("node", || node::provide(root, "tests/node", &target()?.join("test-node")));
-    let sdk_node = steps.make("sdk for node", || node::provide(root, SDK_NODE, &target()?.join("test-sdk-node")));
-    let sdk_python =
-        steps.make("sdk for python", || python::provide(root, SDK_PYTHON, &target()?.join("test-sdk-python")));
-    let clients_node =
-        steps.make("clients on node", || node::provide(root, CLIENTS, &target()?.join("test-clients-node")));
-    let clients_python = steps.make("clients on python", || {
-        python::provide(root, &format!("{CLIENTS}/requirements.txt"), &target()?.join("test-clients-python"))
+    let tools = Tool::ALL.map(|tool| {
+        let make = || (tool.provide)(root, tool.pinned_by, &target()?.join(tool.folder));
+        (tool.variable, steps.make(tool.step, make))
     });
     steps.make("browser", chromium::provide);
     check_script(steps, root)?;
@@ -208,16 +233,7 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     let for_tests = |arguments: &[&str]| {
         let mut command = cargo(root);
         command.args(arguments).env(BINARIES_VARIABLE, &binaries);
-        for (variable, place) in [
-            (PYTHON_VARIABLE, &python),
-            (NODE_VARIABLE, &node),
-            (SCHEMATHESIS_VARIABLE, &schemathesis),
-            (SAM_VARIABLE, &sam),
-            (SDK_NODE_VARIABLE, &sdk_node),
-            (SDK_PYTHON_VARIABLE, &sdk_python),
-            (CLIENTS_NODE_VARIABLE, &clients_node),
-            (CLIENTS_PYTHON_VARIABLE, &clients_python),
-        ] {
+        for (variable, place) in &tools {
             if let Some(place) = place {
                 command.env(variable, place);
             }
