@@ -38,6 +38,9 @@ const COUNTED_WITHIN: Duration = Duration::from_mins(2);
 /// Addresses that a flood comes from: 127.0.0.2 and those after it.
 const FLOODING_PEERS: u8 = 4;
 
+/// Events of one request of a key that floods.
+const EVENTS_OF_A_FLOOD: u64 = 100;
+
 const GOOD_KEY: &str = "wk_good_0123456789";
 const FLOODING_KEY: &str = "wk_flood_0123456789";
 
@@ -144,10 +147,10 @@ async fn one(flood: Flood, number: usize, ports: &Ports, accepted: &AtomicU64) -
             until_closed(socket).await
         }
         Flood::OneKey => {
-            let (events, count) = events(&format!("flood-{number}"), 100);
+            let events = events(&format!("flood-{number}"), EVENTS_OF_A_FLOOD);
             let mut socket = connect(peer, ports.collector).await?;
             if post(&mut socket, FLOODING_KEY, &events).await? == 202 {
-                accepted.fetch_add(count, Ordering::Relaxed);
+                accepted.fetch_add(EVENTS_OF_A_FLOOD, Ordering::Relaxed);
             }
             Ok(())
         }
@@ -169,10 +172,10 @@ async fn well_behaved(ports: &Ports, lasting: Duration, accepted: &AtomicU64) ->
         for port in [ports.collector, ports.figures, ports.figures] {
             let began = Instant::now();
             let (status, what) = if port == ports.collector {
-                let (event, count) = events("well-behaved", 1);
+                let event = events("well-behaved", 1);
                 let status = timeout(PATIENCE, async { post(&mut connect(1, port).await?, GOOD_KEY, &event).await });
                 let status = status.await.context("no answer to an event")??;
-                accepted.fetch_add(count * u64::from(status == 202), Ordering::Relaxed);
+                accepted.fetch_add(u64::from(status == 202), Ordering::Relaxed);
                 (status == 202, "an event")
             } else {
                 let path = if took.len() % 3 == 1 { &asked } else { "/healthz" };
@@ -190,8 +193,8 @@ async fn well_behaved(ports: &Ports, lasting: Duration, accepted: &AtomicU64) ->
     Ok(took)
 }
 
-/// New events of one user.
-fn events(user: &str, count: u64) -> (String, u64) {
+/// So many new events of one user, a line each.
+fn events(user: &str, count: u64) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let at = Utc::now().timestamp_millis();
     let line = |_| {
@@ -202,7 +205,7 @@ fn events(user: &str, count: u64) -> (String, u64) {
         })
         .to_string()
     };
-    ((0..count).map(line).collect::<Vec<_>>().join("\n"), count)
+    (0..count).map(line).collect::<Vec<_>>().join("\n")
 }
 
 async fn connect(peer: u8, port: u16) -> Result<TcpStream> {

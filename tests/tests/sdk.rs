@@ -6,13 +6,15 @@ mod cases;
 #[path = "e2e/command.rs"]
 #[expect(dead_code, reason = "shared with the tests end to end")]
 mod command;
+#[path = "e2e/http.rs"]
+#[expect(dead_code, reason = "shared with the tests end to end")]
+mod http;
 #[path = "sdk/node.rs"]
 mod node;
 #[path = "sdk/python.rs"]
 mod python;
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -303,22 +305,18 @@ fn the_example_counts(command: Command, prefix: &str, user: &str, session: &str)
 
 /// One request over plain HTTP: status and body.
 fn ask(url: &str, key: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let host = url.trim_start_matches("http://").split('/').next().expect("a host");
-    let mut socket = TcpStream::connect(host).expect("it listens");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a socket has timeouts");
     // Version 1.0 has no chunks.
-    let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: test/1\r\nAuthorization: Bearer {key}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {}\r\nUser-Agent: test/1\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        http::host(url),
         body.len()
     );
-    socket.write_all(format!("{head}{body}").as_bytes()).expect("it reads");
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).expect("it answers");
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    (status, serde_json::from_str(body).unwrap_or_default())
+    let mut socket = http::connect(url);
+    socket.write_all(request.as_bytes()).expect("it reads");
+    let answer = http::answer(&mut socket);
+    assert_ne!(answer.status, 0, "{method} {path} has no answer");
+    (answer.status, answer.body)
 }
 
 /// Copies a folder with all in it but what is built.
