@@ -78,8 +78,8 @@ pub struct PriceTable {
 }
 
 impl PriceTable {
-    /// The table that comes with this build: prices of `OpenAI`, Anthropic, Google and Amazon Bedrock, as their public pages had
-    /// them. The file names the pages and the date.
+    /// The table that comes with this build: prices of `OpenAI`, Anthropic, Google and Amazon Bedrock. The file names its date and the
+    /// page to check each price against.
     pub fn shipped() -> Self {
         Self::read(SHIPPED_ID.into(), SHIPPED.as_bytes()).expect("the table that is shipped can be read")
     }

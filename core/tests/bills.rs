@@ -1,4 +1,4 @@
-//! Fifty bills, counted by hand from the providers' price pages, against what an event costs that carries the provider's `usage`.
+//! Fifty bills, calculated by hand from the prices of the shipped table, against what an event with the provider's `usage` costs.
 //!
 //! The arithmetic is in nano-dollars a token: $2.50 a million tokens are 2,500. It is written out as tokens times price; what
 //! is cached, written to a cache or part of a batch has a price of its own.

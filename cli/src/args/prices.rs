@@ -14,8 +14,8 @@ const MAX_NAMED: usize = 5;
 /// Under whichever heading it is flattened.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PriceArgs {
-    /// Prices of language models, as `LiteLLM` publishes them in `model_prices_and_context_window.json`: requests that state tokens and no
-    /// cost are priced by them [default: the table that comes with Headcount]
+    /// Prices of language models, in the format of `LiteLLM`'s `model_prices_and_context_window.json`, for requests with tokens and no
+    /// cost [default: the table that comes with Headcount]
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ impl PriceArgs {
         if !left_out.is_empty() {
             let named = left_out.iter().take(MAX_NAMED).copied().collect::<Vec<_>>().join(", ");
             output::note(&format!(
-                "{} models of {} have a price that is no number of dollars a token from 0 to 1, and are not priced: {named}",
+                "{} models of {} are not priced, because a price of theirs is not a number from 0 to 1 (US dollars for a token): {named}",
                 left_out.len(),
                 file.display()
             ));

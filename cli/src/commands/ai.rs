@@ -93,8 +93,8 @@ fn unpriced(report: &AiReport) -> Option<String> {
     let requests = report.unpriced_requests;
     (requests > 0).then(|| {
         format!(
-            "unpriced requests: {}. No price table had their model, so the cost is a lower bound: give serve, consume or import a table \
-             with --prices, and a stack the parameter PriceTable",
+            "unpriced requests: {}. The price table does not have their models, so the cost is a lower bound: pass a table to serve, consume \
+             or import with --prices, or set the stack's parameter PriceTable",
             whole(requests)
         )
     })
