@@ -1,12 +1,11 @@
-//! Days long past: what they still take, what can still be proved of them, and what history that comes in changes of the days after
-//! them.
+//! Days long past: what they still take, and what can still be proved of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::NaiveDate;
 use futures_util::future::join_all;
-use headcount_core::calendar::{day_of, days, days_after};
+use headcount_core::calendar::day_of;
 use headcount_core::deployment::Deployment;
 use headcount_core::keys::Follower;
 use headcount_core::origin::Source;
@@ -15,12 +14,10 @@ use headcount_log::LogError;
 use headcount_store::traits::AggregatorStore;
 use tokio::time::Instant;
 
-use crate::calendar_window::{Ends, MAX_DATES, today};
+use crate::calendar_window::Ends;
 use crate::deps::Deps;
 use crate::error::AggregateError;
-use crate::follow::{Care, Following};
-use crate::ledger::Ledger;
-use crate::roll_up::{RollUp, follow_day};
+use crate::follow::Care;
 use crate::run::Run;
 use crate::survey::{Survey, appended};
 
@@ -215,28 +212,4 @@ async fn first_unfollowed<S: AggregatorStore>(run: &Run<'_, S>) -> Result<BTreeM
         }
     }
     Ok(first)
-}
-
-/// Brings the days from `from` until tomorrow up to date with what came in before and among them: users who were first
-/// seen earlier than thought are new on other days now, which changes running totals however much later, and weekly and
-/// monthly figures. The days' own counters stay as they are.
-///
-/// # Errors
-///
-/// [`AggregateError`] where the run as a whole cannot begin.
-pub async fn follow_up<S: AggregatorStore>(
-    deps: &Deps<S>,
-    from: NaiveDate,
-    deadline: Instant,
-) -> Result<RollUp, AggregateError> {
-    let run = Box::pin(Run::begin(deps, deadline)).await?;
-    let all: Vec<_> = days(from, days_after(today(run.zone(), run.now_ms), 1)).collect();
-    let mut found = RollUp { following: Following::default(), days: Vec::new() };
-    for chunk in all.chunks(MAX_DATES) {
-        let mut ledger = Box::pin(Ledger::load(&run, &chunk.iter().copied().collect())).await?;
-        for date in chunk {
-            found.days.extend(Box::pin(follow_day(&run, &mut ledger, *date)).await);
-        }
-    }
-    Ok(found)
 }

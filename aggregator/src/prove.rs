@@ -25,7 +25,7 @@ use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::follow::{Care, follow};
 use crate::history::{First, check_complete, first_entry};
-use crate::roll_up::{RollUp, roll_up_in};
+use crate::roll_up::{RollUp, follow_later, roll_up_in};
 use crate::run::Run;
 use crate::slices::{Sliced, compute_in_slices};
 
@@ -40,7 +40,7 @@ pub enum Asked {
     /// These, whatever is stored of them.
     Dates(Vec<NaiveDate>),
     /// Those of these dates where something was counted since their proof, and that have no more events than
-    /// [`crate::Settings::proof_budget`]. All of them are rolled up.
+    /// [`crate::Settings::proof_budget`]. All of them are rolled up; [`crate::roll_up::follow_up`] brings the days after them up to date.
     Changed(Vec<NaiveDate>),
     /// Today and yesterday, where something was counted since their proof, as long as they have no more events together than
     /// [`crate::Settings::proof_budget`].
@@ -213,8 +213,12 @@ pub async fn prove_days<S: AggregatorStore>(
     if let Asked::Changed(dates) = asked {
         rolled_up.extend(dates);
     }
-    let roll_up =
+    let mut roll_up =
         if rolled_up.is_empty() { None } else { Some(Box::pin(roll_up_in(&run, following, Some(&rolled_up))).await?) };
+    // Commands that add days do so for many at once, and follow up in the end.
+    if let Some(roll_up) = roll_up.as_mut().filter(|_| !matches!(asked, Asked::Changed(_))) {
+        roll_up.days.extend(Box::pin(follow_later(&run, &rolled_up)).await?);
+    }
     let proved = ProofRun { followed, days, overdue, roll_up };
     if *asked == Asked::Nightly && proved.is_complete() {
         metrics::counter!(telemetry::NIGHTLY_PROOFS).increment(1);

@@ -23,7 +23,7 @@ use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::follow::{Care, DamagedEntry, follow};
 use crate::history::check_complete;
-use crate::roll_up::{RollUp, roll_up_in};
+use crate::roll_up::{RollUp, follow_later, roll_up_in};
 use crate::run::Run;
 use crate::survey::{self, Survey};
 
@@ -111,7 +111,8 @@ pub async fn rebuild<S: AggregatorStore>(
         }
     }
     let named: Vec<_> = dates.into_iter().collect();
-    let roll_up = Box::pin(roll_up_in(&run, following, Some(&named))).await?;
+    let mut roll_up = Box::pin(roll_up_in(&run, following, Some(&named))).await?;
+    roll_up.days.extend(Box::pin(follow_later(&run, &named)).await?);
     Ok(Rebuild { days: days.into_values().collect(), roll_up })
 }
 

@@ -6,10 +6,11 @@ mod report;
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use headcount_core::calendar::{days, days_after};
 use headcount_store::traits::AggregatorStore;
 use tokio::time::Instant;
 
-use crate::calendar_window::{MAX_DATES, Scope};
+use crate::calendar_window::{MAX_DATES, Scope, today};
 use crate::deps::Deps;
 use crate::error::AggregateError;
 use crate::follow::{Care, Following, follow};
@@ -44,7 +45,9 @@ pub async fn roll_up<S: AggregatorStore>(
         tracing::error!(%error, "the log was not followed; the days are rolled up as far as they were before");
         Following { error: Some(error.to_string()), ..Following::default() }
     });
-    Box::pin(roll_up_in(&run, following, dates)).await
+    let mut rolled_up = Box::pin(roll_up_in(&run, following, dates)).await?;
+    rolled_up.days.extend(Box::pin(follow_later(&run, dates.unwrap_or_default())).await?);
+    Ok(rolled_up)
 }
 
 fn check_count(dates: Option<&[NaiveDate]>) -> Result<(), AggregateError> {
@@ -74,13 +77,48 @@ pub(crate) async fn roll_up_in<S: AggregatorStore>(
     Ok(RollUp { following, days })
 }
 
-/// Brings a day that follows changed ones up to date; nothing where it has no figures.
-pub(crate) async fn follow_day<S: AggregatorStore>(
+/// Brings the days from `from` until tomorrow up to date with what came in before and among them: users who were first
+/// seen earlier than thought are new on other days now, which changes running totals however much later, and weekly and
+/// monthly figures. The days' own counters stay as they are.
+///
+/// # Errors
+///
+/// [`AggregateError`] where the run as a whole cannot begin.
+pub async fn follow_up<S: AggregatorStore>(
+    deps: &Deps<S>,
+    from: NaiveDate,
+    deadline: Instant,
+) -> Result<RollUp, AggregateError> {
+    let run = Box::pin(Run::begin(deps, deadline)).await?;
+    let all: Vec<_> = days(from, days_after(today(run.zone(), run.now_ms), 1)).collect();
+    Ok(RollUp { following: Following::default(), days: Box::pin(follow_days(&run, &all)).await? })
+}
+
+/// The days after these that no roll-up of them looks at: they are later than the months that these are part of, and only
+/// their running totals may change.
+pub(crate) async fn follow_later<S: AggregatorStore>(
     run: &Run<'_, S>,
-    ledger: &mut Ledger,
-    date: NaiveDate,
-) -> Option<DayRollUp> {
-    roll_up_day(run, ledger, date, Task::Following).await
+    dates: &[NaiveDate],
+) -> Result<Vec<DayRollUp>, AggregateError> {
+    let scope = Scope::new(Some(dates), run.zone(), &run.deps.settings, run.now_ms);
+    let tomorrow = days_after(today(run.zone(), run.now_ms), 1);
+    let Some(first) = scope.all.first() else { return Ok(Vec::new()) };
+    let later: Vec<_> = days(*first, tomorrow).filter(|date| !scope.all.contains(date)).collect();
+    follow_days(run, &later).await
+}
+
+async fn follow_days<S: AggregatorStore>(
+    run: &Run<'_, S>,
+    dates: &[NaiveDate],
+) -> Result<Vec<DayRollUp>, AggregateError> {
+    let mut found = Vec::new();
+    for chunk in dates.chunks(MAX_DATES) {
+        let mut ledger = Box::pin(Ledger::load(run, &chunk.iter().copied().collect())).await?;
+        for date in chunk {
+            found.extend(roll_up_day(run, &mut ledger, *date, Task::Following).await);
+        }
+    }
+    Ok(found)
 }
 
 async fn roll_up_day<S: AggregatorStore>(

@@ -71,6 +71,10 @@ impl Known {
     fn is_final(&self) -> bool {
         self.metrics.as_ref().is_some_and(|metrics| metrics.figures.is_final)
     }
+
+    fn total_users(&self) -> u64 {
+        self.metrics.as_ref().map_or(0, |metrics| metrics.figures.total_users)
+    }
 }
 
 /// Aggregates one date; nothing where there is nothing to tell of it.
@@ -109,7 +113,7 @@ async fn until_settled<S: AggregatorStore>(
             (Task::Following, None) => return Ok(None),
             (Task::Open { .. }, Some(known)) if known.is_final() => {
                 // What is appended to it later the next nightly proof finds; an earlier day may have changed though, in a run that died.
-                if known.made_of.month == ledger.month_sum(date) {
+                if known.made_of.month == ledger.month_sum(date) && known.total_users() == ledger.total_users(date) {
                     return Ok(None);
                 }
                 Task::Following

@@ -5,13 +5,12 @@ mod report;
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use headcount_aggregator::history::{closed_days, follow_up};
-use headcount_aggregator::{Following, RollUp};
+use headcount_aggregator::history::closed_days;
 use headcount_follow::ItemOptions;
 use headcount_store::dynamo::DynamoStore;
 
 use self::report::Summary;
-use super::prove::prove_changed;
+use super::prove::prove_added;
 use super::rollup;
 use crate::aggregation::{self, deadline};
 use crate::args::Import;
@@ -20,10 +19,6 @@ use crate::failure::{Ending, Failure};
 use crate::history::importing::import;
 use crate::history::survey::survey;
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
-
-/// Days that are aggregated in one run: progress is shown between two.
-const DAYS_AT_ONCE: usize = 30;
 
 /// Days that an error names; the others are counted.
 const MAX_NAMED_DAYS: usize = 10;
@@ -71,7 +66,7 @@ pub(crate) async fn run(args: Import, interrupt: &Interrupt) -> Result<Ending, F
     let imported = Box::pin(import(&consumer, &args.file, &seen, arrived_ms, interrupt)).await?;
     summary.take(&imported);
     if !imported.interrupted {
-        let aggregating = Box::pin(aggregate(&aggregator, &days));
+        let aggregating = Box::pin(prove_added(&aggregator, &days));
         match interrupt.or(aggregating).await {
             Some(rolled_up) => summary.aggregated(rolled_up?, &days),
             None => summary.interrupted = true,
@@ -92,24 +87,4 @@ async fn refuse_closed(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> R
         format!("nothing was imported: {}{more} can take no more events: {reason}", named.join(", ")),
         "remove the events of these days from the file",
     ))
-}
-
-/// Proves and aggregates the days themselves, then aggregates all that follow them.
-async fn aggregate(aggregator: &Aggregator, days: &BTreeSet<NaiveDate>) -> Result<RollUp, Failure> {
-    let all: Vec<NaiveDate> = days.iter().copied().collect();
-    let mut progress = Progress::start("aggregating days", Some(all.len() as u64));
-    let mut found = RollUp { following: Following::default(), days: Vec::new() };
-    let mut done = 0;
-    for dates in all.chunks(DAYS_AT_ONCE) {
-        let rolled_up = prove_changed(aggregator, dates).await?;
-        found.following = rolled_up.following;
-        found.days.extend(rolled_up.days);
-        done += dates.len() as u64;
-        progress.set(done);
-    }
-    if let Some(first) = all.first() {
-        found.days.extend(follow_up(aggregator, *first, deadline()).await.map_err(Failure::said)?.days);
-    }
-    progress.finish();
-    Ok(found)
 }

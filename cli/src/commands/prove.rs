@@ -1,7 +1,10 @@
 //! `headcount prove`: days counted exactly from the event log.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use headcount_aggregator::prove::{Asked, ProvenDate, Unfinished, prove_days};
+use headcount_aggregator::roll_up::follow_up;
 use headcount_aggregator::{Deps, Following, ProofRun, RollUp};
 use headcount_store::dynamo::DynamoStore;
 use serde::Serialize;
@@ -11,6 +14,10 @@ use crate::args::Prove;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, numbers::whole, table::Table};
+use crate::progress::Progress;
+
+/// Days that a command added to and that are proven in one run: progress is shown between two.
+const DAYS_AT_ONCE: usize = 30;
 
 /// The outcome as JSON: what was proven, and whether all of it is good.
 #[derive(Serialize)]
@@ -45,17 +52,35 @@ pub(crate) async fn run(args: Prove, interrupt: &Interrupt) -> Result<Ending, Fa
     Ok(if clean { Ending::Fine } else { Ending::Differences })
 }
 
-/// Proves and rolls up days that a command added to. A day that is too large for it, or fails, is left to the next nightly run.
-pub(super) async fn prove_changed(aggregator: &Deps<DynamoStore>, dates: &[NaiveDate]) -> Result<RollUp, Failure> {
-    let asked = Asked::Changed(dates.to_vec());
-    let run = Box::pin(prove_days(aggregator, &asked, deadline())).await.map_err(Failure::said)?;
-    for day in &run.days {
-        if let Some(error) = &day.error {
-            output::note(&format!("{} is not proven yet: {error}", day.date));
+/// Proves and rolls up days that a command added to, and brings all days after them up to date. A day that is too large for it, or
+/// fails, is left to the next nightly run.
+pub(super) async fn prove_added(
+    aggregator: &Deps<DynamoStore>,
+    dates: &BTreeSet<NaiveDate>,
+) -> Result<RollUp, Failure> {
+    let all: Vec<NaiveDate> = dates.iter().copied().collect();
+    let mut found = RollUp { following: Following::default(), days: Vec::new() };
+    let Some(first) = all.first() else { return Ok(found) };
+    let mut progress = Progress::start("aggregating days", Some(all.len() as u64));
+    let mut done = 0;
+    for dates in all.chunks(DAYS_AT_ONCE) {
+        let asked = Asked::Changed(dates.to_vec());
+        let run = Box::pin(prove_days(aggregator, &asked, deadline())).await.map_err(Failure::said)?;
+        for day in &run.days {
+            if let Some(error) = &day.error {
+                output::note(&format!("{} is not proven yet: {error}", day.date));
+            }
         }
+        if let Some(rolled_up) = run.roll_up {
+            found.following = rolled_up.following;
+            found.days.extend(rolled_up.days);
+        }
+        done += dates.len() as u64;
+        progress.set(done);
     }
-    let nothing = RollUp { following: Following::default(), days: Vec::new() };
-    Ok(run.roll_up.unwrap_or(nothing))
+    found.days.extend(Box::pin(follow_up(aggregator, *first, deadline())).await.map_err(Failure::said)?.days);
+    progress.finish();
+    Ok(found)
 }
 
 fn report(run: &ProofRun) -> Result<(), Failure> {

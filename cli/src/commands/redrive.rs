@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use headcount_aggregator::history::closed_days;
-use headcount_aggregator::{Following, MAX_DATES, RollUp};
 use headcount_consumer::batch::Batch;
 use headcount_consumer::chunk::Chunk;
 use headcount_consumer::deps::Deps;
@@ -21,7 +20,7 @@ use headcount_store::dynamo::DynamoStore;
 use tokio::time::{Duration, Instant};
 
 use self::report::{Fate, Handled, Summary};
-use super::prove::prove_changed;
+use super::prove::prove_added;
 use super::rollup;
 use crate::aggregation::{self, deadline};
 use crate::args::Redrive;
@@ -64,7 +63,7 @@ pub(crate) async fn run(args: Redrive, interrupt: &Interrupt) -> Result<Ending, 
     let mut summary = Summary::new(&failures.to_string());
     redriving.all(keys, &mut summary, interrupt).await?;
     if !summary.interrupted {
-        match interrupt.or(Box::pin(aggregate(&aggregator, &summary.days()))).await {
+        match interrupt.or(Box::pin(prove_added(&aggregator, &summary.days()))).await {
             Some(rolled_up) => summary.aggregated(rolled_up?),
             None => summary.interrupted = true,
         }
@@ -164,20 +163,6 @@ fn event_days(batch: &Batch, rules: &Rules, zone: Tz) -> BTreeSet<NaiveDate> {
         rest = &rest[chunk.records().len()..];
     }
     days
-}
-
-async fn aggregate(
-    aggregator: &headcount_aggregator::Deps<DynamoStore>,
-    days: &BTreeSet<NaiveDate>,
-) -> Result<RollUp, Failure> {
-    let all: Vec<NaiveDate> = days.iter().copied().collect();
-    let mut found = RollUp { following: Following::default(), days: Vec::new() };
-    for dates in all.chunks(MAX_DATES) {
-        let rolled_up = prove_changed(aggregator, dates).await?;
-        found.following = rolled_up.following;
-        found.days.extend(rolled_up.days);
-    }
-    Ok(found)
 }
 
 /// Deletes what is in the log and in the table. What cannot be deleted is handled again the next time, which is harmless.
