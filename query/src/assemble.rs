@@ -20,6 +20,7 @@ use rayon::prelude::*;
 use crate::day::{Day, DayState};
 use crate::error::QueryError;
 use crate::gather::{Decoded, Depth, Gathered, MONTH_DAYS, WEEK_DAYS, empty_sketch};
+use crate::lookup::ByDate;
 
 /// What the table said.
 pub(crate) struct Read {
@@ -28,9 +29,9 @@ pub(crate) struct Read {
     pub(crate) precision: u8,
     /// The days that were asked for.
     pub(crate) dates: BTreeSet<NaiveDate>,
-    pub(crate) dailies: BTreeMap<NaiveDate, Arc<Option<DailyRow>>>,
-    pub(crate) sketches: BTreeMap<NaiveDate, Arc<Option<SketchesRow>>>,
-    pub(crate) proofs: BTreeMap<NaiveDate, Arc<Option<ProvenDay>>>,
+    pub(crate) dailies: ByDate<DailyRow>,
+    pub(crate) sketches: ByDate<SketchesRow>,
+    pub(crate) proofs: ByDate<ProvenDay>,
     pub(crate) partials: BTreeMap<NaiveDate, Arc<Vec<PartialRecord>>>,
     pub(crate) totals: Vec<TotalRow>,
     /// The new users of the days that are counted live.

@@ -68,6 +68,10 @@ impl<T> Shelf<T> {
         lock(&self.0).clear();
     }
 
+    pub(crate) fn forget(&self, dates: &[NaiveDate]) {
+        lock(&self.0).retain(|date, _| !dates.contains(date));
+    }
+
     pub(crate) fn keep(&self, date: NaiveDate, value: T, time: Duration) -> Arc<T> {
         let (now, value) = (Instant::now(), Arc::new(value));
         let mut shelf = lock(&self.0);

@@ -108,7 +108,8 @@ async fn read<S: QueryStore>(deps: &Deps<S>, ranges: &[Range], depth: Depth) -> 
         }
     };
     let rows = try_join4(reading.dailies(&listed), reading.sketches(&united), reading.partials(&live), totals);
-    let (dailies, sketches, partials, totals) = Box::pin(rows).await?;
+    let (dailies, mut sketches, partials, totals) = Box::pin(rows).await?;
+    sketches.extend(Box::pin(reading.sketches_behind(&dailies, &sketches)).await?);
     let newer = partials
         .iter()
         .filter(|(date, records)| is_newer(records, dailies.get(date).and_then(|row| row.as_ref().as_ref())));

@@ -21,6 +21,9 @@ use tokio::time::Instant;
 use crate::cache::{CLOSED_TIME, OPEN_TIME, Shelf};
 use crate::deps::Deps;
 
+/// Rows by their date; `None` where the table has none.
+pub(crate) type ByDate<T> = BTreeMap<NaiveDate, Arc<Option<T>>>;
+
 /// One question's reading: what it works with, until when, and from which day on days are open.
 pub(crate) struct Reading<'a, S> {
     pub(crate) deps: &'a Deps<S>,
@@ -33,7 +36,7 @@ impl<S: QueryStore> Reading<'_, S> {
     pub(crate) async fn dailies(
         &self,
         dates: &[NaiveDate],
-    ) -> Result<BTreeMap<NaiveDate, Arc<Option<DailyRow>>>, StoreError> {
+    ) -> Result<ByDate<DailyRow>, StoreError> {
         let store = &self.deps.store;
         self.by_date(dates, &self.deps.cache.dailies, |dates| async move { store.dailies(&dates).await }).await
     }
@@ -41,9 +44,25 @@ impl<S: QueryStore> Reading<'_, S> {
     pub(crate) async fn sketches(
         &self,
         dates: &[NaiveDate],
-    ) -> Result<BTreeMap<NaiveDate, Arc<Option<SketchesRow>>>, StoreError> {
+    ) -> Result<ByDate<SketchesRow>, StoreError> {
         let store = &self.deps.store;
         self.by_date(dates, &self.deps.cache.sketches, |dates| async move { store.sketches(&dates).await }).await
+    }
+
+    /// Those that were read before figures which are newer, as they are now: an aggregator writes a day's sketches before its figures.
+    pub(crate) async fn sketches_behind(
+        &self,
+        dailies: &ByDate<DailyRow>,
+        sketches: &ByDate<SketchesRow>,
+    ) -> Result<ByDate<SketchesRow>, StoreError> {
+        let made_of = |row: &Option<SketchesRow>| row.as_ref().map_or(0, |row| row.made_of_day);
+        let is_behind = |(date, row): &(&NaiveDate, &Arc<Option<SketchesRow>>)| {
+            let daily = dailies.get(date).and_then(|daily| daily.as_ref().as_ref());
+            daily.is_some_and(|daily| daily.made_of.day > made_of(row))
+        };
+        let dates: Vec<_> = sketches.iter().filter(is_behind).map(|(date, _)| *date).collect();
+        self.deps.cache.sketches.forget(&dates);
+        self.sketches(&dates).await
     }
 
     /// The batches are asked for at the same time: a range is one wait, however long.
@@ -52,7 +71,7 @@ impl<S: QueryStore> Reading<'_, S> {
         dates: &[NaiveDate],
         shelf: &Shelf<Option<T>>,
         request: impl Fn(Vec<NaiveDate>) -> F,
-    ) -> Result<BTreeMap<NaiveDate, Arc<Option<T>>>, StoreError>
+    ) -> Result<ByDate<T>, StoreError>
     where
         F: Future<Output = Result<Vec<Lookup<T>>, StoreError>>,
     {
@@ -138,7 +157,7 @@ impl<S: QueryStore> Reading<'_, S> {
     pub(crate) async fn proofs(
         &self,
         dates: &[NaiveDate],
-    ) -> Result<BTreeMap<NaiveDate, Arc<Option<ProvenDay>>>, StoreError> {
+    ) -> Result<ByDate<ProvenDay>, StoreError> {
         let (store, jitter, shelf) = (&self.deps.store, &self.deps.jitter, &self.deps.cache.proofs);
         let mut found: BTreeMap<_, _> = dates.iter().filter_map(|date| Some((*date, shelf.get(*date)?))).collect();
         let missing: Vec<_> = dates.iter().copied().filter(|date| !found.contains_key(date)).collect();

@@ -273,6 +273,22 @@ async fn todays_sources_are_read_a_page_at_a_time_and_at_most_every_five_seconds
     assert_eq!((ask().await, pages()), (61, 24));
 }
 
+#[tokio::test(start_paused = true)]
+async fn sketches_are_never_older_than_the_figures_beside_them() {
+    let store = deployed().await;
+    let today = date("2026-06-10");
+    let deps = deps(store.clone());
+    let day = Range::new(today, today).unwrap();
+    // Figures are kept from here on, sketches from the second question on: what is kept of them is forgotten later.
+    crate::get_feature_usage(&deps, day).await.unwrap();
+    tokio::time::advance(OPEN_TIME / 2).await;
+    assert_eq!(get_platform_metrics(&deps, day, false).await.unwrap().total.active_users, 0);
+    store_day(&store, today, &["ann", "eve"], false).await;
+    tokio::time::advance(OPEN_TIME.mul_f64(0.6)).await;
+    let total = get_platform_metrics(&deps, day, false).await.unwrap().total;
+    assert_eq!((total.events_by_type["page_view"], total.active_users), (2, 2));
+}
+
 #[tokio::test]
 async fn nothing_stored_is_all_zero() {
     let found = ask(deployed().await, "2026-03-01", "2026-03-02").await.unwrap();
