@@ -20,6 +20,10 @@ use url::{ParseError, Url};
 /// Longest wait for the browser, or for a condition in a page.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Times that it is started: on a busy machine Chromium now and then ends as soon as it has begun, before any test has
+/// asked it for something.
+const ATTEMPTS: u32 = 3;
+
 /// The driver's name.
 const DRIVER: &str = "chromedriver";
 
@@ -71,8 +75,19 @@ impl Browser {
                  elsewhere install chromium and chromium-driver (Debian), or Chrome and the chromedriver of its version"
             );
         };
+        let mut attempt = 1;
+        loop {
+            match Self::launch(&browser, &program, further).await {
+                Err(error) if attempt < ATTEMPTS => eprintln!("attempt {attempt} of {ATTEMPTS}: {error:#}"),
+                ended => return ended,
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn launch(browser: &Path, program: &Path, further: &[&str]) -> Result<Self> {
         let profile = tempfile::tempdir().context("no folder for the browser's profile")?;
-        let driver = Driver::start(&program)?;
+        let driver = Driver::start(program)?;
         let kept = format!("--user-data-dir={}", profile.path().display());
         let arguments: Vec<&str> = ARGUMENTS.into_iter().chain([&*kept]).chain(further.iter().copied()).collect();
         let wanted = json!({
