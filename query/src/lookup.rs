@@ -33,18 +33,12 @@ pub(crate) struct Reading<'a, S> {
 }
 
 impl<S: QueryStore> Reading<'_, S> {
-    pub(crate) async fn dailies(
-        &self,
-        dates: &[NaiveDate],
-    ) -> Result<ByDate<DailyRow>, StoreError> {
+    pub(crate) async fn dailies(&self, dates: &[NaiveDate]) -> Result<ByDate<DailyRow>, StoreError> {
         let store = &self.deps.store;
         self.by_date(dates, &self.deps.cache.dailies, |dates| async move { store.dailies(&dates).await }).await
     }
 
-    pub(crate) async fn sketches(
-        &self,
-        dates: &[NaiveDate],
-    ) -> Result<ByDate<SketchesRow>, StoreError> {
+    pub(crate) async fn sketches(&self, dates: &[NaiveDate]) -> Result<ByDate<SketchesRow>, StoreError> {
         let store = &self.deps.store;
         self.by_date(dates, &self.deps.cache.sketches, |dates| async move { store.sketches(&dates).await }).await
     }
@@ -154,10 +148,7 @@ impl<S: QueryStore> Reading<'_, S> {
     }
 
     /// The proofs of these dates.
-    pub(crate) async fn proofs(
-        &self,
-        dates: &[NaiveDate],
-    ) -> Result<ByDate<ProvenDay>, StoreError> {
+    pub(crate) async fn proofs(&self, dates: &[NaiveDate]) -> Result<ByDate<ProvenDay>, StoreError> {
         let (store, jitter, shelf) = (&self.deps.store, &self.deps.jitter, &self.deps.cache.proofs);
         let mut found: BTreeMap<_, _> = dates.iter().filter_map(|date| Some((*date, shelf.get(*date)?))).collect();
         let missing: Vec<_> = dates.iter().copied().filter(|date| !found.contains_key(date)).collect();
