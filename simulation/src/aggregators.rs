@@ -17,8 +17,9 @@ use tokio::time::{Duration, Instant, sleep};
 
 use crate::chance;
 use crate::scenario::Cause;
+use crate::stream::RETENTION_MS;
 use crate::tally::Kind;
-use crate::time::{HOUR_MS, MINUTE_MS, between};
+use crate::time::{MINUTE_MS, between};
 use crate::world::World;
 
 /// Runs now and then, with company.
@@ -148,7 +149,7 @@ pub(crate) fn deps<S: AggregatorStore>(world: &World, log: Log, store: S, seed: 
     let time = world.time;
     let settings = Settings {
         lateness_ms: world.rules.lateness_ms,
-        retention_ms: 24 * HOUR_MS,
+        retention_ms: RETENTION_MS,
         compute: Compute::InPlace,
         parallel_requests: 3,
         zone: Some(world.rules.zone),

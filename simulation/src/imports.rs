@@ -63,8 +63,9 @@ pub(crate) async fn now_and_then(world: Arc<World>) {
     if !world.scenario.has(Cause::Import) || !world.params.has_imports {
         return;
     }
-    for number in 0..random.u32(1..4) {
-        let at_ms = world.time.now_ms() + random.i64(0..world.params.span_ms / 3);
+    let files = if world.params.is_long { random.u32(3..8) } else { random.u32(1..4) };
+    for number in 0..files {
+        let at_ms = world.time.now_ms() + random.i64(0..world.params.span_ms / i64::from(files));
         world.time.until(at_ms).await;
         let file = File::draw(&world, number, &mut random);
         if !ages::are_open(&world, &file.days(&world), &mut random).await {

@@ -11,7 +11,7 @@ use crate::chance;
 use crate::functions::{Answer, Caller, Work, invoke};
 use crate::redrive::Kept;
 use crate::scenario::Cause;
-use crate::stream::{Found, Record, source};
+use crate::stream::{Found, RETENTION_MS, Record, source};
 use crate::tally::Kind;
 use crate::time::{HOUR_MS, MINUTE_MS, between};
 use crate::world::World;
@@ -67,7 +67,8 @@ pub(crate) async fn second(world: Arc<World>) -> Vec<JoinHandle<()>> {
     for (number, at_ms) in (2..).zip(times) {
         world.time.until(world.params.began_ms + at_ms).await;
         let shard = random.usize(..world.stream.len());
-        let begin = random.usize(0..=world.stream.position(shard));
+        let begin = world.stream.position(shard);
+        let begin = random.usize(oldest_kept(&world, shard).min(begin)..=begin);
         world.count(Kind::SecondMapping, 1);
         world.tell(format_args!("mapping {number} reads shard {shard} from its record {begin} on"));
         let world = Arc::clone(&world);
@@ -77,6 +78,11 @@ pub(crate) async fn second(world: Arc<World>) -> Vec<JoinHandle<()>> {
         }));
     }
     readers
+}
+
+/// The first record of a shard that the stream still keeps.
+fn oldest_kept(world: &World, shard: usize) -> usize {
+    world.stream.first_since(shard, world.time.now_ms() - RETENTION_MS)
 }
 
 async fn read_shard(world: &Arc<World>, mapping: u32, shard: usize, begin: usize) {
@@ -100,7 +106,7 @@ async fn read_shard(world: &Arc<World>, mapping: u32, shard: usize, begin: usize
         }
         if !world.weather.is_calm() && world.scenario.has(Cause::Rewind) && random.u8(0..15) == 0 {
             world.count(Kind::Rewound, 1);
-            next = random.usize(0..=next);
+            next = random.usize(oldest_kept(world, shard).min(next)..=next);
             world.tell(format_args!("mapping {mapping} goes back to record {next} of shard {shard}"));
         }
     }

@@ -101,7 +101,7 @@ impl Params {
             has_damage,
             has_damaged_table,
             has_restore: random.u8(0..3) == 0,
-            proves: random.u8(0..3) == 0,
+            proves: random.bool(),
             // Ids of a few hundred events at once: larger days take several passes.
             proof_memory: 8 << 10,
             log_retention_days: DEFAULT_LOG_RETENTION_DAYS,
@@ -118,7 +118,7 @@ impl Params {
         let midnights_ms =
             midnights_ms.filter(|midnight| (self.began_ms..self.began_ms + span_ms).contains(midnight)).collect();
         let sleeps_from_ms = self.began_ms + random.i64(DAY_MS..8 * DAY_MS);
-        let sleeps_for_ms = if random.bool() { random.i64(12..20) * DAY_MS } else { 0 };
+        let sleeps_for_ms = if random.u8(0..4) > 0 { random.i64(15..21) * DAY_MS } else { 0 };
         Self {
             span_ms,
             midnights_ms,
@@ -135,7 +135,7 @@ impl Params {
             has_restore: false,
             follow_every_ms: random.i64(8..30) * HOUR_MS,
             proves: true,
-            proof_memory: [8 << 10, 600, 300][random.usize(0..3)],
+            proof_memory: [8 << 10, 800, 500][random.usize(0..3)],
             // Days are frozen after 5 to 7, and lateness and the stream's retention are less than 2.
             log_retention_days: random.u32(15..18),
             is_long: true,

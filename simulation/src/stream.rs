@@ -4,11 +4,15 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headcount_core::hash::hash64;
+use headcount_core::limits::DAY_MS;
 use headcount_core::origin::Source;
 use tokio::sync::Notify;
 
 /// The stream's name, as it stands in sources.
 pub(crate) const NAME: &str = "events";
+
+/// How long it keeps records: a day, as a stream does that nobody told otherwise.
+pub(crate) const RETENTION_MS: i64 = DAY_MS;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
@@ -137,6 +141,11 @@ impl Stream {
 
     pub(crate) fn records(&self, shard: usize, from: usize, to: usize) -> Vec<Record> {
         self.shards()[shard].records[from..to].to_vec()
+    }
+
+    /// The first record that arrived at this time or later.
+    pub(crate) fn first_since(&self, shard: usize, at_ms: i64) -> usize {
+        self.shards()[shard].records.partition_point(|record| record.arrived_ms < at_ms)
     }
 
     /// One record, if it is there already.

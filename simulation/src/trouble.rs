@@ -134,7 +134,7 @@ pub(crate) async fn damage(world: Arc<World>) {
     if !world.scenario.has(Cause::Damage) || !world.params.has_damage {
         return;
     }
-    for at_ms in times(&world, &mut random, 28) {
+    for at_ms in times(&world, &mut random, 60) {
         world.time.until(at_ms).await;
         // What is damaged in the table is told anew by the log, where that is whole.
         if world.params.has_damaged_table {
