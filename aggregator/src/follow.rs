@@ -202,8 +202,7 @@ async fn write_head<S: AggregatorStore>(run: &Run<'_, S>, looked: &Looked) -> Re
         // A follower that passed a damaged or expired entry noted what is covered up to it.
         Err(LogError::Damaged { .. }) => match &looked.checkpoint {
             Some(checkpoint) if stored.as_ref().is_none_or(|head| head.entry < checkpoint.entry) => {
-                let appended_ms = stored.map_or(0, |head| head.appended_ms);
-                Head { entry: checkpoint.entry, last: checkpoint.last.clone(), appended_ms }
+                Head { entry: checkpoint.entry, last: checkpoint.last.clone(), appended_ms: 0 }
             }
             _ => return Ok(()),
         },

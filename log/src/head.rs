@@ -11,7 +11,7 @@ pub struct Head {
     /// The newest sequence number it covers.
     #[serde(with = "digits")]
     pub last: SequenceNumber,
-    /// When it was appended, milliseconds since the epoch.
+    /// When it was appended, milliseconds since the epoch; 0 where it is damaged, so that nobody can tell.
     #[serde(rename = "appendedMs")]
     pub appended_ms: i64,
 }

@@ -174,6 +174,7 @@ async fn heads_say_how_far_each_log_goes() {
     world.roll_up().await;
     let second = head().await.unwrap();
     assert_eq!((second.entry, second.last.as_str()), (4, "3"), "what nobody can read covers nothing");
+    assert_eq!(second.appended_ms, 0, "an earlier entry's time would make later records those of another stream");
     world.lose_entry(&source(0), 4).await;
     world.roll_up().await;
     assert_eq!(head().await, Some(second));
