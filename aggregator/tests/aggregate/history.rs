@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
-use headcount_aggregator::history::{Closed, closed_days, follow_up, is_beyond_proof};
+use headcount_aggregator::history::{Closed, closed_days, is_beyond_proof};
 use headcount_aggregator::prove::{Asked, prove_days};
-use headcount_aggregator::roll_up::Outcome;
+use headcount_aggregator::roll_up::{Outcome, follow_up};
 use headcount_core::origin::Source;
 use headcount_store::traits::DailyStore as _;
 use object_store::ObjectStoreExt as _;
