@@ -8,7 +8,6 @@
 //! source had counted up to the proof, so that later entries of the day, and weeks and months, are added as ever.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 
 use chrono::NaiveDate;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -26,6 +25,7 @@ use headcount_log::LogError;
 use headcount_runtime::retry::{Retryable as _, retry};
 use headcount_store::rows::Put;
 use headcount_store::traits::{AggregatorStore, Stamp};
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::{Duration, Instant};
 
@@ -190,7 +190,7 @@ impl<F: FnMut(RestoreProgress)> Telling<F> {
     }
 
     fn tell(&self, change: impl FnOnce(&mut RestoreProgress)) {
-        let (on_progress, progress) = &mut *self.0.lock().expect("no holder of the lock panics");
+        let (on_progress, progress) = &mut *self.0.lock();
         change(progress);
         on_progress(*progress);
     }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// How long a key may post faster than its rate.
@@ -26,7 +26,7 @@ impl Rates {
 
     /// How long a key must wait before it may post again, if it must. Asked before a body is read, so that a flood costs little.
     pub(super) fn wait(&self, key: usize) -> Option<Duration> {
-        let paid_off = *self.paid_off.lock().unwrap_or_else(PoisonError::into_inner).get(&key)?;
+        let paid_off = *self.paid_off.lock().get(&key)?;
         let ahead = paid_off.saturating_duration_since(Instant::now());
         ahead.checked_sub(BURST).filter(|wait| !wait.is_zero())
     }
@@ -35,7 +35,7 @@ impl Rates {
     pub(super) fn spend(&self, key: usize, events: usize) {
         let Some(per_second) = self.per_second else { return };
         let costs = Duration::from_secs_f64(events as f64 / f64::from(per_second.get()));
-        let (now, mut all) = (Instant::now(), self.paid_off.lock().unwrap_or_else(PoisonError::into_inner));
+        let (now, mut all) = (Instant::now(), self.paid_off.lock());
         let paid_off = all.entry(key).or_insert(now);
         *paid_off = (*paid_off).max(now) + costs;
     }

@@ -1,8 +1,7 @@
-use std::sync::Mutex;
-
 use headcount_core::event::Event;
 use http::Request;
 use http_body_util::Full;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
@@ -18,13 +17,13 @@ struct Scripted {
 
 impl Accept for Scripted {
     async fn accept(&self, events: Vec<Event<'static>>) -> Vec<Result<(), NotAccepted>> {
-        let refuse = *self.refuse.lock().unwrap();
+        let refuse = *self.refuse.lock();
         let outcomes = events.iter().map(|event| match refuse {
             Some(why) if event.user_id.ends_with("refused") => Err(why),
             _ => Ok(()),
         });
         let outcomes = outcomes.collect();
-        self.taken.lock().unwrap().extend(events);
+        self.taken.lock().extend(events);
         outcomes
     }
 }
@@ -68,7 +67,7 @@ async fn accepted_means_handed_to_the_stream_with_what_the_request_tells() {
     let collector = collector(KEY);
     let answer = send(&collector, post(), format!("[{},{}]", event("u-1"), event("u-2"))).await;
     assert_eq!(answer.status(), StatusCode::ACCEPTED, "{answer:?}");
-    let taken = collector.accept.taken.lock().unwrap();
+    let taken = collector.accept.taken.lock();
     let ids: Vec<_> = taken.iter().map(|event| json!({"index": event.user_id == "u-2", "id": event.id})).collect();
     let body = told(&answer);
     for (index, id) in ids.iter().enumerate() {
@@ -112,14 +111,14 @@ async fn only_pages_of_named_origins_may_post() {
     let answer = send(&collector, preflight, "").await;
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
     assert!(answer.headers()["access-control-allow-headers"].to_str().unwrap().contains("authorization"));
-    assert_eq!(collector.accept.taken.lock().unwrap().len(), 1);
+    assert_eq!(collector.accept.taken.lock().len(), 1);
 }
 
 #[tokio::test]
 async fn nothing_that_the_stream_did_not_take_is_called_a_success() {
     let collector = collector(KEY);
     for (why, status, after) in [(NotAccepted::Throttled, 429, "1"), (NotAccepted::Unavailable, 503, "5")] {
-        *collector.accept.refuse.lock().unwrap() = Some(why);
+        *collector.accept.refuse.lock() = Some(why);
         let body = format!("{}\n{}", event("u"), event("refused"));
         let answer = send(&collector, post(), body).await;
         assert_eq!(answer.status().as_u16(), status);
@@ -147,7 +146,7 @@ async fn of_a_mixed_batch_the_good_events_are_accepted_and_the_bad_ones_listed()
     let problems = body["events"][1]["problems"].as_array().unwrap();
     let fields: Vec<_> = problems.iter().map(|problem| problem["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["userId", "eventType", "metadata.platform"]);
-    assert_eq!(collector.accept.taken.lock().unwrap().len(), 2);
+    assert_eq!(collector.accept.taken.lock().len(), 2);
 }
 
 #[tokio::test]
@@ -174,7 +173,7 @@ async fn what_is_asked_wrongly_is_refused_with_what_to_do() {
         assert_eq!((&told["status"], &told["type"]), (&json!(status), &json!("about:blank")));
         assert!(told["detail"].as_str().unwrap().contains(says), "{told}");
     }
-    assert!(collector.accept.taken.lock().unwrap().is_empty());
+    assert!(collector.accept.taken.lock().is_empty());
 }
 
 #[tokio::test]
@@ -303,13 +302,13 @@ async fn clients_of_others_bring_the_key_as_they_do() {
         let answer = send(&collector, request, body.clone()).await;
         assert_eq!(answer.status().as_u16(), status, "{path} {authorization:?} {body}");
     }
-    assert_eq!(collector.accept.taken.lock().unwrap().len(), 5);
+    assert_eq!(collector.accept.taken.lock().len(), 5);
 }
 
 #[tokio::test]
 async fn what_may_still_be_accepted_is_to_be_sent_again_whatever_else_is_wrong() {
     let collector = collector("");
-    *collector.accept.refuse.lock().unwrap() = Some(NotAccepted::Throttled);
+    *collector.accept.refuse.lock() = Some(NotAccepted::Throttled);
     let batch = |users: &[&str]| json!({"batch": users.iter().map(|user| track(user)).collect::<Vec<_>>()}).to_string();
     for (users, status) in [(&["a", "refused", ""][..], 429), (&["a", ""], 400), (&["a"], 200)] {
         let answer = send(&collector, Request::post("/v1/batch"), batch(users)).await;
@@ -332,7 +331,7 @@ async fn what_is_no_event_is_accepted_and_counted_as_left_out() {
     assert_eq!((answer.status(), told(&answer)["partialSuccess"].is_null()), (StatusCode::OK, true), "{answer:?}");
     let health = send(&collector, Request::get("/healthz"), "").await;
     assert_eq!(told(&health), json!({"status": "ok", "leftOut": 2}));
-    assert!(collector.accept.taken.lock().unwrap().is_empty());
+    assert!(collector.accept.taken.lock().is_empty());
 }
 
 #[tokio::test]

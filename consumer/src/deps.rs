@@ -1,6 +1,6 @@
 //! What the handler needs, made once for many invocations.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use chrono_tz::Tz;
 use headcount_core::deployment::{Deployment, TableId};
@@ -9,6 +9,7 @@ use headcount_follow::{Figures, ItemOptions, Items};
 use headcount_log::{Log, LogError};
 use headcount_runtime::clock::Clock;
 use headcount_runtime::retry::Jitter;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::follow::TableState;
@@ -84,7 +85,7 @@ impl<S> Deps<S> {
     ///
     /// [`LogError`], where the log cannot be asked or must not be used by this build or configuration.
     pub async fn deployment(&self, deadline: Instant) -> Result<Arc<Deployment>, LogError> {
-        let known = self.deployment.lock().expect("no holder of the lock panics").clone();
+        let known = self.deployment.lock().clone();
         if let Some(known) = known {
             return Ok(known);
         }
@@ -96,7 +97,7 @@ impl<S> Deps<S> {
         if let Some(zone) = self.settings.zone {
             deployment.check_zone(zone)?;
         }
-        *self.deployment.lock().expect("no holder of the lock panics") = Some(deployment.clone());
+        *self.deployment.lock() = Some(deployment.clone());
         Ok(deployment)
     }
 

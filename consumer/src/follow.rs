@@ -1,7 +1,7 @@
 //! After the append: the table is brought up to date, as far as the invocation's time allows. **The answer never waits for
 //! the table**, and does not depend on it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use headcount_core::deployment::Deployment;
 use headcount_core::origin::Source;
@@ -11,6 +11,7 @@ use headcount_runtime::telemetry;
 use headcount_store::error::StoreError;
 use headcount_store::meta::{OpenError, bind};
 use headcount_store::traits::FollowStore;
+use parking_lot::Mutex;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::deps::Deps;
@@ -48,33 +49,33 @@ struct State {
 impl TableState {
     /// Whether the last request failed, other than for want of write units.
     pub fn is_failing(&self) -> bool {
-        self.0.lock().expect("no holder of the lock panics").is_failing
+        self.0.lock().is_failing
     }
 
     /// Whether the table did not take all items when it was given some last. Figures need few units: they do not give up
     /// their time for that.
     fn is_short(&self) -> bool {
-        self.0.lock().expect("no holder of the lock panics").is_short
+        self.0.lock().is_short
     }
 
     fn note_items(&self, is_short: bool) {
-        self.0.lock().expect("no holder of the lock panics").is_short = is_short;
+        self.0.lock().is_short = is_short;
     }
 
     fn table(&self) -> Option<Arc<Table>> {
-        self.0.lock().expect("no holder of the lock panics").table.clone()
+        self.0.lock().table.clone()
     }
 
     fn note(&self, is_failing: bool) {
-        self.0.lock().expect("no holder of the lock panics").is_failing = is_failing;
+        self.0.lock().is_failing = is_failing;
     }
 
     fn forget(&self) {
-        *self.0.lock().expect("no holder of the lock panics") = State::default();
+        *self.0.lock() = State::default();
     }
 
     fn set(&self, table: Arc<Table>) {
-        *self.0.lock().expect("no holder of the lock panics") = State { table: Some(table), ..State::default() };
+        *self.0.lock() = State { table: Some(table), ..State::default() };
     }
 }
 

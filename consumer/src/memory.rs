@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
-use std::sync::Mutex;
 
 use headcount_core::event::Event;
 use headcount_core::hash::{Hasher128, PassedThrough};
+use parking_lot::Mutex;
 
 /// Hashes in one of the two generations: one fills, the other one is the one before it. Together they take 36 MB at most.
 pub const HASHES_PER_GENERATION: usize = 900_000;
@@ -43,13 +43,13 @@ struct Generations {
 impl Memory {
     /// Whether the event is known to be in the log.
     pub fn knows(&self, event: EventHash) -> bool {
-        let generations = self.0.lock().expect("no holder of the lock panics");
+        let generations = self.0.lock();
         generations.young.contains(&event) || generations.old.contains(&event)
     }
 
     /// Takes the events of an entry that is committed.
     pub fn add(&self, events: impl IntoIterator<Item = EventHash>) {
-        let mut generations = self.0.lock().expect("no holder of the lock panics");
+        let mut generations = self.0.lock();
         for event in events {
             if generations.young.len() >= HASHES_PER_GENERATION {
                 generations.old = std::mem::take(&mut generations.young);
@@ -70,7 +70,7 @@ mod tests {
         memory.add((0..3 * HASHES_PER_GENERATION).map(hash));
         assert!(memory.knows(hash(3 * HASHES_PER_GENERATION - 1)) && memory.knows(hash(2 * HASHES_PER_GENERATION)));
         assert!(!memory.knows(hash(0)));
-        let generations = memory.0.lock().unwrap();
+        let generations = memory.0.lock();
         assert!(generations.young.len() <= HASHES_PER_GENERATION && generations.old.len() <= HASHES_PER_GENERATION);
     }
 }

@@ -2,13 +2,13 @@
 //! log**, never of the table alone.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use headcount_core::deployment::TableId;
 use headcount_core::keys::Follower;
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_log::{Entry, Header, Log, LogError};
 use headcount_store::traits::CheckpointStore;
+use parking_lot::Mutex;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::follow::no_answer;
@@ -67,14 +67,14 @@ struct Known {
 impl Tails {
     /// What is known of the source, unless it is older than [`MAX_TAIL_AGE_MS`].
     pub fn get(&self, source: &Source, now_ms: i64) -> Option<Tail> {
-        let tails = self.0.lock().expect("no holder of the lock panics");
+        let tails = self.0.lock();
         let known = tails.get(source)?;
         (now_ms.abs_diff(known.noted_ms) <= MAX_TAIL_AGE_MS.unsigned_abs()).then(|| known.tail.clone())
     }
 
     /// Notes the tail of the source.
     pub fn set(&self, source: &Source, tail: Tail, now_ms: i64) {
-        let mut tails = self.0.lock().expect("no holder of the lock panics");
+        let mut tails = self.0.lock();
         tails.insert(source.clone(), Known { tail, noted_ms: now_ms });
     }
 }

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -62,7 +63,7 @@ impl Room {
     }
 
     fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.guests.lock().expect("no holder of the lock panics")
+        self.guests.lock()
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 /// Clients that are known at once, at most. Beyond, those that hold nothing are forgotten.
 const MAX_CLIENTS: usize = 10_000;
@@ -34,7 +35,7 @@ impl<K> Default for Waiting<K> {
 impl<K: Eq + Hash> Waiting<K> {
     /// Whether so many events of this client are accepted now; they are its own from then on, until they are counted.
     pub fn take(&self, client: K, events: u64, load: Load, now_ms: i64) -> bool {
-        let mut clients = self.0.lock().expect("no holder of the lock panics");
+        let mut clients = self.0.lock();
         if clients.len() >= MAX_CLIENTS {
             clients.retain(|_, held| held.back().is_some_and(|(at_ms, _)| *at_ms >= load.counted_to_ms));
         }
@@ -74,7 +75,7 @@ impl<K: Eq + Hash + Clone> Slots<K> {
 
     /// A place for this client; `None` where it holds its share.
     pub fn take(&self, client: K) -> Option<Slot<'_, K>> {
-        let mut taken = self.taken.lock().expect("no holder of the lock panics");
+        let mut taken = self.taken.lock();
         let free = self.most.saturating_sub(taken.values().sum());
         let mine = taken.get(&client).copied().unwrap_or_default();
         if mine >= free {
@@ -86,13 +87,13 @@ impl<K: Eq + Hash + Clone> Slots<K> {
 
     /// Whether there is no place for anybody.
     pub fn is_full(&self) -> bool {
-        self.taken.lock().expect("no holder of the lock panics").values().sum::<usize>() >= self.most
+        self.taken.lock().values().sum::<usize>() >= self.most
     }
 }
 
 impl<K: Eq + Hash + Clone> Drop for Slot<'_, K> {
     fn drop(&mut self) {
-        let mut taken = self.slots.taken.lock().expect("no holder of the lock panics");
+        let mut taken = self.slots.taken.lock();
         if let Some(mine) = taken.get_mut(&self.client) {
             *mine -= 1;
             if *mine == 0 {
@@ -117,7 +118,7 @@ mod tests {
         flood.truncate(1);
         assert!(slots.take("flood").is_some());
         drop((flood, quiet));
-        assert!(slots.taken.lock().expect("no holder of the lock panics").is_empty());
+        assert!(slots.taken.lock().is_empty());
     }
 
     #[test]

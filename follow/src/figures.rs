@@ -1,12 +1,12 @@
 //! The follower of figures: users' first days, then the source's partials, then the checkpoint.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use headcount_core::origin::{SequenceNumber, Source};
 use headcount_log::error::EntryError;
 use headcount_runtime::retry::retry;
 use headcount_store::traits::FollowStore;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::answer::answer_by;
@@ -64,7 +64,7 @@ impl Figures {
         let run = Run { setup, first_seen: &self.first_seen, fold_until, deadline };
         let mut conflicts = 0;
         loop {
-            let known = self.foldings.lock().expect("no holder of the lock panics").remove(source);
+            let known = self.foldings.lock().remove(source);
             let mut folding = match known.filter(|folding| folding.table() == setup.table.id) {
                 Some(folding) => folding,
                 None => Folding::load(setup, source, deadline).await?,
@@ -72,7 +72,7 @@ impl Figures {
             let mut entries = Entries::new(setup.log, source, fresh, tail);
             match run.follow(&mut folding, &mut entries, write).await {
                 Ok(followed) => {
-                    self.foldings.lock().expect("no holder of the lock panics").insert(source.clone(), folding);
+                    self.foldings.lock().insert(source.clone(), folding);
                     return Ok(followed);
                 }
                 // Somebody else followed meanwhile: from what the table holds now there may be nothing left to do.
@@ -90,7 +90,7 @@ impl Figures {
 
     /// Forgets what is in memory of a source, so that the next run begins at what the table holds.
     pub fn forget(&self, source: &Source) {
-        self.foldings.lock().expect("no holder of the lock panics").remove(source);
+        self.foldings.lock().remove(source);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Users who were never seen before, or not so early: their profiles are written before the partials that count them.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use chrono::NaiveDate;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,6 +10,7 @@ use headcount_runtime::retry::{Jitter, retry};
 use headcount_store::error::StoreError;
 use headcount_store::rows::{FirstDay, Lookup};
 use headcount_store::traits::{MAX_BATCH_GETS, UserStore};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::answer::answer_by;
@@ -96,7 +96,7 @@ impl FirstSeen {
 
     /// What is known of this table. Of another one nothing is.
     fn with<T>(&self, table: TableId, work: impl FnOnce(&mut KnownUsers) -> T) -> T {
-        let mut known = self.0.lock().expect("no holder of the lock panics");
+        let mut known = self.0.lock();
         if known.0 != Some(table) {
             *known = (Some(table), KnownUsers::default());
         }

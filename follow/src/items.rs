@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
-use std::sync::Mutex;
 
 use futures_util::{StreamExt as _, stream};
 use headcount_core::calendar::day_of;
@@ -20,6 +19,7 @@ use headcount_runtime::telemetry;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{Checkpoint, EventItem, RejectedItem};
 use headcount_store::traits::{FollowStore, ItemStore, MAX_BATCH_WRITES};
+use parking_lot::Mutex;
 use tokio::time::{Duration, Instant};
 
 use crate::answer::answer_by;
@@ -106,7 +106,7 @@ impl Items {
         backlog: Backlog,
         deadline: Instant,
     ) -> Result<Followed, FollowError> {
-        let known = self.positions.lock().expect("no holder of the lock panics").remove(source);
+        let known = self.positions.lock().remove(source);
         let known = known.filter(|(table, _)| *table == setup.table.id).map(|(_, checkpoint)| checkpoint);
         // Entries between what is known and what was just appended are another process's, which wrote their items already:
         // the table is asked first, which costs less than writing them again.
@@ -118,7 +118,7 @@ impl Items {
             let read = || setup.store.read_checkpoint(setup.table.id, Follower::Items, source);
             retry(setup.jitter, deadline, || answer_by(deadline, read())).await?
         };
-        let unfinished = self.unfinished.lock().expect("no holder of the lock panics").remove(source);
+        let unfinished = self.unfinished.lock().remove(source);
         let unfinished = unfinished.filter(|unfinished| unfinished.table == setup.table.id);
         let now = Instant::now();
         // What is written must still be noted, or the next run would write it again.
@@ -140,16 +140,16 @@ impl Items {
         // What was finished before a failure is kept as such.
         let walked = run.walk(&mut entries).await;
         if walked.is_err() {
-            let written = std::mem::take(&mut *run.unfinished.1.lock().expect("no holder of the lock panics"));
+            let written = std::mem::take(&mut *run.unfinished.1.lock());
             let unfinished = Unfinished { table: setup.table.id, entry: run.unfinished.0, written };
-            self.unfinished.lock().expect("no holder of the lock panics").insert(source.clone(), unfinished);
+            self.unfinished.lock().insert(source.clone(), unfinished);
         }
         run.write_checkpoint().await?;
         walked?;
         let Run { reached, mut followed, .. } = run;
         if let Some(reached) = reached {
             followed.entry = reached.entry;
-            let mut positions = self.positions.lock().expect("no holder of the lock panics");
+            let mut positions = self.positions.lock();
             positions.insert(source.clone(), (setup.table.id, reached));
         }
         Ok(followed)
@@ -157,7 +157,7 @@ impl Items {
 
     /// Forgets the position of a source, so that the next run begins at what the table holds.
     pub fn forget(&self, source: &Source) {
-        self.positions.lock().expect("no holder of the lock panics").remove(source);
+        self.positions.lock().remove(source);
     }
 }
 
@@ -354,7 +354,7 @@ async fn put_all<T: Item, S: ItemStore>(
     deadline: Instant,
 ) -> Result<PutItems<T>, StoreError> {
     {
-        let written = written.lock().expect("no holder of the lock panics");
+        let written = written.lock();
         items.retain(|item| written.is_empty() || !written.contains(&item.key_hash()));
     }
     let mut batches = Vec::with_capacity(items.len().div_ceil(MAX_BATCH_WRITES));
@@ -392,7 +392,7 @@ async fn put_batch<T: Item, S: ItemStore>(
                 open.retain(|item| {
                     let is_written = written.next().unwrap_or(false);
                     if is_written {
-                        noted.lock().expect("no holder of the lock panics").insert(item.key_hash());
+                        noted.lock().insert(item.key_hash());
                     }
                     !is_written
                 });

@@ -1,7 +1,6 @@
 //! The room of the queue: so many events, so many bytes, from being taken until their fate is known.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// What one event takes beside its JSON and its partition key: bookkeeping, roughly, in bytes.
@@ -70,7 +69,7 @@ impl Room {
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Who waits for the fate of an event gets a ticket for each, all of a call in one batch.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::error::{Refusal, Returned, Unsent};
@@ -37,7 +38,7 @@ impl Batch {
             let mut done = std::pin::pin!(self.done.notified());
             done.as_mut().enable();
             {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut state = self.state.lock();
                 if state.left == 0 {
                     return std::mem::take(&mut state.fates);
                 }
@@ -47,7 +48,7 @@ impl Batch {
     }
 
     fn settle(&self, index: usize, fate: Fate) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if let Some(place) = state.fates.get_mut(index) {
             *place = fate;
         }

@@ -1,10 +1,11 @@
 //! The task that sends: gathers events into records, records into requests, and settles what the answers say.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_core::backoff;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -54,13 +55,13 @@ impl Shared {
 
     /// The queued events that came back since the last call.
     pub(crate) fn take_returned(&self) -> Vec<Returned> {
-        let (returned, sizes) = std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner));
+        let (returned, sizes) = std::mem::take(&mut *self.returned.lock());
         self.room.give_back(sizes.len(), sizes.iter().sum());
         returned
     }
 
     fn keep_returned(&self, returned: Returned, room_bytes: usize) {
-        let mut kept = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.returned.lock();
         kept.0.push(returned);
         kept.1.push(room_bytes);
     }

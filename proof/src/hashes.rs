@@ -1,7 +1,8 @@
 //! A set of hashes that grows, 16 bytes each, shared by threads in shards.
 
 use std::hint::black_box;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// Shards: each thread goes through them all with every batch, beginning with another one, so that they seldom meet.
 const SHARDS: usize = 64;
@@ -65,7 +66,7 @@ impl<const NOTED: u32> Hashes<NOTED> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// The shard of a hash: of bits that neither choose a slot nor hold a note.

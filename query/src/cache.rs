@@ -1,7 +1,7 @@
 //! What was read a moment ago, so that many who look at the same page cost as one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -9,6 +9,7 @@ use headcount_core::deployment::TableMeta;
 use headcount_core::exact::ProvenDay;
 use headcount_core::partial::PartialRecord;
 use headcount_store::rows::{DailyRow, SketchesRow, TotalRow};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// How long what is read of an open day is taken for current.
@@ -86,5 +87,5 @@ impl<T> Shelf<T> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

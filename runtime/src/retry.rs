@@ -1,10 +1,11 @@
 //! Trying again: exponential backoff with full jitter, up to a deadline.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_core::backoff;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::telemetry;
@@ -26,12 +27,12 @@ impl Jitter {
 
     /// The pause after attempt number `attempt` (from 0) failed, as [`backoff::pause`] has it.
     pub fn pause(&self, attempt: u32) -> Duration {
-        backoff::pause(attempt, self.0.lock().unwrap_or_else(PoisonError::into_inner).f64())
+        backoff::pause(attempt, self.0.lock().f64())
     }
 
     /// A random number, for identities that are drawn once.
     pub fn draw(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
+        self.0.lock().u64(..)
     }
 
     /// Sleeps the pause after attempt number `attempt`; `false`, without sleeping, where it would end after `deadline`.

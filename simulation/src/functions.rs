@@ -1,7 +1,7 @@
 //! The function service: processes that start cold, stay warm, die, are killed, or are presumed dead and go on.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use headcount_consumer::batch::{self, Batch};
@@ -14,6 +14,7 @@ use headcount_log::Log;
 use headcount_runtime::clock::Clock;
 use headcount_runtime::retry::Jitter;
 use headcount_testkit::process::{Crashed, Process};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, timeout};
@@ -95,7 +96,7 @@ impl Fleet {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Waits for those that were presumed dead.
@@ -322,7 +323,7 @@ fn ending(handled: &Result<Result<Outcome, HandleError>, Crashed>) -> String {
 /// Puts a process aside until it is needed again, unless its table is gone.
 fn rest(world: &World, sandbox: Arc<Sandbox>, source: Source, random: &mut fastrand::Rng) {
     let now_ms = world.time.now_ms();
-    *sandbox.rested_ms.lock().unwrap_or_else(PoisonError::into_inner) = now_ms;
+    *sandbox.rested_ms.lock() = now_ms;
     if sandbox.table != world.table().number || world.params.is_one_process {
         return;
     }
@@ -355,7 +356,7 @@ fn sandbox(world: &World, caller: Caller, work: &Work, random: &mut fastrand::Rn
         if let Some(warm) = warm {
             drop(state);
             world.count(Kind::WarmStart, 1);
-            let rested_ms = *warm.rested_ms.lock().unwrap_or_else(PoisonError::into_inner);
+            let rested_ms = *warm.rested_ms.lock();
             if now_ms - rested_ms > 10 * MINUTE_MS && warm.deps.tails.get(&work.source, now_ms).is_some() {
                 world.count(Kind::StaleStart, 1);
             }

@@ -1,8 +1,7 @@
 //! All that happens, line by line: hashed always, kept where somebody wants to read it.
 
-use std::sync::{Mutex, PoisonError};
-
 use headcount_core::hash::hash64;
+use parking_lot::Mutex;
 
 #[derive(Debug, Default)]
 pub(crate) struct History(Mutex<Told>);
@@ -20,7 +19,7 @@ impl History {
 
     pub(crate) fn tell(&self, at_ms: i64, line: std::fmt::Arguments<'_>) {
         let line = line.to_string();
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.lock();
         told.digest = hash64(&[&told.digest.to_le_bytes()[..], &at_ms.to_le_bytes(), line.as_bytes()].concat());
         if let Some(lines) = &mut told.lines {
             lines.push(format!("{} {line}", moment(at_ms)));
@@ -28,11 +27,11 @@ impl History {
     }
 
     pub(crate) fn digest(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).digest
+        self.0.lock().digest
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).lines.clone().unwrap_or_default()
+        self.0.lock().lines.clone().unwrap_or_default()
     }
 }
 

@@ -1,11 +1,12 @@
 //! The stream: shards with records in order, which split and merge.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use headcount_core::hash::hash64;
 use headcount_core::limits::DAY_MS;
 use headcount_core::origin::Source;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// The stream's name, as it stands in sources.
@@ -188,7 +189,7 @@ impl Stream {
     }
 
     fn shards(&self) -> MutexGuard<'_, Vec<Shard>> {
-        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards.lock()
     }
 }
 

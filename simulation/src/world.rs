@@ -1,7 +1,7 @@
 //! A world: what is in it, and the order in which it lives.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate};
@@ -14,6 +14,7 @@ use headcount_testkit::memory::MemoryStore;
 use headcount_testkit::objects::FaultyObjects;
 use headcount_testkit::objects::plan as objects;
 use object_store::memory::InMemory;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::ages::Night;
 use crate::check::entries::Cache;
@@ -136,11 +137,11 @@ impl World {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn tables(&self) -> MutexGuard<'_, Vec<Table>> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock()
     }
 
     /// The table that is in use.

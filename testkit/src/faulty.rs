@@ -26,8 +26,8 @@ mod browse;
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::faulty::plan::{Decision, Fault, FaultKind, FaultPlan, ItemFault, Operation, Request};
@@ -35,6 +35,7 @@ use crate::process::Process;
 use headcount_core::keys::ItemKey;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{Cursor, Lookup, Page, Put};
+use parking_lot::Mutex;
 
 pub use crate::process::Crashed;
 
@@ -73,12 +74,12 @@ impl<S> Faulty<S> {
 
     /// The faults so far, counted by kind, over all processes.
     pub fn faults(&self) -> BTreeMap<FaultKind, u64> {
-        self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.faults.lock().clone()
     }
 
     /// The requests so far, counted by operation, over all processes.
     pub fn requests(&self) -> BTreeMap<Operation, u64> {
-        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.requests.lock().clone()
     }
 
     /// Runs something until it ends, or until this process dies at a request, wherever in it that is. Nothing that it
@@ -205,7 +206,7 @@ impl Shared {
     fn decide(&self, operation: Operation, keys: &[ItemKey]) -> (u64, Decision) {
         let number = self.number.fetch_add(1, Ordering::SeqCst);
         let decision = self.plan.decide(&Request { operation, number, keys });
-        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
+        *self.requests.lock().entry(operation).or_default() += 1;
         for kind in decision.kinds() {
             self.count(kind, 1);
         }
@@ -220,7 +221,7 @@ impl Shared {
     }
 
     fn count(&self, kind: FaultKind, times: u64) {
-        *self.faults.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += times;
+        *self.faults.lock().entry(kind).or_default() += times;
     }
 }
 

@@ -22,8 +22,8 @@ mod refused;
 mod snapshot;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::NaiveDate;
 use headcount_core::deployment::{TableId, TableMeta};
@@ -35,6 +35,7 @@ use headcount_store::error::StoreError;
 use headcount_store::rows::{
     CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Page, ProvenSourceRow, RejectedItem, SketchesRow, TotalRow,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 pub use snapshot::Snapshot;
 
@@ -221,7 +222,7 @@ impl MemoryStore {
     }
 
     fn items(&self) -> MutexGuard<'_, Items> {
-        self.shared.items.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.items.lock()
     }
 
     /// The items, for a request.

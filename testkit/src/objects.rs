@@ -29,13 +29,14 @@ mod requests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, pending};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::objects::plan::{Decision, Fault, FaultKind, ObjectFaults, Operation, Request};
 use crate::process::{Crashed, Process};
@@ -269,7 +270,7 @@ impl Shared {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 async fn pause(duration: Duration) {

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use headcount_local::aws_names;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 use tokio::io::{AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -104,7 +105,7 @@ impl Drop for FaultProxy {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use parking_lot::Mutex;
 
 use crate::tally::Tally;
 
@@ -103,7 +103,7 @@ fn watch(command: &mut Command) -> Result<(ExitStatus, Tally)> {
         scope.spawn(|| pass_on(err, std::io::stderr(), &tally));
     });
     let status = child.wait().context("lost sight of the tests")?;
-    Ok((status, tally.into_inner().unwrap_or_default()))
+    Ok((status, tally.into_inner()))
 }
 
 fn pass_on(from: Option<impl Read>, mut to: impl std::io::Write, tally: &Mutex<Tally>) {
@@ -113,8 +113,8 @@ fn pass_on(from: Option<impl Read>, mut to: impl std::io::Write, tally: &Mutex<T
     while lines.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
         // Where nobody listens any more, the tests still run to their end.
         let _ = to.write_all(&line).and_then(|()| to.flush());
-        if let (Some(counted), Ok(mut tally)) = (Tally::of_line(&String::from_utf8_lossy(&line)), tally.lock()) {
-            tally.add(counted);
+        if let Some(counted) = Tally::of_line(&String::from_utf8_lossy(&line)) {
+            tally.lock().add(counted);
         }
         line.clear();
     }

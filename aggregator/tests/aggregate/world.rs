@@ -1,8 +1,8 @@
 //! A small world to aggregate: a log and a table in memory, a clock, and the real consumer, which appends and follows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -29,6 +29,7 @@ use headcount_testkit::memory::MemoryStore;
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -157,7 +158,7 @@ impl World {
 
     async fn consume(&self, source: &Source, data: Vec<u8>) {
         let sequence = {
-            let mut delivered = self.delivered.lock().unwrap();
+            let mut delivered = self.delivered.lock();
             let last = delivered.entry(source.clone()).or_default();
             *last += 1;
             *last

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -12,6 +11,7 @@ use headcount_core::user_sketch::UserSketch;
 use headcount_core::validate::Rules;
 use headcount_proof::seen::{FirstDays, SeenEvents};
 use headcount_proof::tally::Tally;
+use parking_lot::Mutex;
 
 use super::chunks::Chunk;
 use super::counting::Counting;
@@ -124,7 +124,7 @@ pub(crate) fn fold(reading: &Reading, interrupt: &Interrupt) -> Result<Option<Fo
         workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
     });
     let parts = parts.map_err(|_| Failure::new("a thread that counts has failed", "report this"))?;
-    match source.into_inner().unwrap_or_else(PoisonError::into_inner).stopped() {
+    match source.into_inner().stopped() {
         Some(Stopped::Failed(failure)) => return Err(failure),
         Some(Stopped::Interrupted) => return Ok(None),
         None => {}
@@ -142,7 +142,7 @@ fn work(shared: &Shared, source: &Mutex<Input>, thread: usize) -> Folded {
     let mut counting = Counting::new(shared, thread);
     let mut chunk = Chunk::default();
     loop {
-        let is_filled = source.lock().unwrap_or_else(PoisonError::into_inner).next(&mut chunk);
+        let is_filled = source.lock().next(&mut chunk);
         if !is_filled {
             return counting.finish();
         }

@@ -19,9 +19,9 @@ fn failing(world: &World, operation: Operation, fault: Fault) -> Faulty<MemorySt
 
 /// Fails the first request of this kind.
 fn failing_once(world: &World, operation: Operation, fault: Fault) -> Faulty<MemoryStore> {
-    let first = std::sync::Mutex::new(true);
+    let first = parking_lot::Mutex::new(true);
     Faulty::new(world.table.clone(), move |request: &Request<'_>| {
-        let mut first = first.lock().unwrap();
+        let mut first = first.lock();
         if request.operation == operation && std::mem::take(&mut *first) {
             return Decision::fault(fault.clone());
         }

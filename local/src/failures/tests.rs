@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -9,6 +8,7 @@ use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::Method;
 use headcount_consumer::kept::{BatchInfo, RequestContext, ResponseContext};
+use parking_lot::Mutex;
 
 use super::*;
 
@@ -135,7 +135,7 @@ async fn little_s3() -> String {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let query = request.uri().query().unwrap_or("").to_owned();
         let body = to_bytes(request.into_body(), usize::MAX).await.unwrap().to_vec();
-        let mut objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut objects = objects.lock();
         let key = path.trim_start_matches("/bucket").trim_start_matches('/').to_owned();
         match method {
             Method::PUT => {

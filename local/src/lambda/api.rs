@@ -4,7 +4,7 @@
 //! that was given up still says can never be taken for another's.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::BytesRejection;
@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use headcount_doors::{Door, Policy};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -158,7 +159,7 @@ impl Drop for Api {
 impl Shared {
     /// Answers the invocation under way, if it is this one; whether it was.
     fn settle(&self, id: &str, answer: Result<Bytes, InvokeError>) -> bool {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.under_way.lock();
         let Some(settled) = under_way.take_if(|under_way| under_way.id == id) else { return false };
         // Nobody waits any more for an invocation whose time is up.
         let _ = settled.answer.send(answer);
@@ -176,7 +177,7 @@ impl Shared {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    if shared.under_way.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+    if shared.under_way.lock().is_some() {
         return refuse(StatusCode::FORBIDDEN, "InvalidStateTransition", "the last invocation has no answer yet");
     }
     shared.phase.send_if_modified(|phase| {
@@ -201,7 +202,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
         ("Lambda-Runtime-Trace-Id", trace),
         (CONTENT_TYPE.as_str(), "application/json".to_owned()),
     ];
-    *shared.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some(UnderWay { id, answer });
+    *shared.under_way.lock() = Some(UnderWay { id, answer });
     (headers, payload).into_response()
 }
 

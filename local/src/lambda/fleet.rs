@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
 use headcount_runtime::clock::Clock;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, timeout_at};
@@ -206,7 +206,7 @@ impl Fleet {
     /// Takes no more invocations, ends the processes that wait for one, and each busy one after its invocation.
     pub async fn stop(&self) {
         self.permits.close();
-        let warm = std::mem::take(&mut *self.warm.lock().unwrap_or_else(PoisonError::into_inner));
+        let warm = std::mem::take(&mut *self.warm.lock());
         let mut stopping = JoinSet::new();
         for process in warm {
             stopping.spawn(process.stop(STOP_GRACE));
@@ -216,14 +216,14 @@ impl Fleet {
 
     /// A process that waits, the one that was busy last; those that have died meanwhile are forgotten.
     fn free(&self) -> Option<Process> {
-        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warm = self.warm.lock();
         warm.retain_mut(Process::is_alive);
         warm.pop()
     }
 
     async fn keep(&self, process: Process) {
         let surplus = {
-            let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut warm = self.warm.lock();
             if self.permits.is_closed() {
                 Some(process)
             } else {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use headcount_runtime::clock::Clock;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -33,7 +34,7 @@ impl Running {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, bool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
@@ -13,6 +12,7 @@ use headcount_core::origin::Source;
 use headcount_follow::figures::Write;
 use headcount_follow::{Backlog, Setup};
 use headcount_store::dynamo::DynamoStore;
+use parking_lot::Mutex;
 use tokio::sync::RwLock;
 use tokio::time::Instant;
 
@@ -54,7 +54,7 @@ impl InProcess {
         let handled: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(respond(&self.deps, batch, deadline));
         let answer = handled.await;
         if let Some((source, tail)) = source.and_then(|source| Some((source.clone(), self.tail(&source)?))) {
-            self.appended.lock().unwrap_or_else(PoisonError::into_inner).insert(source, tail);
+            self.appended.lock().insert(source, tail);
         }
         answer
     }
@@ -66,7 +66,7 @@ impl InProcess {
 
     /// The newest entry of each source that was appended to since the start.
     pub(super) fn appended(&self) -> BTreeMap<Source, u64> {
-        self.appended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.appended.lock().clone()
     }
 
     /// Writes what was folded in memory and waits for more, unless a batch is under way: after the last batch of a burst
@@ -97,7 +97,7 @@ impl InProcess {
         Ok(())
     }
 
-    fn unsettled(&self) -> std::sync::MutexGuard<'_, BTreeSet<Source>> {
-        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unsettled(&self) -> parking_lot::MutexGuard<'_, BTreeSet<Source>> {
+        self.unsettled.lock()
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEventRecord;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use headcount_runtime::retry::Jitter;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::*;
@@ -99,7 +100,7 @@ impl Function for Scripted {
             all.push(seen.clone());
             call = all.len() - 1;
         });
-        let reply = (self.script.lock().unwrap())(&seen, call);
+        let reply = (self.script.lock())(&seen, call);
         let mut answer = KinesisEventResponse::default();
         match reply {
             Reply::Done => {}

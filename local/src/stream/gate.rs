@@ -17,8 +17,8 @@
 //! exceeds the throughput ([`super::meter`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -60,7 +60,7 @@ pub(super) struct Gate {
     admitted_agent: String,
     recorder: Option<Recorder>,
     /// The last put that could not be made durable, milliseconds since the epoch, and why.
-    failed: std::sync::Mutex<Option<(i64, String)>>,
+    failed: parking_lot::Mutex<Option<(i64, String)>>,
     /// Counts the requests after which there may be something to read.
     doorbell: watch::Sender<u64>,
 }
@@ -152,7 +152,7 @@ impl Gate {
             meter,
             admitted_agent: format!("headcount-admitted-{:016x}", fastrand::u64(..)),
             recorder,
-            failed: std::sync::Mutex::default(),
+            failed: parking_lot::Mutex::default(),
             doorbell,
         })
     }
@@ -168,7 +168,7 @@ impl Gate {
 
     /// The last put that could not be made durable, milliseconds since the epoch, and why.
     pub(super) fn failed(&self) -> Option<(i64, String)> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failed.lock().clone()
     }
 
     /// The journal, where there is one.
@@ -283,7 +283,7 @@ async fn put(gate: Arc<Gate>, request: Request, events: Vec<u64>, next: Next) ->
     if let Some(recorder) = &gate.recorder
         && let Err(error) = recorder.write(records).await
     {
-        *gate.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some((now_ms(), error));
+        *gate.failed.lock() = Some((now_ms(), error));
         let _turn = gate.turn.lock().await;
         accepted::remove(&recorder.store, &recorder.stream, &accepted::by_shard(&placed)).await;
         return refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "The records could not be made durable");

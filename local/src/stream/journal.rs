@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::Record;
 use headcount_core::origin::SequenceNumber;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::data_dir;
@@ -201,7 +201,7 @@ impl Journal {
     pub(super) async fn close(self) {
         let Self { messages, ended } = self;
         drop(messages);
-        let ended = ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ended = ended.lock().take();
         if let Some(ended) = ended {
             // An error means the same: the thread has ended.
             let _ = ended.await;

@@ -7,11 +7,11 @@
 //! resharding goes beyond it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use headcount_core::seal::{open, seal};
 use headcount_runtime::clock::Clock;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir;
@@ -107,7 +107,7 @@ impl Marks {
                 let before = if making == Making::Stream { last } else { before };
                 let last = last.max(second + SLACK_S);
                 self.keep(last).map_err(Refusal::Keep)?;
-                *self.seconds.lock().unwrap_or_else(PoisonError::into_inner) = Seconds { before, last };
+                *self.seconds.lock() = Seconds { before, last };
                 return Ok(());
             }
             if tokio::time::Instant::now() >= until {
@@ -118,7 +118,7 @@ impl Marks {
     }
 
     fn seconds(&self) -> Seconds {
-        *self.seconds.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.seconds.lock()
     }
 
     fn keep(&self, last_shard_s: u64) -> Result<(), LocalError> {

@@ -1,12 +1,12 @@
 //! What the stream has accepted and nobody has counted: how many events, since when, and how many more may come.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use headcount_core::origin::SequenceNumber;
 use headcount_core::record::OpenedRecord;
 use headcount_doors::{Load, Waiting};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::journal::{Backlog, BacklogLane};
@@ -144,7 +144,7 @@ impl Meter {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

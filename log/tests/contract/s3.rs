@@ -1,7 +1,7 @@
 //! S3's answers, one by one, as its pages document them, from a server that says what it is told to.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::http::Response;
 use headcount_log::{Append, Log, LogError, entry, s3};
 use headcount_runtime::retry::Jitter;
+use parking_lot::Mutex;
 
 use crate::cases::soon;
 use crate::samples::{content, facts, source};
@@ -30,7 +31,7 @@ impl Script {
     async fn serve(answers: &[(u16, &str)]) -> (Self, Log) {
         let script = Self::default();
         let of_code = |(status, code): &(u16, &str)| (*status, format!("<Error><Code>{code}</Code></Error>"));
-        script.0.lock().unwrap().answers = answers.iter().map(of_code).collect();
+        script.0.lock().answers = answers.iter().map(of_code).collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let serving = script.clone();
@@ -47,7 +48,7 @@ impl Script {
     fn answer(&self, request: &Request) -> Response<Body> {
         let condition = request.headers().get("if-none-match").map(|value| value.to_str().unwrap().to_owned());
         let asked = format!("{} {}", request.method(), condition.unwrap_or_default());
-        let Lines { answers, requests } = &mut *self.0.lock().unwrap();
+        let Lines { answers, requests } = &mut *self.0.lock();
         requests.push(asked.trim().to_owned());
         let (status, body) = answers.pop_front().expect("no more requests are expected");
         let is_head = request.method() == "HEAD";
@@ -57,7 +58,7 @@ impl Script {
     }
 
     fn requests(&self) -> Vec<String> {
-        self.0.lock().unwrap().requests.clone()
+        self.0.lock().requests.clone()
     }
 }
 

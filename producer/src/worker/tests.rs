@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use super::*;
 use crate::builder::ProducerBuilder;
@@ -28,7 +29,7 @@ struct Seen {
 
 impl Seen {
     fn events(&self) -> Vec<String> {
-        self.accepted.lock().unwrap().iter().flat_map(|record| unpack(&record.data)).collect()
+        self.accepted.lock().iter().flat_map(|record| unpack(&record.data)).collect()
     }
 }
 
@@ -36,17 +37,17 @@ impl<F: Fn(&Record, u32) -> Said + Send + Sync + 'static> Target for Scripted<F>
     async fn put<'a>(&self, records: impl Iterator<Item = &'a Record> + Send) -> Result<Vec<Answer>, RequestError> {
         let records: Vec<Record> = records.cloned().collect();
         {
-            let mut busy = self.seen.busy.lock().unwrap();
+            let mut busy = self.seen.busy.lock();
             busy.0 += 1;
             busy.1 = busy.1.max(busy.0);
             busy.2.push(records.len());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
-        self.seen.busy.lock().unwrap().0 -= 1;
+        self.seen.busy.lock().0 -= 1;
         let mut answers = Vec::new();
         for record in &records {
             let tried = {
-                let mut tries = self.seen.tries.lock().unwrap();
+                let mut tries = self.seen.tries.lock();
                 let tried = tries.entry(record.data.clone()).or_default();
                 *tried += 1;
                 *tried
@@ -54,7 +55,7 @@ impl<F: Fn(&Record, u32) -> Said + Send + Sync + 'static> Target for Scripted<F>
             answers.push((self.script)(record, tried)?);
         }
         let accepted = records.into_iter().zip(&answers).filter(|(_, answer)| matches!(answer, Answer::Accepted(_)));
-        self.seen.accepted.lock().unwrap().extend(accepted.map(|(record, _)| record));
+        self.seen.accepted.lock().extend(accepted.map(|(record, _)| record));
         Ok(answers)
     }
 }
@@ -109,7 +110,7 @@ async fn every_record_is_accepted_once_although_some_are_refused_at_first() {
     let counts = producer.counts();
     assert_eq!((counts.queued, counts.sent, counts.retried, counts.refused), (3_000, 3_000, 3 * 429, 0));
     assert_eq!((counts.waiting_events, counts.waiting_bytes), (0, 0));
-    let busy = seen.busy.lock().unwrap();
+    let busy = seen.busy.lock();
     assert!(busy.1 > 1 && busy.1 <= 4 && busy.2.iter().all(|records| *records <= 500), "{busy:?}");
 }
 
@@ -124,7 +125,7 @@ async fn a_users_events_stay_in_order() {
     for number in 0..600 {
         producer.track(event(&format!("u{}", number % 3), number)).await.unwrap();
     }
-    let (mut last, records) = (BTreeMap::new(), seen.accepted.lock().unwrap().clone());
+    let (mut last, records) = (BTreeMap::new(), seen.accepted.lock().clone());
     for record in &records {
         let before = last.insert(record.partition_key.clone(), number(record));
         assert!(before.is_none_or(|before| before < number(record)));
@@ -225,7 +226,7 @@ async fn submitted_events_are_packed_and_each_has_its_fate() {
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!((seen.events().len(), seen.accepted.lock().unwrap().len()), (taken, 31));
+    assert_eq!((seen.events().len(), seen.accepted.lock().len()), (taken, 31));
     assert!(producer.take_returned().is_empty());
 }
 
@@ -240,7 +241,7 @@ async fn an_aggregated_record_holds_each_event_and_stays_within_its_bound() {
     assert_eq!(producer.close(LONG).await, Ok(()));
     let events = seen.events();
     assert_eq!((events.len(), events.iter().collect::<BTreeSet<_>>().len()), (6_000, 6_000));
-    let accepted = seen.accepted.lock().unwrap();
+    let accepted = seen.accepted.lock();
     assert!(accepted.len() > 2 && accepted.iter().all(|record| record.bytes() <= crate::limits::MAX_RECORD_BYTES));
     assert!(accepted.iter().all(|record| record.data.starts_with(&[0xf3, 0x89, 0x9a, 0xc2])));
 }
@@ -251,7 +252,7 @@ async fn what_cannot_be_packed_is_passed_on_alone() {
     let lines = ["{\"a\":1}", "[{},{}]", "no JSON", "{\n}", "{\"b\":2}"];
     let events = lines.map(|json| Unchecked { user_id: Some("u".into()), json: json.into() });
     assert!(producer.pass_on(events.to_vec()).await.iter().all(Result::is_ok));
-    let accepted = seen.accepted.lock().unwrap();
+    let accepted = seen.accepted.lock();
     let mut data: Vec<_> = accepted.iter().map(|record| unpack(&record.data).join("|")).collect();
     data.sort();
     assert_eq!(data, ["[{},{}]", "no JSON", "{\n}", "{\"a\":1}|{\"b\":2}"].map(String::from).to_vec());

@@ -2,8 +2,8 @@
 //! time for each shard, the light run every minute, the roll-up at five past every hour.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use headcount_aggregator::Deps;
@@ -13,6 +13,7 @@ use headcount_consumer::handler::consume;
 use headcount_log::Log;
 use headcount_runtime::retry::Jitter;
 use headcount_testkit::process::Process;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -126,7 +127,7 @@ impl Service {
     }
 
     fn sandboxes(&self) -> MutexGuard<'_, Sandboxes> {
-        self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sandboxes.lock()
     }
 
     /// Reads a shard to its end, one batch at a time.
@@ -221,7 +222,7 @@ impl Service {
     }
 
     fn warm_aggregators(&self) -> MutexGuard<'_, Vec<Deps<FaultyStore>>> {
-        self.warm_aggregators.lock().unwrap_or_else(PoisonError::into_inner)
+        self.warm_aggregators.lock()
     }
 
     /// A warm process of the aggregator, or a new one.

@@ -1,12 +1,13 @@
 //! The table of an incident: away for a while, or short of write units, by the rules that DynamoDB documents.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_core::keys::{self, ItemKey};
 use headcount_runtime::aws::OPERATION_TIMEOUT;
 use headcount_testkit::faulty::plan::{Decision, Fault, FaultPlan, ItemFault, Operation, Request};
 use headcount_testkit::memory::MemoryStore;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::time::Time;
 
@@ -82,7 +83,7 @@ impl Supply {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// From now until that moment the table answers nothing.

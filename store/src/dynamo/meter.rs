@@ -1,6 +1,6 @@
 //! What requests cost: capacity units as the service itself counts them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::operation::put_item::{PutItemInput, PutItemOutput};
 use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
+use parking_lot::Mutex;
 
 /// Units that requests consumed, by what they were for. Failed requests consume some as well, which the service does
 /// not tell.
@@ -45,11 +46,11 @@ pub struct Meter(Arc<Mutex<UnitsUsed>>);
 impl Meter {
     /// The sum so far, which begins anew.
     pub fn take(&self) -> UnitsUsed {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 
     fn add(&self, change: impl FnOnce(&mut UnitsUsed)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.lock());
     }
 }
 

@@ -42,7 +42,7 @@ fn passing(script: impl Fn(&Seen) -> Reply + Send + 'static) -> (Scripted, Arc<M
     let function = Scripted::new(move |seen, _| {
         let reply = script(seen);
         if matches!(reply, Reply::Done) {
-            all.lock().unwrap().extend(seen.data.clone());
+            all.lock().extend(seen.data.clone());
         }
         reply
     });
@@ -64,7 +64,7 @@ async fn check(poisons: &'static [&'static str], reply: fn() -> Reply, total: us
         .await;
     let progress = mapping.drain_and_stop(soon()).await.unwrap();
     let healthy: Vec<_> = numbered(0..total).into_iter().filter(|data| !poisons.contains(&data.as_str())).collect();
-    assert_eq!(*passed.lock().unwrap(), healthy, "poisons {poisons:?}");
+    assert_eq!(*passed.lock(), healthy, "poisons {poisons:?}");
     let expected: Vec<_> = poisons.iter().map(|poison| vec![(*poison).to_owned()]).collect();
     assert_eq!(kept_data(folder.path()).await, expected, "poisons {poisons:?}");
     assert_eq!((progress.records, progress.kept), (healthy.len() as u64, poisons.len() as u64));
@@ -200,7 +200,7 @@ async fn a_restart_in_the_middle_of_a_bisect_goes_on_after_what_was_passed() {
     let mapping = started_again(&world.client, kept_in, &second).await;
     mapping.drain_and_stop(soon()).await.unwrap();
     assert_eq!(second.seen()[0].data, numbered(4..8), "after what was passed");
-    assert_eq!(*passed.lock().unwrap(), ["4", "6", "7"]);
+    assert_eq!(*passed.lock(), ["4", "6", "7"]);
     assert_eq!(kept_data(folder.path()).await, [["5".to_owned()]]);
     world.stream.stop().await;
 }

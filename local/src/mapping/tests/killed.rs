@@ -46,7 +46,7 @@ type Places = Arc<Mutex<BTreeSet<Place>>>;
 async fn put_some(client: Client, name: String, count: usize, answered: Places) {
     let data = |number: usize| format!("{name}/{number}");
     let note = |shard: &str, sequence: &str, data: String| {
-        answered.lock().unwrap().insert((shard.to_owned(), sequence.parse().unwrap(), data));
+        answered.lock().insert((shard.to_owned(), sequence.parse().unwrap(), data));
     };
     for number in 0..count {
         let key = number.to_string();
@@ -100,7 +100,7 @@ fn what_was_answered_comes_under_its_lane_and_number_after_kills() {
                 hung.send_replace(true);
                 return Reply::Hang;
             }
-            passed.lock().unwrap().push(seen.clone());
+            passed.lock().push(seen.clone());
             Reply::Done
         });
         let process = runtime();
@@ -114,7 +114,7 @@ fn what_was_answered_comes_under_its_lane_and_number_after_kills() {
             drop((stream, mapping));
         });
         process.shutdown_timeout(PATIENCE);
-        done.extend(processed(&given.lock().unwrap()));
+        done.extend(processed(&given.lock()));
     }
 
     let process = runtime();
@@ -125,7 +125,7 @@ fn what_was_answered_comes_under_its_lane_and_number_after_kills() {
         done.extend(processed(&function.seen()));
         let seen = mapping.progress().borrow().clone();
         assert!(seen.is_backlog_passed && seen.backlog == 0);
-        let answered = answered.lock().unwrap().clone();
+        let answered = answered.lock().clone();
         let lost: Vec<_> = answered.difference(&done).collect();
         assert!(lost.is_empty() && answered.len() >= 3 * 36, "lost {lost:?}");
         let data: BTreeSet<_> = done.iter().map(|(_, _, data)| data).collect();
@@ -140,7 +140,7 @@ fn what_was_answered_comes_under_its_lane_and_number_after_kills() {
         let progress = mapping.drain_and_stop(soon()).await.unwrap();
         stream.forget(&progress.checkpoints(), progress.is_backlog_passed, true).await;
         stream.stop().await;
-        assert_eq!(processed(&function.seen()[calls..]), *more.lock().unwrap());
+        assert_eq!(processed(&function.seen()[calls..]), *more.lock());
         let left = std::fs::read_dir(dir.path().join("journal")).unwrap().map(|file| file.unwrap().file_name());
         let left: std::collections::BTreeSet<_> = left.collect();
         assert!(left.iter().eq(["journal.lock", "tail.json"]), "{left:?}");
@@ -161,7 +161,7 @@ async fn a_question_waits_for_the_backlog_and_new_records_for_their_turn() {
         if !is_open.load(Ordering::SeqCst) {
             return Reply::Error;
         }
-        passed.lock().unwrap().push(seen.clone());
+        passed.lock().push(seen.clone());
         Reply::Done
     });
     let (stream, mapping) = start(dir.path(), 1, &function).await;
@@ -174,7 +174,7 @@ async fn a_question_waits_for_the_backlog_and_new_records_for_their_turn() {
     assert!(refused.is_err(), "it is not caught up while the backlog is not passed");
     open.store(true, Ordering::SeqCst);
     in_time(mapping.caught_up()).await.unwrap();
-    let all = processed(&given.lock().unwrap());
+    let all = processed(&given.lock());
     assert_eq!(all.len(), 18, "old and new: {all:?}");
     mapping.drain_and_stop(soon()).await.unwrap();
     stream.stop().await;

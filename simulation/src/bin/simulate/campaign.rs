@@ -1,13 +1,12 @@
 //! Many worlds, on all cores, until one fails or all are lived through.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use headcount_simulation::shrink::shrink;
 use headcount_simulation::{Report, Scenario, Tally, run as live};
+use parking_lot::Mutex;
 
 use crate::report;
 
@@ -61,7 +60,7 @@ pub(crate) fn run(first: u64, seeds: u64, limit: Option<Duration>, scenario: imp
             });
         }
     });
-    let done = campaign.done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let done = campaign.done.into_inner();
     Ended { first, done, took: began.elapsed() }
 }
 
@@ -117,7 +116,7 @@ impl Campaign {
     }
 
     fn end(&self, scenario: Scenario, report: Report) {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = self.done.lock();
         done.worlds += 1;
         done.tally.add(&report.tally);
         if done.worlds.is_multiple_of(PROGRESS) {

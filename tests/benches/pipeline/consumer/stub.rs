@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 /// The first day of every user.
@@ -97,12 +98,12 @@ fn answer(operation: &str, body: &[u8], items: &Items) -> Result<String> {
         "PutItem" => {
             let mut request: Value = serde_json::from_slice(body)?;
             let item = request["Item"].take();
-            items.lock().unwrap_or_else(PoisonError::into_inner).insert(key(&item), item);
+            items.lock().insert(key(&item), item);
             "{}".to_owned()
         }
         "GetItem" => {
             let request: Value = serde_json::from_slice(body)?;
-            let items = items.lock().unwrap_or_else(PoisonError::into_inner);
+            let items = items.lock();
             items.get(&key(&request["Key"])).map_or_else(|| "{}".to_owned(), |item| json!({ "Item": item }).to_string())
         }
         other => anyhow::bail!("the stub knows no {other}"),

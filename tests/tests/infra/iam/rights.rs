@@ -1,12 +1,13 @@
 //! Least privilege from both sides: what the path needs is allowed, and what is allowed is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use headcount_tests::iam::policy::Policy;
 use headcount_tests::iam::proxy::Used;
 use headcount_tests::iam::template::Template;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -108,7 +109,7 @@ async fn without_any_one_of_its_rights_the_path_fails() {
         let (template, principals, left) = (template.clone(), principals.clone(), left.clone());
         walking.spawn(async move {
             let others = StandIn::start();
-            let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+            let next = || left.lock().pop_first();
             while let Some((principal, sid, action)) = next() {
                 let mut fewer = (*principals).clone();
                 let policy = fewer[&principal].without(&sid, &action);
