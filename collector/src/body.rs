@@ -83,11 +83,16 @@ impl Encoding {
     }
 }
 
+/// The media type that the headers name, without its parameters; empty where they name none.
+pub(super) fn media_type(headers: &HeaderMap) -> &str {
+    let given = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim()
+}
+
 /// Whether a body is what a form sends, and no JSON. What a body is called says little: `curl -d` calls all of them a form.
 pub(super) fn is_form(headers: &HeaderMap, plain: &[u8]) -> bool {
-    let called = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
-    let media_type = called.split(';').next().unwrap_or_default().trim();
-    let is_called_form = FORMS.iter().any(|form| form.eq_ignore_ascii_case(media_type));
+    let called = media_type(headers);
+    let is_called_form = FORMS.iter().any(|form| form.eq_ignore_ascii_case(called));
     let begin = plain.strip_prefix(b"\xef\xbb\xbf").unwrap_or(plain).trim_ascii_start();
     is_called_form && !matches!(begin.first(), None | Some(b'{' | b'['))
 }

@@ -17,6 +17,7 @@ use prost::Message;
 use serde::Serialize;
 
 use super::answer::Verdict;
+use super::body::media_type;
 use super::native::{Came, Writer};
 use super::refusal::Refusal;
 use super::request::{Judge, Judged, Taken};
@@ -37,8 +38,7 @@ pub(super) enum Form {
 
 impl Form {
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let given = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
-        match given.split(';').next().unwrap_or_default().trim() {
+        match media_type(headers) {
             "application/x-protobuf" => Ok(Self::Protobuf),
             "application/json" => Ok(Self::Json),
             _ => Err(Refusal::SpanType),
