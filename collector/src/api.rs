@@ -11,12 +11,12 @@ use super::body::{MAX_BODY_BYTES, MAX_PLAIN_BYTES, is_form};
 use super::refusal::Refusal;
 use super::request::{Judge, Taken};
 use super::spans::SpanAttributes;
-use super::{events, otlp, posthog, segment};
+use super::{cloudevents, events, otlp, posthog, segment};
 
 /// An API that takes events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Api {
-    /// Events as `docs/events.md` describes them.
+    /// Events as `docs/events.md` describes them, or CloudEvents where the media type says so.
     Native,
     /// Segment's HTTP Tracking API.
     Segment(segment::Call),
@@ -55,6 +55,7 @@ impl Api {
     pub(super) fn open<'a>(self, head: &Parts, plain: &'a Bytes) -> Result<Opened<'a>, Refusal> {
         match self {
             Self::Native if is_form(&head.headers, plain) => Err(Refusal::MediaType),
+            Self::Native if cloudevents::is_named(&head.headers) => Ok(Opened::CloudEvents(plain)),
             Self::Native => Ok(Opened::Native(plain)),
             Self::Segment(call) => segment::Request::read(call, plain).map(Opened::Segment),
             Self::PostHog => posthog::Request::read(plain).map(Opened::PostHog),
@@ -98,6 +99,7 @@ impl Api {
 /// A request's events, not judged yet.
 pub(super) enum Opened<'a> {
     Native(&'a [u8]),
+    CloudEvents(&'a [u8]),
     Segment(segment::Request<'a>),
     PostHog(posthog::Request<'a>),
     Otlp(otlp::Request),
@@ -107,7 +109,7 @@ impl Opened<'_> {
     /// The write key in the body.
     pub(super) fn key(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Native(_) | Self::Otlp(_) => None,
+            Self::Native(_) | Self::CloudEvents(_) | Self::Otlp(_) => None,
             Self::Segment(request) => request.key(),
             Self::PostHog(request) => request.key(),
         }
@@ -117,6 +119,7 @@ impl Opened<'_> {
     pub(super) fn judge(self, judge: &Judge<'_>, attributes: &SpanAttributes) -> Result<Taken, Refusal> {
         Ok(match self {
             Self::Native(plain) => Taken { events: events::judge(plain, judge)?, left_out: 0 },
+            Self::CloudEvents(plain) => Taken { events: cloudevents::judge(plain, judge)?, left_out: 0 },
             Self::Segment(request) => request.judge(judge),
             Self::PostHog(request) => request.judge(judge),
             Self::Otlp(request) => request.judge(judge, attributes),

@@ -16,6 +16,11 @@ pub const MAX_EVENTS: usize = 1_000;
 
 /// Judges every event of a body.
 pub(super) fn judge(plain: &[u8], judge: &Judge<'_>) -> Result<Vec<Judged>, Refusal> {
+    judge_each(plain, |text| judge.event(&fill(text, judge)))
+}
+
+/// What `judge_one` says of each part of a body that may be an event.
+pub(super) fn judge_each(plain: &[u8], judge_one: impl Fn(&str) -> Judged) -> Result<Vec<Judged>, Refusal> {
     let raws = split(plain).map_err(|error| match error {
         RecordError::TooManyEvents { count } => Refusal::TooManyEvents(count),
         RecordError::Empty => Refusal::Empty,
@@ -24,16 +29,12 @@ pub(super) fn judge(plain: &[u8], judge: &Judge<'_>) -> Result<Vec<Judged>, Refu
     if raws.len() > MAX_EVENTS {
         return Err(Refusal::TooManyEvents(raws.len() as u64));
     }
-    Ok(raws.into_iter().map(|raw| judge_one(raw, judge)).collect())
-}
-
-fn judge_one(raw: Raw<'_>, judge: &Judge<'_>) -> Judged {
-    let Raw::Text(text) = raw else {
-        return Err(problem("", "the event is not valid JSON: its bytes are not UTF-8"));
-    };
-    // What the parser refuses in properties that nobody counts must not keep the fields of the request out.
-    let (text, _) = mend(text);
-    judge.event(&fill(&text, judge))
+    let judged = raws.into_iter().map(|raw| match raw {
+        // What the parser refuses in properties that nobody counts must not keep the fields of the request out.
+        Raw::Text(text) => judge_one(&mend(text).0),
+        Raw::NotText(_) => Err(problem("", "the event is not valid JSON: its bytes are not UTF-8")),
+    });
+    Ok(judged.collect())
 }
 
 /// The event with `metadata.ipAddress` and `metadata.userAgent` of the request where it has none, and its address as the

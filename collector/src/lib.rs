@@ -5,14 +5,15 @@
 //! request are accepted, and the results say which), 429 and 503 where the stream does not take them. An event that is sent
 //! again under its id and timestamp counts once, so a client may always send a whole request again.
 //!
-//! What SDKs of Segment and PostHog and exporters of OpenTelemetry send is put into the native format, each in a module of its own, and
-//! then goes the same way.
+//! CloudEvents, and what SDKs of Segment and PostHog and exporters of OpenTelemetry send, is put into the native format, each in a module
+//! of its own, and then goes the same way.
 
 mod accept;
 mod answer;
 mod api;
 mod body;
 mod budget;
+mod cloudevents;
 mod events;
 mod native;
 mod origins;

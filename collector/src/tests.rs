@@ -335,6 +335,35 @@ async fn what_is_no_event_is_accepted_and_counted_as_left_out() {
 }
 
 #[tokio::test]
+async fn cloud_events_are_answered_as_native_events_are() {
+    let collector = collector(KEY);
+    *collector.accept.refuse.lock().unwrap() = Some(NotAccepted::Throttled);
+    let event = |id: &str, user: &str| {
+        let time = now_text();
+        json!({"specversion": "1.0", "id": id, "source": "/a", "type": "e", "time": time, "subject": user})
+    };
+    let (one, batch) = ("application/cloudevents+json", "application/cloudevents-batch+json");
+    for (media_type, body, status) in [
+        (one, event("1", "u"), 202),
+        (batch, json!([event("2", "u"), event("3", "u")]), 202),
+        (batch, json!([event("4", "u"), event("5", "")]), 400),
+        (batch, json!([event("6", "u"), event("7", "refused")]), 429),
+        (batch, json!(vec![event("8", "u"); MAX_EVENTS + 1]), 413),
+        ("application/json", event("9", "u"), 400),
+    ] {
+        let answer = send(&collector, post().header(CONTENT_TYPE, media_type), body.to_string()).await;
+        assert_eq!(answer.status().as_u16(), status, "{media_type} {answer:?}");
+        if status == 202 {
+            let first = &told(&answer)["events"][0]["eventId"];
+            assert!(first.as_str().unwrap().starts_with("/a "), "{first}");
+        }
+    }
+    assert_eq!(collector.accept.taken.lock().unwrap().len(), 6);
+    let keyless = Request::post("/v1/events").header(CONTENT_TYPE, one);
+    assert_eq!(send(&collector, keyless, event("1", "u").to_string()).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn pages_may_ask_what_sdks_ask_first() {
     let collector = collector(KEY);
     for (method, path) in [
