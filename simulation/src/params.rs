@@ -135,7 +135,7 @@ impl Params {
             has_restore: false,
             follow_every_ms: random.i64(8..30) * HOUR_MS,
             proves: true,
-            proof_memory: [8 << 10, 800, 500][random.usize(0..3)],
+            proof_memory: [8 << 10, 800, 500, 500][random.usize(0..4)],
             // Days are frozen after 5 to 7, and lateness and the stream's retention are less than 2.
             log_retention_days: random.u32(15..18),
             is_long: true,

@@ -30,7 +30,7 @@ pub(crate) async fn now_and_then(world: Arc<World>) {
         if backups.len() > BACKUPS {
             backups.pop_front();
         }
-        if random.u8(0..8) == 0 {
+        if random.u8(0..7) == 0 {
             restore(&world, backups.make_contiguous(), &mut random);
             backups.clear();
         }
