@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 
+use crate::budget::{BudgetScope, Month};
 use crate::origin::{Origin, Source};
 
 /// A partition key and a sort key.
@@ -159,6 +160,42 @@ pub fn parse_proven_source(sk: &str, number: u64) -> Option<Source> {
     Source::parse(sk.strip_prefix(&*proven_sources(number))?).ok()
 }
 
+/// The partition of all budgets and of their alarms. The alarms come first, by month, so that one listing from a month on has all that a
+/// run needs.
+pub const BUDGETS: &str = "BUDGETS";
+
+/// The key of a budget.
+pub fn budget(scope: &BudgetScope) -> ItemKey {
+    ItemKey { pk: BUDGETS.to_owned(), sk: format!("BUDGET#{scope}") }
+}
+
+/// The scope in the sort key of a budget.
+pub fn parse_budget(sk: &str) -> Option<BudgetScope> {
+    sk.strip_prefix("BUDGET#")?.parse().ok()
+}
+
+/// The sort key below which no alarm of this month lies.
+pub fn budget_alarms(month: Month) -> String {
+    format!("ALARM#{month}#")
+}
+
+/// The key of the alarm of a budget in a month.
+pub fn budget_alarm(month: Month, scope: &BudgetScope) -> ItemKey {
+    ItemKey { pk: BUDGETS.to_owned(), sk: format!("{}{scope}", budget_alarms(month)) }
+}
+
+/// The month and the scope in the sort key of an alarm.
+///
+/// ```
+/// use headcount_core::keys;
+/// let (month, scope) = keys::parse_budget_alarm("ALARM#2026-03#ACCOUNT#a#b").unwrap();
+/// assert_eq!((month.to_string().as_str(), scope.name()), ("2026-03", Some("a#b")));
+/// ```
+pub fn parse_budget_alarm(sk: &str) -> Option<(Month, BudgetScope)> {
+    let (month, scope) = sk.strip_prefix("ALARM#")?.split_once('#')?;
+    Some((month.parse().ok()?, scope.parse().ok()?))
+}
+
 /// The key of the deployment's own record.
 pub fn deployment() -> ItemKey {
     ItemKey { pk: "META".to_owned(), sk: "DEPLOYMENT".to_owned() }
@@ -203,6 +240,14 @@ mod tests {
             let key = rejected(date, ms, &origin);
             prop_assert_eq!(parse_rejected(&key.sk), Some((ms, origin)));
             prop_assert_eq!(parse_total(&total(date).sk), Some(date));
+
+            if let Ok(scope) = BudgetScope::account(&id) {
+                let month = Month::of(date);
+                prop_assert_eq!(parse_budget(&budget(&scope).sk), Some(scope.clone()));
+                let key = budget_alarm(month, &scope);
+                prop_assert!(*budget_alarms(month) < *key.sk && key.sk < budget(&scope).sk);
+                prop_assert_eq!(parse_budget_alarm(&key.sk), Some((month, scope)));
+            }
         }
 
         #[test]

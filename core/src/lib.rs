@@ -35,6 +35,7 @@ pub mod latency;
 pub mod session_sample;
 pub mod user_sketch;
 
+pub mod budget;
 pub mod deployment;
 pub mod exact;
 pub mod keys;

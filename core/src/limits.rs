@@ -65,6 +65,12 @@ pub const MAX_PRICE_TABLE_BYTES: usize = 16 << 20;
 /// Tokens that one `ai_request` may state in one field.
 pub const MAX_TOKENS: u64 = 1_000_000_000;
 
+/// Nano-dollars that a budget may allow a month: a billion dollars.
+pub const MAX_BUDGET_NANOS: u64 = 1_000_000_000 * 1_000_000_000;
+
+/// Budgets of a deployment. All of them are read by every hourly run.
+pub const MAX_BUDGETS: usize = 200;
+
 /// Names that one counter map keeps apart; beyond, counts go to [`crate::counters::OTHER`].
 pub const MAX_COUNTER_NAMES: usize = 100;
 
