@@ -13,6 +13,7 @@ mod refusal;
 mod request;
 
 mod browse;
+mod budgets;
 mod checkpoints;
 mod dailies;
 mod events;

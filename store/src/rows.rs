@@ -1,6 +1,7 @@
 //! What goes into the table and comes back: one struct for each kind of item.
 
 use chrono::NaiveDate;
+use headcount_core::budget::{Budget, BudgetScope, Month};
 use headcount_core::event::{Event, Object};
 use headcount_core::exact::ProvenSource;
 use headcount_core::keys::{self, Follower, ItemKey};
@@ -193,4 +194,39 @@ pub struct TotalRow {
     pub new_users: u64,
     /// What the date's figures were made of when this was counted.
     pub made_of: MadeOf,
+}
+
+/// A budget as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetRow {
+    /// The budget.
+    pub budget: Budget,
+    /// When it was set, milliseconds since the epoch.
+    pub updated_ms: i64,
+}
+
+/// The alarm of a budget in a month, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlarmRow {
+    /// The month.
+    pub month: Month,
+    /// The budget's scope.
+    pub scope: BudgetScope,
+    /// The amount that was reached, nano-dollars.
+    pub amount_nanos: u64,
+    /// A number that the run drew which raises it: the same one may claim it again.
+    pub claim: u64,
+    /// When it was claimed, milliseconds since the epoch.
+    pub claimed_ms: i64,
+    /// When it was raised for certain, milliseconds since the epoch; none where that run has not said so, or died.
+    pub raised_ms: Option<i64>,
+}
+
+/// An item of the partition of budgets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BudgetItem {
+    /// A budget.
+    Budget(BudgetRow),
+    /// An alarm.
+    Alarm(AlarmRow),
 }

@@ -7,6 +7,7 @@
 use std::future::Future;
 
 use chrono::NaiveDate;
+use headcount_core::budget::{BudgetScope, Month};
 use headcount_core::deployment::{TableId, TableMeta};
 use headcount_core::event::Event;
 use headcount_core::exact::{ProvenFigures, ProvenSource};
@@ -16,8 +17,8 @@ use headcount_core::partial::PartialRecord;
 
 use crate::error::StoreError;
 use crate::rows::{
-    Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, Page, ProvenSourceRow, Put, RejectedItem,
-    SketchesRow, TotalRow,
+    AlarmRow, BudgetItem, BudgetRow, Checkpoint, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Lookup, Page,
+    ProvenSourceRow, Put, RejectedItem, SketchesRow, TotalRow,
 };
 
 /// Puts in one `BatchWriteItem`
@@ -188,6 +189,29 @@ pub trait ProofStore: Send + Sync {
     fn put_proof(&self, table: TableId, proof: &ProvenFigures) -> impl Future<Output = Result<Put, StoreError>> + Send;
 }
 
+/// Budgets of AI cost, and the alarms of those that are used up.
+pub trait BudgetStore: Send + Sync {
+    /// Puts a budget, whatever is there. Never refused.
+    fn put_budget(&self, row: &BudgetRow) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// Removes a budget; refused where there is none. Its alarms stay.
+    fn delete_budget(&self, scope: &BudgetScope) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// One page of the alarms of `month` and later ones, and of all budgets behind them, read consistently.
+    fn budgets_page(
+        &self,
+        month: Month,
+        after: Option<&Cursor>,
+    ) -> impl Future<Output = Result<Page<BudgetItem>, StoreError>> + Send;
+
+    /// Claims the alarm of a budget in a month, so that of several runs one raises it. Refused where what is there is of this amount or
+    /// a larger one, unless it has the same [`AlarmRow::claim`], or was claimed before `stale_ms` and never raised.
+    fn claim_alarm(&self, row: &AlarmRow, stale_ms: i64) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// Notes that a claimed alarm was raised; refused where somebody else has claimed it since.
+    fn finish_alarm(&self, row: &AlarmRow, raised_ms: i64) -> impl Future<Output = Result<Put, StoreError>> + Send;
+}
+
 /// Single items for people to look at.
 pub trait BrowseStore: Send + Sync {
     /// One page of the keys of a user's events, the newest first, at most `limit`. The index behind it may be a moment
@@ -254,11 +278,14 @@ pub trait FollowStore: ItemStore + UserStore + PartialStore + CheckpointStore + 
 impl<S: ItemStore + UserStore + PartialStore + CheckpointStore + MetaStore> FollowStore for S {}
 
 /// All that questions need.
-pub trait QueryStore: DailyStore + ProofStore + MetaStore + BrowseStore + UserStore + PartialStore {}
+pub trait QueryStore:
+    DailyStore + ProofStore + MetaStore + BrowseStore + UserStore + PartialStore + BudgetStore
+{
+}
 
-impl<S: DailyStore + ProofStore + MetaStore + BrowseStore + UserStore + PartialStore> QueryStore for S {}
+impl<S: DailyStore + ProofStore + MetaStore + BrowseStore + UserStore + PartialStore + BudgetStore> QueryStore for S {}
 
 /// All that the aggregator needs.
-pub trait AggregatorStore: FollowStore + DailyStore + ProofStore {}
+pub trait AggregatorStore: FollowStore + DailyStore + ProofStore + BudgetStore {}
 
-impl<S: FollowStore + DailyStore + ProofStore> AggregatorStore for S {}
+impl<S: FollowStore + DailyStore + ProofStore + BudgetStore> AggregatorStore for S {}

@@ -23,6 +23,7 @@ pub mod seeded;
 
 mod answers;
 mod browse;
+mod budgets;
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending};

@@ -18,6 +18,7 @@
 
 mod answers;
 mod browse;
+mod budgets;
 mod refused;
 mod snapshot;
 
@@ -33,7 +34,8 @@ use headcount_core::origin::Source;
 use headcount_core::partial::PartialRecord;
 use headcount_store::error::StoreError;
 use headcount_store::rows::{
-    CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Page, ProvenSourceRow, RejectedItem, SketchesRow, TotalRow,
+    BudgetItem, CheckpointRow, Cursor, DailyRow, EventItem, FirstDay, Page, ProvenSourceRow, RejectedItem, SketchesRow,
+    TotalRow,
 };
 use parking_lot::{Mutex, MutexGuard};
 
@@ -67,6 +69,7 @@ struct Items {
     totals: BTreeMap<NaiveDate, TotalRow>,
     proofs: BTreeMap<NaiveDate, StoredProof>,
     proven_sources: BTreeMap<ItemKey, ProvenSourceRow>,
+    budgets: BTreeMap<ItemKey, BudgetItem>,
     meta: Option<TableMeta>,
 }
 

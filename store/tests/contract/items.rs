@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use headcount_core::budget::{Budget, BudgetScope, Month};
 use headcount_core::deployment::{Deployment, TableId, TableMeta};
 use headcount_core::keys::{self, Follower, ItemKey};
 use headcount_core::partial::PartialRecord;
 use headcount_store::error::StoreError;
-use headcount_store::rows::{Checkpoint, DailyRow, EventItem, MadeOf, Put, SketchesRow, TotalRow};
+use headcount_store::rows::{AlarmRow, BudgetRow, Checkpoint, DailyRow, EventItem, MadeOf, Put, SketchesRow, TotalRow};
 use headcount_store::traits::{
-    BrowseStore as _, CheckpointStore as _, DailyStore as _, ItemStore as _, MetaStore as _,
+    BrowseStore as _, BudgetStore as _, CheckpointStore as _, DailyStore as _, ItemStore as _, MetaStore as _,
 };
 use headcount_store::traits::{PartialStore as _, UserStore as _};
 
@@ -311,4 +312,38 @@ async fn a_record_of_another_schema_version_is_refused_in_a_sentence() {
         let meta = TableMeta { deployment: Deployment::new("d-1".into(), chrono_tz::UTC, "p"), table: TableId(1) };
         assert_eq!(embedded.store.create_meta(&meta).await, Ok(Put::Refused), "it is not replaced");
     }
+}
+
+#[tokio::test]
+async fn budgets_and_their_alarms_are_stored_as_designed() {
+    let embedded = dynamo().await;
+    let scope = BudgetScope::account("acme").expect("a name");
+    let budget = Budget { scope: scope.clone(), monthly_nanos: 50_000_000_000 };
+    embedded.store.put_budget(&BudgetRow { budget, updated_ms: START_MS }).await.expect("put");
+    let key = ItemKey { pk: "BUDGETS".into(), sk: "BUDGET#ACCOUNT#acme".into() };
+    let expected = [
+        "EntityType S Budget",
+        "MonthlyNanos N 50000000000",
+        "PK S BUDGETS",
+        "SK S BUDGET#ACCOUNT#acme",
+        "UpdatedAt N 1772323200000",
+    ];
+    assert_eq!(shown(&item(&embedded, "metrics", &key).await), expected);
+
+    let (month, claimed_ms) = (Month::of(date(1)), START_MS);
+    let alarm = AlarmRow { month, scope, amount_nanos: 50_000_000_000, claim: u64::MAX, claimed_ms, raised_ms: None };
+    embedded.store.claim_alarm(&alarm, 0).await.expect("put");
+    let key = ItemKey { pk: "BUDGETS".into(), sk: "ALARM#2026-03#ACCOUNT#acme".into() };
+    let mut expected = vec![
+        "AmountNanos N 50000000000",
+        "Claim N 18446744073709551615",
+        "ClaimedAt N 1772323200000",
+        "EntityType S BudgetAlarm",
+        "PK S BUDGETS",
+        "SK S ALARM#2026-03#ACCOUNT#acme",
+    ];
+    assert_eq!(shown(&item(&embedded, "metrics", &key).await), expected);
+    embedded.store.finish_alarm(&alarm, START_MS + 1).await.expect("put");
+    expected.insert(5, "RaisedAt N 1772323200001");
+    assert_eq!(shown(&item(&embedded, "metrics", &key).await), expected);
 }

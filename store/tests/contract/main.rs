@@ -5,6 +5,7 @@ mod rows;
 mod subjects;
 
 mod browse;
+mod budgets;
 mod checkpoints;
 mod dailies;
 mod event_items;
@@ -69,6 +70,9 @@ contract! {
     dailies::totals_come_by_date_up_to_a_day,
     browse::a_users_events_come_newest_first,
     browse::what_is_not_indexed_is_not_listed,
+    budgets::a_listing_holds_the_alarms_from_a_month_on_and_all_budgets,
+    budgets::an_alarm_is_claimed_once_until_it_is_stale_or_its_budget_is_larger,
+    budgets::of_parallel_claims_one_succeeds,
     meta::the_first_record_stands,
     meta::binding_at_once_agrees_on_one_number,
     meta::a_table_of_another_deployment_is_refused,

@@ -30,6 +30,11 @@ pub enum Operation {
     ProvenSourcesPage,
     PutProvenSources,
     PutProof,
+    PutBudget,
+    DeleteBudget,
+    BudgetsPage,
+    ClaimAlarm,
+    FinishAlarm,
     ReadMeta,
     CreateMeta,
     /// [`headcount_store::traits::MetaStore::replace_meta`].

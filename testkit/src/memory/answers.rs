@@ -26,7 +26,7 @@ pub(super) fn lookup<T>(found: Option<T>) -> Lookup<T> {
     found.map_or(Lookup::Absent, Lookup::Found)
 }
 
-fn put_if(allowed: bool, write: impl FnOnce()) -> Put {
+pub(super) fn put_if(allowed: bool, write: impl FnOnce()) -> Put {
     if allowed {
         write();
         Put::Written
@@ -46,7 +46,7 @@ pub(super) fn position(after: Option<&Cursor>, name: &str) -> Option<String> {
 }
 
 /// Where a listing of a partition begins.
-fn begin(partition: &str, after: Option<&Cursor>) -> (Bound<ItemKey>, Bound<ItemKey>) {
+pub(super) fn begin(partition: &str, after: Option<&Cursor>) -> (Bound<ItemKey>, Bound<ItemKey>) {
     let key = |sk: String| ItemKey { pk: partition.to_owned(), sk };
     let begin =
         position(after, "SK").map_or_else(|| Bound::Included(key(String::new())), |sk| Bound::Excluded(key(sk)));

@@ -34,6 +34,7 @@ impl MemoryStore {
             totals: draw.of(|items| &items.totals),
             proofs: draw.of(|items| &items.proofs),
             proven_sources: draw.of(|items| &items.proven_sources),
+            budgets: draw.of(|items| &items.budgets),
             meta: moments.iter().rev().find_map(|Snapshot(items)| items.meta.clone()),
         };
         *self.items() = restored;
