@@ -1,6 +1,7 @@
 //! The configuration of the Lambda function, from its environment.
 
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use headcount_core::limits::DAY_MS;
 use headcount_runtime::environment::Environment;
@@ -21,6 +22,8 @@ pub const RETENTION_HOURS: &str = "RETENTION_HOURS";
 pub const PARALLEL_REQUESTS: &str = "PARALLEL_REQUESTS";
 /// Events of today and yesterday together up to which they are proven during the day.
 pub const PROOF_BUDGET: &str = "PROOF_BUDGET";
+/// The ARN of the SNS topic that is told of alarms of budgets; none where it is not set.
+pub const ALARM_TOPIC: &str = "ALARM_TOPIC_ARN";
 /// Memory of the function in MB. Lambda sets it:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
 pub const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
@@ -46,6 +49,8 @@ pub struct Config {
     pub tables: Tables,
     /// The project's name.
     pub project: String,
+    /// The ARN of the topic for alarms of budgets.
+    pub alarm_topic: Option<String>,
     /// What the aggregator needs to know.
     pub settings: Settings,
 }
@@ -75,7 +80,23 @@ impl Config {
         if let Some(megabytes) = environment.number(MEMORY_SIZE, MEMORY_MB)? {
             settings.proof_memory = (megabytes.unsigned_abs() << 20) / 100 * PROOF_MEMORY_PERCENT;
         }
-        Ok(Self { log: follow.log, tables: follow.tables, project: follow.project, settings })
+        let alarm_topic = environment.parsed::<TopicArn>(ALARM_TOPIC, "the ARN of an SNS topic, arn:aws:sns:...")?;
+        let alarm_topic = alarm_topic.map(|TopicArn(arn)| arn);
+        Ok(Self { log: follow.log, tables: follow.tables, project: follow.project, alarm_topic, settings })
+    }
+}
+
+/// `arn:<partition>:sns:<region>:<account>:<topic>`.
+struct TopicArn(String);
+
+impl FromStr for TopicArn {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.split(':').collect::<Vec<_>>()[..] {
+            ["arn", _, "sns", _, _, topic] if !topic.is_empty() => Ok(Self(text.to_owned())),
+            _ => Err(()),
+        }
     }
 }
 
@@ -110,9 +131,11 @@ mod tests {
             (REPORTING_ZONE, "Europe/Berlin"),
             (PROOF_BUDGET, "0"),
             (MEMORY_SIZE, "1000"),
+            (ALARM_TOPIC, "arn:aws-cn:sns:cn-north-1:123456789012:alarms"),
         ];
         let config = read(&set).unwrap();
         assert_eq!((&*config.tables.metrics, &*config.log), ("m", "s3://log/prefix"));
+        assert_eq!(config.alarm_topic.as_deref(), Some("arn:aws-cn:sns:cn-north-1:123456789012:alarms"));
         let settings = config.settings;
         assert_eq!((settings.lateness_ms, settings.retention_ms), (3 * DAY_MS, 7 * DAY_MS));
         assert_eq!(settings.items, ItemOptions { event_items: false, user_index: true });
@@ -132,6 +155,8 @@ mod tests {
             (PROOF_BUDGET, "-1", "0 to 1000000000"),
             (MEMORY_SIZE, "64", "128 to 10240"),
             (EVENT_ITEMS, "yes", "true or false"),
+            (ALARM_TOPIC, "alarms", "ARN of an SNS topic"),
+            (ALARM_TOPIC, "arn:aws:sqs:us-east-1:1:alarms", "ARN of an SNS topic"),
             (REPORTING_ZONE, "Mars/Olympus", "IANA time zone"),
         ] {
             // Of two values the first one counts.

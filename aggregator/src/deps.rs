@@ -8,6 +8,8 @@ use headcount_runtime::clock::Clock;
 use headcount_runtime::compute::Compute;
 use headcount_runtime::retry::Jitter;
 
+use crate::budgets::Alarms;
+
 /// Milliseconds that a stream keeps its records, unless configured otherwise: 24 hours.
 pub const DEFAULT_RETENTION_MS: i64 = DAY_MS;
 
@@ -36,6 +38,8 @@ pub struct Deps<S> {
     pub jitter: Jitter,
     /// What is configured.
     pub settings: Settings,
+    /// Where alarms of budgets go.
+    pub alarms: Alarms,
     /// The follower of figures.
     pub figures: Figures,
     /// The follower of items.
@@ -43,9 +47,16 @@ pub struct Deps<S> {
 }
 
 impl<S> Deps<S> {
-    /// Followers that know nothing yet.
+    /// Followers that know nothing yet, and no alarms.
     pub fn new(log: Log, store: S, clock: Clock, jitter: Jitter, settings: Settings) -> Self {
-        Self { log, store, clock, jitter, settings, figures: Figures::default(), items: Items::new(settings.items) }
+        let (figures, items, alarms) = (Figures::default(), Items::new(settings.items), Alarms::Off);
+        Self { log, store, clock, jitter, settings, alarms, figures, items }
+    }
+
+    /// The same, raising the alarms of budgets.
+    #[must_use]
+    pub fn with_alarms(self, alarms: Alarms) -> Self {
+        Self { alarms, ..self }
     }
 }
 

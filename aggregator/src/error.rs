@@ -93,6 +93,14 @@ pub enum AggregateError {
     /// A computation failed.
     #[error(transparent)]
     Compute(#[from] ComputeError),
+    /// The alarm of a budget could not be raised.
+    #[error("the alarm of the budget of {scope} was not raised: {error}")]
+    Alarm {
+        /// Of which budget.
+        scope: String,
+        /// Why.
+        error: String,
+    },
     /// Some dates failed; the others were aggregated.
     #[error("{failed} of {dates} dates were not aggregated, the first {date}: {error}")]
     Incomplete {
@@ -143,6 +151,7 @@ impl AggregateError {
             Self::Precision(_) => "Precision",
             Self::Prove(_) => "Prove",
             Self::Compute(_) => "Compute",
+            Self::Alarm { .. } => "Alarm",
             Self::Incomplete { .. } => "Incomplete",
         }
     }

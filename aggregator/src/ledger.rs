@@ -70,6 +70,11 @@ impl Ledger {
         self.dailies.get(&date)
     }
 
+    /// The metrics of the dates from `from` to `to` that were read, as this run left them.
+    pub(crate) fn dailies(&self, from: NaiveDate, to: NaiveDate) -> impl Iterator<Item = &DailyRow> {
+        self.dailies.range(from..=to).map(|(_, row)| row)
+    }
+
     /// The sum of the versions that the sketches of the 30 days up to `date` were made of.
     pub(crate) fn month_sum(&self, date: NaiveDate) -> u64 {
         month_of(date).filter_map(|day| self.sketches.get(&day)).map(|row| row.made_of_day).sum()

@@ -6,6 +6,7 @@
 //! see. [`verify()`] replays the log and names every difference, [`rebuild()`] folds days anew from it,
 //! and [`restore()`] makes a whole table of it.
 
+pub mod budgets;
 pub mod certificate;
 pub mod config;
 pub mod deps;
@@ -19,6 +20,7 @@ pub mod rebuild;
 pub mod restore;
 pub mod roll_up;
 pub mod scan;
+pub mod topic;
 pub mod verify;
 
 mod calendar_window;
@@ -31,6 +33,7 @@ mod run;
 mod slices;
 mod survey;
 
+pub use budgets::Alarms;
 pub use calendar_window::MAX_DATES;
 pub use deps::{Deps, Settings};
 pub use error::AggregateError;

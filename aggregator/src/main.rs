@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use headcount_aggregator::budgets::Alarms;
 use headcount_aggregator::config::Config;
 use headcount_aggregator::deps::Deps;
 use headcount_aggregator::handler::handle;
+use headcount_aggregator::topic::Topic;
 use headcount_log::Log;
 use headcount_runtime::aws::ConnectOptions;
 use headcount_runtime::clock::Clock;
@@ -26,7 +28,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let telemetry = Telemetry::start(&config.project)?;
     let log = Log::open(&config.log, Jitter::from_entropy()).await.context("the aggregator cannot start")?;
     let store = DynamoStore::new(connect(&ConnectOptions::default()).await, config.tables);
-    let deps = Arc::new(Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings));
+    let alarms = match config.alarm_topic {
+        Some(arn) => Alarms::Topic(Topic::connect(arn, &ConnectOptions::default()).await),
+        None => Alarms::Log,
+    };
+    let deps = Deps::new(log, store, Clock::system(), Jitter::from_entropy(), config.settings).with_alarms(alarms);
+    let deps = Arc::new(deps);
     run(service_fn(move |event: LambdaEvent<Value>| {
         let deps = deps.clone();
         async move {

@@ -10,6 +10,7 @@ use headcount_core::calendar::{days, days_after};
 use headcount_store::traits::AggregatorStore;
 use tokio::time::Instant;
 
+use crate::budgets::{self, BudgetCheck};
 use crate::calendar_window::{MAX_DATES, Scope, today};
 use crate::deps::Deps;
 use crate::error::AggregateError;
@@ -22,7 +23,7 @@ use crate::run::Run;
 /// Follows what is behind, [`crate::follow::FOLLOW_TIME`] at most, then aggregates the days that need it: with no `dates`,
 /// those whose partials differ from what their metrics were made of, within the window of late events, and those that
 /// become final; else the named ones, whatever the table says. What is not followed yet is named in the report, and stops
-/// nothing.
+/// nothing. With no `dates` and [`crate::Alarms`] it then compares the budgets with their costs.
 ///
 /// Days whose weekly, monthly or running figures an earlier day changed are brought up to date too. One date's failure
 /// is in its own outcome, and the others go on. Running it twice, or twice at once, is harmless.
@@ -74,7 +75,11 @@ pub(crate) async fn roll_up_in<S: AggregatorStore>(
         };
         days.extend(roll_up_day(run, &mut ledger, date, task).await);
     }
-    Ok(RollUp { following, days })
+    let budgets = match dates {
+        None => Box::pin(budgets::check(run, &ledger)).await,
+        Some(_) => BudgetCheck::default(),
+    };
+    Ok(RollUp { following, days, budgets })
 }
 
 /// Brings the days from `from` until tomorrow up to date with what came in before and among them: users who were first
@@ -91,7 +96,7 @@ pub async fn follow_up<S: AggregatorStore>(
 ) -> Result<RollUp, AggregateError> {
     let run = Box::pin(Run::begin(deps, deadline)).await?;
     let all: Vec<_> = days(from, days_after(today(run.zone(), run.now_ms), 1)).collect();
-    Ok(RollUp { following: Following::default(), days: Box::pin(follow_days(&run, &all)).await? })
+    Ok(RollUp { days: Box::pin(follow_days(&run, &all)).await?, ..RollUp::default() })
 }
 
 /// The days after these that no roll-up of them looks at: they are later than the months that these are part of, and only

@@ -127,6 +127,11 @@ impl BudgetScope {
         self.name().map_or_else(|| self.kind().to_owned(), |name| format!("{} {name}", self.kind()))
     }
 
+    /// What it cost on a day whose stored figures these are; none where they cannot be read.
+    pub fn cost_of_day(&self, figures: Option<&Figures>) -> DayCost {
+        figures.map_or(DayCost { nanos: 0, is_lower_bound: true }, |figures| self.cost_of(figures))
+    }
+
     /// What it cost on a day with these figures.
     pub fn cost_of(&self, figures: &Figures) -> DayCost {
         let usage = &figures.ai_usage;
@@ -305,6 +310,14 @@ impl Burn {
             spent: DayCost { nanos: nanos(complete + cost(today)), is_lower_bound },
             forecast_nanos: nanos(complete + of_today + to_come),
         }
+    }
+}
+
+impl Burn {
+    /// The burn of a month whose last day it was made on, now that the month is over: nothing is to come.
+    #[must_use]
+    pub fn of_an_ended_month(self) -> Self {
+        Self { forecast_nanos: self.spent.nanos, ..self }
     }
 }
 

@@ -16,10 +16,10 @@ use std::time::Duration;
 use aws_config::AppName;
 use aws_sdk_kinesis::Client;
 use futures_util::future::join_all;
-use headcount_aggregator::AggregateError;
 use headcount_aggregator::prove::{Asked, ProofRun, prove_days};
 use headcount_aggregator::roll_up::{RollUp, roll_up};
 use headcount_aggregator::verify::{Verification, verify};
+use headcount_aggregator::{AggregateError, Alarms};
 use headcount_core::deployment::Deployment;
 use headcount_core::limits::{DAY_MS, DEFAULT_LATENESS_MS, DEFAULT_LOG_RETENTION_DAYS};
 use headcount_core::prices::PriceTable;
@@ -419,7 +419,7 @@ fn aggregator(log: Log, store: DynamoStore, options: &MachineOptions) -> Aggrega
         items: options.items,
         ..headcount_aggregator::Settings::default()
     };
-    Aggregator::new(log, store, Clock::system(), Jitter::from_entropy(), settings)
+    Aggregator::new(log, store, Clock::system(), Jitter::from_entropy(), settings).with_alarms(Alarms::Log)
 }
 
 /// What is done with a batch that fails: with a place to keep it, it is given up in the end; without one, never.

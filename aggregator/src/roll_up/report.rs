@@ -5,15 +5,19 @@ use headcount_core::merged::SetAside;
 use headcount_runtime::telemetry;
 use serde::Serialize;
 
+use crate::budgets::BudgetCheck;
 use crate::follow::Following;
 
 /// What a roll-up did.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RollUp {
     /// How far the table is behind the log: what [`Following::behind`] names is not in the figures yet.
     pub following: Following,
     /// Every named date, and every other one that has something to tell, in order.
     pub days: Vec<DayRollUp>,
+    /// What was done about budgets.
+    #[serde(skip_serializing_if = "BudgetCheck::is_empty")]
+    pub budgets: BudgetCheck,
 }
 
 impl RollUp {

@@ -4,6 +4,7 @@
 mod world;
 
 mod behind;
+mod budgets;
 mod damage;
 mod final_days;
 mod following;

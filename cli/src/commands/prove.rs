@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use headcount_aggregator::prove::{Asked, ProvenDate, Unfinished, prove_days};
 use headcount_aggregator::roll_up::follow_up;
-use headcount_aggregator::{Deps, Following, ProofRun, RollUp};
+use headcount_aggregator::{Deps, ProofRun, RollUp};
 use headcount_store::dynamo::DynamoStore;
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ pub(super) async fn prove_added(
     dates: &BTreeSet<NaiveDate>,
 ) -> Result<RollUp, Failure> {
     let all: Vec<NaiveDate> = dates.iter().copied().collect();
-    let mut found = RollUp { following: Following::default(), days: Vec::new() };
+    let mut found = RollUp { days: Vec::new(), ..RollUp::default() };
     let Some(first) = all.first() else { return Ok(found) };
     let mut progress = Progress::start("aggregating days", Some(all.len() as u64));
     let mut done = 0;

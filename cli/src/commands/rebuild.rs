@@ -102,7 +102,7 @@ fn following(rebuilt: &Rebuilt) -> Vec<String> {
 mod tests {
     use headcount_aggregator::follow::DamagedEntry;
     use headcount_aggregator::rebuild::RebuiltSource;
-    use headcount_aggregator::{Following, RollUp};
+    use headcount_aggregator::RollUp;
 
     use super::*;
 
@@ -114,7 +114,7 @@ mod tests {
             sources: vec![source("s/0", true, damaged), source("s/1", false, vec![])],
             error: error.map(str::to_owned),
         };
-        Rebuilt { days: vec![day], roll_up: RollUp { following: Following::default(), days: vec![] } }
+        Rebuilt { days: vec![day], roll_up: RollUp { days: vec![], ..RollUp::default() } }
     }
 
     #[test]

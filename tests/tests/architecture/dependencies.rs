@@ -115,12 +115,13 @@ const TESTS_MAY_USE: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates that speak to AWS, by the beginning of their names, and the members of the workspace that may use them.
-const AWS: [(&str, &[&str]); 10] = [
+const AWS: [(&str, &[&str]); 11] = [
     ("aws-sdk-dynamodb", &["store", "local", "tests"]),
     ("aws-sdk-kinesis", &["producer", "local", "cli", "tests"]),
     ("aws-sdk-cloudformation", &["cli"]),
     ("aws-sdk-lambda", &["cli"]),
     ("aws-sdk-secretsmanager", &["runtime"]),
+    ("aws-sdk-sns", &["aggregator"]),
     ("aws-config", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-credential-types", &["runtime", "log", "store", "producer", "local", "cli", "tests"]),
     ("aws-sigv4", &["local"]),

@@ -1,4 +1,3 @@
-use headcount_aggregator::Following;
 use headcount_aggregator::roll_up::Outcome;
 
 use super::*;
@@ -37,7 +36,7 @@ fn a_good_import_is_fine_and_a_repeated_one_says_so() {
         day("2026-03-02", Outcome::Written),
         day("2026-03-01", Outcome::Unchanged),
     ];
-    first.aggregated(RollUp { following: Following::default(), days }, &touched);
+    first.aggregated(RollUp { days, ..RollUp::default() }, &touched);
     assert_eq!((first.ending(), notes(&first)), (Ending::Fine, vec![]));
     assert_eq!(first.days.len(), 1, "the days that follow are nobody's concern");
     let json = serde_json::to_value(&first).unwrap();
@@ -49,10 +48,7 @@ fn a_good_import_is_fine_and_a_repeated_one_says_so() {
     assert!(shown.contains("appended           9") && shown.contains("days               1"), "{shown}");
 
     let mut again = summary(Consumed { redelivered: 9, ..Consumed::default() }, false);
-    again.aggregated(
-        RollUp { following: Following::default(), days: vec![day("2026-03-01", Outcome::Unchanged)] },
-        &touched,
-    );
+    again.aggregated(RollUp { days: vec![day("2026-03-01", Outcome::Unchanged)], ..RollUp::default() }, &touched);
     assert_eq!(again.ending(), Ending::Fine);
     assert_eq!(notes(&again), ["nothing is new: this file was imported before"]);
 }
@@ -82,12 +78,12 @@ fn what_is_not_as_it_should_be_decides_the_ending() {
     let touched = BTreeSet::from(["2026-03-01".parse().unwrap()]);
     let mut rejected = summary(Consumed { rejected: 1, ..Consumed::default() }, false);
     rejected.rejected = 1;
-    rejected.aggregated(RollUp { following: Following::default(), days: vec![] }, &touched);
+    rejected.aggregated(RollUp { days: vec![], ..RollUp::default() }, &touched);
     assert_eq!(rejected.ending(), Ending::Differences);
 
     let mut again = summary(Consumed::default(), false);
     let refolded = DayRollUp { sources_refolded: vec!["import/7".into()], ..day("2026-03-01", Outcome::Written) };
-    again.aggregated(RollUp { following: Following::default(), days: vec![refolded] }, &touched);
+    again.aggregated(RollUp { days: vec![refolded], ..RollUp::default() }, &touched);
     assert_eq!(again.ending(), Ending::Fine);
     assert_eq!(notes(&again), ["2026-03-01: import/7 was damaged and is counted again"]);
 
