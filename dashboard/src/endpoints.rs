@@ -5,8 +5,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use headcount_query::{
-    Deps, QueryStore, Range, get_ai_usage, get_feature_usage, get_platform_metrics, get_rejected, get_user_engagement,
-    get_user_events,
+    Deps, QueryStore, Range, get_ai_usage, get_budgets, get_feature_usage, get_platform_metrics, get_rejected,
+    get_user_engagement, get_user_events,
 };
 
 use crate::answer::{Format, respond};
@@ -18,6 +18,9 @@ pub(crate) const RANGE: [&str; 4] = ["from", "to", "last", "format"];
 
 /// The parameters of the platform's metrics.
 pub(crate) const METRICS: [&str; 5] = ["from", "to", "last", "compare", "format"];
+
+/// The parameters of budgets, which are those of this month.
+pub(crate) const BUDGETS: [&str; 1] = ["format"];
 
 /// The parameters of a user's events.
 pub(crate) const EVENTS: [&str; 6] = ["from", "to", "last", "page", "limit", "format"];
@@ -76,6 +79,16 @@ pub(crate) async fn ai<S: QueryStore + 'static>(
 ) -> Answer {
     let (_, range, format) = asked(&deps, query.as_deref(), &RANGE, &headers).await?;
     Ok(respond(&get_ai_usage(&deps, range).await?, format, &headers))
+}
+
+pub(crate) async fn budgets<S: QueryStore + 'static>(
+    State(deps): State<Deps<S>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let parameters = Parameters::read(query.as_deref(), &BUDGETS)?;
+    let format = Format::of(&parameters, &headers)?;
+    Ok(respond(&get_budgets(&deps).await?, format, &headers))
 }
 
 pub(crate) async fn user_events<S: QueryStore + 'static>(

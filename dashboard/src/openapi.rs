@@ -2,6 +2,7 @@
 
 use headcount_core::limits::MAX_IDENTITY_BYTES;
 use headcount_query::ai::AiReport;
+use headcount_query::budgets::BudgetReport;
 use headcount_query::engagement::UserEngagement;
 use headcount_query::features::FeatureUsage;
 use headcount_query::page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
@@ -11,7 +12,7 @@ use headcount_query::timeline::UserEvents;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Value, json};
 
-use crate::endpoints::{EVENTS, METRICS, RANGE, REJECTED};
+use crate::endpoints::{BUDGETS, EVENTS, METRICS, RANGE, REJECTED};
 use crate::problem::{PROBLEM_TYPE, ProblemDetails};
 
 /// Where schemas are, inside the document.
@@ -47,6 +48,7 @@ pub fn document() -> Value {
     add("/api/features", "getFeatures", "The use of features and what is made", &RANGE, of.schema::<FeatureUsage>());
     add("/api/engagement", "getEngagement", "Users and sessions, day by day", &RANGE, of.schema::<UserEngagement>());
     add("/api/ai", "getAi", "The use of language models and its cost", &RANGE, of.schema::<AiReport>());
+    add("/api/budgets", "getBudgets", "This month's budgets of AI cost", &BUDGETS, of.schema::<BudgetReport>());
     add(
         "/api/users/{id}/events",
         "getUserEvents",
@@ -157,7 +159,7 @@ mod tests {
             count += 1;
         }
         assert!(count > 20, "{count} references");
-        for path in ["metrics", "features", "engagement", "ai", "users~1{id}~1events", "rejected"] {
+        for path in ["metrics", "features", "engagement", "ai", "budgets", "users~1{id}~1events", "rejected"] {
             assert!(document.pointer(&format!("/paths/~1api~1{path}/get")).is_some(), "{path}");
         }
         let figures = &document["components"]["schemas"]["Figures"]["properties"];

@@ -128,6 +128,7 @@ pub fn router<S: QueryStore + Clone + 'static>(deps: Deps<S>, access: Access, he
         .route("/api/features", get(endpoints::features::<S>))
         .route("/api/engagement", get(endpoints::engagement::<S>))
         .route("/api/ai", get(endpoints::ai::<S>))
+        .route("/api/budgets", get(endpoints::budgets::<S>))
         .route("/api/users/{id}/events", get(endpoints::user_events::<S>))
         .route("/api/rejected", get(endpoints::rejected::<S>))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)), in_turn));

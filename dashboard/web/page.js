@@ -26,15 +26,17 @@ async function load() {
   const answerOf = (path, parameters = range) => ask(path, parameters, mine.signal);
   let wait = rangeOf.pace(1);
   try {
-    const [metrics, engagement, features, ai] = await Promise.all([
+    const [metrics, engagement, features, ai, budgets] = await Promise.all([
       answerOf("/api/metrics", { ...Object.fromEntries(range), compare: "true" }),
       answerOf("/api/engagement"),
       answerOf("/api/features"),
       answerOf("/api/ai"),
+      answerOf("/api/budgets", {}),
     ]);
     if (mine.signal.aborted) return;
-    const answers = { metrics: metrics.answer, engagement: engagement.answer, features: features.answer, ai: ai.answer };
-    if ([metrics, engagement, features, ai].some((one) => one.isNew) || shown !== String(range)) await show(answers);
+    const asked = { metrics, engagement, features, ai, budgets };
+    const answers = Object.fromEntries(Object.entries(asked).map(([name, one]) => [name, one.answer]));
+    if (Object.values(asked).some((one) => one.isNew) || shown !== String(range)) await show(answers);
     wait = rangeOf.pace(metrics.answer.days.length);
     tell(metrics.answer);
     await tellHealth(mine.signal);
@@ -50,7 +52,7 @@ const LONG_WAIT_MS = 10000;
 
 let shown = null;
 
-async function show({ metrics, engagement, features, ai }) {
+async function show({ metrics, engagement, features, ai, budgets }) {
   shown = String(range);
   timeZone = metrics.timeZone;
   rangeOf.mark(links, custom, range, metrics);
@@ -62,6 +64,7 @@ async function show({ metrics, engagement, features, ai }) {
   sections.engagement(engagement);
   sections.features(features);
   sections.ai(ai);
+  sections.budgets(budgets);
   byId("main").setAttribute("aria-busy", "false");
   byId("main").dataset.range = shown;
   await Promise.all([rejected.draw(metrics), timeline.draw({ range, timeZone })]);

@@ -87,6 +87,28 @@ export function ai(answer) {
   }
 }
 
+/** Budgets are those of this month, whatever range is shown. */
+export function budgets({ month, budgets: all }) {
+  byId("budgets-section").hidden = all.length === 0;
+  const atLeast = (one) => (one.isLowerBound ? "at least " : "");
+  const columns = [
+    { title: `Budget of ${month}`, of: (one) => (one.name === null ? one.scope : `${one.scope} ${one.name}`) },
+    {
+      title: "Spent",
+      of: (one) => `${atLeast(one)}${format.money(one.spent)} of ${format.money(one.amount)}`,
+      value: (one) => one.spentNanos,
+      number: true,
+    },
+    {
+      title: "Share",
+      of: (one) => make("progress", { value: Math.min(one.spentShare, 1), max: 1, ariaLabel: format.share(one.spentShare), title: format.share(one.spentShare) }),
+      value: (one) => one.amountNanos,
+    },
+    { title: "Forecast", of: (one) => format.money(one.forecast), value: (one) => one.forecastNanos, number: true },
+  ];
+  byId("budgets").replaceChildren(...(all.length > 0 ? [table("AI budgets", columns, all)] : []));
+}
+
 /** Accounts, features or users that are shown; the API has all that are listed. */
 const MOST_SPENDERS = 20;
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ai::AiReport;
+use crate::budgets::BudgetReport;
 use crate::engagement::UserEngagement;
 use crate::features::FeatureUsage;
 use crate::platform::PlatformMetrics;
@@ -69,6 +70,12 @@ impl Lines for AiReport {
             lines
         };
         kinds.into_iter().flat_map(of_kind).collect()
+    }
+}
+
+impl Lines for BudgetReport {
+    fn lines(&self) -> Vec<Object> {
+        objects(&self.budgets)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`get_platform_metrics`], [`get_feature_usage`], [`get_user_engagement`] and [`get_ai_usage`] answer for a range of days:
 //! counters are summed, users and sessions come from the union of the days' sketches, never from a sum of days. Days
-//! that still take events are counted from the live partials, seconds old. [`get_user_events`] and [`get_rejected`] show
+//! that still take events are counted from the live partials, seconds old. [`get_budgets`] compares the month with its budgets. [`get_user_events`] and [`get_rejected`] show
 //! single events, page by page.
 
 pub mod deps;
@@ -11,6 +11,7 @@ pub mod page;
 pub mod range;
 
 pub mod ai;
+pub mod budgets;
 pub mod day;
 pub mod engagement;
 pub mod estimate;
@@ -28,6 +29,7 @@ mod gather;
 mod lookup;
 
 pub use ai::get_ai_usage;
+pub use budgets::get_budgets;
 pub use deps::Deps;
 pub use engagement::get_user_engagement;
 pub use error::QueryError;

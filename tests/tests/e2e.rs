@@ -10,6 +10,8 @@ mod bad_records;
 mod browser;
 #[path = "e2e/browser_script.rs"]
 mod browser_script;
+#[path = "e2e/budgets.rs"]
+mod budgets;
 #[path = "e2e/clients.rs"]
 mod clients;
 #[path = "e2e/collector.rs"]

@@ -206,7 +206,7 @@ async fn check_page(browser: &Browser, site: &str, report: &Value) {
     browser.wait_until("!document.getElementById('accounts-section').hidden").await.unwrap();
 }
 
-fn body(answer: &str) -> String {
+pub(crate) fn body(answer: &str) -> String {
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
     assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
     if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {

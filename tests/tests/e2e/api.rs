@@ -84,12 +84,13 @@ impl Open {
 }
 
 /// Everything but health and signing in.
-const GUARDED: [&str; 10] = [
+const GUARDED: [&str; 11] = [
     "/",
     "/api/metrics",
     "/api/features",
     "/api/engagement",
     "/api/ai",
+    "/api/budgets",
     "/api/users/ann/events",
     "/api/rejected",
     "/api/openapi.json",

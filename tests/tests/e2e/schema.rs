@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::command::{Serve, json as json_of, run, wait_for};
+use crate::command::{Serve, headcount, json as json_of, run, wait_for};
 use crate::sample::{days, event, lines, noon};
 
 /// Requests for each operation and phase, at most.
@@ -40,6 +40,9 @@ fn the_api_is_what_it_says_it_is() {
     let ask = || json_of(0, &range, b"")["total"].clone();
     wait_for("all is counted", ask, |total| total["rejected"] == 1 && total["aiUsage"]["totalRequests"] == 50);
 
+    let budget = ["budget", "set", "--monthly", "50", "--feature", "search", "--dynamodb-endpoint", &serve.dynamodb];
+    assert!(run(headcount(&budget), b"").status.success());
+
     // Rules between two parameters are no part of a schema: from not after to, a page that a page before named.
     let config = "[checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\", \"400\"]\n";
     std::fs::write(folder.path().join("schemathesis.toml"), config).expect("written");
@@ -54,6 +57,6 @@ fn the_api_is_what_it_says_it_is() {
     let output = run(command, b"");
     let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("6 selected / 6 total"), "{said}");
+    assert!(said.contains("7 selected / 7 total"), "{said}");
     assert!(serve.stop().success());
 }
