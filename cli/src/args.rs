@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod ai;
+mod budget;
 mod certificate;
 mod check;
 mod collector;
@@ -37,6 +38,7 @@ mod rules;
 mod values;
 
 pub(crate) use ai::Ai;
+pub(crate) use budget::{BudgetAction, BudgetCommand, RemoveBudget, SetBudget};
 pub(crate) use certificate::Certificate;
 pub(crate) use check::Check;
 pub(crate) use collector::{Collector, PostingArgs};
@@ -144,6 +146,8 @@ pub(crate) enum Command {
     Engagement(Engagement),
     /// Print the use of language models, and what it costs
     Ai(Ai),
+    /// Set monthly budgets of AI cost, and print what is spent of them
+    Budget(BudgetCommand),
     /// Print what one user did, the newest first
     User(User),
     /// Print what was rejected on a day, and why

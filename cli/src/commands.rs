@@ -6,6 +6,7 @@ use crate::interrupt::Interrupt;
 
 mod ai;
 mod asking;
+mod budget;
 mod certificate;
 mod check;
 mod collector;
@@ -56,6 +57,7 @@ pub(crate) async fn run(command: Command, interrupt: &Interrupt) -> Result<Endin
         Command::Metrics(args) => metrics::run(args, interrupt).await,
         Command::Features(args) => features::run(args, interrupt).await,
         Command::Engagement(args) => engagement::run(args, interrupt).await,
+        Command::Budget(args) => budget::run(args, interrupt).await,
         Command::Ai(args) => ai::run(args, interrupt).await,
         Command::User(args) => user::run(args, interrupt).await,
         Command::Rejected(args) => rejected::run(args, interrupt).await,

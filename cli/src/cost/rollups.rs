@@ -134,6 +134,8 @@ impl Runs {
             + OPEN_DAYS * sizes.day
             // Tomorrow has nothing yet.
             + 2.0
+            // Budgets are listed, also where there are none.
+            + 1.0
             + cheap_read_units(counted);
         Self {
             reads: HOURLY_RUNS * read,

@@ -113,7 +113,8 @@ impl World {
             clock.clone(),
             Jitter::from_seed(2),
             settings_of_runs,
-        );
+        )
+        .with_alarms(headcount_aggregator::Alarms::Log);
         let consumer = Deps::new(log(3), store, clock, Jitter::from_seed(4), settings);
         Self { now_ms: time, table, objects, requests: BTreeMap::new(), meter, consumer, aggregator, sequence: 0 }
     }

@@ -1,0 +1,123 @@
+//! `headcount budget`: what AI may cost a month.
+
+use headcount_core::budget::{Budget, BudgetScope, Month, shown_amount};
+use headcount_core::limits::MAX_BUDGETS;
+use headcount_query::budgets::{BudgetReport, BudgetStatus};
+use headcount_query::{Deps, get_budgets};
+use headcount_runtime::retry::retry;
+use headcount_store::dynamo::DynamoStore;
+use headcount_store::rows::{BudgetItem, BudgetRow, Put};
+use headcount_store::traits::BudgetStore as _;
+use serde_json::{Value, json};
+
+use super::asking::{moment, percent, print, shown};
+use crate::aggregation::deadline;
+use crate::args::{BudgetAction, BudgetCommand, RemoveBudget, SetBudget};
+use crate::connect;
+use crate::failure::{Ending, Failure};
+use crate::interrupt::Interrupt;
+use crate::output::{self, table::Table};
+
+/// Characters of a name.
+const NAME_WIDTH: usize = 40;
+
+/// Runs it.
+pub(crate) async fn run(args: BudgetCommand, interrupt: &Interrupt) -> Result<Ending, Failure> {
+    match args.action {
+        BudgetAction::Set(args) => interrupt.or(Box::pin(set(args))).await.unwrap_or(Ok(Ending::Interrupted)),
+        BudgetAction::Remove(args) => interrupt.or(Box::pin(remove(args))).await.unwrap_or(Ok(Ending::Interrupted)),
+        BudgetAction::List(args) => {
+            let work = async {
+                let deps = Deps::new(connect::table(&args.table).await?);
+                get_budgets(&deps).await.map_err(Failure::said)
+            };
+            let answer = interrupt.or(Box::pin(work)).await.transpose()?;
+            print(answer, args.format, |report| Ok(vec![table(report)]))
+        }
+    }
+}
+
+async fn set(args: SetBudget) -> Result<Ending, Failure> {
+    // A table of no deployment has nobody who would look at its budgets.
+    let deps = Deps::new(connect::table(&args.table).await?);
+    let (_, today) = deps.today().await.map_err(Failure::said)?;
+    let budget = Budget { scope: args.scope.scope(), monthly_nanos: args.monthly };
+    let known = known(&deps, Month::of(today)).await?;
+    if known.len() >= MAX_BUDGETS && !known.contains(&budget.scope) {
+        let remedy = "remove one that is not needed: headcount budget remove";
+        return Err(Failure::new(
+            format!("there are {} budgets, and at most {MAX_BUDGETS} are kept", known.len()),
+            remedy,
+        ));
+    }
+    let row = BudgetRow { budget, updated_ms: deps.clock.now_ms() };
+    retry(&deps.jitter, deadline(), || deps.store.put_budget(&row)).await.map_err(Failure::said)?;
+    let Budget { scope, monthly_nanos } = row.budget;
+    if args.json {
+        output::json(&outcome(&scope, Some(monthly_nanos)))?;
+    } else {
+        output::line(&format!("{}: {} a month", scope.title(), shown_amount(monthly_nanos)))?;
+    }
+    Ok(Ending::Fine)
+}
+
+/// The scopes that have a budget.
+async fn known(deps: &Deps<DynamoStore>, month: Month) -> Result<Vec<BudgetScope>, Failure> {
+    let (until, mut scopes, mut after) = (deadline(), Vec::new(), None);
+    loop {
+        let page = retry(&deps.jitter, until, || deps.store.budgets_page(month, after.as_ref())).await;
+        let page = page.map_err(Failure::said)?;
+        scopes.extend(page.items.into_iter().filter_map(|item| match item {
+            BudgetItem::Budget(row) => Some(row.budget.scope),
+            BudgetItem::Alarm(_) => None,
+        }));
+        after = page.next;
+        if after.is_none() {
+            return Ok(scopes);
+        }
+    }
+}
+
+async fn remove(args: RemoveBudget) -> Result<Ending, Failure> {
+    let store = connect::table(&args.table).await?;
+    let scope = args.scope.scope();
+    // Not tried again: a second try would find what the first one left.
+    if store.delete_budget(&scope).await.map_err(Failure::said)? == Put::Refused {
+        let remedy = "see which there are: headcount budget list";
+        return Err(Failure::new(format!("there is no budget of {}", scope.title()), remedy));
+    }
+    if args.json {
+        output::json(&outcome(&scope, None))?;
+    } else {
+        output::line(&format!("{}: no budget any more", scope.title()))?;
+    }
+    Ok(Ending::Fine)
+}
+
+/// What is told of a budget that was set or removed.
+fn outcome(scope: &BudgetScope, amount_nanos: Option<u64>) -> Value {
+    json!({"scope": scope.kind(), "name": scope.name(), "amountNanos": amount_nanos})
+}
+
+fn table(report: &BudgetReport) -> String {
+    if report.budgets.is_empty() {
+        return "no budgets; set one with `headcount budget set --monthly DOLLARS`".to_owned();
+    }
+    let mut table = Table::new(["budget", "amount", "spent", "share", "forecast", "alarm"]).left(5);
+    for one in &report.budgets {
+        let at_least = if one.is_lower_bound { "at least " } else { "" };
+        table.row([
+            shown(&title(one), NAME_WIDTH),
+            shown_amount(one.amount_nanos),
+            format!("{at_least}{}", shown_amount(one.spent_nanos)),
+            percent(one.spent_share),
+            shown_amount(one.forecast_nanos),
+            one.alarmed_at.map(moment).unwrap_or_default(),
+        ]);
+    }
+    format!("{}, up to {}\n\n{table}", report.month, report.today)
+}
+
+fn title(one: &BudgetStatus) -> String {
+    one.name.as_ref().map_or_else(|| one.scope.clone(), |name| format!("{} {name}", one.scope))
+}
