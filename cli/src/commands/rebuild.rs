@@ -100,9 +100,9 @@ fn following(rebuilt: &Rebuilt) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use headcount_aggregator::RollUp;
     use headcount_aggregator::follow::DamagedEntry;
     use headcount_aggregator::rebuild::RebuiltSource;
-    use headcount_aggregator::RollUp;
 
     use super::*;
 

@@ -64,6 +64,12 @@ pub fn accesses(asked: &Asked<'_>, streams: &dyn Fn(&str) -> Option<String>) -> 
             let arn = arn("secretsmanager", &format!("secret:{}-AbCdEf", word(&input, "SecretId")?));
             Ok(vec![Access::new(format!("secretsmanager:{operation}"), arn)])
         }
+        // Its protocol is a form: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+        "sns" => {
+            let form: BTreeMap<_, _> = form_urlencoded::parse(asked.body).collect();
+            let field = |name: &str| form.get(name).with_context(|| format!("it has no {name}"));
+            Ok(vec![Access::new(format!("sns:{}", field("Action")?), field("TopicArn")?.clone())])
+        }
         "sqs" => {
             let (operation, input) = asked.operation()?;
             let url = word(&input, "QueueUrl")?;

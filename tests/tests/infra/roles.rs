@@ -48,13 +48,13 @@ fn every_resource_of_a_role_is_one_of_the_stack() {
         assert!(statement.get("NotResource").is_none(), "{role} reaches all but some resources");
         for resource in several(&statement["Resource"]) {
             for branch in branches(resource) {
-                // A secret's reference is its ARN.
-                let is_secret = ["ReadToken", "WriteKeys"].iter().any(|name| branch["Ref"] == *name);
+                // The reference of a secret or a topic is its ARN.
+                let is_arn = ["AlarmTopic", "ReadToken", "WriteKeys"].iter().any(|name| branch["Ref"] == *name);
                 let is_within = branch["Fn::Sub"].as_str().is_some_and(|text| {
                     let (name, rest) = text.split_once(".Arn}").expect("an ARN of the stack");
                     name.starts_with("${") && !name.contains('*') && WITHIN.contains(&rest)
                 });
-                assert!(branch["Fn::GetAtt"][1] == "Arn" || is_within || is_secret, "{role} reaches {branch}");
+                assert!(branch["Fn::GetAtt"][1] == "Arn" || is_within || is_arn, "{role} reaches {branch}");
             }
         }
     }

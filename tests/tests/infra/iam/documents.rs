@@ -52,5 +52,5 @@ fn documents() -> Vec<(String, Value)> {
 #[test]
 fn every_command_that_needs_rights_has_a_policy() {
     let commands: Vec<_> = policies().into_keys().collect();
-    assert_eq!(commands, ["check", "init", "metrics", "redrive", "restore", "send"]);
+    assert_eq!(commands, ["budget", "check", "init", "metrics", "redrive", "restore", "send"]);
 }

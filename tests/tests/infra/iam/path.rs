@@ -184,14 +184,30 @@ impl Walk<'_> {
         let lambda = self.world.service("AggregatorRole");
         lambda.report(&queue).await?;
         lambda.log("/aws/lambda/headcount-aggregator").await?;
+        // A budget that a request to a language model uses up.
+        let tables = self.tables()?;
+        let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+        let set = self.headcount("budget", &[&["budget", "set", "--monthly", "0.25"][..], &tables].concat()).await?;
+        ensure!(set["amountNanos"] == 250_000_000, "{set}");
+        let mut request = event("a request", "ann", self.now);
+        (request["eventType"], request["eventData"]) = (json!("ai_request"), json!({"model": "m", "cost": 0.25}));
         // One entry more than the redrive has seen, so that there is a head to move.
         let stream = self.world.template.reference("EventStream")?;
-        self.count(&invocation(&stream, 11, self.now, &[event("later", "ann", self.now)])).await?;
+        self.count(&invocation(&stream, 11, self.now, &[event("later", "ann", self.now), request])).await?;
         // As if the consumer had never reached the table: all that is in the log is left to the aggregator.
         self.world.forget_checkpoints().await?;
         let followed = self.world.invoke("Aggregator", &json!({"task": "follow"})).await?;
         ensure!(followed.get("sources").is_some(), "{followed}");
         let answer = self.world.invoke("Aggregator", &json!({})).await?;
+        let raised = answer["budgets"]["raised"].as_array().context("alarms of budgets")?;
+        ensure!(raised.len() == 1 && raised[0]["spentNanos"] == 250_000_000, "{answer}");
+        let told = self.world.heard().await?;
+        ensure!(
+            told.contains("$0.2500 of $0.2500 is spent") && told.contains("headcount budget set --monthly"),
+            "{told}"
+        );
+        let removed = self.headcount("budget", &[&["budget", "remove"][..], &tables].concat()).await?;
+        ensure!(removed["scope"] == "project", "{removed}");
         let days = answer["days"].as_array().context("days")?;
         if let Some(failed) = days.iter().find(|day| day["outcome"] == "failed") {
             bail!("{failed}");
@@ -241,6 +257,7 @@ impl Walk<'_> {
             format!("/api/features?{range}"),
             format!("/api/engagement?{range}"),
             format!("/api/ai?{range}"),
+            "/api/budgets".to_owned(),
             format!("/api/users/ann/events?{range}"),
             format!("/api/rejected?date={today}"),
         ] {

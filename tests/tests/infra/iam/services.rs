@@ -16,6 +16,15 @@ use serde_json::{Value, json};
 /// The type of bodies of most services that take JSON.
 const JSON: &str = "application/x-amz-json-1.1";
 
+/// What the bodies of a service are.
+fn content_type(service: &str) -> &'static str {
+    match service {
+        "dynamodb" => "application/x-amz-json-1.0",
+        "sns" => "application/x-www-form-urlencoded",
+        _ => JSON,
+    }
+}
+
 /// Sends requests to one endpoint, signed with the id of one access key.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
@@ -45,7 +54,7 @@ impl Service {
             .uri(format!("{}{path}", self.endpoint))
             .header("authorization", format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"))
             .header("x-amz-date", "20261130T090000Z")
-            .header("content-type", if service == "dynamodb" { "application/x-amz-json-1.0" } else { JSON });
+            .header("content-type", content_type(service));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -32,6 +32,9 @@ pub(crate) const SECRET: &str = "what-the-secret-holds";
 /// What makes creating a secret idempotent: 32 to 64 characters.
 const REQUEST: &str = "headcount-tests-0123456789abcdef";
 
+/// The queue that hears what the alarm topic is told.
+const HEARD: &str = "what-the-alarm-topic-was-told";
+
 /// Longest wait for one command or invocation.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -51,6 +54,7 @@ pub(crate) struct World {
     fleets: BTreeMap<&'static str, Fleet>,
     folder: TempDir,
     lambda: JoinHandle<()>,
+    others: Service,
     _stream: Stream,
     table: Table,
 }
@@ -67,15 +71,23 @@ impl World {
         prepare(others, template).await?;
         let (lambda_endpoint, lambda) = accept_invocations().await?;
         let other = |service| (service, others.endpoint.clone());
-        let mut upstreams = BTreeMap::from(["logs", "s3", "secretsmanager", "sqs"].map(other));
+        let mut upstreams = BTreeMap::from(["logs", "s3", "secretsmanager", "sns", "sqs"].map(other));
         upstreams.insert("kinesis", stream.endpoint());
         upstreams.insert("dynamodb", table.endpoint());
         upstreams.insert("lambda", lambda_endpoint);
         let proxy = Proxy::start(upstreams, principals, template.of_resources()?, ACCOUNT).await?;
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("config"), configuration(&proxy.endpoint()))?;
-        let mut world =
-            Self { template: template.clone(), proxy, fleets: BTreeMap::new(), folder, lambda, _stream: stream, table };
+        let mut world = Self {
+            template: template.clone(),
+            proxy,
+            fleets: BTreeMap::new(),
+            folder,
+            lambda,
+            others: Service { endpoint: others.endpoint.clone(), principal: ACCOUNT.to_owned() },
+            _stream: stream,
+            table,
+        };
         for (function, role, program) in FUNCTIONS {
             let mut options = FleetOptions::new(program, binaries::folder().join(program));
             options.environment = world.variables(role);
@@ -83,7 +95,7 @@ impl World {
                 let value = if name.ends_with("_SECRET") { name_of_secret(&value)? } else { value };
                 options.environment.push((name, value));
             }
-            for service in ["S3", "SECRETS_MANAGER"] {
+            for service in ["S3", "SECRETS_MANAGER", "SNS"] {
                 options.environment.push((format!("AWS_ENDPOINT_URL_{service}"), world.proxy.endpoint()));
             }
             options.environment.push(("RUST_LOG".into(), "off".into()));
@@ -135,6 +147,19 @@ impl World {
         let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.success(), "headcount {}: {}\n{out}\n{said}", arguments.join(" "), output.status);
         serde_json::from_str(&out).with_context(|| format!("headcount {}: {out}", arguments.join(" ")))
+    }
+
+    /// A message that the alarm topic was told.
+    pub(crate) async fn heard(&self) -> Result<String> {
+        let call = |operation: &str, input: Value| {
+            let target = format!("AmazonSQS.{operation}");
+            async move { self.others.call("sqs", &target, input).await }
+        };
+        let queue = call("GetQueueUrl", json!({"QueueName": HEARD})).await?["QueueUrl"].clone();
+        let answer = call("ReceiveMessage", json!({"QueueUrl": queue, "WaitTimeSeconds": 10})).await?;
+        let body = answer["Messages"][0]["Body"].as_str().with_context(|| format!("no message: {answer}"))?;
+        let told: Value = serde_json::from_str(body)?;
+        Ok(told["Message"].as_str().context("a message")?.to_owned())
     }
 
     /// Deletes how far followers have come.
@@ -216,6 +241,15 @@ async fn prepare(others: &StandIn, template: &Template) -> Result<()> {
     owner.send("s3", "PUT", &path, &[], prices.to_string()).await?;
     for (_, queue) in template.all("AWS::SQS::Queue")? {
         owner.call("sqs", "AmazonSQS.CreateQueue", json!({"QueueName": queue["QueueName"]})).await?;
+    }
+    for (_, topic) in template.all("AWS::SNS::Topic")? {
+        let name = topic["TopicName"].as_str().context("a topic's name")?;
+        let sns = |form: String| owner.send("sns", "POST", "/", &[], format!("Version=2010-03-31&{form}"));
+        sns(format!("Action=CreateTopic&Name={name}")).await?;
+        owner.call("sqs", "AmazonSQS.CreateQueue", json!({"QueueName": HEARD})).await?;
+        let (topic, queue) =
+            (format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}"), format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{HEARD}"));
+        sns(format!("Action=Subscribe&Protocol=sqs&TopicArn={topic}&Endpoint={queue}")).await?;
     }
     for (name, secret) in template.all("AWS::SecretsManager::Secret")? {
         let secret = json!({"Name": secret["Name"], "SecretString": SECRET, "ClientRequestToken": REQUEST});
