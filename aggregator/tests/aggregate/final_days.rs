@@ -1,5 +1,7 @@
 use headcount_aggregator::prove::{Asked, prove_days};
 use headcount_aggregator::roll_up::{Outcome, roll_up};
+use headcount_store::rows::{FirstDay, TotalRow};
+use headcount_store::traits::{DailyStore as _, UserStore as _};
 use headcount_testkit::faulty::Faulty;
 use headcount_testkit::faulty::plan::{Decision, Fault, Operation, Request};
 
@@ -33,6 +35,23 @@ async fn a_day_is_final_when_it_takes_no_more_and_is_proven() {
     let figures = world.figures("2026-03-01");
     assert!(figures.is_final && figures.verified, "{figures:?}");
     assert!(world.roll_up().await.days.is_empty(), "it is not looked at again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_day_gets_the_total_that_a_run_which_died_left_behind() {
+    let world = world_of_march_first().await;
+    world.turn_to("2026-03-20");
+    prove(&world, &Asked::AllOpen).await;
+    let made_of = world.store.all_dailies()[0].made_of;
+    assert!(world.figures("2026-03-01").is_final);
+    // A run that found a user of an earlier day, and died before it came to this one.
+    let earlier = date("2026-02-20");
+    let eve = FirstDay { user_id: "eve".to_owned(), date: earlier, seen_ms: world.at("2026-02-20", 9) };
+    world.store.put_first_day(&eve).await.unwrap();
+    world.store.put_total(&TotalRow { date: earlier, new_users: 1, made_of }).await.unwrap();
+    world.roll_up().await;
+    let figures = world.figures("2026-03-01");
+    assert_eq!((figures.total_users, figures.is_final), (3, true));
 }
 
 #[tokio::test(start_paused = true)]

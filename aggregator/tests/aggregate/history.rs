@@ -129,7 +129,9 @@ async fn who_is_new_earlier_is_new_no_longer_however_much_later() {
     // Ann was here a year before, and so was somebody who never came again.
     let long_ago = world.at("2025-01-05", 1);
     world.deliver(&import(), &[page_view("h1", "ann", long_ago), page_view("h2", "eve", long_ago)]).await;
-    world.roll_up_named(&["2025-01-05"]).await;
+    let asked = Asked::Changed(vec![date("2025-01-05")]);
+    prove_days(&world.deps(), &asked, soon()).await.unwrap();
+    assert_eq!(world.figures("2026-03-10").total_users, 2, "who adds many days follows up once, in the end");
     let followed = follow_up(&world.deps(), date("2025-01-05"), soon()).await.unwrap();
     assert_eq!(dates_with(&followed, &Outcome::Written), ["2026-01-10", "2026-03-10"]);
     for (day, new, total) in [("2025-01-05", 2, 2), ("2026-01-10", 0, 2), ("2026-03-10", 1, 3)] {
@@ -139,4 +141,15 @@ async fn who_is_new_earlier_is_new_no_longer_however_much_later() {
     assert_eq!(world.figures("2026-01-10").active_users, 1, "its own figures stay");
     let again = follow_up(&world.deps(), date("2025-01-05"), soon()).await.unwrap();
     assert_eq!(dates_with(&again, &Outcome::Written), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn days_later_than_a_named_one_and_its_month_get_their_new_total() {
+    let world = World::new("2026-01-10");
+    world.deliver(&source(0), &[page_view("e1", "ann", world.at("2026-01-10", 1))]).await;
+    world.roll_up().await;
+    world.turn_to("2026-03-10");
+    world.deliver(&import(), &[page_view("h1", "eve", world.at("2025-01-05", 1))]).await;
+    world.roll_up_named(&["2025-01-05"]).await;
+    assert_eq!(world.figures("2026-01-10").total_users, 2);
 }
