@@ -128,6 +128,9 @@ async fn expire_source(world: &World, source: &Source, up_to: u64) {
     }
 }
 
+/// How long after its append no put of an entry is under way any more, milliseconds.
+const SETTLED_MS: i64 = 15 * MINUTE_MS;
+
 /// Damages entries now and then.
 pub(crate) async fn damage(world: Arc<World>) {
     let mut random = chance(world.scenario.seed, "damage", 0);
@@ -181,11 +184,15 @@ async fn damage_one(world: &World, source: &Source, random: &mut fastrand::Rng) 
     let is_newest = newest == Some(entry);
     let path = path(source, entry);
     let Some(bytes) = bytes_of(world, &path).await else { return };
+    // A put that is still under way would make a missing object again, with what nobody committed.
+    let appended_ms =
+        log(world).read_header(source, entry, soon()).await.map_or(i64::MAX, |header| header.facts.appended_ms);
+    let is_settled = world.time.now_ms().saturating_sub(appended_ms) > SETTLED_MS;
     let inner: &dyn ObjectStore = &**world.bucket.inner();
     let put = async |bytes: Vec<u8>| inner.put(&path, PutPayload::from(bytes)).await.is_ok();
     let (kind, is_done) = match random.u8(0..6) {
         // The newest one is what tells where the log ends: nobody can tell that one is missing behind it.
-        0..2 if !is_newest => (Kind::MissingEntry, inner.delete(&path).await.is_ok()),
+        0..3 if !is_newest && is_settled => (Kind::MissingEntry, inner.delete(&path).await.is_ok()),
         0..4 => (Kind::TruncatedEntry, put(bytes[..random.usize(0..bytes.len())].to_vec()).await),
         _ => {
             let mut altered = bytes.to_vec();
