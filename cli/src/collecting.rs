@@ -17,7 +17,8 @@ use http_body_util::Full;
 use hyper::Request;
 use tokio::net::TcpListener;
 
-use crate::args::{PostingArgs, RuleArgs};
+use crate::args::RuleArgs;
+use crate::commands::PostingArgs;
 use crate::failure::Failure;
 use crate::web::limits;
 

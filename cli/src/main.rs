@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use mimalloc::MiMalloc;
 
-use crate::args::{Command, CommandLine};
+use crate::commands::{Command, CommandLine};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 

@@ -46,14 +46,14 @@ impl FromStr for Programs {
     }
 }
 
-pub(super) fn date(text: &str) -> Result<NaiveDate, String> {
+pub(crate) fn date(text: &str) -> Result<NaiveDate, String> {
     NaiveDate::parse_from_str(text, "%Y-%m-%d")
         .ok()
         .filter(|date| date.to_string() == text)
         .ok_or_else(|| "a date is written YYYY-MM-DD".into())
 }
 
-pub(super) fn moment(text: &str) -> Result<Moment, String> {
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     let ms = match text.parse::<i64>() {
         Ok(ms) => DateTime::from_timestamp_millis(ms).map(|_| ms),
         Err(_) => DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_millis()),
@@ -63,12 +63,12 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
         .ok_or_else(|| "a time is written as RFC 3339 (2026-03-01T00:00:00Z) or as milliseconds since the epoch".into())
 }
 
-pub(super) fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().unwrap_or(f64::NAN);
     if (0.0..=MAX_SHARE).contains(&share) { Ok(share) } else { Err(format!("a share is 0 to {MAX_SHARE}")) }
 }
 
-pub(super) fn endpoint(text: &str) -> Result<String, String> {
+pub(crate) fn endpoint(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.into()),

@@ -1,10 +1,11 @@
 //! `headcount ai`: the use of language models, and what it costs.
 
+use clap::Args;
 use headcount_query::ai::{AiReport, Spender};
 use headcount_query::get_ai_usage;
 
 use super::asking::{approximate, of_range, percent, print, shown};
-use crate::args::Ai;
+use crate::args::{FormatArgs, RangeArgs, TableArgs};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{
@@ -12,6 +13,26 @@ use crate::output::{
     sparkline::sparkline,
     table::Table,
 };
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount ai --local --last 30d
+  headcount ai --from 2026-03-01 --to 2026-03-31 --json | jq .costPerUser";
+
+/// `headcount ai`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Ai {
+    /// How.
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// When.
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
 
 /// Characters of a model's name.
 const NAME_WIDTH: usize = 40;

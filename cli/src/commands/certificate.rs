@@ -1,18 +1,53 @@
 //! `headcount certificate`: what a proof counted, so that others can repeat it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate};
+use clap::Args;
 use headcount_aggregator::certificate::counting;
 use headcount_proof::certificate::{Certificate, Checked, certify, check};
 use serde::Serialize;
 
 use crate::aggregation::{deadline, settings};
-use crate::args::{Certificate as Args, DEFAULT_TABLE};
+use crate::args::{DEFAULT_TABLE, LogArgs, ServiceArgs, values};
 use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, numbers::whole, table::Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount certificate --date 2026-03-01 --log s3://my-bucket > 2026-03-01.json
+  headcount certificate --check 2026-03-01.json --log s3://my-bucket
+  headcount certificate --check 2026-03-01.json --log ./copy-of-the-bucket --json
+
+Counts a proven day again from the event log, prints the certificate as JSON and stores it as certificate/<date>/<number>.json \
+next to the log. A certificate names the deployment, the day, the proof, the entries that were counted with a Merkle root over \
+their SHA-256 hashes, and the exact figures. Run `headcount prove --date DATE` first.
+
+--check repeats the count up to the positions in the certificate and names each value that differs; nothing is written. Exit code 1 \
+if something differs, entries are missing or damaged, or the day cannot be certified. Only the log is read, no table.";
+
+/// `headcount certificate`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CertificateCommand {
+    /// The day to certify, YYYY-MM-DD
+    #[arg(long, value_name = "DATE", value_parser = values::date, required_unless_present = "check")]
+    pub(crate) date: Option<NaiveDate>,
+    /// Check this certificate against the log
+    #[arg(long, value_name = "FILE", conflicts_with = "date")]
+    pub(crate) check: Option<PathBuf>,
+    /// Print the outcome of --check as JSON; a certificate is always JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Which services.
+    #[command(flatten)]
+    pub(crate) services: ServiceArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
 
 /// The outcome of a check as JSON.
 #[derive(Serialize)]
@@ -23,7 +58,7 @@ struct Answer<'a> {
 }
 
 /// Runs it.
-pub(crate) async fn run(args: Args, interrupt: &Interrupt) -> Result<Ending, Failure> {
+pub(crate) async fn run(args: CertificateCommand, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let done = match (args.date, &args.check) {
         (Some(date), _) => interrupt.or(Box::pin(issue(&args, date))).await,
         (None, Some(file)) => interrupt.or(Box::pin(repeat(&args, file))).await,
@@ -32,7 +67,7 @@ pub(crate) async fn run(args: Args, interrupt: &Interrupt) -> Result<Ending, Fai
     done.unwrap_or(Ok(Ending::Interrupted))
 }
 
-async fn issue(args: &Args, date: NaiveDate) -> Result<Ending, Failure> {
+async fn issue(args: &CertificateCommand, date: NaiveDate) -> Result<Ending, Failure> {
     let log = connect::log(&args.services, &args.log).await?;
     let settings = settings(DEFAULT_TABLE, None)?;
     let certificate = certify(counting(&log, &settings, deadline()), date).await.map_err(Failure::said)?;
@@ -41,7 +76,7 @@ async fn issue(args: &Args, date: NaiveDate) -> Result<Ending, Failure> {
     Ok(Ending::Fine)
 }
 
-async fn repeat(args: &Args, file: &Path) -> Result<Ending, Failure> {
+async fn repeat(args: &CertificateCommand, file: &Path) -> Result<Ending, Failure> {
     let unreadable = |error| Failure::said(format_args!("{} cannot be read: {error}", file.display()));
     let certificate = Certificate::parse(&std::fs::read(file).map_err(unreadable)?).map_err(Failure::said)?;
     let log = connect::log(&args.services, &args.log).await?;

@@ -5,6 +5,7 @@ mod load;
 
 use std::time::Duration;
 
+use clap::Args;
 use headcount_store::dynamo::DynamoStore;
 use headcount_store::dynamo::connect::connect;
 use headcount_store::dynamo::schema::Tables;
@@ -12,14 +13,43 @@ use headcount_store::dynamo::set_up::compare;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::args::{Check, KINESIS_PORT};
+use crate::args::{KINESIS_PORT, KinesisArgs, ServiceArgs, TablesArgs};
 use crate::check::finding::{Finding, Severity};
 use crate::check::rules::findings;
 use crate::check::seen::{Prover, Seen};
-use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
-use crate::output;
+use crate::{connect, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount check --stack headcount              what the template deployed, as it is now
+  headcount check --stream shop-events --table shop
+  headcount check --local                        the stream and the table of a running `headcount serve`
+  headcount check --stack headcount --json
+
+Nothing is changed. Exit code 1 where a promise is broken.";
+
+/// `headcount check`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Check {
+    /// The stack that the template was deployed as: names the stream, the tables and the functions
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["local", "stream", "table", "metrics_table"])]
+    pub(crate) stack: Option<String>,
+    /// Print what was found as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Which services.
+    #[command(flatten)]
+    pub(crate) services: ServiceArgs,
+    /// Which stream.
+    #[command(flatten)]
+    pub(crate) kinesis: KinesisArgs,
+    /// Which tables.
+    #[command(flatten)]
+    pub(crate) tables: TablesArgs,
+}
 
 /// How long the services may take to answer, all in all.
 const PATIENCE: Duration = Duration::from_mins(1);

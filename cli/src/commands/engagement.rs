@@ -1,14 +1,35 @@
 //! `headcount engagement`: how many come, how often, and how long they stay.
 
+use clap::Args;
 use headcount_core::session_sample::Interval;
 use headcount_query::engagement::{Sessions, UserEngagement};
 use headcount_query::get_user_engagement;
 
 use super::asking::{duration, of_range, percent, print};
-use crate::args::Engagement;
+use crate::args::{FormatArgs, RangeArgs, TableArgs};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{numbers::whole, sparkline::sparkline, table::Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount engagement --local --last 30d
+  headcount engagement --last 90d --json | jq .stickiness";
+
+/// `headcount engagement`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Engagement {
+    /// How.
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// When.
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
 
 /// Runs it.
 pub(crate) async fn run(args: Engagement, interrupt: &Interrupt) -> Result<Ending, Failure> {

@@ -1,13 +1,34 @@
 //! `headcount features`: what people use, the most used first.
 
+use clap::Args;
 use headcount_query::features::{FeatureUsage, NamedCount};
 use headcount_query::get_feature_usage;
 
 use super::asking::{approximate, of_range, percent, print, shown};
-use crate::args::Features;
+use crate::args::{FormatArgs, RangeArgs, TableArgs};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{numbers::whole, sparkline::sparkline, table::Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount features --local --last 30d
+  headcount features --from 2026-03-01 --to 2026-03-31 --csv > features.csv";
+
+/// `headcount features`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Features {
+    /// How.
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// When.
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
 
 /// Characters of a name.
 const NAME_WIDTH: usize = 40;

@@ -3,8 +3,10 @@
 mod report;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use chrono::NaiveDate;
+use clap::Args;
 use headcount_aggregator::history::closed_days;
 use headcount_follow::ItemOptions;
 use headcount_store::dynamo::DynamoStore;
@@ -13,12 +15,48 @@ use self::report::Summary;
 use super::prove::prove_added;
 use super::rollup;
 use crate::aggregation::{self, deadline};
-use crate::args::Import;
+use crate::args::{LogArgs, PriceArgs, RuleArgs, TableArgs};
 use crate::consumption::{self, Asked};
 use crate::failure::{Ending, Failure};
 use crate::history::importing::import;
 use crate::history::survey::survey;
 use crate::interrupt::Interrupt;
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount import --local history.ndjson
+  headcount import --event-types signup,purchase history.ndjson.gz
+  headcount import --json history.ndjson.zst | jq .rejected
+
+The file holds one event a line, plain, gzip or zstd, of any age. It is read twice: first to check it, then to append it to \
+the event log. Importing the same file again counts nothing twice, however it is compressed, and resumes after Ctrl-C. \
+Events without an `eventId` are recognized only in an identical file, so give each event one before you correct lines. \
+Days that have figures whose log entries have expired are refused. A new deployment gets the time zone $REPORTING_ZONE, \
+or UTC.";
+
+/// `headcount import`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Import {
+    /// The file of newline-delimited events
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What is acceptable.
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// What tokens cost.
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
+    /// Where to.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
 
 /// Days that an error names; the others are counted.
 const MAX_NAMED_DAYS: usize = 10;

@@ -1,24 +1,62 @@
 //! `headcount load`: a steady load, and how long its events take.
 
+mod counted;
+mod latency;
+
 use std::time::Duration;
 
+use clap::Args;
+use counted::Counted;
 use headcount_producer::{NewEvent, Producer};
+use latency::{Latencies, Percentiles};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::args::{Load, StreamArgs, TableArgs, TablesArgs};
+use crate::args::{DynamoArgs, KinesisArgs, ServiceArgs, StreamArgs, TableArgs, TablesArgs};
 use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, numbers::whole, table::Table};
 use crate::progress::Progress;
 
-mod counted;
-mod latency;
+const EXAMPLES: &str = "\
+Examples:
+  headcount load --local --rate 500 --seconds 30         to a running `headcount serve`
+  headcount load --rate 2000 --seconds 300 --stream clicks --table clicks --json
 
-use counted::Counted;
-use latency::{Latencies, Percentiles};
+The events are real ones to the deployment: they are stored and counted. Use one that is made for it. Whatever else sends
+events meanwhile makes these look counted too early.";
+
+/// `headcount load`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Load {
+    /// Events a second
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: u32,
+    /// For so many seconds
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) seconds: u32,
+    /// Users to draw from
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=super::MAX_USERS))]
+    pub(crate) users: u32,
+    /// How long to wait for the last event to be counted, in seconds
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(crate) patience: u32,
+    /// Print what was measured as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Which services.
+    #[command(flatten)]
+    pub(crate) services: ServiceArgs,
+    /// Which stream.
+    #[command(flatten)]
+    pub(crate) kinesis: KinesisArgs,
+    /// Which table.
+    #[command(flatten)]
+    pub(crate) dynamodb: DynamoArgs,
+}
 
 /// Time between two batches.
 const TICK: Duration = Duration::from_millis(20);

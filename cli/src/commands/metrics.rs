@@ -1,16 +1,41 @@
 //! `headcount metrics`: the figures of a range of days.
 
+use clap::Args;
 use headcount_core::event::Object;
 use headcount_query::platform::Previous;
 use headcount_query::{PlatformMetrics, get_platform_metrics};
 use serde_json::Value;
 
 use super::asking::{of_range, percent, print};
-use crate::args::Metrics;
+use crate::args::{FormatArgs, RangeArgs, TableArgs};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::figures::{at, figure, labels, paths};
 use crate::output::{numbers::whole, table::Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount metrics --local --last 7d
+  headcount metrics --from 2026-03-01 --to 2026-03-31 --compare
+  headcount metrics --from 2026-03-01 --to 2026-03-31 --json | jq .total.activeUsers";
+
+/// `headcount metrics`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Metrics {
+    /// Show what changed against as many days directly before
+    #[arg(long)]
+    pub(crate) compare: bool,
+    /// How.
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// When.
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
 
 /// Days that stand side by side.
 const DAYS_ABREAST: usize = 7;

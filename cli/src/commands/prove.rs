@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use clap::Args;
 use headcount_aggregator::prove::{Asked, ProvenDate, Unfinished, prove_days};
 use headcount_aggregator::roll_up::follow_up;
 use headcount_aggregator::{Deps, ProofRun, RollUp};
@@ -10,11 +11,39 @@ use headcount_store::dynamo::DynamoStore;
 use serde::Serialize;
 
 use crate::aggregation::{deadline, deps};
-use crate::args::Prove;
+use crate::args::{DeploymentArgs, values};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, numbers::whole, table::Table};
 use crate::progress::Progress;
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount prove --local                                         today and yesterday, if anything was counted since
+  headcount prove --date 2026-03-01 --date 2026-03-02 --local     these days, whatever is stored of them
+  headcount prove --open --log s3://my-bucket --json              every day that changed since its proof
+
+Counts the days exactly, from the event log: events once however often they were sent, users and sessions without
+estimates, names without a bound. Stores the proof beside the log and in the table, and rolls the days up. Exit code 1 if
+a partial differs from the log, entries cannot be read, or a day was not proven.";
+
+/// `headcount prove`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Prove {
+    /// A day, YYYY-MM-DD; may be given more than once
+    #[arg(long = "date", value_name = "DATE", value_parser = values::date)]
+    pub(crate) dates: Vec<NaiveDate>,
+    /// All days that have changed since their proof, however long ago they were
+    #[arg(long, conflicts_with = "dates")]
+    pub(crate) open: bool,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArgs,
+}
 
 /// Days that a command added to and that are proven in one run: progress is shown between two.
 const DAYS_AT_ONCE: usize = 30;

@@ -1,14 +1,39 @@
 //! `headcount rejected`: what was rejected on a day, and why.
 
+use chrono::NaiveDate;
+use clap::Args;
 use headcount_query::rejections::{Problem, RejectedEvents};
 use headcount_query::{Deps, get_rejected};
 
 use super::asking::{moment, page, print, shown};
-use crate::args::Rejected;
+use crate::args::{FormatArgs, PageArgs, TableArgs, values};
 use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::table::Table;
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount rejected --local
+  headcount rejected --date 2026-03-01 --limit 100 --json";
+
+/// `headcount rejected`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Rejected {
+    /// The day of arrival, YYYY-MM-DD [default: today]
+    #[arg(long, value_name = "DATE", value_parser = values::date)]
+    pub(crate) date: Option<NaiveDate>,
+    /// Which page.
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+    /// How.
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
 
 /// Characters of the reasons, and of the payload.
 const TEXT_WIDTH: usize = 80;

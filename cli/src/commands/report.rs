@@ -1,7 +1,10 @@
 //! `headcount report`: the figures of files, without any server.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
+use chrono_tz::Tz;
+use clap::Args;
 use headcount_consumer::config::EVENT_TYPES;
 use headcount_core::calendar::day_of;
 use headcount_core::ip_policy::IpPolicy;
@@ -11,12 +14,54 @@ use headcount_runtime::clock::Clock;
 
 use super::asking::print;
 use super::metrics::tables;
-use crate::args::{FormatArgs, Moment, Report};
+use crate::args::{FormatArgs, Moment, PriceArgs, RuleArgs, values};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, numbers::whole, table::Table};
 use crate::report::figures::figures;
 use crate::report::fold::{Example, Folded, Reading, fold};
+
+/// Most threads.
+const MAX_THREADS: i64 = 1_024;
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount report events.ndjson
+  headcount report january.ndjson.gz february.ndjson.zst --zone Europe/Berlin --json
+  headcount report events.ndjson --csv > days.csv";
+
+/// `headcount report`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Report {
+    /// Files with one event a line, plain or compressed with gzip or zstd
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The time zone whose days are counted (IANA name)
+    #[arg(long, value_name = "TZ", default_value = "UTC")]
+    pub(crate) zone: Tz,
+    /// When the events arrived: later ones are rejected, and what is rejected counts on that day [default: now]
+    #[arg(long, value_name = "TIME", value_parser = values::moment)]
+    pub(crate) arrived: Option<Moment>,
+    /// Days before their arrival that events may lie; earlier ones are rejected [default: no limit]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(0..=80))]
+    pub(crate) lateness_days: Option<u16>,
+    /// Threads that count [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_THREADS))]
+    pub(crate) threads: Option<u32>,
+    /// Print the figures as one JSON object, as `headcount metrics` does
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print a line of comma-separated values for each day
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// What is acceptable.
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// What tokens cost.
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
+}
 
 /// Runs it.
 pub(crate) async fn run(args: Report, interrupt: &Interrupt) -> Result<Ending, Failure> {

@@ -1,14 +1,36 @@
 //! `headcount rollup`: aggregate now.
 
+use chrono::NaiveDate;
+use clap::Args;
 use headcount_aggregator::Following;
 use headcount_aggregator::follow::SourceFollowing;
 use headcount_aggregator::roll_up::{DayRollUp, Outcome, RollUp};
 
 use crate::aggregation::{deadline, deps};
-use crate::args::Rollup;
+use crate::args::{DeploymentArgs, values};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, numbers::whole, table::Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount rollup --local                              every open day
+  headcount rollup --date 2026-03-01 --date 2026-03-02  these days, open or not";
+
+/// `headcount rollup`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Rollup {
+    /// A day, YYYY-MM-DD; may be given again [default: every open day]
+    #[arg(long = "date", value_name = "DATE", value_parser = values::date)]
+    pub(crate) dates: Vec<NaiveDate>,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArgs,
+}
 
 /// Runs it.
 pub(crate) async fn run(args: Rollup, interrupt: &Interrupt) -> Result<Ending, Failure> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use clap::Args;
 use headcount_aggregator::scan::{MAX_FOUND, ScanProgress};
 use headcount_aggregator::scan_user;
 use headcount_core::event::Object;
@@ -10,13 +11,45 @@ use headcount_query::{Deps, Range, get_user_events};
 use headcount_store::dynamo::DynamoStore;
 
 use super::asking::{moment, page, print, shown};
-use crate::args::User;
+use crate::args::{DeploymentArgs, FormatArgs, PageArgs, RangeArgs};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::numbers::whole;
 use crate::output::table::Table;
 use crate::progress::Progress;
 use crate::{aggregation, connect, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount user user-42 --local
+  headcount user user-42 --last 90d --limit 100 --json
+  headcount user user-42 --last 30d --from-log --log s3://my-bucket
+
+Events come from the table's items. With --from-log every entry of the event log of these days is read, which takes a \
+while: for deployments without event items, and for events whose items are not written yet.";
+
+/// `headcount user`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct User {
+    /// The user's id
+    pub(crate) id: String,
+    /// Read the event log instead of the table's items
+    #[arg(long, conflicts_with = "page")]
+    pub(crate) from_log: bool,
+    /// Which page.
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+    /// How.
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// When.
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArgs,
+}
 
 /// Characters of an event's data.
 const DATA_WIDTH: usize = 80;

@@ -1,6 +1,7 @@
 //! `headcount verify`: compare a day's counters with the event log.
 
 use chrono::NaiveDate;
+use clap::Args;
 use headcount_aggregator::verify::{SourceVerification, StoredProof};
 use headcount_aggregator::{AggregateError, Deps, Verification};
 use headcount_core::calendar::day_of;
@@ -9,10 +10,32 @@ use headcount_store::meta;
 use serde::Serialize;
 
 use crate::aggregation::{deadline, deps};
-use crate::args::Verify;
+use crate::args::{DeploymentArgs, values};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, numbers::whole, table::Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  headcount verify --local                       today, as far as it is counted
+  headcount verify --date 2026-03-01 --log s3://my-bucket --json    exit code 1 if a counter differs
+
+Reads the day's events from the event log and counts them again. Nothing is changed.";
+
+/// `headcount verify`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Verify {
+    /// The day, YYYY-MM-DD; today in the reporting zone where none is given
+    #[arg(long, value_name = "DATE", value_parser = values::date)]
+    pub(crate) date: Option<NaiveDate>,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArgs,
+}
 
 /// The outcome as JSON: what was found, and whether it is good.
 #[derive(Serialize)]

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Part;
 use headcount_producer::put_records::kinesis::{KinesisStream, is_denied};
 
-use crate::args::Init;
+use super::Init;
 use crate::connect::place_of_stream;
 use crate::failure::Failure;
 use crate::sender::failed;
