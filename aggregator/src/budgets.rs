@@ -11,7 +11,6 @@ use headcount_core::budget::{Budget, BudgetScope, Burn, Month, shown_amount};
 use headcount_core::calendar::days_before;
 use headcount_core::metrics::{DailyMetrics, Figures};
 use headcount_runtime::retry::retry;
-use headcount_runtime::telemetry;
 use headcount_store::rows::{AlarmRow, BudgetItem, Put};
 use headcount_store::traits::AggregatorStore;
 use serde::Serialize;
@@ -23,7 +22,7 @@ use crate::ledger::Ledger;
 use crate::run::Run;
 use crate::topic::{PublishError, Topic};
 
-/// How old a claim is that another run takes over: much more than [`PUBLISH_TIME`], much less than the hour between two runs.
+/// How old a claim is that another run takes over: much more than publishing may take, much less than the hour between two runs.
 pub const STALE_MS: i64 = 5 * 60 * 1_000;
 
 /// How long publishing one alarm may take, all tries together.
@@ -84,7 +83,6 @@ pub(crate) async fn check<S: AggregatorStore>(run: &Run<'_, S>, ledger: &Ledger)
         return check;
     }
     if let Err(error) = check_into(run, ledger, &mut check).await {
-        metrics::counter!(telemetry::FAILED_BUDGET_ALARMS).increment(1);
         tracing::error!(%error, "budgets were not compared with their costs, or an alarm was not raised; the next run tries again");
         check.error = Some(error.to_string());
     }
@@ -168,7 +166,6 @@ async fn raise<S: AggregatorStore>(
             error: error.to_string(),
         })?;
     }
-    metrics::counter!(telemetry::BUDGET_ALARMS).increment(1);
     tracing::warn!(
         scope = alarm.scope,
         month = alarm.month,

@@ -76,13 +76,8 @@ pub const PROOF_DIFFERENCES: &str = "ProofDifferences";
 /// Days with entries that expire within a week and that no proof counts.
 pub const OVERDUE_PROOFS: &str = "OverdueProofs";
 
-/// Budgets of AI cost whose alarm was raised.
-pub const BUDGET_ALARMS: &str = "BudgetAlarms";
-/// Runs that could not compare the budgets with their costs, or raise an alarm.
-pub const FAILED_BUDGET_ALARMS: &str = "FailedBudgetAlarms";
-
 /// Every metric and its unit.
-pub const METRICS: [(&str, Unit); 27] = [
+pub const METRICS: [(&str, Unit); 25] = [
     (EVENTS, Unit::Count),
     (REDELIVERED, Unit::Count),
     (DUPLICATES, Unit::Count),
@@ -108,8 +103,6 @@ pub const METRICS: [(&str, Unit); 27] = [
     (FAILED_PROOFS, Unit::Count),
     (PROOF_DIFFERENCES, Unit::Count),
     (OVERDUE_PROOFS, Unit::Count),
-    (BUDGET_ALARMS, Unit::Count),
-    (FAILED_BUDGET_ALARMS, Unit::Count),
 ];
 
 /// The metrics of this process.
