@@ -268,10 +268,10 @@ async fn followed<S: AggregatorStore>(run: &Run<'_, S>, source: &Source) -> Resu
     Ok(checkpoint.map_or(0, |checkpoint| checkpoint.entry))
 }
 
-/// Up to which entry a partial is folded anew: a sound one may be ahead of the checkpoint.
+/// Up to which entry a partial is folded anew: it may be ahead of the checkpoint, also a damaged one. Who wrote it so far may be about
+/// to write the checkpoint, and does not look at the partial again.
 fn limit(followed: u64, stored: Option<&PartialRecord>) -> u64 {
-    let sound = stored.filter(|record| Partial::decode(record).is_ok());
-    sound.map_or(followed, |record| record.as_of.max(followed))
+    stored.map_or(followed, |record| record.as_of.max(followed))
 }
 
 /// Writes a partial over what was read, unless it is the same: whether it was written. `None` where somebody else wrote
