@@ -4,14 +4,13 @@
 //! claim. A run that dies in between leaves a claim without that note, which a later run takes over once it is [`STALE_MS`] old: the alarm
 //! is raised at least once, and a second time only where a run died after it and before the note.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDate;
 use headcount_core::budget::{Budget, BudgetScope, Burn, Month, shown_amount};
 use headcount_core::calendar::days_before;
 use headcount_core::metrics::{DailyMetrics, Figures};
 use headcount_runtime::retry::retry;
-use headcount_store::rows::{AlarmRow, BudgetItem, Put};
+use headcount_store::budgets::{Budgets, read};
+use headcount_store::rows::{AlarmRow, Put};
 use headcount_store::traits::AggregatorStore;
 use serde::Serialize;
 use tokio::time::{Duration, Instant};
@@ -98,8 +97,9 @@ async fn check_into<S: AggregatorStore>(
     let yesterday = days_before(today, 1);
     // What the last hour of a month has cost is rolled up in the next one.
     let last_month = Some(yesterday).filter(|day| Month::of(*day) != Month::of(today));
-    let listed = Listed::read(run, Month::of(last_month.unwrap_or(today))).await?;
-    if listed.budgets.is_empty() {
+    let month = Month::of(last_month.unwrap_or(today));
+    let Budgets { budgets, alarms } = read(&run.deps.store, month, &run.deps.jitter, run.deadline).await?;
+    if budgets.is_empty() {
         return Ok(());
     }
     let from = Burn::first_day(last_month.unwrap_or(today)).min(Burn::first_day(today));
@@ -108,11 +108,11 @@ async fn check_into<S: AggregatorStore>(
         .map(|row| (row.date, DailyMetrics::from_object(&row.data).ok().map(|metrics| metrics.figures)))
         .collect();
     for as_of in last_month.into_iter().chain([today]) {
-        for budget in &listed.budgets {
+        for budget in &budgets {
             let costs = figures.iter().map(|(date, figures)| (*date, budget.scope.cost_of_day(figures.as_ref())));
             let burn = Burn::of(as_of, costs);
             let burn = if as_of == today { burn } else { burn.of_an_ended_month() };
-            let known = listed.alarms.get(&(burn.month, budget.scope.clone()));
+            let known = alarms.get(&(burn.month, budget.scope.clone()));
             if burn.spent.nanos >= budget.monthly_nanos && is_due(known, budget, run.now_ms) {
                 raise(run, budget, &burn, check).await?;
             }
@@ -179,32 +179,6 @@ async fn raise<S: AggregatorStore>(
     // Refused: somebody took this run for dead and has raised it again.
     retry(jitter, run.deadline, || store.finish_alarm(&claimed, clock.now_ms())).await?;
     Ok(())
-}
-
-/// The budgets, and the alarms of some month and later ones.
-struct Listed {
-    budgets: Vec<Budget>,
-    alarms: BTreeMap<(Month, BudgetScope), AlarmRow>,
-}
-
-impl Listed {
-    async fn read<S: AggregatorStore>(run: &Run<'_, S>, from: Month) -> Result<Self, AggregateError> {
-        let (mut listed, mut after) = (Self { budgets: Vec::new(), alarms: BTreeMap::new() }, None);
-        loop {
-            let request = || run.deps.store.budgets_page(from, after.as_ref());
-            let page = retry(&run.deps.jitter, run.deadline, request).await?;
-            for item in page.items {
-                match item {
-                    BudgetItem::Budget(row) => listed.budgets.push(row.budget),
-                    BudgetItem::Alarm(row) => drop(listed.alarms.insert((row.month, row.scope.clone()), row)),
-                }
-            }
-            after = run.next_page(after.as_ref(), page.next, || "budgets".to_owned())?;
-            if after.is_none() {
-                return Ok(listed);
-            }
-        }
-    }
 }
 
 /// What a person is told.

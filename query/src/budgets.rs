@@ -1,11 +1,9 @@
 //! Budgets of AI cost: what is spent of each this month, and what the month will probably cost.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDate;
-use headcount_core::budget::{Budget, BudgetScope, Burn, Month};
-use headcount_runtime::retry::retry;
-use headcount_store::rows::{AlarmRow, BudgetItem};
+use headcount_core::budget::{Budget, Burn, Month};
+use headcount_store::budgets::{Budgets, read};
+use headcount_store::rows::AlarmRow;
 use headcount_store::traits::QueryStore;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -63,7 +61,8 @@ pub struct BudgetStatus {
 pub async fn get_budgets<S: QueryStore>(deps: &Deps<S>) -> Result<BudgetReport, QueryError> {
     let (_, today) = deps.today().await?;
     let month = Month::of(today);
-    let (budgets, alarms) = read(deps, month).await?;
+    let Budgets { mut budgets, alarms } = read(&deps.store, month, &deps.jitter, deadline()).await?;
+    budgets.sort_by(|a, b| a.scope.cmp(&b.scope));
     let range = Range { from: Burn::first_day(today), to: today };
     if budgets.is_empty() {
         return Ok(BudgetReport { month: month.to_string(), today, budgets: Vec::new() });
@@ -72,34 +71,11 @@ pub async fn get_budgets<S: QueryStore>(deps: &Deps<S>) -> Result<BudgetReport, 
         let days = gathered.days(range);
         let of = |budget: &Budget| {
             let costs = days.iter().map(|day| (day.metrics.date, budget.scope.cost_of(&day.metrics.figures)));
-            status(budget, &Burn::of(today, costs), alarms.get(&budget.scope))
+            status(budget, &Burn::of(today, costs), alarms.get(&(month, budget.scope.clone())))
         };
         Ok(BudgetReport { month: month.to_string(), today, budgets: budgets.iter().map(of).collect() })
     })
     .await
-}
-
-async fn read<S: QueryStore>(
-    deps: &Deps<S>,
-    month: Month,
-) -> Result<(Vec<Budget>, BTreeMap<BudgetScope, AlarmRow>), QueryError> {
-    let (deadline, mut after) = (deadline(), None);
-    let (mut budgets, mut alarms) = (Vec::new(), BTreeMap::new());
-    loop {
-        let page = retry(&deps.jitter, deadline, || deps.store.budgets_page(month, after.as_ref())).await?;
-        for item in page.items {
-            match item {
-                BudgetItem::Budget(row) => budgets.push(row.budget),
-                BudgetItem::Alarm(row) if row.month == month => drop(alarms.insert(row.scope.clone(), row)),
-                BudgetItem::Alarm(_) => {}
-            }
-        }
-        after = page.next;
-        if after.is_none() {
-            budgets.sort_by(|a: &Budget, b| a.scope.cmp(&b.scope));
-            return Ok((budgets, alarms));
-        }
-    }
 }
 
 fn status(budget: &Budget, burn: &Burn, alarm: Option<&AlarmRow>) -> BudgetStatus {

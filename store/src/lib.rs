@@ -4,6 +4,7 @@
 //! can end (throttled, unknown, refused, conflicting) is visible to the caller. [`dynamo`] fulfils them with the AWS SDK.
 
 pub mod batch;
+pub mod budgets;
 pub mod dynamo;
 pub mod error;
 pub mod meta;

@@ -6,8 +6,8 @@ use headcount_core::limits::MAX_BUDGETS;
 use headcount_query::budgets::{BudgetReport, BudgetStatus};
 use headcount_query::{Deps, get_budgets};
 use headcount_runtime::retry::retry;
-use headcount_store::dynamo::DynamoStore;
-use headcount_store::rows::{BudgetItem, BudgetRow, Put};
+use headcount_store::budgets::read;
+use headcount_store::rows::{BudgetRow, Put};
 use headcount_store::traits::BudgetStore as _;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ Examples:
   headcount budget list --local
   headcount budget remove --local --account acme
 
-The hourly roll-up raises an alarm when a calendar month has cost the amount: once, in the log of the aggregator and, on AWS, to the
+When the cost of a calendar month reaches the amount, the hourly roll-up raises one alarm: in the aggregator's log and, on AWS, on the
 stack's alarm topic. Nothing is switched off.";
 
 /// `headcount budget`.
@@ -47,7 +47,7 @@ pub(crate) enum BudgetAction {
     /// Print what is spent of each budget this month, and the forecast
     List(ListBudgets),
     /// Remove a budget
-    Remove(RemoveBudget),
+    Remove(OneBudget),
 }
 
 /// `headcount budget set`.
@@ -56,15 +56,9 @@ pub(crate) struct SetBudget {
     /// US dollars a calendar month, such as 50 or 12.50
     #[arg(long, value_name = "DOLLARS", value_parser = |text: &str| parse_amount(text))]
     pub(crate) monthly: u64,
-    /// Print the outcome as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// What for.
+    /// Which budget.
     #[command(flatten)]
-    pub(crate) scope: ScopeArgs,
-    /// Where.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
+    pub(crate) budget: OneBudget,
 }
 
 /// `headcount budget list`.
@@ -78,35 +72,27 @@ pub(crate) struct ListBudgets {
     pub(crate) table: TableArgs,
 }
 
-/// `headcount budget remove`.
+/// One budget, and how the outcome is told.
 #[derive(Debug, Args)]
-pub(crate) struct RemoveBudget {
+pub(crate) struct OneBudget {
     /// Print the outcome as JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// What for.
-    #[command(flatten)]
-    pub(crate) scope: ScopeArgs,
-    /// Where.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
-}
-
-/// What a budget is for.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct ScopeArgs {
     /// Only requests that name this account [default: all requests]
     #[arg(long, value_name = "NAME", value_parser = |text: &str| BudgetScope::account(text))]
     account: Option<BudgetScope>,
     /// Only requests that name this feature [default: all requests]
     #[arg(long, value_name = "NAME", conflicts_with = "account", value_parser = |text: &str| BudgetScope::feature(text))]
     feature: Option<BudgetScope>,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
 }
 
-impl ScopeArgs {
-    /// The scope.
-    pub(crate) fn scope(self) -> BudgetScope {
-        self.account.or(self.feature).unwrap_or(BudgetScope::Project)
+impl OneBudget {
+    /// What it is for.
+    fn scope(&self) -> BudgetScope {
+        self.account.as_ref().or(self.feature.as_ref()).cloned().unwrap_or(BudgetScope::Project)
     }
 }
 
@@ -131,11 +117,11 @@ pub(crate) async fn run(args: BudgetCommand, interrupt: &Interrupt) -> Result<En
 
 async fn set(args: SetBudget) -> Result<Ending, Failure> {
     // A table of no deployment has nobody who would look at its budgets.
-    let deps = Deps::new(connect::table(&args.table).await?);
+    let deps = Deps::new(connect::table(&args.budget.table).await?);
     let (_, today) = deps.today().await.map_err(Failure::said)?;
-    let budget = Budget { scope: args.scope.scope(), monthly_nanos: args.monthly };
-    let known = known(&deps, Month::of(today)).await?;
-    if known.len() >= MAX_BUDGETS && !known.contains(&budget.scope) {
+    let budget = Budget { scope: args.budget.scope(), monthly_nanos: args.monthly };
+    let known = read(&deps.store, Month::of(today), &deps.jitter, deadline()).await.map_err(Failure::said)?.budgets;
+    if known.len() >= MAX_BUDGETS && !known.iter().any(|known| known.scope == budget.scope) {
         let remedy = "remove one that is not needed: headcount budget remove";
         return Err(Failure::new(
             format!("there are {} budgets, and at most {MAX_BUDGETS} are kept", known.len()),
@@ -145,7 +131,7 @@ async fn set(args: SetBudget) -> Result<Ending, Failure> {
     let row = BudgetRow { budget, updated_ms: deps.clock.now_ms() };
     retry(&deps.jitter, deadline(), || deps.store.put_budget(&row)).await.map_err(Failure::said)?;
     let Budget { scope, monthly_nanos } = row.budget;
-    if args.json {
+    if args.budget.json {
         output::json(&outcome(&scope, Some(monthly_nanos)))?;
     } else {
         output::line(&format!("{}: {} a month", scope.title(), shown_amount(monthly_nanos)))?;
@@ -153,26 +139,9 @@ async fn set(args: SetBudget) -> Result<Ending, Failure> {
     Ok(Ending::Fine)
 }
 
-/// The scopes that have a budget.
-async fn known(deps: &Deps<DynamoStore>, month: Month) -> Result<Vec<BudgetScope>, Failure> {
-    let (until, mut scopes, mut after) = (deadline(), Vec::new(), None);
-    loop {
-        let page = retry(&deps.jitter, until, || deps.store.budgets_page(month, after.as_ref())).await;
-        let page = page.map_err(Failure::said)?;
-        scopes.extend(page.items.into_iter().filter_map(|item| match item {
-            BudgetItem::Budget(row) => Some(row.budget.scope),
-            BudgetItem::Alarm(_) => None,
-        }));
-        after = page.next;
-        if after.is_none() {
-            return Ok(scopes);
-        }
-    }
-}
-
-async fn remove(args: RemoveBudget) -> Result<Ending, Failure> {
+async fn remove(args: OneBudget) -> Result<Ending, Failure> {
     let store = connect::table(&args.table).await?;
-    let scope = args.scope.scope();
+    let scope = args.scope();
     // Not tried again: a second try would find what the first one left.
     if store.delete_budget(&scope).await.map_err(Failure::said)? == Put::Refused {
         let remedy = "see which there are: headcount budget list";
