@@ -36,7 +36,7 @@ impl BudgetStore for DynamoStore {
             ("UpdatedAt".to_owned(), n(row.updated_ms)),
         ]);
         let table = &self.tables.metrics;
-        let request = self.connection.client.put_item().table_name(table).set_item(Some(item));
+        let request = self.put(table, item);
         put_outcome(request.send().await, &self.connection.endpoint, table)
     }
 
@@ -65,12 +65,7 @@ impl BudgetStore for DynamoStore {
             ("ClaimedAt".to_owned(), n(row.claimed_ms)),
         ]);
         let table = &self.tables.metrics;
-        let request = self
-            .connection
-            .client
-            .put_item()
-            .table_name(table)
-            .set_item(Some(item))
+        let request = self.put(table, item)
             .condition_expression(
                 "attribute_not_exists(PK) OR AmountNanos < :amount OR Claim = :claim OR (attribute_not_exists(RaisedAt) AND \
                  ClaimedAt < :stale)",

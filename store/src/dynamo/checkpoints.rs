@@ -53,11 +53,7 @@ impl CheckpointStore for DynamoStore {
             ("Table".to_owned(), n(table.0)),
         ]);
         let request = self
-            .connection
-            .client
-            .put_item()
-            .table_name(&self.tables.events)
-            .set_item(Some(item))
+            .put(&self.tables.events, item)
             .condition_expression("attribute_not_exists(#table) OR #table <> :table OR Entry < :entry")
             .expression_attribute_names("#table", "Table")
             .expression_attribute_values(":table", n(table.0))

@@ -110,11 +110,7 @@ impl DailyStore for DynamoStore {
         ]);
         let table = &self.tables.metrics;
         let request = self
-            .connection
-            .client
-            .put_item()
-            .table_name(table)
-            .set_item(Some(item))
+            .put(table, item)
             .condition_expression("attribute_not_exists(PK) OR MadeOfDay <= :day")
             .expression_attribute_values(":day", n(row.made_of_day));
         put_outcome(request.send().await, &self.connection.endpoint, table)
@@ -131,11 +127,7 @@ impl DailyStore for DynamoStore {
         ]);
         let table = &self.tables.metrics;
         let request = self
-            .connection
-            .client
-            .put_item()
-            .table_name(table)
-            .set_item(Some(item))
+            .put(table, item)
             .condition_expression(NOT_OLDER)
             .expression_attribute_values(":day", n(row.made_of.day))
             .expression_attribute_values(":proof", n(row.made_of.proof))

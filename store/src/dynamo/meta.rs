@@ -50,7 +50,7 @@ impl DynamoStore {
             ("LogRetentionDays".to_owned(), n(deployment.log_retention_days)),
             ("Table".to_owned(), n(table.0)),
         ]);
-        self.connection.client.put_item().table_name(&self.tables.metrics).set_item(Some(item))
+        self.put(&self.tables.metrics, item)
     }
 }
 

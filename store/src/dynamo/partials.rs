@@ -72,7 +72,7 @@ impl PartialStore for DynamoStore {
             ("UpdatedAt".to_owned(), n(stamp.now_ms)),
             ("TTL".to_owned(), n(stamp.expires_s)),
         ]);
-        let request = self.connection.client.put_item().table_name(&self.tables.events).set_item(Some(item));
+        let request = self.put(&self.tables.events, item);
         let request = match expected {
             // Without the attribute `Table` there is no item, or none of ours.
             0 => request.condition_expression("attribute_not_exists(#table) OR #table <> :table"),

@@ -75,11 +75,7 @@ impl ProofStore for DynamoStore {
         // `Number` and `Table` are reserved words
         // (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html>).
         let request = self
-            .connection
-            .client
-            .put_item()
-            .table_name(&self.tables.metrics)
-            .set_item(Some(item))
+            .put(&self.tables.metrics, item)
             .condition_expression("attribute_not_exists(#table) OR #table <> :table OR #number < :number")
             .expression_attribute_names("#table", "Table")
             .expression_attribute_names("#number", "Number")

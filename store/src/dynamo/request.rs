@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
@@ -75,6 +76,11 @@ impl DynamoStore {
             None => Lookup::Absent,
         };
         Ok(keys.iter().map(look_up).collect())
+    }
+
+    /// A put of a whole item.
+    pub(crate) fn put(&self, table: &str, item: Item) -> PutItemFluentBuilder {
+        self.connection.client.put_item().table_name(table).set_item(Some(item))
     }
 
     /// A query of one partition, read consistently; `sort_condition` narrows it by sort key.

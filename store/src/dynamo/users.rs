@@ -34,11 +34,7 @@ impl UserStore for DynamoStore {
         ]);
         let table = &self.tables.events;
         let request = self
-            .connection
-            .client
-            .put_item()
-            .table_name(table)
-            .set_item(Some(item))
+            .put(table, item)
             .condition_expression("attribute_not_exists(PK) OR FirstDay > :day")
             .expression_attribute_values(":day", s(date));
         put_outcome(request.send().await, &self.connection.endpoint, table)
