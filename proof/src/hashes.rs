@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 /// Shards: each thread goes through them all with every batch, beginning with another one, so that they seldom meet.
 const SHARDS: usize = 64;
@@ -47,7 +47,7 @@ impl<const NOTED: u32> Hashes<NOTED> {
             if indexes.is_empty() {
                 continue;
             }
-            let mut shard = lock(&self.0[number]);
+            let mut shard = self.0[number].lock();
             shard.make_room(indexes.len());
             shard.touch(indexes.iter().map(|index| hashes[*index as usize]));
             for index in indexes {
@@ -60,13 +60,9 @@ impl<const NOTED: u32> Hashes<NOTED> {
     /// Shows each hash with its note.
     pub fn for_each(&self, mut see: impl FnMut(u128)) {
         for shard in &self.0 {
-            lock(shard).slots.iter().filter(|slot| **slot != 0).for_each(|slot| see(*slot));
+            shard.lock().slots.iter().filter(|slot| **slot != 0).for_each(|slot| see(*slot));
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 /// The shard of a hash: of bits that neither choose a slot nor hold a note.

@@ -9,7 +9,7 @@ use headcount_core::deployment::TableMeta;
 use headcount_core::exact::ProvenDay;
 use headcount_core::partial::PartialRecord;
 use headcount_store::rows::{DailyRow, SketchesRow, TotalRow};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// How long what is read of an open day is taken for current.
@@ -35,14 +35,14 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn meta(&self) -> Option<Arc<TableMeta>> {
-        let kept = lock(&self.meta);
+        let kept = self.meta.lock();
         kept.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, meta)| meta.clone())
     }
 
     /// Keeps the table's record. Another table of the same name has other partials: what was kept of them is forgotten.
     pub(crate) fn keep_meta(&self, meta: TableMeta) -> Arc<TableMeta> {
         let meta = Arc::new(meta);
-        let before = lock(&self.meta).replace((Instant::now() + CLOSED_TIME, meta.clone()));
+        let before = self.meta.lock().replace((Instant::now() + CLOSED_TIME, meta.clone()));
         if before.is_some_and(|(_, before)| before.table != meta.table) {
             self.partials.clear();
         }
@@ -62,20 +62,23 @@ impl<T> Default for Shelf<T> {
 
 impl<T> Shelf<T> {
     pub(crate) fn get(&self, date: NaiveDate) -> Option<Arc<T>> {
-        lock(&self.0).get(&date).filter(|(until, _)| Instant::now() < *until).map(|(_, kept)| kept.clone())
+        self.0.lock().get(&date).filter(|(until, _)| Instant::now() < *until).map(|(_, kept)| kept.clone())
     }
 
     fn clear(&self) {
-        lock(&self.0).clear();
+        self.0.lock().clear();
     }
 
     pub(crate) fn forget(&self, dates: &[NaiveDate]) {
-        lock(&self.0).retain(|date, _| !dates.contains(date));
+        let mut shelf = self.0.lock();
+        for date in dates {
+            shelf.remove(date);
+        }
     }
 
     pub(crate) fn keep(&self, date: NaiveDate, value: T, time: Duration) -> Arc<T> {
         let (now, value) = (Instant::now(), Arc::new(value));
-        let mut shelf = lock(&self.0);
+        let mut shelf = self.0.lock();
         if shelf.len() >= MAX_DAYS {
             shelf.retain(|_, (until, _)| now < *until);
         }
@@ -84,8 +87,4 @@ impl<T> Shelf<T> {
         }
         value
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }

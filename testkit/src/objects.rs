@@ -36,7 +36,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::objects::plan::{Decision, Fault, FaultKind, ObjectFaults, Operation, Request};
 use crate::process::{Crashed, Process};
@@ -116,12 +116,12 @@ impl FaultyObjects {
 
     /// The faults so far, counted by kind, over all processes.
     pub fn faults(&self) -> BTreeMap<FaultKind, u64> {
-        lock(&self.shared.faults).clone()
+        self.shared.faults.lock().clone()
     }
 
     /// The requests so far, counted by operation, over all processes.
     pub fn requests(&self) -> BTreeMap<Operation, u64> {
-        lock(&self.shared.requests).clone()
+        self.shared.requests.lock().clone()
     }
 
     /// Another process at the same store, under the same plan. It lives when this one dies.
@@ -240,7 +240,7 @@ impl Drop for InFlight<'_> {
 impl Shared {
     fn decide(&self, operation: Operation, path: &Path) -> Decision {
         let number = self.number.fetch_add(1, Ordering::SeqCst);
-        *lock(&self.requests).entry(operation).or_default() += 1;
+        *self.requests.lock().entry(operation).or_default() += 1;
         if self.is_down.load(Ordering::SeqCst) {
             self.count(FaultKind::Outage);
             return Decision::fault(Fault::UnknownBefore);
@@ -260,17 +260,13 @@ impl Shared {
             self.count(FaultKind::Exists);
         }
         if let (Operation::Create | Operation::Put, None, Some(clock)) = (operation, error, &self.clock) {
-            lock(&self.modified).insert(path.clone(), clock());
+            self.modified.lock().insert(path.clone(), clock());
         }
     }
 
     fn count(&self, kind: FaultKind) {
-        *lock(&self.faults).entry(kind).or_default() += 1;
+        *self.faults.lock().entry(kind).or_default() += 1;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 async fn pause(duration: Duration) {

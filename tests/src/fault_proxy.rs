@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use headcount_local::aws_names;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::io::{AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,7 +74,7 @@ impl FaultProxy {
     /// Where it is no such endpoint.
     pub fn forward_to(&self, endpoint: &str) {
         let addr = endpoint.trim_start_matches("http://").parse().expect("an address and a port");
-        *lock(&self.shared.upstream) = Some(addr);
+        *self.shared.upstream.lock() = Some(addr);
     }
 
     /// Where the SDK finds it.
@@ -84,7 +84,7 @@ impl FaultProxy {
 
     /// What strikes from now on.
     pub fn set(&self, rates: Rates, burst: Option<Burst>) {
-        *lock(&self.shared.rates) = (rates, burst);
+        *self.shared.rates.lock() = (rates, burst);
     }
 
     /// The number of requests that have come in; changes can be waited for.
@@ -94,7 +94,7 @@ impl FaultProxy {
 
     /// How often each kind of fate befell a request so far.
     pub fn counts(&self) -> Counts {
-        lock(&self.shared.counts).clone()
+        self.shared.counts.lock().clone()
     }
 }
 
@@ -102,10 +102,6 @@ impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -172,7 +168,7 @@ impl Connection {
 
     /// The table's own answer; `None` where it gave none.
     async fn forward(&mut self, request: &Message) -> Option<Message> {
-        let upstream = *lock(&self.shared.upstream);
+        let upstream = *self.shared.upstream.lock();
         let Some(upstream) = upstream else { return Some(server_error(request, true)) };
         // A connection that has been idle may have been closed by the table; a new one has not.
         for _ in 0..2 {
@@ -207,9 +203,9 @@ impl Shared {
             number = *requests;
             *requests += 1;
         });
-        let (rates, burst) = *lock(&self.rates);
+        let (rates, burst) = *self.rates.lock();
         let plan = Plan::draw(self.seed, number, &rates, burst);
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         *counts.entry(plan.fault.name()).or_default() += 1;
         if !(plan.before.is_zero() && plan.after.is_zero()) {
             *counts.entry("delayed").or_default() += 1;

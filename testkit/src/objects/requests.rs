@@ -11,8 +11,8 @@ use object_store::{
     ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use crate::objects::FaultyObjects;
 use crate::objects::plan::Operation;
-use crate::objects::{FaultyObjects, lock};
 
 #[async_trait]
 impl ObjectStore for FaultyObjects {
@@ -90,7 +90,7 @@ impl FaultyObjects {
 
     /// The object with its time of the test's clock, where there is one.
     fn dated(&self, mut meta: ObjectMeta) -> ObjectMeta {
-        if let Some(modified) = lock(&self.shared.modified).get(&meta.location) {
+        if let Some(modified) = self.shared.modified.lock().get(&meta.location) {
             meta.last_modified = *modified;
         }
         meta

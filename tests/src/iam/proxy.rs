@@ -15,7 +15,7 @@ use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -109,7 +109,7 @@ impl Proxy {
 
     /// The rights that were used.
     pub fn used(&self) -> BTreeSet<Used> {
-        lock(&self.shared.used).clone()
+        self.shared.used.lock().clone()
     }
 
     /// What was refused, and what was not understood; changes can be waited for.
@@ -122,10 +122,6 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.serving.abort();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
@@ -160,7 +156,7 @@ impl Shared {
             headers: &headers,
             body: &body,
         };
-        let stream_of = |iterator: &str| lock(&self.streams).get(iterator).cloned();
+        let stream_of = |iterator: &str| self.streams.lock().get(iterator).cloned();
         let accesses = accesses(&asked, &stream_of)
             .with_context(|| format!("{principal}: {} {} {}", service, parts.method, parts.uri))?;
         for access in &accesses {
@@ -211,7 +207,7 @@ impl Shared {
         if self.of_resources.statements.iter().any(|one| one.denies && one.speaks_of(access)) {
             return no("with an explicit deny in a resource-based policy");
         }
-        lock(&self.used).insert(Used {
+        self.used.lock().insert(Used {
             principal: principal.to_owned(),
             sid: statement.sid.clone(),
             action: action.clone(),
@@ -228,7 +224,7 @@ impl Shared {
     fn remember(&self, accesses: &[Access], content: &Bytes) {
         let Ok(answer) = serde_json::from_slice::<Value>(content) else { return };
         let stream = accesses[0].resource.rsplit_once('/').map_or("", |(_, stream)| stream);
-        let mut streams = lock(&self.streams);
+        let mut streams = self.streams.lock();
         for iterator in ITERATORS.iter().filter_map(|name| answer[*name].as_str()) {
             streams.insert(iterator.to_owned(), stream.to_owned());
         }
