@@ -20,7 +20,7 @@ use headcount_store::traits::FollowStore;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::args::{LogArgs, PriceArgs, RuleArgs, TableArgs};
+use crate::args::ConsumerArgs;
 use crate::connect;
 use crate::failure::Failure;
 
@@ -62,10 +62,7 @@ impl Consumed {
 /// What a command line says of the consumer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
-    pub(crate) table: &'a TableArgs,
-    pub(crate) log: &'a LogArgs,
-    pub(crate) rules: &'a RuleArgs,
-    pub(crate) prices: &'a PriceArgs,
+    pub(crate) consumer: &'a ConsumerArgs,
     pub(crate) lateness_days: Option<i64>,
     pub(crate) stream_generation: Option<&'a str>,
     pub(crate) items: ItemOptions,
@@ -74,7 +71,7 @@ pub(crate) struct Asked<'a> {
 /// Log and table, and the settings of the consumer's own environment variables where the command line says nothing else:
 /// they must be the deployment's.
 pub(crate) async fn deps(asked: Asked<'_>) -> Result<Deps<DynamoStore>, Failure> {
-    let Asked { table, log, rules, .. } = asked;
+    let ConsumerArgs { rules, prices, table, log } = asked.consumer;
     let place = connect::place_of_log(&table.services, log).await?;
     let off = |is_on: bool| (!is_on).then(|| "false".to_owned());
     let given = |name: &str| match name {
@@ -92,7 +89,7 @@ pub(crate) async fn deps(asked: Asked<'_>) -> Result<Deps<DynamoStore>, Failure>
     };
     let mut config = Config::read(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(Failure::said)?;
     let log = Log::open(&place, Jitter::from_entropy()).await.map_err(Failure::said)?;
-    match asked.prices.table()? {
+    match prices.table()? {
         Some(table) => config.settings.rules = config.settings.rules.with_prices(table),
         None => {
             config = config.with_price_table(&log, Instant::now() + TRY_TIMEOUT).await.map_err(Failure::said)?;

@@ -5,7 +5,7 @@ use headcount_query::ai::{AiReport, Spender};
 use headcount_query::get_ai_usage;
 
 use super::asking::{approximate, of_range, percent, print, shown};
-use crate::args::{FormatArgs, RangeArgs, TableArgs};
+use crate::args::QuestionArgs;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{
@@ -23,15 +23,9 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Ai {
-    /// How.
+    /// When, where and how.
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
-    /// When.
-    #[command(flatten)]
-    pub(crate) range: RangeArgs,
-    /// Where.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
+    pub(crate) question: QuestionArgs,
 }
 
 /// Characters of a model's name.
@@ -40,8 +34,8 @@ const NAME_WIDTH: usize = 40;
 /// Runs it.
 pub(crate) async fn run(args: Ai, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let question = |deps, range| async move { get_ai_usage(&deps, range).await };
-    let answer = of_range(&args.range, &args.table, interrupt, question).await?;
-    print(answer, args.format, |report| {
+    let answer = of_range(&args.question, interrupt, question).await?;
+    print(answer, args.question.format, |report| {
         let tables = [
             Some(head(report)),
             Some(models(report)),

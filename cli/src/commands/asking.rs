@@ -9,7 +9,7 @@ use headcount_query::page::PageRequest;
 use headcount_query::{Deps, QueryError, Range};
 use headcount_store::dynamo::DynamoStore;
 
-use crate::args::{FormatArgs, PageArgs, RangeArgs, TableArgs};
+use crate::args::{FormatArgs, PageArgs, QuestionArgs};
 use crate::connect;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
@@ -17,19 +17,18 @@ use crate::output;
 
 /// Asks the table a question about a range.
 pub(super) async fn of_range<A, F>(
-    range: &RangeArgs,
-    table: &TableArgs,
+    asked: &QuestionArgs,
     interrupt: &Interrupt,
     question: impl FnOnce(Deps<DynamoStore>, Range) -> F,
 ) -> Result<Option<A>, Failure>
 where
     F: Future<Output = Result<A, QueryError>>,
 {
-    range.check()?;
+    asked.range.check()?;
     let work = async {
-        let deps = Deps::new(connect::table(table).await?);
+        let deps = Deps::new(connect::table(&asked.table).await?);
         let (_, today) = deps.today().await.map_err(Failure::said)?;
-        let range = range.on(today)?;
+        let range = asked.range.on(today)?;
         question(deps, range).await.map_err(Failure::said)
     };
     interrupt.or(Box::pin(work)).await.transpose()

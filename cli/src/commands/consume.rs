@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::aggregation::deadline;
-use crate::args::{ItemArgs, KinesisArgs, LogArgs, PriceArgs, RuleArgs, TableArgs};
+use crate::args::{ConsumerArgs, ItemArgs, KinesisArgs};
 use crate::consumption::{self, Asked};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
@@ -65,18 +65,9 @@ pub(crate) struct Consume {
     /// Which stream.
     #[command(flatten)]
     pub(crate) kinesis: KinesisArgs,
-    /// What is acceptable.
+    /// What is accepted, and where it is written.
     #[command(flatten)]
-    pub(crate) rules: RuleArgs,
-    /// What tokens cost.
-    #[command(flatten)]
-    pub(crate) prices: PriceArgs,
-    /// Where to.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
-    /// Which log.
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) consumer: ConsumerArgs,
 }
 
 /// How long the table may take in the end.
@@ -107,10 +98,7 @@ pub(crate) async fn run(args: Consume, interrupt: &Interrupt) -> Result<Ending, 
 async fn start(args: &Consume) -> Result<(Mapping, Arc<InProcess>), Failure> {
     keep_files_private();
     let asked = Asked {
-        table: &args.table,
-        log: &args.log,
-        rules: &args.rules,
-        prices: &args.prices,
+        consumer: &args.consumer,
         lateness_days: args.lateness_days,
         stream_generation: args.stream_generation.as_deref(),
         items: args.items.options(),
@@ -119,7 +107,7 @@ async fn start(args: &Consume) -> Result<(Mapping, Arc<InProcess>), Failure> {
     // A log or table that must not be used is told now, not by every batch.
     let deployment = deps.deployment(deadline()).await.map_err(Failure::said)?;
     deps.table(&deployment, deadline()).await.map_err(Failure::said)?;
-    let options = connect::kinesis(&args.table.services, &args.kinesis);
+    let options = connect::kinesis(&args.consumer.table.services, &args.kinesis);
     let client = Client::new(&sdk_config(&options).await);
     let jitter = Jitter::from_entropy();
     let failure = match &args.failures {

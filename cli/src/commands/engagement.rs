@@ -6,7 +6,7 @@ use headcount_query::engagement::{Sessions, UserEngagement};
 use headcount_query::get_user_engagement;
 
 use super::asking::{duration, of_range, percent, print};
-use crate::args::{FormatArgs, RangeArgs, TableArgs};
+use crate::args::QuestionArgs;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{numbers::whole, sparkline::sparkline, table::Table};
@@ -20,22 +20,16 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Engagement {
-    /// How.
+    /// When, where and how.
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
-    /// When.
-    #[command(flatten)]
-    pub(crate) range: RangeArgs,
-    /// Where.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
+    pub(crate) question: QuestionArgs,
 }
 
 /// Runs it.
 pub(crate) async fn run(args: Engagement, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let question = |deps, range| async move { get_user_engagement(&deps, range).await };
-    let answer = of_range(&args.range, &args.table, interrupt, question).await?;
-    print(answer, args.format, |engagement| Ok(vec![summary(engagement), days(engagement)]))
+    let answer = of_range(&args.question, interrupt, question).await?;
+    print(answer, args.question.format, |engagement| Ok(vec![summary(engagement), days(engagement)]))
 }
 
 fn summary(all: &UserEngagement) -> String {

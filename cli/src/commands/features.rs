@@ -5,7 +5,7 @@ use headcount_query::features::{FeatureUsage, NamedCount};
 use headcount_query::get_feature_usage;
 
 use super::asking::{approximate, of_range, percent, print, shown};
-use crate::args::{FormatArgs, RangeArgs, TableArgs};
+use crate::args::QuestionArgs;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{numbers::whole, sparkline::sparkline, table::Table};
@@ -19,15 +19,9 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Features {
-    /// How.
+    /// When, where and how.
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
-    /// When.
-    #[command(flatten)]
-    pub(crate) range: RangeArgs,
-    /// Where.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
+    pub(crate) question: QuestionArgs,
 }
 
 /// Characters of a name.
@@ -36,8 +30,8 @@ const NAME_WIDTH: usize = 40;
 /// Runs it.
 pub(crate) async fn run(args: Features, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let question = |deps, range| async move { get_feature_usage(&deps, range).await };
-    let answer = of_range(&args.range, &args.table, interrupt, question).await?;
-    print(answer, args.format, |usage| Ok(tables(usage)))
+    let answer = of_range(&args.question, interrupt, question).await?;
+    print(answer, args.question.format, |usage| Ok(tables(usage)))
 }
 
 fn tables(usage: &FeatureUsage) -> Vec<String> {

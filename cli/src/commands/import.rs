@@ -15,7 +15,7 @@ use self::report::Summary;
 use super::prove::prove_added;
 use super::rollup;
 use crate::aggregation::{self, deadline};
-use crate::args::{LogArgs, PriceArgs, RuleArgs, TableArgs};
+use crate::args::ConsumerArgs;
 use crate::consumption::{self, Asked};
 use crate::failure::{Ending, Failure};
 use crate::history::importing::import;
@@ -44,18 +44,9 @@ pub(crate) struct Import {
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// What is acceptable.
+    /// What is accepted, and where it is written.
     #[command(flatten)]
-    pub(crate) rules: RuleArgs,
-    /// What tokens cost.
-    #[command(flatten)]
-    pub(crate) prices: PriceArgs,
-    /// Where to.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
-    /// Which log.
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) consumer: ConsumerArgs,
 }
 
 /// Days that an error names; the others are counted.
@@ -67,10 +58,7 @@ type Aggregator = headcount_aggregator::Deps<DynamoStore>;
 pub(crate) async fn run(args: Import, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let connecting = async {
         let mut consumer = consumption::deps(Asked {
-            table: &args.table,
-            log: &args.log,
-            rules: &args.rules,
-            prices: &args.prices,
+            consumer: &args.consumer,
             lateness_days: None,
             stream_generation: None,
             items: ItemOptions::default(),
@@ -83,7 +71,7 @@ pub(crate) async fn run(args: Import, interrupt: &Interrupt) -> Result<Ending, F
     };
     let Some(connected) = interrupt.or(Box::pin(connecting)).await else { return Ok(Ending::Interrupted) };
     let (consumer, zone) = connected?;
-    let aggregator = aggregation::deps_over(consumer.store.clone(), consumer.log.clone(), &args.table)?;
+    let aggregator = aggregation::deps_over(consumer.store.clone(), consumer.log.clone(), &args.consumer.table)?;
     let now_ms = consumer.clock.now_ms();
 
     let (path, rules, asked) = (args.file.clone(), consumer.settings.rules.clone(), interrupt.clone());

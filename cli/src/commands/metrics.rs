@@ -7,7 +7,7 @@ use headcount_query::{PlatformMetrics, get_platform_metrics};
 use serde_json::Value;
 
 use super::asking::{of_range, percent, print};
-use crate::args::{FormatArgs, RangeArgs, TableArgs};
+use crate::args::QuestionArgs;
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::figures::{at, figure, labels, paths};
@@ -26,15 +26,9 @@ pub(crate) struct Metrics {
     /// Show what changed against as many days directly before
     #[arg(long)]
     pub(crate) compare: bool,
-    /// How.
+    /// When, where and how.
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
-    /// When.
-    #[command(flatten)]
-    pub(crate) range: RangeArgs,
-    /// Where.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
+    pub(crate) question: QuestionArgs,
 }
 
 /// Days that stand side by side.
@@ -44,8 +38,8 @@ const DAYS_ABREAST: usize = 7;
 pub(crate) async fn run(args: Metrics, interrupt: &Interrupt) -> Result<Ending, Failure> {
     let compare = args.compare;
     let question = |deps, range| async move { get_platform_metrics(&deps, range, compare).await };
-    let answer = of_range(&args.range, &args.table, interrupt, question).await?;
-    print(answer, args.format, |metrics| {
+    let answer = of_range(&args.question, interrupt, question).await?;
+    print(answer, args.question.format, |metrics| {
         let changes = metrics.previous.as_ref().map(|previous| changes(metrics, previous));
         Ok(tables(metrics)?.iter().map(Table::to_string).chain(changes).collect())
     })

@@ -25,7 +25,7 @@ use self::report::{Fate, Handled, Summary};
 use super::prove::prove_added;
 use super::rollup;
 use crate::aggregation::{self, deadline};
-use crate::args::{LogArgs, PriceArgs, RuleArgs, TableArgs};
+use crate::args::ConsumerArgs;
 use crate::consumption::{self, Asked, append, follow};
 use crate::failure::{Ending, Failure};
 use crate::interrupt::Interrupt;
@@ -63,18 +63,9 @@ pub(crate) struct Redrive {
     /// Maximum age of an event on arrival, in days, as the consumer has it [default: the variable `LATENESS_DAYS`, or 7]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(0..=MAX_LATENESS_DAYS))]
     pub(crate) lateness_days: Option<i64>,
-    /// What is acceptable.
+    /// What is accepted, and where it is written.
     #[command(flatten)]
-    pub(crate) rules: RuleArgs,
-    /// What tokens cost.
-    #[command(flatten)]
-    pub(crate) prices: PriceArgs,
-    /// Where to.
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
-    /// Which log.
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) consumer: ConsumerArgs,
 }
 
 /// Seconds of a minute.
@@ -86,10 +77,7 @@ pub(crate) async fn run(args: Redrive, interrupt: &Interrupt) -> Result<Ending, 
     let connecting = async {
         let keys = failures.list().await.map_err(Failure::said)?;
         let consumer = consumption::deps(Asked {
-            table: &args.table,
-            log: &args.log,
-            rules: &args.rules,
-            prices: &args.prices,
+            consumer: &args.consumer,
             lateness_days: args.lateness_days,
             stream_generation: args.stream_generation.as_deref(),
             items: ItemOptions::default(),
@@ -100,7 +88,7 @@ pub(crate) async fn run(args: Redrive, interrupt: &Interrupt) -> Result<Ending, 
     };
     let Some(connected) = interrupt.or(Box::pin(connecting)).await else { return Ok(Ending::Interrupted) };
     let (keys, consumer, zone) = connected?;
-    let aggregator = aggregation::deps_over(consumer.store.clone(), consumer.log.clone(), &args.table)?;
+    let aggregator = aggregation::deps_over(consumer.store.clone(), consumer.log.clone(), &args.consumer.table)?;
     let redriving = Redriving {
         failures: &failures,
         consumer: &consumer,
