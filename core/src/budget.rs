@@ -5,8 +5,8 @@
 //! A month is a calendar month of the reporting zone. [`Burn::of`] forecasts its cost from what the days cost:
 //!
 //! - The *rate* is the mean cost of the last [`RATE_DAYS`] complete days before today, also where they are of the previous month. Days
-//!   before the first one with a cost do not count, so that a project that began on Monday is not held against an idle week. With no
-//!   cost before today the rate is 0.
+//!   before the first one with a cost do not count, so that the idle days before a project began do not lower its rate. With no cost
+//!   before today the rate is 0.
 //! - The forecast is the cost of the month's complete days, plus what today has cost or the rate, whichever is larger, plus the rate for
 //!   each day after today. It is rounded once, to the nearest nano-dollar, half up.
 //!
@@ -68,7 +68,7 @@ pub enum BudgetError {
     Amount,
     /// The name cannot be counted.
     #[error(
-        "the name of a budget has 1 to {MAX_COUNTER_NAME_BYTES} bytes, and is not {OTHER}: names are counted by so many bytes"
+        "the name of a budget has 1 to {MAX_COUNTER_NAME_BYTES} bytes, and is not {OTHER}: longer names are cut when they are counted"
     )]
     Name,
     /// The text names no scope.
